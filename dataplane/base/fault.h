@@ -1,0 +1,15 @@
+/* fault: named points in the code where a test can make this process die, stop or fail.
+ *   WEIR_FAULT(ring_push_before_publish);      // nothing in release builds
+ * With WEIR_FAULT_POINTS, WEIR_FAULT="name:kill:3" in the environment sends this process SIGKILL
+ * the third time it passes `name`; "name:stop:1" sends SIGSTOP, "name:abort:1" calls abort(). */
+#ifndef WEIR_DATAPLANE_BASE_FAULT_H
+#define WEIR_DATAPLANE_BASE_FAULT_H
+
+#ifdef WEIR_FAULT_POINTS
+void weir_fault_pass(const char *name);
+#define WEIR_FAULT(name) weir_fault_pass(#name)
+#else
+#define WEIR_FAULT(name) ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,95 @@
+# The build's vocabulary: libraries, programs and tests are declared with these three functions,
+# so that every target gets the same warnings, sanitizers and include path (the repository root).
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+add_library(weir_options INTERFACE)
+target_include_directories(weir_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(weir_options INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}"
+  $<$<BOOL:${WEIR_DEBUG_ASSERTS}>:WEIR_DEBUG_ASSERTS=1>
+  $<$<BOOL:${WEIR_FAULT_POINTS}>:WEIR_FAULT_POINTS=1>)
+target_compile_options(weir_options INTERFACE -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow
+  -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef -Wcast-qual
+  -Wpointer-arith -Wformat=2 -Wimplicit-fallthrough -Wswitch-enum -Wdouble-promotion -Wwrite-strings
+  -Wdate-time -fno-strict-aliasing $<$<BOOL:${WEIR_WERROR}>:-Werror>)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(weir_options INTERFACE -Wcast-align=strict -Wformat-signedness -Wduplicated-cond
+    -Wduplicated-branches -Wlogical-op -Wjump-misses-init)
+endif()
+target_link_libraries(weir_options INTERFACE Threads::Threads)
+if(WEIR_SANITIZE)
+  target_compile_options(weir_options INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-omit-frame-pointer -g)
+  target_link_options(weir_options INTERFACE -fsanitize=${WEIR_SANITIZE})
+endif()
+if(WEIR_COVERAGE)
+  target_compile_options(weir_options INTERFACE --coverage)
+  target_link_options(weir_options INTERFACE --coverage)
+endif()
+if(WEIR_LTO)
+  set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+endif()
+
+# Libraries of others, each imported once under one name.
+pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)
+pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(libcjson REQUIRED IMPORTED_TARGET libcjson)
+if(BUILD_TESTING)
+  pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
+endif()
+
+# weir_library(NAME SOURCES a.c b.c [DEPENDS target ...]): a static library of one module.
+function(weir_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC weir_options ${arg_DEPENDS})
+endfunction()
+
+# weir_program(NAME SOURCES a.c [DEPENDS target ...]): an executable in bin/.
+function(weir_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE weir_options ${arg_DEPENDS})
+endfunction()
+
+# weir_test(NAME SOURCES a.c [DEPENDS target ...] [LABELS l ...] [TIMEOUT s] [ARGS a ...]):
+# a cmocka program run by ctest; exit code 77 means skipped.
+function(weir_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;LABELS;ARGS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE weir_options PkgConfig::cmocka ${arg_DEPENDS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
+endfunction()
+
+# weir_script_test(NAME COMMAND ... [LABELS l ...] [TIMEOUT s]): a script run by ctest with
+# WEIR_BIN (the programs' directory) and WEIR_SOURCE (the repository) in its environment.
+function(weir_script_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "COMMAND;LABELS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_test(NAME ${name} COMMAND ${arg_COMMAND})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
+    ENVIRONMENT "WEIR_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};WEIR_SOURCE=${CMAKE_SOURCE_DIR};WEIR_BUILD=${CMAKE_BINARY_DIR}")
+endfunction()
+
+# weir_fuzzer(NAME SOURCES fuzz_x.c [DEPENDS target ...]): a libFuzzer program, run for
+# WEIR_FUZZ_SECONDS (environment, default 60) by the test of the same name. Only with WEIR_FUZZ.
+function(weir_fuzzer name)
+  if(NOT WEIR_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE weir_options ${arg_DEPENDS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endfunction()

@@ -1,0 +1,86 @@
+/* board: every number that status, top, metrics and tests show, in one memfd.
+ *
+ *   | header | processes (supervisor writes) | shard 0 metrics | shard 1 metrics | ...
+ *
+ * Created by the supervisor, held by the keeper, so that counts outlive every other process.
+ * Each shard's block has one writer, that shard of the newest gateway; counters go on from the
+ * value they find, gauges start at 0. Process rows are written by the supervisor; `change` is odd
+ * while it writes (readers retry). Readers map it read-only (`ctrlctl`, through supervisor.sock). */
+#ifndef WEIR_DATAPLANE_ABI_BOARD_H
+#define WEIR_DATAPLANE_ABI_BOARD_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "dataplane/abi/link.h"
+
+#define WEIR_BOARD_MAGIC UINT64_C(0x3164726f62726577) /* "werbord1" */
+
+enum {
+	WEIR_BOARD_PROCESSES_MAX = 512,
+	WEIR_BOARD_MISSING_BYTES_MAX = 1024,
+};
+
+enum weir_metric {
+#define WEIR_METRIC(name, kind, unit, help) WEIR_METRIC_##name,
+#include "dataplane/abi/metrics.def"
+#undef WEIR_METRIC
+	WEIR_METRIC_COUNT,
+};
+static_assert(WEIR_METRIC_COUNT <= 128, "a shard's block holds 128 metrics");
+
+struct weir_board_shard {
+	_Alignas(WEIR_LINE_BYTES) _Atomic uint64_t metric[128];
+};
+
+enum weir_process_kind {
+	WEIR_PROCESS_NONE,
+	WEIR_PROCESS_KEEPER,
+	WEIR_PROCESS_SUPERVISOR,
+	WEIR_PROCESS_GATEWAY,
+	WEIR_PROCESS_CTRLD,
+	WEIR_PROCESS_WORKER,
+};
+
+enum weir_process_state {
+	WEIR_PROCESS_STARTING,
+	WEIR_PROCESS_READY,
+	WEIR_PROCESS_DRAINING,
+	WEIR_PROCESS_BACKOFF, /* dead, will be started again */
+};
+
+struct weir_board_process {
+	uint32_t kind;  /* enum weir_process_kind; NONE = unused row */
+	uint32_t state; /* enum weir_process_state */
+	int32_t pid;
+	uint32_t runtime;    /* workers: enum weir_runtime_kind */
+	uint64_t id;         /* workers: worker id */
+	uint64_t pool_key;
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	uint64_t restarts;   /* of this place (gateway, ctrld, supervisor) or pool (workers) */
+	uint64_t accepted;   /* workers: copied from the link when the row was refreshed */
+	uint64_t finished;
+	uint64_t service_ns;
+	uint32_t parked;
+	uint32_t links;
+	char space[64];      /* workers: namespace */
+};
+
+struct weir_board {
+	uint64_t magic;
+	uint32_t abi_major;
+	uint32_t shard_count;
+	uint64_t bytes;
+	uint64_t started_ns;          /* instance start, CLOCK_MONOTONIC */
+	_Atomic uint64_t generation;  /* newest snapshot that every shard acknowledged */
+	_Atomic uint64_t segments;    /* link segments alive */
+	_Atomic uint64_t segment_bytes;
+	_Alignas(WEIR_LINE_BYTES) _Atomic uint64_t change;
+	uint32_t process_count; /* rows in use are [0 .. process_count-1], NONE rows among them */
+	uint32_t reserved;
+	char missing[WEIR_BOARD_MISSING_BYTES_MAX]; /* what this instance does without, one line each */
+	struct weir_board_process process[WEIR_BOARD_PROCESSES_MAX];
+	_Alignas(4096) struct weir_board_shard shard[WEIR_SHARDS_MAX];
+};
+
+#endif

@@ -1,0 +1,114 @@
+/* control: messages on the SOCK_SEQPACKET sockets between the supervisor and its processes.
+ * Descriptor 3 of every process that the supervisor starts is its end; the keeper holds the other
+ * end too, so the socket outlives a supervisor. One struct is one message; descriptors travel with
+ * it (SCM_RIGHTS) in the order given. A receiver checks size, magic and descriptor count and
+ * ignores kinds that it does not know (and closes their descriptors).
+ *
+ *   to the gateway                              from the gateway
+ *   GATEWAY_START  board                        READY        shard board (sealed)
+ *   LISTEN         one socket per shard         LINK_READY   all shards may use the link
+ *   LINK_OPEN      segment, pidfd, eventfds     LINK_GONE    all shards have let go
+ *   LINK_CLOSE     (drain)                      SNAPSHOT_ACK
+ *   SNAPSHOT       memfd                        WORKER_KILL  overdue call or a lie
+ *   STOP                                        DEMAND       a pool has waiting calls
+ *   to a worker                                 from a worker
+ *   WORKER_START   -                            READY
+ *   LINK_OPEN      segment, shard board,        LINK_GONE
+ *                  eventfds
+ *   LINK_CLOSE
+ *   SNAPSHOT       memfd                        SNAPSHOT_ACK
+ *   STOP           finish what runs, exit
+ *   to ctrld                                    from ctrld
+ *   CTRLD_START    newest snapshot or none      READY
+ *   SNAPSHOT_ACK                                SNAPSHOT     memfd
+ *   STOP */
+#ifndef WEIR_DATAPLANE_ABI_CONTROL_H
+#define WEIR_DATAPLANE_ABI_CONTROL_H
+
+#include <stdint.h>
+
+#include "dataplane/abi/link.h"
+
+#define WEIR_CONTROL_MAGIC UINT32_C(0x63726577) /* "werc" */
+
+enum { WEIR_CONTROL_FD = 3 };
+
+enum weir_control_kind {
+	WEIR_CONTROL_READY = 1,
+	WEIR_CONTROL_STOP,
+	WEIR_CONTROL_GATEWAY_START,
+	WEIR_CONTROL_LISTEN,
+	WEIR_CONTROL_WORKER_START,
+	WEIR_CONTROL_CTRLD_START,
+	WEIR_CONTROL_LINK_OPEN,
+	WEIR_CONTROL_LINK_CLOSE,
+	WEIR_CONTROL_LINK_READY,
+	WEIR_CONTROL_LINK_GONE,
+	WEIR_CONTROL_SNAPSHOT,
+	WEIR_CONTROL_SNAPSHOT_ACK,
+	WEIR_CONTROL_WORKER_KILL,
+	WEIR_CONTROL_DEMAND,
+};
+
+struct weir_control {
+	uint32_t magic;
+	uint32_t kind;      /* enum weir_control_kind */
+	uint32_t abi_major; /* WEIR_ABI_MAJOR; another one is refused */
+	uint32_t reserved;
+	union {
+		/* GATEWAY_START: shards are pinned to cpu[0 .. shard_count-1]. fds: board. */
+		struct {
+			uint32_t shard_count;
+			uint16_t cpu[WEIR_SHARDS_MAX];
+		} gateway_start;
+		/* LISTEN fds: shard_count listening sockets, the i-th for shard i. */
+		struct {
+			uint32_t local; /* 1 = the Unix socket */
+			char address[112]; /* for logs */
+		} listen;
+		/* WORKER_START: which runtime and namespace this worker serves. */
+		struct {
+			uint64_t worker_id;
+			uint64_t pool_key;
+			char space[64];
+		} worker_start;
+		/* LINK_OPEN to the gateway: segment, pidfd, then shard_count eventfds.
+		 * To a worker: segment, shard board, then shard_count eventfds. */
+		struct {
+			uint64_t link_id;
+			uint64_t worker_id;
+			uint64_t pool_key;
+			uint32_t shard_count;
+			int32_t worker_pid;
+		} link_open;
+		/* LINK_CLOSE: start nothing new; let go when idle. LINK_READY, LINK_GONE. */
+		struct {
+			uint64_t link_id;
+			uint64_t worker_id;
+		} link;
+		/* SNAPSHOT fds: the memfd. */
+		struct {
+			uint64_t generation;
+		} snapshot;
+		/* SNAPSHOT_ACK. From a worker shards are 0. */
+		struct {
+			uint64_t generation;
+			uint32_t shards_acked;
+			uint32_t shards_total;
+			uint64_t took_ns; /* receipt of the descriptor to the last shard's switch */
+		} snapshot_ack;
+		/* WORKER_KILL. */
+		struct {
+			uint64_t worker_id;
+			uint64_t function_id;
+			char reason[96];
+		} worker_kill;
+		/* DEMAND: calls of this pool wait and no worker has room. */
+		struct {
+			uint64_t pool_key;
+			uint32_t waiting;
+		} demand;
+	};
+};
+
+#endif

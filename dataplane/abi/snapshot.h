@@ -1,0 +1,158 @@
+/* snapshot: everything the data path must know of the configuration, in one immutable memfd.
+ *
+ *   | header (settings inside) | functions | pools | nodes | edges | hosts | targets | params | strings |
+ *
+ * Built by ctrl/publish, sealed (write, shrink, grow), checked once by shm/snapshot.h on attach:
+ * checksum, table bounds, every index and every string; readers then follow indices unchecked.
+ * Position independent. Routes form one tree per host of path segments:
+ *   node --literal edge (hash table of (parent node, segment))--> node
+ *        --param_child--> node                     '{name}' matches one non-empty segment
+ *        .routes   targets of a pattern that ends here
+ *        .wildcard targets of a pattern that ends here in '/ *': any rest, the empty one included
+ * A target is one route for one method. Generations only grow. */
+#ifndef WEIR_DATAPLANE_ABI_SNAPSHOT_H
+#define WEIR_DATAPLANE_ABI_SNAPSHOT_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define WEIR_SNAPSHOT_MAGIC UINT64_C(0x31706e7372696577) /* "weirsnp1" */
+#define WEIR_SNAPSHOT_NONE UINT32_MAX
+
+enum {
+	WEIR_SNAPSHOT_ABI_MAJOR = 1,
+	WEIR_SNAPSHOT_SEGMENTS_MAX = 32, /* path segments of a pattern */
+	WEIR_SNAPSHOT_METHOD_ANY = 255,
+	WEIR_SNAPSHOT_TARGET_LOCAL = 1, /* target flag: matches on the Unix socket only */
+};
+
+/* Which worker binary serves a function. */
+enum weir_runtime_kind {
+	WEIR_RUNTIME_MISSING = 0, /* not here: calls get 501 with `reason` */
+	WEIR_RUNTIME_NATIVE = 1,
+	WEIR_RUNTIME_EXEC = 2,
+	WEIR_RUNTIME_COUNT,
+};
+
+struct weir_snapshot_string {
+	uint32_t offset; /* into the string table; NUL-terminated there too */
+	uint32_t bytes;  /* without the NUL */
+};
+
+struct weir_snapshot_table {
+	uint64_t offset; /* from the snapshot's start, 8-aligned */
+	uint32_t count;  /* rows (strings: bytes) */
+	uint32_t stride; /* bytes of a row; must equal the reader's sizeof */
+};
+
+/* The limits that CONVENTIONS name, all settable. */
+struct weir_settings {
+	uint32_t target_bytes_max;
+	uint32_t head_bytes_max;
+	uint32_t headers_max;
+	uint32_t connections_max; /* over all shards; 0 = what the descriptor limit allows */
+	uint64_t body_bytes_max;
+	uint32_t head_timeout_ms;
+	uint32_t body_idle_ms;  /* no body byte for this long: 408 */
+	uint32_t send_idle_ms;  /* no byte taken for this long: close */
+	uint32_t keep_alive_ms;
+	uint32_t kill_grace_ms; /* a call this long past its deadline costs the worker its life */
+	uint32_t pipeline_max;  /* requests in flight on one connection */
+	uint64_t shared_memory_bytes_max; /* all segments of the instance; 0 = a quarter of RAM */
+	uint32_t workers_max;   /* of the instance */
+	uint32_t reserved[5];   /* zero */
+};
+static_assert(sizeof(struct weir_settings) == 80, "settings layout");
+
+struct weir_snapshot_function {
+	uint64_t id;        /* stable for the function's life, over generations */
+	uint64_t version;   /* grows with each change of code or handler */
+	uint64_t timeout_ns;
+	uint64_t memory_bytes;
+	uint32_t pool;      /* index into pools; WEIR_SNAPSHOT_NONE if runtime is MISSING */
+	uint32_t runtime;   /* enum weir_runtime_kind */
+	uint32_t queue_max; /* waiting requests per shard */
+	uint32_t reserved;  /* zero */
+	struct weir_snapshot_string space;       /* namespace */
+	struct weir_snapshot_string name;
+	struct weir_snapshot_string code_path;   /* absolute */
+	struct weir_snapshot_string handler;
+	struct weir_snapshot_string interpreter; /* exec: program that gets code_path as argument; empty = none */
+	struct weir_snapshot_string reason;      /* MISSING: what is not there, for people */
+};
+static_assert(sizeof(struct weir_snapshot_function) == 96, "function layout");
+
+/* Workers of one namespace and runtime. */
+struct weir_snapshot_pool {
+	uint64_t key;         /* stable: hash of namespace and runtime */
+	uint32_t runtime;
+	uint32_t workers_min;
+	uint32_t workers_max;
+	uint32_t reserved;    /* zero */
+	struct weir_snapshot_string space;
+};
+static_assert(sizeof(struct weir_snapshot_pool) == 32, "pool layout");
+
+struct weir_snapshot_node {
+	uint32_t param_child;    /* node, or WEIR_SNAPSHOT_NONE */
+	uint32_t routes_first;   /* targets of the exact pattern: first and count */
+	uint32_t routes_count;
+	uint32_t wildcard_first; /* targets of pattern + '/ *' */
+	uint32_t wildcard_count;
+	uint32_t literal_count;  /* edges that leave this node: 0 saves the look-up */
+};
+static_assert(sizeof(struct weir_snapshot_node) == 24, "node layout");
+
+/* Cell of the edge hash table: count is a power of two, at most half full, linear probing from
+ * weir_snapshot_edge_hash(). child == WEIR_SNAPSHOT_NONE marks an empty cell. */
+struct weir_snapshot_edge {
+	uint32_t parent;
+	uint32_t child;
+	uint32_t hash; /* low 32 bits of the hash: compared before the string */
+	struct weir_snapshot_string segment;
+};
+static_assert(sizeof(struct weir_snapshot_edge) == 20, "edge layout");
+
+/* Sorted by name (memcmp, then length), lower case, without port. */
+struct weir_snapshot_host {
+	struct weir_snapshot_string name;
+	uint32_t root; /* node */
+};
+static_assert(sizeof(struct weir_snapshot_host) == 12, "host layout");
+
+struct weir_snapshot_target {
+	uint64_t route_id;
+	uint32_t function; /* index */
+	uint8_t method;    /* enum weir_http_method or WEIR_SNAPSHOT_METHOD_ANY */
+	uint8_t flags;
+	uint16_t param_count;
+	uint32_t params_first; /* into params: names in order of appearance */
+	uint32_t timeout_ms;   /* 0 = the function's */
+	struct weir_snapshot_string pattern;
+};
+static_assert(sizeof(struct weir_snapshot_target) == 32, "target layout");
+
+struct weir_snapshot_header {
+	uint64_t magic;
+	uint32_t abi_major;
+	uint32_t header_bytes;
+	uint64_t bytes;      /* of the whole snapshot */
+	uint64_t checksum;   /* XXH3-64 over everything, this field taken as zero */
+	uint64_t generation; /* 1 or more */
+	uint64_t hash_seed;  /* of the edge hash */
+	uint64_t built_ns;   /* CLOCK_REALTIME */
+	struct weir_settings settings;
+	uint32_t root;       /* node of the tree without host */
+	uint32_t reserved;   /* zero */
+	struct weir_snapshot_table functions;
+	struct weir_snapshot_table pools;
+	struct weir_snapshot_table nodes;
+	struct weir_snapshot_table edges;
+	struct weir_snapshot_table hosts;
+	struct weir_snapshot_table targets;
+	struct weir_snapshot_table params; /* struct weir_snapshot_string */
+	struct weir_snapshot_table strings; /* stride 1 */
+};
+static_assert(sizeof(struct weir_snapshot_header) == 56 + 80 + 8 + 8 * 16, "snapshot header layout");
+
+#endif

@@ -1,0 +1,38 @@
+/* publish: the model -> one sealed snapshot memfd (abi/snapshot.h).
+ * A pool is one (namespace, runtime). Every function also gets local routes (Unix socket only),
+ * host "function.weir", patterns /NAMESPACE/NAME and /NAMESPACE/NAME/ *, any method: this is how
+ * `ctrlctl fn invoke` and later dialects reach a function by name.
+ * Route conflicts: of a route of Weir's own and a row of the public table with the same host,
+ * method and pattern, the row is shadowed (left out and reported). Control side; may block. */
+#ifndef WEIR_CTRL_PUBLISH_PUBLISH_H
+#define WEIR_CTRL_PUBLISH_PUBLISH_H
+
+#include "ctrl/model/model.h"
+#include "dataplane/abi/snapshot.h"
+
+struct weir_publish_input {
+	uint64_t generation;
+	struct weir_settings settings;
+	uint32_t pool_workers_min;
+	uint32_t pool_workers_max;
+	const struct weir_model_function *functions; /* checked records */
+	size_t function_count;
+	const struct weir_model_route *routes;       /* checked records */
+	size_t route_count;
+	bool *out_shadowed; /* route_count flags, or NULL */
+};
+
+/* The defaults of CONVENTIONS.md for settings that nobody set. */
+struct weir_settings weir_publish_settings_default(void);
+
+/* Build, seal (write, shrink, grow, seal) and self-check a snapshot. 0 and *out_fd, -ENOENT (a
+ * route names a function that is not in the input), -E2BIG (a table outgrows 32-bit indices),
+ * -ENOMEM, -errno. */
+int weir_publish_build(const struct weir_publish_input *input, int *out_fd);
+
+/* Write a snapshot to `path` by way of a temporary file and rename, mode 0600; and read one back
+ * into a fresh sealed memfd after the full check. 0 or -errno, -EBADMSG (damaged). */
+int weir_publish_save(int snapshot_fd, const char *path);
+int weir_publish_load(const char *path, int *out_fd);
+
+#endif

@@ -83,6 +83,8 @@ endfunction()
 
 # weir_fuzzer(NAME SOURCES fuzz_x.c [DEPENDS target ...]): a libFuzzer program, run for
 # WEIR_FUZZ_SECONDS (environment, default 60) by the test of the same name. Only with WEIR_FUZZ.
+# Seeds lie in corpus/NAME beside the CMakeLists.txt; what it finds stays in the build folder.
+add_custom_target(weir_fuzzers)
 function(weir_fuzzer name)
   if(NOT WEIR_FUZZ)
     return()
@@ -92,4 +94,8 @@ function(weir_fuzzer name)
   target_link_libraries(${name} PRIVATE weir_options ${arg_DEPENDS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  add_dependencies(weir_fuzzers ${name})
+  add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/tools/fuzz-run $<TARGET_FILE:${name}>
+    ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
+  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 86400)
 endfunction()

@@ -6,6 +6,7 @@
 #define WEIR_DATAPLANE_BASE_FAULT_H
 
 #ifdef WEIR_FAULT_POINTS
+/* Count one pass of the point `name`, and do what WEIR_FAULT asks for it. Any thread. */
 void weir_fault_pass(const char *name);
 #define WEIR_FAULT(name) weir_fault_pass(#name)
 #else

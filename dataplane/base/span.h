@@ -16,11 +16,13 @@ struct weir_span {
 /* A span over a string literal. */
 #define WEIR_SPAN(literal) ((struct weir_span){.data = (literal), .bytes = sizeof(literal) - 1})
 
+/* A span over a NUL-terminated string, without the NUL. */
 static inline struct weir_span weir_span_of(const char *text)
 {
 	return (struct weir_span){.data = text, .bytes = strlen(text)};
 }
 
+/* The same bytes, wherever they lie; empty spans are equal. */
 static inline bool weir_span_equal(struct weir_span a, struct weir_span b)
 {
 	return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0);

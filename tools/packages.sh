@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# The one place that names Debian packages. Installs what a purpose needs and is not there yet:
+#   tools/packages.sh build|test|bench ...      several sets may be named; test includes build
+#   tools/packages.sh --list SET ...            only print the names
+# Fast and offline when everything is installed. Uses sudo where it is not run as root.
+set -euo pipefail
+
+build_set=(cmake ninja-build gcc libc6-dev pkg-config liburing-dev libsqlite3-dev libcjson-dev libxxhash-dev
+	sqlite3 curl php-cli util-linux)
+test_set=(clang libclang-rt-dev libcmocka-dev python3 iproute2 wrk spin strace procps git file)
+bench_set=(nginx-light php-fpm wrk linux-perf python3 procps)
+# Each of these makes one test possible, which is skipped without it (exit 77).
+optional_set=(ccache clang-format clang-tidy shellcheck codespell qemu-system-x86 busybox-static cpio)
+
+fail() {
+	echo "packages: $*" >&2
+	exit 1
+}
+
+installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# A name that differs between Debian 12 and 13, or that something else may provide.
+resolve() {
+	case $1 in
+	pkg-config) alternatives="pkgconf pkg-config" ;;
+	libclang-rt-dev) alternatives="$(clang_runtime)" ;;
+	nginx-light) alternatives="nginx-light nginx nginx-core" ;;
+	clang | clang-format | clang-tidy) alternatives="$1 $1-14 $1-19" ;;
+	php-cli) alternatives="php-cli php8.2-cli php8.4-cli" ;;
+	php-fpm) alternatives="php-fpm php8.2-fpm php8.4-fpm" ;;
+	qemu-system-x86) alternatives="qemu-system-x86" ;;
+	*) alternatives=$1 ;;
+	esac
+}
+
+# The sanitizers' and libFuzzer's run-time library carries clang's version in its name.
+clang_runtime() {
+	local version
+	version=$(clang --version 2>/dev/null | sed -n 's/.*clang version \([0-9]*\).*/\1/p' | head -n 1)
+	[ -n "$version" ] || version=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\).*/\1/p' | head -n 1)
+	echo "libclang-rt-${version:-14}-dev"
+}
+
+# Debian 13 packages llhttp for C; Debian 12 ships the same sources with Node.
+llhttp_package() {
+	if installed libllhttp-dev; then
+		echo libllhttp-dev
+	elif installed node-llhttp; then
+		echo node-llhttp
+	elif apt-cache show libllhttp-dev >/dev/null 2>&1; then
+		echo libllhttp-dev
+	else
+		echo node-llhttp
+	fi
+}
+
+present() {
+	local name
+	resolve "$1"
+	for name in $alternatives; do
+		if installed "$name"; then
+			return 0
+		fi
+	done
+	return 1
+}
+
+list_only=no
+[ "${1:-}" != --list ] || { list_only=yes; shift; }
+[ $# -gt 0 ] || fail "name a set: build, test or bench"
+
+wanted=() optional=()
+for set in "$@"; do
+	case $set in
+	build) wanted+=("${build_set[@]}") ;;
+	test) wanted+=("${build_set[@]}" "${test_set[@]}") optional+=("${optional_set[@]}") ;;
+	bench) wanted+=("${build_set[@]}" "${bench_set[@]}") ;;
+	*) fail "unknown set '$set'; there are: build, test, bench" ;;
+	esac
+done
+
+command -v dpkg-query >/dev/null || fail "this is not Debian (no dpkg-query); install the equivalents of: ${wanted[*]}"
+wanted+=("$(llhttp_package)")
+if [ $list_only = yes ]; then
+	printf '%s\n' "${wanted[@]}" "${optional[@]}" | sort -u
+	exit 0
+fi
+
+missing=() missing_optional=()
+for package in $(printf '%s\n' "${wanted[@]}" | sort -u); do
+	present "$package" || missing+=("${alternatives%% *}")
+done
+for package in "${optional[@]}"; do
+	present "$package" || missing_optional+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || [ ${#missing_optional[@]} -gt 0 ] || exit 0
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt_get() {
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1
+}
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+	if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+		as_root=(sudo)
+	elif [ ${#missing[@]} -gt 0 ]; then
+		fail "Debian packages are missing and neither root nor sudo is at hand; as root run: apt-get install -y --no-install-recommends ${missing[*]}"
+	else
+		echo "packages: without ${missing_optional[*]} some tests are skipped" >&2
+		exit 0
+	fi
+fi
+
+# A fresh machine has no package lists yet: the names that depend on the release are looked up again.
+if ! apt-cache show cmake >/dev/null 2>&1; then
+	echo "packages: reading the package lists"
+	apt_get update || fail "apt-get update failed: $(grep -E '^(E|Err|W)' "$log" | head -n 1)"
+	if apt-cache show cmake >/dev/null 2>&1; then
+		rm -f "$log"
+		exec "$0" "$@"
+	fi
+fi
+
+install() {
+	apt_get install --no-install-recommends "$@" || { apt_get update && apt_get install --no-install-recommends "$@"; }
+}
+
+if [ ${#missing[@]} -gt 0 ]; then
+	echo "packages: installing ${missing[*]}"
+	install "${missing[@]}" || fail "apt-get could not install ${missing[*]}: $(grep -E '^(E|Err)' "$log" | head -n 1)"
+fi
+if [ ${#missing_optional[@]} -gt 0 ]; then
+	echo "packages: installing ${missing_optional[*]}"
+	for package in "${missing_optional[@]}"; do
+		install "$package" || echo "packages: without $package (not installable here) some tests are skipped" >&2
+	done
+fi

@@ -45,6 +45,10 @@ static inline struct weir_span weir_snapshot_span(const struct weir_snapshot *sn
 const struct weir_snapshot_function *weir_snapshot_function_find(const struct weir_snapshot *snapshot,
 								 uint64_t id);
 
+/* Checksum of a whole snapshot of `bytes` bytes (at least a header), its checksum field taken as
+ * zero: what the builder stores and the check compares. */
+uint64_t weir_snapshot_checksum(const void *data, size_t bytes);
+
 /* Hash of one path segment below `parent`: where its edge's probe sequence starts. */
 uint64_t weir_snapshot_edge_hash(uint64_t seed, uint32_t parent, struct weir_span segment);
 

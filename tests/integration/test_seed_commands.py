@@ -1,0 +1,164 @@
+# labels: integration
+# timeout: 180
+"""The commands that the README of the C platform prints, unchanged, against a fresh Weir.
+
+They name port 8080, so all of this runs in a network namespace of its own, where 8080 is free;
+where the kernel refuses one, everything here is skipped."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+
+import weir_instance
+from weir_instance import Instance, needs_program, wait_until
+
+INSIDE = "WEIR_TEST_IN_NAMESPACE"
+
+C1 = """curl -X POST http://localhost:8080/api/hello \\
+  -H "Content-Type: application/json" \\
+  -d '{"name":"Alice"}'
+"""
+C2 = "curl http://localhost:8080/api/info"
+C3 = """curl -X POST http://localhost:8080/resize \\
+  -H "Content-Type: application/json" \\
+  -d '{"image":"base64data...","width":800}'
+"""
+C4 = "curl http://localhost:8080/ping"
+C5_INSERT = """sqlite3 faas_meta.db << EOF
+INSERT INTO functions (k, v, updated) VALUES (
+  'POST:/api/convert',
+  '{"name":"imageConverter","runtime":"wasm","module":"/opt/functions/convert.wasm","handler":"convert","memory":512,"timeout":30}',
+  strftime('%s','now')
+);
+EOF
+"""
+C5_CALL = """curl -X POST http://localhost:8080/api/convert \\
+  -d '{"format":"png"}'
+"""
+C6_UPDATE = """UPDATE functions
+SET v='{"module":"/new/path.wasm",...}',
+    updated=strftime('%s','now')
+WHERE k='POST:/resize';
+"""
+C7_QUERY = 'sqlite3 faas_meta.db "SELECT k,substr(v,1,60) FROM functions;"'
+C7 = f"watch -n 1 '{C7_QUERY}'"
+
+
+class Seed(weir_instance.Case):
+    def setUp(self):
+        super().setUp()
+        needs_program("sqlite3", "sqlite3")
+        needs_program("php", "php-cli")
+    @contextlib.contextmanager
+    def instance(self):
+        with Instance(samples=True, listen=["127.0.0.1:8080"]) as self.weir:
+            yield
+
+    def shell(self, command, text=None, check=True):
+        """Run `command` as the reader of the README would: in bash, in the data directory."""
+        done = subprocess.run(["bash", "-c", command], cwd=self.weir.data, capture_output=True, text=True, input=text,
+                              timeout=60)
+        if check:
+            self.assertEqual(done.returncode, 0, f"{command}: {done.stdout}{done.stderr}")
+        return done
+
+    def answer(self, command):
+        """(status, body) of a curl command, which is only given the option that shows the status."""
+        shown = self.shell(command.replace("curl ", "curl -sS -w '\\n%{http_code}' ", 1)).stdout
+        body, _, status = shown.rpartition("\n")
+        return int(status), body
+
+    def test_c1_hello_greets_by_name(self):
+        with self.instance():
+            status, body = self.answer(C1)
+            self.assertEqual(status, 200)
+            self.assertIn("Alice", json.dumps(json.loads(body)))
+
+    def test_c2_info_is_json(self):
+        with self.instance():
+            status, body = self.answer(C2)
+            self.assertEqual(status, 200)
+            self.assertIsInstance(json.loads(body), dict)
+
+    def test_c3_resize_mentions_the_width(self):
+        with self.instance():
+            status, body = self.answer(C3)
+            self.assertEqual(status, 200)
+            self.assertIn("800", json.dumps(json.loads(body)))
+
+    def test_c4_ping_answers(self):
+        with self.instance():
+            self.assertEqual(self.answer(C4)[0], 200)
+
+    def test_c5_an_inserted_row_is_routed_without_a_restart(self):
+        with self.instance():
+            self.assertEqual(self.answer(C5_CALL), (404, '{"error":"Function not found"}'))
+            keeper = self.weir.keeper.pid
+            self.shell(C5_INSERT)
+            status, body = wait_until(lambda: self.found(C5_CALL), "the inserted row is routed", 5)
+            # There is no wasm runtime yet, and no such module: said clearly, never 404.
+            self.assertEqual(status, 501)
+            self.assertIn("wasm", body)
+            self.assertIn("/opt/functions/convert.wasm", body)
+            self.assertEqual(self.weir.keeper.pid, keeper)
+
+    def found(self, command):
+        status, body = self.answer(command)
+        return (status, body) if status != 404 else None
+
+    def test_c6_a_row_that_is_not_json_keeps_the_good_version_and_is_reported(self):
+        with self.instance():
+            self.assertEqual(self.answer(C3)[0], 200)
+            self.shell("sqlite3 faas_meta.db", text=C6_UPDATE)
+            reported = wait_until(lambda: [line for line in self.weir.log_path.read_text().splitlines()
+                                           if "POST:/resize" in line], "the bad row is reported")
+            self.assertTrue(reported)
+            self.assertEqual(self.answer(C3)[0], 200)
+
+    def test_c6_an_update_takes_effect_and_a_delete_too(self):
+        with self.instance():
+            module = self.weir.data / "other.php"
+            module.write_text('<?php echo json_encode(["other" => true]);')
+            value = json.dumps({"name": "other", "runtime": "php", "module": str(module), "handler": "main"})
+            self.shell("sqlite3 faas_meta.db", text=f"UPDATE functions SET v='{value}' WHERE k='POST:/resize';")
+            wait_until(lambda: "other" in self.answer(C3)[1], "requests use the new module", 5)
+            self.shell("sqlite3 faas_meta.db", text="DELETE FROM functions WHERE k='POST:/resize';")
+            wait_until(lambda: self.answer(C3) == (404, '{"error":"Function not found"}'), "the deleted row is gone", 5)
+
+    def test_c7_the_table_can_be_watched_and_recreated_by_the_sqlite3_program(self):
+        with self.instance():
+            shown = self.shell(C7_QUERY).stdout
+            self.assertIn("POST:/api/hello|{", shown)
+            self.shell(f"timeout 3 {C7} >/dev/null 2>&1 </dev/null; [ $? = 124 ]" if self.watch_works() else "true")
+            self.shell("sqlite3 faas_meta.db \"DELETE FROM functions;\"")
+            wait_until(lambda: self.answer(C1)[0] == 404, "the emptied table is noticed", 5)
+            self.shell("sqlite3 faas_meta.db < init.sql")
+            wait_until(lambda: self.answer(C1)[0] == 200, "the recreated table is noticed", 5)
+
+    def watch_works(self):
+        """watch wants a terminal type; without one the printed query alone is what can be run."""
+        return subprocess.run(["bash", "-c", "timeout 1 watch -n 1 true </dev/null >/dev/null 2>&1; [ $? = 124 ]"]).returncode == 0
+
+
+def main():
+    if os.environ.get(INSIDE) != "1":
+        command = ["unshare", "--net"]
+        if os.geteuid() != 0:
+            command.append("--map-root-user")
+        try:
+            possible = subprocess.run([*command, "ip", "link", "set", "lo", "up"], capture_output=True, text=True)
+        except FileNotFoundError:
+            possible = None
+        if possible is None or possible.returncode != 0:
+            print("skipped: no network namespace of its own:", possible.stderr.strip() if possible else "no unshare")
+            sys.exit(77)
+        inside = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv]
+        os.environ[INSIDE] = "1"
+        os.execvp("unshare", [*command, *inside])
+    weir_instance.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,10 @@ enum {
 	WEIR_MODEL_TIMEOUT_MS_DEFAULT = 30000,
 	WEIR_MODEL_MEMORY_MB_DEFAULT = 256,
 	WEIR_MODEL_QUEUE_DEFAULT = 1024,
+	WEIR_MODEL_QUEUE_MAX = 65536,
+	WEIR_MODEL_SEGMENTS_MAX = 32,    /* of a pattern: abi/snapshot.h */
+	WEIR_MODEL_PARAMS_MAX = 16,      /* of a pattern: abi/head.h */
+	WEIR_MODEL_METHODS_BYTES_MAX = 48, /* every method's name, commas and the NUL */
 };
 
 struct weir_model_function {
@@ -57,12 +61,24 @@ struct weir_model_error {
 	char reason[256]; /* a sentence */
 };
 
-/* Check every field; fills *error on failure. 0 or -EINVAL. */
+/* Check every field; fills *error (which may be NULL everywhere) on failure. 0 or -EINVAL.
+ *
+ * Names: letters, digits, '_', and after the first also '@', '.', '-' and inner blanks.
+ * Runtimes: weir_model_runtime_known(). Code paths are absolute; whether the file is there is not
+ * asked (it may come later; until then a call says what is missing).
+ * Patterns: '/', literal segments, '{name}' (a-z, 0-9, '_'; one whole segment; each name once), and
+ * '/ *' (no blank) at the end. They are compared with decoded paths, so '%', '?' and '#' have no
+ * place in them, nor do '.', '..' and empty segments inside; a slash at the end counts.
+ * Hosts: lower-case name, IPv4 or [IPv6] address, no port; "function.weir" belongs to Weir. */
 int weir_model_function_check(const struct weir_model_function *function, struct weir_model_error *error);
 int weir_model_route_check(const struct weir_model_route *route, struct weir_model_error *error);
 
-/* "GET /img/{id}", "GET,POST /x", "ANY /y/ *" (no blank before the star) -> methods and pattern.
- * 0 or -EINVAL with *error. */
+/* True for the names that a function's runtime may have: those that run here and those of the
+ * public table and of Weir's plan that do not yet (calls get 501). */
+bool weir_model_runtime_known(const char *runtime);
+
+/* "GET /img/{id}", "GET,POST /x", "ANY /y/ *" (no blank before the star) -> methods and pattern; the
+ * other fields of *out_route stay as they are. 0 or -EINVAL with *error. */
 int weir_model_route_parse(const char *text, struct weir_model_route *out_route,
 			   struct weir_model_error *error);
 
@@ -70,20 +86,31 @@ int weir_model_route_parse(const char *text, struct weir_model_route *out_route,
 int weir_model_name_parse(const char *text, char out_space[WEIR_MODEL_NAME_BYTES_MAX + 1],
 			  char out_name[WEIR_MODEL_NAME_BYTES_MAX + 1], struct weir_model_error *error);
 
-/* "5s", "250ms", "2m", plain number = seconds -> ms. 0 or -EINVAL with *error. */
+/* A host as people write it -> lower case, checked. Empty stays empty (any host). 0 or -EINVAL. */
+int weir_model_host_parse(const char *text, char out_host[WEIR_MODEL_HOST_BYTES_MAX + 1],
+			  struct weir_model_error *error);
+
+/* "5s", "250ms", "2m", "1h", "1.5s", plain number = seconds -> ms, within the limits of a timeout.
+ * 0 or -EINVAL with *error. */
 int weir_model_duration_parse(const char *text, uint32_t *out_ms, struct weir_model_error *error);
 
-/* Methods as text, "GET,POST" or "ANY"; returns out. */
+/* Methods as text, "GET,POST" or "ANY", in the order of enum weir_http_method; returns out. Cut short
+ * where `max` (1 or more) is below WEIR_MODEL_METHODS_BYTES_MAX. */
 const char *weir_model_methods_format(uint16_t methods, char *out, size_t max);
 
 /* One row (k, v) of the public table `functions` -> a function and its exact route. `k` is
- * "METHOD:/uri", `v` the C seed's JSON {name, runtime, module, handler, memory MB, timeout s};
- * module and handler are required, unknown fields are ignored. 0 or -EINVAL with *error. */
+ * "METHOD:/uri" with one method of the seven; it is an exact path, so '{', '}' and '*' are refused
+ * rather than read as a pattern, and so is a query string. `v` is the C seed's JSON {name, runtime,
+ * module, handler, memory MB, timeout s}: module and handler are required; runtime is "wasm" if
+ * missing or empty, as in the seed, and name is then made from the key. Unknown fields are ignored; one of these
+ * given twice, or with another type, is refused. Ids and version are 0: the store gives them.
+ * 0, or -EINVAL with *error (field "k", "v" or "v.NAME"). */
 int weir_model_row_parse(const char *key, const char *value, size_t value_bytes,
 			 struct weir_model_function *out_function, struct weir_model_route *out_route,
 			 struct weir_model_error *error);
 
-/* The inverse: the JSON of a public row. Returns bytes, or 0 if `max` is too small. */
+/* The inverse: the JSON of a public row, NUL-terminated. Returns its bytes without the NUL, or 0 if
+ * `max` is too small. WEIR_MODEL_ROW_BYTES_MAX always suffices. */
 size_t weir_model_row_format(const struct weir_model_function *function, char *out, size_t max);
 
 #endif

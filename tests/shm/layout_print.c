@@ -1,0 +1,314 @@
+/* layout_print: writes the layout of every shared-memory format, one line a field, to standard
+ * output. tests/shm/layout.golden holds what it printed when the ABI version was last changed. */
+#include <stdio.h>
+
+#include "dataplane/abi/board.h"
+#include "dataplane/abi/control.h"
+#include "dataplane/abi/head.h"
+#include "dataplane/abi/link.h"
+#include "dataplane/abi/message.h"
+#include "dataplane/abi/snapshot.h"
+
+#define STRUCT(type)                                                                           \
+	(void)printf("%s bytes=%zu align=%zu\n", #type, sizeof(struct type), _Alignof(struct type))
+#define FIELD(type, field)                                                                     \
+	(void)printf("  %s.%s at=%zu bytes=%zu\n", #type, #field, offsetof(struct type, field), \
+		     sizeof(((struct type *)0)->field))
+#define NUMBER(name) (void)printf("%s = %llu\n", #name, (unsigned long long)(name))
+
+static void print_message(void)
+{
+	STRUCT(weir_message);
+	FIELD(weir_message, kind);
+	FIELD(weir_message, flags);
+	FIELD(weir_message, call);
+	FIELD(weir_message, chunk);
+	FIELD(weir_message, sequence);
+	FIELD(weir_message, bytes);
+	FIELD(weir_message, head_bytes);
+	FIELD(weir_message, grant);
+	FIELD(weir_message, code);
+	NUMBER(WEIR_MESSAGE_HEAD);
+	NUMBER(WEIR_MESSAGE_DATA);
+	NUMBER(WEIR_MESSAGE_END);
+	NUMBER(WEIR_MESSAGE_CREDIT);
+	NUMBER(WEIR_MESSAGE_CANCEL);
+	NUMBER(WEIR_MESSAGE_ABORT);
+	NUMBER(WEIR_MESSAGE_CALL);
+	NUMBER(WEIR_MESSAGE_FLAG_END);
+	NUMBER(WEIR_CALL_FREE);
+	NUMBER(WEIR_CALL_QUEUED);
+	NUMBER(WEIR_CALL_RUNNING);
+	NUMBER(WEIR_CALL_RECALLED);
+	NUMBER(WEIR_ABORT_FAILED);
+	NUMBER(WEIR_ABORT_GARBAGE);
+	NUMBER(WEIR_ABORT_LOAD);
+	NUMBER(WEIR_ABORT_TIMEOUT);
+	NUMBER(WEIR_ABORT_CANCELLED);
+	NUMBER(WEIR_ABORT_UNKNOWN);
+	NUMBER(WEIR_CHUNK_NONE);
+}
+
+static void print_link(void)
+{
+	NUMBER(WEIR_ABI_MAJOR);
+	NUMBER(WEIR_LINK_MAGIC);
+	NUMBER(WEIR_SHARDS_MAX);
+	NUMBER(WEIR_RING_CELLS);
+	NUMBER(WEIR_RING_CELLS_RESERVED);
+	NUMBER(WEIR_CALL_CHUNKS_MAX);
+	STRUCT(weir_link_ring);
+	FIELD(weir_link_ring, head);
+	FIELD(weir_link_ring, tail);
+	FIELD(weir_link_ring, cell);
+	STRUCT(weir_link_call);
+	FIELD(weir_link_call, state);
+	FIELD(weir_link_call, deadline_ns);
+	FIELD(weir_link_call, activation_high);
+	FIELD(weir_link_call, activation_low);
+	FIELD(weir_link_call, function_id);
+	FIELD(weir_link_call, generation);
+	FIELD(weir_link_call, reserved);
+	STRUCT(weir_link_pair);
+	FIELD(weir_link_pair, to_worker);
+	FIELD(weir_link_pair, to_shard);
+	FIELD(weir_link_pair, call);
+	FIELD(weir_link_pair, small);
+	FIELD(weir_link_pair, large);
+	STRUCT(weir_link_header);
+	FIELD(weir_link_header, magic);
+	FIELD(weir_link_header, abi_major);
+	FIELD(weir_link_header, shard_count);
+	FIELD(weir_link_header, segment_bytes);
+	FIELD(weir_link_header, link_id);
+	FIELD(weir_link_header, worker_id);
+	FIELD(weir_link_header, accepted);
+	FIELD(weir_link_header, finished);
+	FIELD(weir_link_header, service_ns);
+	FIELD(weir_link_header, parked);
+	FIELD(weir_link_header, parked_max);
+	FIELD(weir_link_header, worker_bell);
+	FIELD(weir_link_header, reserved);
+	STRUCT(weir_shard_board_line);
+	FIELD(weir_shard_board_line, sleep_count);
+	STRUCT(weir_shard_board);
+}
+
+static void print_head(void)
+{
+	STRUCT(weir_head_slice);
+	FIELD(weir_head_slice, offset);
+	FIELD(weir_head_slice, bytes);
+	STRUCT(weir_head_field);
+	FIELD(weir_head_field, name);
+	FIELD(weir_head_field, value);
+	STRUCT(weir_request_head);
+	FIELD(weir_request_head, bytes);
+	FIELD(weir_request_head, method);
+	FIELD(weir_request_head, minor);
+	FIELD(weir_request_head, field_count);
+	FIELD(weir_request_head, param_count);
+	FIELD(weir_request_head, reserved);
+	FIELD(weir_request_head, path);
+	FIELD(weir_request_head, content_length);
+	FIELD(weir_request_head, query);
+	FIELD(weir_request_head, authority);
+	FIELD(weir_request_head, target);
+	FIELD(weir_request_head, peer);
+	FIELD(weir_request_head, pattern);
+	FIELD(weir_request_head, reserved2);
+	STRUCT(weir_response_head);
+	FIELD(weir_response_head, bytes);
+	FIELD(weir_response_head, status);
+	FIELD(weir_response_head, field_count);
+	FIELD(weir_response_head, content_length);
+	NUMBER(WEIR_HEAD_REQUEST_BYTES_MAX);
+	NUMBER(WEIR_HEAD_RESPONSE_BYTES_MAX);
+	NUMBER(WEIR_HEAD_FIELDS_MAX);
+	NUMBER(WEIR_HEAD_RESPONSE_FIELDS_MAX);
+	NUMBER(WEIR_HEAD_PARAMS_MAX);
+}
+
+static void print_settings(void)
+{
+	STRUCT(weir_settings);
+	FIELD(weir_settings, target_bytes_max);
+	FIELD(weir_settings, head_bytes_max);
+	FIELD(weir_settings, headers_max);
+	FIELD(weir_settings, connections_max);
+	FIELD(weir_settings, body_bytes_max);
+	FIELD(weir_settings, head_timeout_ms);
+	FIELD(weir_settings, body_idle_ms);
+	FIELD(weir_settings, send_idle_ms);
+	FIELD(weir_settings, keep_alive_ms);
+	FIELD(weir_settings, kill_grace_ms);
+	FIELD(weir_settings, pipeline_max);
+	FIELD(weir_settings, shared_memory_bytes_max);
+	FIELD(weir_settings, workers_max);
+	FIELD(weir_settings, reserved);
+}
+
+static void print_snapshot_rows(void)
+{
+	STRUCT(weir_snapshot_function);
+	FIELD(weir_snapshot_function, id);
+	FIELD(weir_snapshot_function, version);
+	FIELD(weir_snapshot_function, timeout_ns);
+	FIELD(weir_snapshot_function, memory_bytes);
+	FIELD(weir_snapshot_function, pool);
+	FIELD(weir_snapshot_function, runtime);
+	FIELD(weir_snapshot_function, queue_max);
+	FIELD(weir_snapshot_function, space);
+	FIELD(weir_snapshot_function, name);
+	FIELD(weir_snapshot_function, code_path);
+	FIELD(weir_snapshot_function, handler);
+	FIELD(weir_snapshot_function, interpreter);
+	FIELD(weir_snapshot_function, reason);
+	STRUCT(weir_snapshot_pool);
+	FIELD(weir_snapshot_pool, key);
+	FIELD(weir_snapshot_pool, runtime);
+	FIELD(weir_snapshot_pool, workers_min);
+	FIELD(weir_snapshot_pool, workers_max);
+	FIELD(weir_snapshot_pool, space);
+	STRUCT(weir_snapshot_node);
+	FIELD(weir_snapshot_node, param_child);
+	FIELD(weir_snapshot_node, routes_first);
+	FIELD(weir_snapshot_node, routes_count);
+	FIELD(weir_snapshot_node, wildcard_first);
+	FIELD(weir_snapshot_node, wildcard_count);
+	FIELD(weir_snapshot_node, literal_count);
+	STRUCT(weir_snapshot_edge);
+	FIELD(weir_snapshot_edge, parent);
+	FIELD(weir_snapshot_edge, child);
+	FIELD(weir_snapshot_edge, hash);
+	FIELD(weir_snapshot_edge, segment);
+	STRUCT(weir_snapshot_host);
+	FIELD(weir_snapshot_host, name);
+	FIELD(weir_snapshot_host, root);
+	STRUCT(weir_snapshot_target);
+	FIELD(weir_snapshot_target, route_id);
+	FIELD(weir_snapshot_target, function);
+	FIELD(weir_snapshot_target, method);
+	FIELD(weir_snapshot_target, flags);
+	FIELD(weir_snapshot_target, param_count);
+	FIELD(weir_snapshot_target, params_first);
+	FIELD(weir_snapshot_target, timeout_ms);
+	FIELD(weir_snapshot_target, pattern);
+}
+
+static void print_snapshot(void)
+{
+	NUMBER(WEIR_SNAPSHOT_ABI_MAJOR);
+	NUMBER(WEIR_SNAPSHOT_MAGIC);
+	STRUCT(weir_snapshot_string);
+	FIELD(weir_snapshot_string, offset);
+	FIELD(weir_snapshot_string, bytes);
+	STRUCT(weir_snapshot_table);
+	FIELD(weir_snapshot_table, offset);
+	FIELD(weir_snapshot_table, count);
+	FIELD(weir_snapshot_table, stride);
+	STRUCT(weir_snapshot_header);
+	FIELD(weir_snapshot_header, magic);
+	FIELD(weir_snapshot_header, abi_major);
+	FIELD(weir_snapshot_header, header_bytes);
+	FIELD(weir_snapshot_header, bytes);
+	FIELD(weir_snapshot_header, checksum);
+	FIELD(weir_snapshot_header, generation);
+	FIELD(weir_snapshot_header, hash_seed);
+	FIELD(weir_snapshot_header, built_ns);
+	FIELD(weir_snapshot_header, settings);
+	FIELD(weir_snapshot_header, root);
+	FIELD(weir_snapshot_header, functions);
+	FIELD(weir_snapshot_header, pools);
+	FIELD(weir_snapshot_header, nodes);
+	FIELD(weir_snapshot_header, edges);
+	FIELD(weir_snapshot_header, hosts);
+	FIELD(weir_snapshot_header, targets);
+	FIELD(weir_snapshot_header, params);
+	FIELD(weir_snapshot_header, strings);
+}
+
+static void print_board(void)
+{
+	NUMBER(WEIR_BOARD_MAGIC);
+	STRUCT(weir_board_shard);
+	FIELD(weir_board_shard, metric);
+	STRUCT(weir_board_process);
+	FIELD(weir_board_process, kind);
+	FIELD(weir_board_process, state);
+	FIELD(weir_board_process, pid);
+	FIELD(weir_board_process, runtime);
+	FIELD(weir_board_process, id);
+	FIELD(weir_board_process, pool_key);
+	FIELD(weir_board_process, started_ns);
+	FIELD(weir_board_process, restarts);
+	FIELD(weir_board_process, accepted);
+	FIELD(weir_board_process, finished);
+	FIELD(weir_board_process, service_ns);
+	FIELD(weir_board_process, parked);
+	FIELD(weir_board_process, links);
+	FIELD(weir_board_process, space);
+	STRUCT(weir_board);
+	FIELD(weir_board, magic);
+	FIELD(weir_board, abi_major);
+	FIELD(weir_board, shard_count);
+	FIELD(weir_board, bytes);
+	FIELD(weir_board, started_ns);
+	FIELD(weir_board, generation);
+	FIELD(weir_board, segments);
+	FIELD(weir_board, segment_bytes);
+	FIELD(weir_board, change);
+	FIELD(weir_board, process_count);
+	FIELD(weir_board, missing);
+	FIELD(weir_board, process);
+	FIELD(weir_board, shard);
+}
+
+static void print_control(void)
+{
+	NUMBER(WEIR_CONTROL_MAGIC);
+	NUMBER(WEIR_CONTROL_FD);
+	NUMBER(WEIR_CONTROL_READY);
+	NUMBER(WEIR_CONTROL_DEMAND);
+	STRUCT(weir_control);
+	FIELD(weir_control, magic);
+	FIELD(weir_control, kind);
+	FIELD(weir_control, abi_major);
+	FIELD(weir_control, gateway_start.shard_count);
+	FIELD(weir_control, gateway_start.cpu);
+	FIELD(weir_control, listen.local);
+	FIELD(weir_control, listen.address);
+	FIELD(weir_control, worker_start.worker_id);
+	FIELD(weir_control, worker_start.pool_key);
+	FIELD(weir_control, worker_start.space);
+	FIELD(weir_control, link_open.link_id);
+	FIELD(weir_control, link_open.worker_id);
+	FIELD(weir_control, link_open.pool_key);
+	FIELD(weir_control, link_open.shard_count);
+	FIELD(weir_control, link_open.worker_pid);
+	FIELD(weir_control, link.link_id);
+	FIELD(weir_control, link.worker_id);
+	FIELD(weir_control, snapshot.generation);
+	FIELD(weir_control, snapshot_ack.generation);
+	FIELD(weir_control, snapshot_ack.shards_acked);
+	FIELD(weir_control, snapshot_ack.shards_total);
+	FIELD(weir_control, snapshot_ack.took_ns);
+	FIELD(weir_control, worker_kill.worker_id);
+	FIELD(weir_control, worker_kill.function_id);
+	FIELD(weir_control, worker_kill.reason);
+	FIELD(weir_control, demand.pool_key);
+	FIELD(weir_control, demand.waiting);
+}
+
+int main(void)
+{
+	print_message();
+	print_link();
+	print_head();
+	print_settings();
+	print_snapshot_rows();
+	print_snapshot();
+	print_board();
+	print_control();
+	return 0;
+}

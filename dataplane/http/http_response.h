@@ -39,6 +39,7 @@ enum weir_http_field_verdict {
 	WEIR_HTTP_FIELD_REFUSE, /* not a token, or a value with CR, LF, NUL or other controls */
 };
 
+/* Judge one field of a function's answer. Any thread; neither blocks nor allocates. */
 enum weir_http_field_verdict weir_http_field_check(struct weir_span name, struct weir_span value);
 
 /* Write the head, ending in the empty line. Returns its bytes, or 0 if `max` is too small. */
@@ -51,7 +52,8 @@ bool weir_http_response_bodyless(unsigned status, bool request_was_head);
  * the body ends with "0\r\n\r\n". */
 size_t weir_http_chunk_prefix(uint64_t bytes, char out[WEIR_HTTP_CHUNK_PREFIX_MAX]);
 
-/* Format seconds since the epoch as IMF-fixdate, 29 bytes, no NUL (RFC 9110 section 5.6.7). */
+/* Format seconds since the epoch as IMF-fixdate, 29 bytes, no NUL (RFC 9110 section 5.6.7). Times
+ * before 1970 and after 9999 are written as the nearest that fits. */
 void weir_http_date_format(int64_t epoch_seconds, char out[29]);
 
 #endif

@@ -1,0 +1,392 @@
+#include "dataplane/http/http_head_check.h"
+
+#include "dataplane/http/http_char.h"
+
+/* What the fields of one head say about its connection and framing. */
+struct head_fields {
+	struct weir_http_slice host;
+	uint32_t host_count;
+	uint32_t length_count;
+	uint32_t coding_count;
+	struct weir_span length;
+	bool chunked;          /* the last coding is `chunked` */
+	bool coding_unknown;   /* some other coding is named */
+	bool coding_malformed; /* no list of codings, or `chunked` twice or not last */
+	bool close;
+	bool keep_alive;
+	bool expect_continue;
+	bool expect_other;
+};
+
+static bool is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t';
+}
+
+static struct weir_span trim(struct weir_span text)
+{
+	while (text.bytes > 0 && is_blank(text.data[0])) {
+		text.data++;
+		text.bytes--;
+	}
+	while (text.bytes > 0 && is_blank(text.data[text.bytes - 1]))
+		text.bytes--;
+	return text;
+}
+
+/* Cut `text` at its first `mark`: *out_before is what stands before it, *out_after what follows.
+ * False (and all of it in *out_before) if there is none. */
+static bool split(struct weir_span text, char mark, struct weir_span *out_before,
+		  struct weir_span *out_after)
+{
+	const char *at = text.bytes > 0 ? memchr(text.data, mark, text.bytes) : NULL;
+
+	*out_before = text;
+	*out_after = (struct weir_span){.data = text.data + text.bytes, .bytes = 0};
+	if (at == NULL)
+		return false;
+	out_before->bytes = (size_t)(at - text.data);
+	*out_after =
+		(struct weir_span){.data = at + 1, .bytes = text.bytes - out_before->bytes - 1};
+	return true;
+}
+
+/* True if nothing but CRLF pairs stands before the request line (RFC 9112 section 2.2), its parts
+ * are one space apart, and line and head end in CRLF. */
+static bool line_is_strict(const struct weir_http_parser *parser, const char *head)
+{
+	const struct weir_span method = weir_http_method_name(parser->method);
+	const size_t target = parser->target.offset;
+	const size_t version = target + parser->target.bytes;
+
+	if (target < method.bytes + 1 || version + 13 > parser->head_bytes)
+		return false;
+	const size_t start = target - 1 - method.bytes;
+	if (start % 2 != 0 || head[target - 1] != ' ' ||
+	    memcmp(head + start, method.data, method.bytes) != 0)
+		return false;
+	for (size_t i = 0; i < start; i += 2) {
+		if (head[i] != '\r' || head[i + 1] != '\n')
+			return false;
+	}
+	return memcmp(head + version, " HTTP/1.", 8) == 0 &&
+	       head[version + 8] == '0' + parser->minor &&
+	       memcmp(head + version + 9, "\r\n", 2) == 0 &&
+	       memcmp(head + parser->head_bytes - 4, "\r\n\r\n", 4) == 0;
+}
+
+/* Trim the value; false if the name is empty, or the value starts on a later line than the name.
+ * The head is known to end in CRLF, which stops the walk over blanks. */
+static bool header_tidy(const char *head, struct weir_http_header *header)
+{
+	size_t at = (size_t)header->name.offset + header->name.bytes;
+
+	if (header->name.bytes == 0 || head[at] != ':')
+		return false;
+	at++;
+	while (is_blank(head[at]))
+		at++;
+	if (header->value.bytes == 0) {
+		/* llhttp reports an empty value where the next line starts. */
+		const bool next_line = at + 2 == header->value.offset && head[at] == '\r' &&
+				       head[at + 1] == '\n';
+
+		if (!next_line && at != header->value.offset)
+			return false;
+		header->value.offset = (uint16_t)at;
+		return true;
+	}
+	if (at != header->value.offset)
+		return false;
+	while (is_blank(head[header->value.offset + header->value.bytes - 1]))
+		header->value.bytes--;
+	return true;
+}
+
+static void connection_add(struct head_fields *fields, struct weir_span value)
+{
+	struct weir_span option;
+	bool more = true;
+
+	while (more) {
+		more = split(value, ',', &option, &value);
+		option = trim(option);
+		if (weir_span_equal_nocase(option, WEIR_SPAN("close")))
+			fields->close = true;
+		else if (weir_span_equal_nocase(option, WEIR_SPAN("keep-alive")))
+			fields->keep_alive = true;
+	}
+}
+
+/* Several Transfer-Encoding fields are one list (RFC 9110 section 5.3). Empty elements are refused:
+ * peers disagree on them, and no client sends them. */
+static void coding_add(struct head_fields *fields, struct weir_span value)
+{
+	struct weir_span coding;
+	bool more = true;
+
+	fields->coding_count++;
+	while (more) {
+		struct weir_span name;
+		struct weir_span parameters;
+
+		more = split(value, ',', &coding, &value);
+		const bool has_parameters = split(trim(coding), ';', &name, &parameters);
+		name = trim(name);
+		const bool chunked = weir_span_equal_nocase(name, WEIR_SPAN("chunked"));
+
+		if (fields->chunked || !weir_http_char_is_token(name) ||
+		    (chunked && has_parameters))
+			fields->coding_malformed = true;
+		else if (chunked)
+			fields->chunked = true;
+		else
+			fields->coding_unknown = true;
+	}
+}
+
+static void field_add(struct head_fields *fields, const char *head,
+		      const struct weir_http_header *header)
+{
+	const struct weir_span name = weir_http_slice_span(head, header->name);
+	const struct weir_span value = weir_http_slice_span(head, header->value);
+
+	switch (name.bytes) {
+	case 4:
+		if (weir_span_equal_nocase(name, WEIR_SPAN("Host"))) {
+			fields->host = header->value;
+			fields->host_count++;
+		}
+		break;
+	case 6:
+		if (weir_span_equal_nocase(name, WEIR_SPAN("Expect"))) {
+			if (weir_span_equal_nocase(value, WEIR_SPAN("100-continue")))
+				fields->expect_continue = true;
+			else
+				fields->expect_other = true;
+		}
+		break;
+	case 10:
+		if (weir_span_equal_nocase(name, WEIR_SPAN("Connection")))
+			connection_add(fields, value);
+		break;
+	case 14:
+		if (weir_span_equal_nocase(name, WEIR_SPAN("Content-Length"))) {
+			fields->length = value;
+			fields->length_count++;
+		}
+		break;
+	case 17:
+		if (weir_span_equal_nocase(name, WEIR_SPAN("Transfer-Encoding")))
+			coding_add(fields, value);
+		break;
+	default:
+		break;
+	}
+}
+
+static bool port_is_valid(struct weir_span port)
+{
+	uint32_t number = 0;
+
+	if (port.bytes > 5)
+		return false;
+	for (size_t i = 0; i < port.bytes; i++) {
+		if (port.data[i] < '0' || port.data[i] > '9')
+			return false;
+		number = number * 10 + (uint32_t)(port.data[i] - '0');
+	}
+	return number <= UINT16_MAX;
+}
+
+/* uri-host [ ":" port ] with a host, without user information and percent escapes. */
+static bool authority_is_valid(struct weir_span authority)
+{
+	struct weir_span host;
+	struct weir_span port;
+
+	if (authority.bytes > 0 && authority.data[0] == '[') {
+		if (!split(authority, ']', &host, &port))
+			return false;
+		host.data++;
+		host.bytes--;
+		for (size_t i = 0; i < host.bytes; i++) {
+			if (!weir_http_char_is(host.data[i], WEIR_HTTP_CHAR_HEX) &&
+			    host.data[i] != ':' && host.data[i] != '.')
+				return false;
+		}
+		if (port.bytes > 0) {
+			if (port.data[0] != ':')
+				return false;
+			port.data++;
+			port.bytes--;
+		}
+		return host.bytes >= 2 && port_is_valid(port);
+	}
+	(void)split(authority, ':', &host,
+		    &port); /* the port may be missing, then it is empty */
+	return host.bytes > 0 && weir_http_char_all(host, WEIR_HTTP_CHAR_HOST) &&
+	       port_is_valid(port);
+}
+
+/* Split "http://authority/path?query" or "/path?query" or "*" into parser->path and ->query; the
+ * authority of the first form goes to *out_authority. */
+static bool target_split(struct weir_http_parser *parser, const char *head,
+			 struct weir_http_slice *out_authority)
+{
+	const struct weir_span target = weir_http_slice_span(head, parser->target);
+	struct weir_span rest = target;
+	struct weir_span path;
+	struct weir_span query;
+
+	*out_authority = (struct weir_http_slice){0};
+	if (memchr(target.data, '#', target.bytes) != NULL)
+		return false;
+	if (target.data[0] == '*') {
+		parser->path = parser->target;
+		parser->query = (struct weir_http_slice){0};
+		return target.bytes == 1 && parser->method == WEIR_HTTP_OPTIONS;
+	}
+	if (target.data[0] != '/') {
+		const size_t scheme =
+			target.bytes > 8 && strncasecmp(target.data, "https://", 8) == 0 ? 8
+											 : 7;
+
+		if (target.bytes <= 7 ||
+		    (scheme == 7 && strncasecmp(target.data, "http://", 7) != 0))
+			return false;
+		size_t authority = 0;
+		while (scheme + authority < target.bytes &&
+		       target.data[scheme + authority] != '/' &&
+		       target.data[scheme + authority] != '?')
+			authority++;
+		*out_authority = (struct weir_http_slice){
+			.offset = (uint16_t)(parser->target.offset + scheme),
+			.bytes = (uint16_t)authority};
+		rest.data += scheme + authority;
+		rest.bytes -= scheme + authority;
+	}
+	const bool has_query = split(rest, '?', &path, &query);
+	/* An absolute-form without a path means "/" (RFC 9110 section 4.2.3): the scheme has one to show. */
+	parser->path = (struct weir_http_slice){.offset = (uint16_t)(path.data - head),
+						.bytes = (uint16_t)path.bytes};
+	if (path.bytes == 0)
+		parser->path = (struct weir_http_slice){
+			.offset = (uint16_t)(out_authority->offset - 1), .bytes = 1};
+	parser->query = (struct weir_http_slice){0};
+	if (has_query)
+		parser->query =
+			(struct weir_http_slice){.offset = (uint16_t)(query.data - head),
+						 .bytes = (uint16_t)query.bytes};
+	return true;
+}
+
+/* One Host on HTTP/1.1, at most one on 1.0; an absolute-form's authority must say the same. */
+static enum weir_http_failure host_check(struct weir_http_parser *parser, const char *head,
+					 const struct head_fields *fields,
+					 struct weir_http_slice absolute)
+{
+	const struct weir_span host = weir_http_slice_span(head, fields->host);
+	const struct weir_span authority = weir_http_slice_span(head, absolute);
+
+	if (fields->host_count > 1 || (fields->host_count == 0 && parser->minor == 1))
+		return WEIR_HTTP_BAD_HOST;
+	if (fields->host_count == 1 && !authority_is_valid(host))
+		return WEIR_HTTP_BAD_HOST;
+	parser->authority = fields->host_count == 1 ? fields->host : absolute;
+	if (absolute.offset == 0)
+		return WEIR_HTTP_OK;
+	if (!authority_is_valid(authority))
+		return WEIR_HTTP_BAD_REQUEST;
+	if (fields->host_count == 1 && !weir_span_equal_nocase(host, authority))
+		return WEIR_HTTP_BAD_HOST;
+	return WEIR_HTTP_OK;
+}
+
+static bool length_parse(struct weir_span text, uint64_t *out_length)
+{
+	uint64_t length = 0;
+
+	if (text.bytes == 0)
+		return false;
+	for (size_t i = 0; i < text.bytes; i++) {
+		const char digit = text.data[i];
+
+		if (digit < '0' || digit > '9' ||
+		    __builtin_mul_overflow(length, 10u, &length) ||
+		    __builtin_add_overflow(length, (uint64_t)(digit - '0'), &length))
+			return false;
+	}
+	*out_length = length;
+	return true;
+}
+
+/* How the body is delimited (RFC 9112 section 6.3), refusing whatever two readers could read in
+ * two ways. */
+static enum weir_http_failure framing_check(struct weir_http_parser *parser,
+					    const struct head_fields *fields)
+{
+	parser->body = WEIR_HTTP_BODY_NONE;
+	parser->content_length = 0;
+	if (fields->coding_count > 0) {
+		if (parser->minor == 0 || fields->length_count > 0 || fields->coding_malformed)
+			return WEIR_HTTP_BAD_FRAMING;
+		if (fields->coding_unknown)
+			return WEIR_HTTP_CODING_UNKNOWN;
+		/* The chunked decoder goes on from llhttp's state, so both must have read the same. */
+		if ((parser->llhttp.flags & F_CHUNKED) == 0)
+			return WEIR_HTTP_BAD_FRAMING;
+		parser->body = WEIR_HTTP_BODY_CHUNKED;
+		return WEIR_HTTP_OK;
+	}
+	if ((parser->llhttp.flags & (F_CHUNKED | F_TRANSFER_ENCODING)) != 0 ||
+	    fields->length_count > 1)
+		return WEIR_HTTP_BAD_FRAMING;
+	if (fields->length_count == 0)
+		return WEIR_HTTP_OK;
+	if (!length_parse(fields->length, &parser->content_length))
+		return WEIR_HTTP_BAD_FRAMING;
+	if (parser->content_length > parser->limits.body_bytes_max)
+		return WEIR_HTTP_BODY_TOO_LARGE;
+	if (parser->content_length > 0)
+		parser->body = WEIR_HTTP_BODY_LENGTH;
+	return WEIR_HTTP_OK;
+}
+
+/* RFC 9110 section 10.1.1. A 1.0 client's 100-continue is ignored, as it must be. A 1.1 client that
+ * waits for 100 (Continue) announces content, yet without a length it can't send any: 411. */
+static enum weir_http_failure expect_check(struct weir_http_parser *parser,
+					   const struct head_fields *fields)
+{
+	if (fields->expect_other)
+		return WEIR_HTTP_EXPECTATION;
+	if (!fields->expect_continue || parser->minor == 0)
+		return WEIR_HTTP_OK;
+	if (fields->length_count == 0 && fields->coding_count == 0)
+		return WEIR_HTTP_LENGTH_REQUIRED;
+	parser->expect_continue = parser->body != WEIR_HTTP_BODY_NONE;
+	return WEIR_HTTP_OK;
+}
+
+enum weir_http_failure weir_http_head_check(struct weir_http_parser *parser, const char *head)
+{
+	struct head_fields fields = {0};
+	struct weir_http_slice absolute;
+
+	if (!line_is_strict(parser, head))
+		return WEIR_HTTP_BAD_REQUEST;
+	for (size_t i = 0; i < parser->header_count; i++) {
+		if (!header_tidy(head, &parser->headers[i]))
+			return WEIR_HTTP_BAD_REQUEST;
+		field_add(&fields, head, &parser->headers[i]);
+	}
+	if (!target_split(parser, head, &absolute))
+		return WEIR_HTTP_BAD_REQUEST;
+	enum weir_http_failure failure = host_check(parser, head, &fields, absolute);
+	if (failure == WEIR_HTTP_OK)
+		failure = framing_check(parser, &fields);
+	if (failure == WEIR_HTTP_OK)
+		failure = expect_check(parser, &fields);
+	parser->keep_alive = !fields.close && (parser->minor == 1 || fields.keep_alive);
+	return failure;
+}

@@ -1,0 +1,327 @@
+#include "tests/shm/shm_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "dataplane/base/fd.h"
+#include "tests/shm/snapshot_sample.h"
+
+static struct snapshot_sample sample;
+static struct weir_snapshot view;
+
+static int setup(void **state)
+{
+	(void)state;
+	sample_build(&sample);
+	return 0;
+}
+
+/* Check the sample as it stands now, with the right checksum. */
+static int check(void)
+{
+	sample_checksum(&sample);
+	return weir_snapshot_check(&sample, sizeof(sample), &view);
+}
+
+/* The sample with one damage: it must be refused; then a sound one again. */
+#define ASSERT_REFUSED(damage)                                                                 \
+	do {                                                                                   \
+		damage;                                                                        \
+		assert_int_equal(check(), -EBADMSG);                                           \
+		sample_build(&sample);                                                         \
+	} while (0)
+
+static void sound_snapshot_passes_and_its_tables_are_found(void **state)
+{
+	(void)state;
+	assert_int_equal(check(), 0);
+	assert_int_equal(view.function_count, 3);
+	assert_int_equal(view.pool_count, 2);
+	assert_int_equal(view.edge_mask, 3);
+	assert_ptr_equal(view.targets, sample.targets);
+	assert_true(weir_span_equal(weir_snapshot_span(&view, view.params[0]), WEIR_SPAN("id")));
+	assert_true(weir_span_equal(weir_snapshot_span(&view, view.pools[1].space), WEIR_SPAN("default")));
+}
+
+static void function_is_found_by_id_only(void **state)
+{
+	(void)state;
+	assert_int_equal(check(), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_ptr_equal(weir_snapshot_function_find(&view, 10 * (i + 1)), &sample.functions[i]);
+	assert_null(weir_snapshot_function_find(&view, 0));
+	assert_null(weir_snapshot_function_find(&view, 15));
+	assert_null(weir_snapshot_function_find(&view, UINT64_MAX));
+	sample.header.functions.count = 0;
+	sample.header.targets.count = 0;
+	memset(sample.nodes, 0, sizeof(sample.nodes));
+	memset(sample.edges, 0xff, sizeof(sample.edges));
+	assert_int_equal(check(), 0); /* nothing configured is sound too */
+	assert_null(weir_snapshot_function_find(&view, 10));
+}
+
+static void edge_hash_depends_on_seed_parent_and_segment(void **state)
+{
+	const uint64_t hash = weir_snapshot_edge_hash(1, 2, WEIR_SPAN("a"));
+
+	(void)state;
+	assert_int_equal(hash, weir_snapshot_edge_hash(1, 2, WEIR_SPAN("a")));
+	assert_int_not_equal(hash, weir_snapshot_edge_hash(2, 2, WEIR_SPAN("a")));
+	assert_int_not_equal(hash, weir_snapshot_edge_hash(1, 3, WEIR_SPAN("a")));
+	assert_int_not_equal(hash, weir_snapshot_edge_hash(1, 2, WEIR_SPAN("b")));
+}
+
+static void any_changed_byte_fails_the_checksum(void **state)
+{
+	uint8_t *const bytes = (uint8_t *)&sample;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sample); i++) {
+		if (i >= offsetof(struct weir_snapshot_header, abi_major) &&
+		    i < offsetof(struct weir_snapshot_header, header_bytes))
+			continue; /* another version: its own error */
+		bytes[i] ^= 0x10;
+		assert_int_equal(weir_snapshot_check(&sample, sizeof(sample), &view), -EBADMSG);
+		bytes[i] ^= 0x10;
+	}
+	assert_int_equal(weir_snapshot_check(&sample, sizeof(sample), &view), 0);
+}
+
+static void damaged_header_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(weir_snapshot_check(&sample, sizeof(sample) - 1, &view), -EBADMSG);
+	assert_int_equal(weir_snapshot_check(&sample, sizeof(sample.header) - 1, &view), -EBADMSG);
+	assert_int_equal(weir_snapshot_check(&sample, 0, &view), -EBADMSG);
+	ASSERT_REFUSED(sample.header.magic++);
+	ASSERT_REFUSED(sample.header.header_bytes--);
+	ASSERT_REFUSED(sample.header.generation = 0);
+	ASSERT_REFUSED(sample.header.reserved = 1);
+	ASSERT_REFUSED(sample.header.root = 4);
+	sample.header.bytes = sizeof(sample.header) - 1;
+	assert_int_equal(weir_snapshot_check(&sample, sizeof(sample), &view), -EBADMSG);
+	sample_build(&sample);
+	sample.header.abi_major++;
+	assert_int_equal(check(), -EPROTO);
+}
+
+static void tables_outside_the_snapshot_or_of_other_rows_are_refused(void **state)
+{
+	struct weir_snapshot_table *const tables = &sample.header.functions;
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		ASSERT_REFUSED(tables[i].offset = sizeof(sample) + 8);
+		ASSERT_REFUSED(tables[i].offset = UINT64_MAX - 7);
+		ASSERT_REFUSED(tables[i].offset += 4);
+		ASSERT_REFUSED(tables[i].offset = 8); /* in the header */
+		ASSERT_REFUSED(tables[i].count = UINT32_MAX);
+		ASSERT_REFUSED(tables[i].stride++);
+		ASSERT_REFUSED(tables[i].stride = 0);
+	}
+}
+
+static void damaged_functions_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED(sample.functions[1].id = 10);
+	ASSERT_REFUSED(sample.functions[1].id = 9);
+	ASSERT_REFUSED(sample.functions[0].runtime = WEIR_RUNTIME_COUNT);
+	ASSERT_REFUSED(sample.functions[0].pool = 2);
+	ASSERT_REFUSED(sample.functions[0].pool = 1); /* of another runtime */
+	ASSERT_REFUSED(sample.functions[0].pool = WEIR_SNAPSHOT_NONE);
+	ASSERT_REFUSED(sample.functions[2].pool = 0);
+	ASSERT_REFUSED(sample.functions[0].reserved = 1);
+	for (int i = 0; i < 6; i++)
+		ASSERT_REFUSED((&sample.functions[1].space)[i].offset = sizeof(sample.strings));
+}
+
+static void strings_outside_or_without_an_end_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED(sample.params[0].bytes--); /* no NUL there */
+	ASSERT_REFUSED(sample.params[0].bytes = UINT32_MAX);
+	ASSERT_REFUSED(sample.params[0].offset = UINT32_MAX);
+	ASSERT_REFUSED(sample.params[0].bytes = sizeof(sample.strings) - sample.params[0].offset);
+	ASSERT_REFUSED(sample.pools[0].space.offset = sizeof(sample.strings));
+	ASSERT_REFUSED(sample.targets[0].pattern.bytes++);
+	ASSERT_REFUSED(sample.hosts[0].name.bytes++);
+	ASSERT_REFUSED(sample.header.strings.count = 0);
+}
+
+static void damaged_pools_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED(sample.pools[0].runtime = WEIR_RUNTIME_MISSING);
+	ASSERT_REFUSED(sample.pools[0].runtime = WEIR_RUNTIME_COUNT);
+	ASSERT_REFUSED(sample.pools[0].workers_min = 3);
+	ASSERT_REFUSED(sample.pools[0].reserved = 1);
+}
+
+static void damaged_nodes_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED(sample.nodes[2].param_child = 4);
+	ASSERT_REFUSED(sample.nodes[1].routes_first = 3);
+	ASSERT_REFUSED(sample.nodes[1].routes_count = 4);
+	ASSERT_REFUSED(sample.nodes[0].wildcard_first = UINT32_MAX);
+	ASSERT_REFUSED(sample.nodes[0].wildcard_count = 2);
+	ASSERT_REFUSED(sample.nodes[0].literal_count = 3);
+	ASSERT_REFUSED(sample.nodes[0].literal_count = 0);
+}
+
+/* The cell of the edge to `child`. */
+static struct weir_snapshot_edge *edge_to(uint32_t child)
+{
+	for (int i = 0; i < SAMPLE_EDGES; i++)
+		if (sample.edges[i].child == child)
+			return &sample.edges[i];
+	fail_msg("no edge to node %u", child);
+	return NULL;
+}
+
+/* Move the edge to node 1 into an empty cell that its probe sequence does not reach. */
+static void edge_misplace(void)
+{
+	struct weir_snapshot_edge *const edge = edge_to(1);
+	const struct weir_snapshot_edge copy = *edge;
+
+	edge_to(2)->child = WEIR_SNAPSHOT_NONE;
+	sample.nodes[0].literal_count--;
+	edge->child = WEIR_SNAPSHOT_NONE;
+	sample.edges[(copy.hash + 1) % SAMPLE_EDGES] = copy;
+}
+
+static void damaged_edges_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED(edge_to(1)->child = 4);
+	ASSERT_REFUSED(edge_to(1)->child = WEIR_SNAPSHOT_NONE);
+	ASSERT_REFUSED(edge_to(1)->parent = 4);
+	ASSERT_REFUSED(edge_to(1)->parent = 3); /* that one has no literals */
+	ASSERT_REFUSED(edge_to(1)->hash++);
+	ASSERT_REFUSED(edge_to(1)->segment.bytes++);
+	ASSERT_REFUSED(edge_to(1)->segment = (struct weir_snapshot_string){0});
+	ASSERT_REFUSED(edge_misplace());
+	ASSERT_REFUSED(sample.header.edges.count = 3);
+	ASSERT_REFUSED(sample.header.edges.count = 0);
+	ASSERT_REFUSED(sample.header.edges.count = 2);
+	ASSERT_REFUSED(sample.header.hash_seed++);
+}
+
+static void full_edge_table_is_refused(void **state)
+{
+	(void)state;
+	for (int i = 0; i < SAMPLE_EDGES; i++)
+		if (sample.edges[i].child == WEIR_SNAPSHOT_NONE)
+			sample.edges[i] = *edge_to(1);
+	sample.nodes[0].literal_count = SAMPLE_EDGES;
+	assert_int_equal(check(), -EBADMSG);
+}
+
+static void hosts_swap(void)
+{
+	const struct weir_snapshot_host first = sample.hosts[0];
+
+	sample.hosts[0] = sample.hosts[1];
+	sample.hosts[1] = first;
+}
+
+static void damaged_hosts_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED(sample.hosts[0].root = 4);
+	ASSERT_REFUSED(sample.hosts[1] = sample.hosts[0]); /* twice */
+	ASSERT_REFUSED(sample.hosts[1].name.offset += 1; sample.hosts[1].name.bytes -= 1); /* "." < "a" */
+	ASSERT_REFUSED(hosts_swap()); /* the longer of two equal beginnings comes second */
+}
+
+static void damaged_targets_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED(sample.targets[0].function = 3);
+	ASSERT_REFUSED(sample.targets[0].method = 16);
+	ASSERT_REFUSED(sample.targets[0].method = 254);
+	ASSERT_REFUSED(sample.targets[0].flags = 2);
+	ASSERT_REFUSED(sample.targets[1].param_count = 2);
+	ASSERT_REFUSED(sample.targets[1].params_first = 1);
+	ASSERT_REFUSED(sample.header.params.count = 0);
+}
+
+/* A memfd with the sample and the seals `seals`. */
+static int memfd_of_sample(int seals)
+{
+	const int fd = memfd_create("sample", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(write(fd, &sample, sizeof(sample)), sizeof(sample));
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+static void attach_maps_a_sealed_snapshot_and_detach_unmaps_it(void **state)
+{
+	struct weir_snapshot attached = {0};
+	const int fd = memfd_of_sample(F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW);
+	unsigned char present = 0;
+	const void *where = NULL;
+
+	(void)state;
+	assert_int_equal(weir_snapshot_attach(fd, &attached), 0);
+	(void)close(fd);
+	assert_int_equal(attached.header->generation, 1);
+	assert_non_null(weir_snapshot_function_find(&attached, 30));
+	where = attached.header;
+	weir_snapshot_detach(&attached);
+	assert_null(attached.header);
+	assert_int_equal(mincore((void *)(uintptr_t)where, 1, &present), -1);
+	weir_snapshot_detach(&attached);
+}
+
+static void attach_refuses_missing_seals_and_damage(void **state)
+{
+	static const int missing[] = {F_SEAL_WRITE | F_SEAL_SHRINK, F_SEAL_WRITE | F_SEAL_GROW,
+				      F_SEAL_SHRINK | F_SEAL_GROW, 0};
+	struct weir_snapshot attached = {0};
+	int fd = -1;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+		fd = memfd_of_sample(missing[i]);
+		assert_int_equal(weir_snapshot_attach(fd, &attached), -EBADMSG);
+		(void)close(fd);
+	}
+	sample.header.generation = 2; /* against the checksum */
+	fd = memfd_of_sample(F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW);
+	assert_int_equal(weir_snapshot_attach(fd, &attached), -EBADMSG);
+	(void)close(fd);
+	sample.header.abi_major = 9;
+	fd = memfd_of_sample(F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW);
+	assert_int_equal(weir_snapshot_attach(fd, &attached), -EPROTO);
+	(void)close(fd);
+	assert_int_equal(weir_snapshot_attach(-1, &attached), -EBADMSG);
+	assert_null(attached.header);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(sound_snapshot_passes_and_its_tables_are_found, setup),
+		cmocka_unit_test_setup(function_is_found_by_id_only, setup),
+		cmocka_unit_test_setup(edge_hash_depends_on_seed_parent_and_segment, setup),
+		cmocka_unit_test_setup(any_changed_byte_fails_the_checksum, setup),
+		cmocka_unit_test_setup(damaged_header_is_refused, setup),
+		cmocka_unit_test_setup(tables_outside_the_snapshot_or_of_other_rows_are_refused, setup),
+		cmocka_unit_test_setup(damaged_functions_are_refused, setup),
+		cmocka_unit_test_setup(strings_outside_or_without_an_end_are_refused, setup),
+		cmocka_unit_test_setup(damaged_pools_are_refused, setup),
+		cmocka_unit_test_setup(damaged_nodes_are_refused, setup),
+		cmocka_unit_test_setup(damaged_edges_are_refused, setup),
+		cmocka_unit_test_setup(full_edge_table_is_refused, setup),
+		cmocka_unit_test_setup(damaged_hosts_are_refused, setup),
+		cmocka_unit_test_setup(damaged_targets_are_refused, setup),
+		cmocka_unit_test_setup(attach_maps_a_sealed_snapshot_and_detach_unmaps_it, setup),
+		cmocka_unit_test_setup(attach_refuses_missing_seals_and_damage, setup),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -3,7 +3,11 @@
  * host "function.weir", patterns /NAMESPACE/NAME and /NAMESPACE/NAME/ *, any method: this is how
  * `ctrlctl fn invoke` and later dialects reach a function by name.
  * Route conflicts: of a route of Weir's own and a row of the public table with the same host,
- * method and pattern, the row is shadowed (left out and reported). Control side; may block. */
+ * method and pattern, the row is shadowed (left out and reported); so is the later (by id) of two of
+ * the same origin. Patterns are the same if they differ in parameters' names only. Of two functions
+ * with one name, Weir's own gets the local routes, then the one with the lower id. A runtime that is
+ * not here makes a function MISSING, with a reason; a code file that is not there is the worker's to
+ * tell. Control side; may block. */
 #ifndef WEIR_CTRL_PUBLISH_PUBLISH_H
 #define WEIR_CTRL_PUBLISH_PUBLISH_H
 
@@ -19,19 +23,22 @@ struct weir_publish_input {
 	size_t function_count;
 	const struct weir_model_route *routes;       /* checked records */
 	size_t route_count;
-	bool *out_shadowed; /* route_count flags, or NULL */
+	bool *out_shadowed; /* route_count flags, or NULL: the route lost a method at least */
 };
 
 /* The defaults of CONVENTIONS.md for settings that nobody set. */
 struct weir_settings weir_publish_settings_default(void);
 
-/* Build, seal (write, shrink, grow, seal) and self-check a snapshot. 0 and *out_fd, -ENOENT (a
- * route names a function that is not in the input), -E2BIG (a table outgrows 32-bit indices),
- * -ENOMEM, -errno. */
+/* Build, seal (write, shrink, grow, seal) and self-check a snapshot. Equal input gives equal tables,
+ * whatever its order; the hash seed, and with it the order of edges, is random. 0 and *out_fd,
+ * -ENOENT (a route names a function that is not in the input), -EEXIST (two functions with one id),
+ * -EINVAL (generation 0, pool minimum over maximum, or a record that the model refuses), -E2BIG (a
+ * table outgrows 32-bit indices), -ENOMEM, -errno. */
 int weir_publish_build(const struct weir_publish_input *input, int *out_fd);
 
 /* Write a snapshot to `path` by way of a temporary file and rename, mode 0600; and read one back
- * into a fresh sealed memfd after the full check. 0 or -errno, -EBADMSG (damaged). */
+ * into a fresh sealed memfd after the full check. One writer per path: the temporary file is
+ * `path`.new. 0 or -errno, -EBADMSG (damaged), -EPROTO (other ABI), -ENAMETOOLONG. */
 int weir_publish_save(int snapshot_fd, const char *path);
 int weir_publish_load(const char *path, int *out_fd);
 

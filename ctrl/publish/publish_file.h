@@ -1,0 +1,14 @@
+/* publish_file: sealed memfds and the copy on disk. Private to ctrl/publish; one thread. */
+#ifndef WEIR_CTRL_PUBLISH_PUBLISH_FILE_H
+#define WEIR_CTRL_PUBLISH_PUBLISH_FILE_H
+
+#include <stddef.h>
+
+/* A memfd of `bytes` zero bytes that may still be written and sealed. 0 or -errno. */
+int weir_publish_memfd_create(size_t bytes, int *out_fd);
+
+/* Seal against writing, shrinking, growing and further seals. No writable mapping may be left.
+ * 0 or -errno. */
+int weir_publish_memfd_seal(int fd);
+
+#endif

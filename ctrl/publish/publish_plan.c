@@ -1,0 +1,205 @@
+#include "ctrl/publish/publish_plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dataplane/base/cleanup.h"
+#include "dataplane/base/clock.h"
+
+/* What a runtime's name means to the data path. A name that is not here is MISSING. */
+static const struct {
+	const char *runtime;
+	enum weir_runtime_kind kind;
+	const char *interpreter;
+} runtimes[] = {
+	{"native", WEIR_RUNTIME_NATIVE, ""},
+	{"exec", WEIR_RUNTIME_EXEC, ""},
+	{"php", WEIR_RUNTIME_EXEC, "php"},
+};
+
+static int compare_ids(const void *left, const void *right)
+{
+	const struct weir_model_function *a = *(const struct weir_model_function *const *)left;
+	const struct weir_model_function *b = *(const struct weir_model_function *const *)right;
+
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+static int sort_functions(struct weir_publish_plan *plan)
+{
+	const size_t count = plan->input->function_count;
+
+	plan->sorted = calloc(count + 1, sizeof(*plan->sorted));
+	if (plan->sorted == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		plan->sorted[i] = &plan->input->functions[i];
+	qsort(plan->sorted, count, sizeof(*plan->sorted), compare_ids);
+	for (size_t i = 1; i < count; i++) {
+		if (plan->sorted[i]->id == plan->sorted[i - 1]->id)
+			return -EEXIST;
+	}
+	return 0;
+}
+
+static int intern(struct weir_publish_plan *plan, const char *text, struct weir_snapshot_string *out_string)
+{
+	return weir_publish_strings_intern(&plan->strings, weir_span_of(text), out_string);
+}
+
+static int add_function(struct weir_publish_plan *plan, const struct weir_model_function *from)
+{
+	char reason[sizeof(from->code_path) + 128] = "";
+	struct weir_snapshot_function function = {
+		.id = from->id,
+		.version = from->version,
+		.timeout_ns = from->timeout_ms * WEIR_NS_PER_MS,
+		.memory_bytes = (uint64_t)from->memory_mb << 20,
+		.pool = WEIR_SNAPSHOT_NONE,
+		.runtime = WEIR_RUNTIME_MISSING,
+		.queue_max = from->queue_max,
+	};
+	const char *interpreter = "";
+	uint32_t index = 0;
+
+	if (weir_model_function_check(from, NULL) != 0)
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
+		if (strcmp(runtimes[i].runtime, from->runtime) == 0) {
+			function.runtime = runtimes[i].kind;
+			interpreter = runtimes[i].interpreter;
+		}
+	}
+	if (function.runtime == WEIR_RUNTIME_MISSING)
+		(void)snprintf(reason, sizeof(reason), /* fits */
+			       "Runtime '%s' is not available here, so module '%s' cannot run",
+			       from->runtime, from->code_path);
+	int result = intern(plan, from->space, &function.space);
+
+	if (result == 0)
+		result = intern(plan, from->name, &function.name);
+	if (result == 0)
+		result = intern(plan, from->code_path, &function.code_path);
+	if (result == 0)
+		result = intern(plan, from->handler, &function.handler);
+	if (result == 0)
+		result = intern(plan, interpreter, &function.interpreter);
+	if (result == 0)
+		result = intern(plan, reason, &function.reason);
+	if (result == 0)
+		result = weir_publish_rows_add(&plan->functions, sizeof(function), &index);
+	if (result == 0)
+		((struct weir_snapshot_function *)plan->functions.data)[index] = function;
+	return result;
+}
+
+/* Which function wants which pool; equal ones stand together once sorted. */
+struct wish {
+	uint32_t space_offset;
+	uint32_t runtime;
+	uint32_t function;
+};
+
+static int compare_wishes(const void *left, const void *right)
+{
+	const struct wish *a = left;
+	const struct wish *b = right;
+
+	if (a->space_offset != b->space_offset)
+		return a->space_offset < b->space_offset ? -1 : 1;
+	if (a->runtime != b->runtime)
+		return a->runtime < b->runtime ? -1 : 1;
+	return (a->function > b->function) - (a->function < b->function);
+}
+
+static int add_pool(struct weir_publish_plan *plan, const struct weir_snapshot_function *function,
+		    uint32_t *out_index)
+{
+	const struct weir_span space = {.data = plan->strings.text + function->space.offset,
+					.bytes = function->space.bytes};
+	const struct weir_snapshot_pool pool = {
+		/* Seed 0 and the runtime as parent: the same in every generation and instance. */
+		.key = weir_snapshot_edge_hash(0, function->runtime, space),
+		.runtime = function->runtime,
+		.workers_min = plan->input->pool_workers_min,
+		.workers_max = plan->input->pool_workers_max,
+		.space = function->space,
+	};
+	const int result = weir_publish_rows_add(&plan->pools, sizeof(pool), out_index);
+
+	if (result == 0)
+		((struct weir_snapshot_pool *)plan->pools.data)[*out_index] = pool;
+	return result;
+}
+
+static int add_pools(struct weir_publish_plan *plan)
+{
+	struct weir_snapshot_function *functions = plan->functions.data;
+	WEIR_CLEANUP(weir_free) struct wish *wishes = calloc(plan->functions.count + 1, sizeof(*wishes));
+	size_t count = 0;
+	uint32_t pool = 0;
+
+	if (wishes == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < plan->functions.count; i++) {
+		if (functions[i].runtime != WEIR_RUNTIME_MISSING)
+			wishes[count++] = (struct wish){.space_offset = functions[i].space.offset,
+							.runtime = functions[i].runtime,
+							.function = i};
+	}
+	qsort(wishes, count, sizeof(*wishes), compare_wishes);
+	for (size_t i = 0; i < count; i++) {
+		const bool first = i == 0 || wishes[i].space_offset != wishes[i - 1].space_offset ||
+				   wishes[i].runtime != wishes[i - 1].runtime;
+		const int result = first ? add_pool(plan, &functions[wishes[i].function], &pool) : 0;
+
+		if (result != 0)
+			return result;
+		functions[wishes[i].function].pool = pool;
+	}
+	return 0;
+}
+
+int weir_publish_plan_functions(struct weir_publish_plan *plan)
+{
+	int result = sort_functions(plan);
+
+	for (size_t i = 0; result == 0 && i < plan->input->function_count; i++)
+		result = add_function(plan, plan->sorted[i]);
+	return result == 0 ? add_pools(plan) : result;
+}
+
+int weir_publish_plan_function_index(const struct weir_publish_plan *plan, uint64_t id,
+				     uint32_t *out_index)
+{
+	size_t first = 0;
+	size_t end = plan->functions.count;
+
+	while (first < end) {
+		const size_t middle = first + (end - first) / 2;
+
+		if (plan->sorted[middle]->id < id)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	if (first == plan->functions.count || plan->sorted[first]->id != id)
+		return -ENOENT;
+	*out_index = (uint32_t)first;
+	return 0;
+}
+
+void weir_publish_plan_free(struct weir_publish_plan *plan)
+{
+	free(plan->sorted);
+	plan->sorted = NULL;
+	weir_publish_rows_free(&plan->functions);
+	weir_publish_rows_free(&plan->pools);
+	weir_publish_rows_free(&plan->nodes);
+	weir_publish_rows_free(&plan->hosts);
+	weir_publish_rows_free(&plan->targets);
+	weir_publish_rows_free(&plan->params);
+	weir_publish_edges_free(&plan->edges);
+	weir_publish_strings_free(&plan->strings);
+}

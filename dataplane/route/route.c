@@ -1,0 +1,295 @@
+#include "dataplane/route/route.h"
+
+#include "dataplane/base/assert.h"
+
+enum {
+	HOST_BYTES_MAX = 253, /* longer names are no host of ours */
+	/* Of enum weir_http_method, which this room cannot see; a test holds them together. */
+	METHOD_GET = 0,
+	METHOD_HEAD = 1,
+};
+
+/* A way through the tree that waits for its turn: a parameter edge passed by for a literal one. */
+struct branch {
+	uint32_t node;
+	uint32_t depth;
+	uint32_t params; /* bit d: segment d is a parameter's value */
+};
+
+/* A target and how the path led to it. */
+struct candidate {
+	const struct weir_snapshot_target *target; /* NULL: none */
+	uint32_t depth;
+	uint32_t params;
+	bool wildcard;
+};
+
+struct walk {
+	const struct weir_snapshot *snapshot;
+	const struct weir_route_query *query;
+	uint32_t steps_left;
+	uint32_t segment_count; /* at most WEIR_SNAPSHOT_SEGMENTS_MAX + 1: "too many to end" */
+	uint16_t allow;
+	struct candidate best;   /* of this tree */
+	/* Segment i is path[start[i] .. start[i + 1] - 2]: between two slashes. */
+	uint32_t start[WEIR_SNAPSHOT_SEGMENTS_MAX + 2];
+};
+
+static_assert(WEIR_SNAPSHOT_SEGMENTS_MAX <= 32, "a candidate's parameters are a 32-bit set");
+
+/* Cut the path at its slashes, as far as any pattern can reach. */
+static void walk_cut(struct walk *walk)
+{
+	const struct weir_span path = walk->query->path;
+	uint32_t count = 0;
+	size_t at = 1;
+
+	walk->start[0] = 1;
+	while (count <= WEIR_SNAPSHOT_SEGMENTS_MAX) {
+		const char *slash = memchr(path.data + at, '/', path.bytes - at);
+
+		at = slash != NULL ? (size_t)(slash - path.data) + 1 : path.bytes + 1;
+		walk->start[++count] = (uint32_t)at;
+		if (slash == NULL)
+			break;
+	}
+	walk->segment_count = count;
+}
+
+static struct weir_span segment_at(const struct walk *walk, uint32_t depth)
+{
+	return (struct weir_span){
+		.data = walk->query->path.data + walk->start[depth],
+		.bytes = walk->start[depth + 1] - 1 - walk->start[depth],
+	};
+}
+
+/* The child that a literal segment leads to, or WEIR_SNAPSHOT_NONE. */
+static uint32_t literal_child(const struct weir_snapshot *snapshot, uint32_t parent, struct weir_span segment)
+{
+	/* An empty segment goes by the name "/": the byte before it. */
+	const struct weir_span name = segment.bytes > 0
+					      ? segment
+					      : (struct weir_span){.data = segment.data - 1, .bytes = 1};
+	const uint32_t hash =
+		(uint32_t)weir_snapshot_edge_hash(snapshot->header->hash_seed, parent, name);
+	uint32_t place = hash & snapshot->edge_mask;
+
+	/* Ends at an empty cell: the attach check saw that the table is at most half full. */
+	for (;;) {
+		const struct weir_snapshot_edge *edge = &snapshot->edges[place];
+
+		if (edge->child == WEIR_SNAPSHOT_NONE)
+			return WEIR_SNAPSHOT_NONE;
+		if (edge->hash == hash && edge->parent == parent &&
+		    weir_span_equal(weir_snapshot_span(snapshot, edge->segment), name))
+			return edge->child;
+		place = (place + 1) & snapshot->edge_mask;
+	}
+}
+
+/* Of the targets at one place in the tree, the one for the request's method; notes all methods. */
+static const struct weir_snapshot_target *choose(struct walk *walk, uint32_t first, uint32_t count)
+{
+	const struct weir_snapshot_target *any = NULL;
+	const struct weir_snapshot_target *get = NULL;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct weir_snapshot_target *target = &walk->snapshot->targets[first + i];
+
+		if ((target->flags & WEIR_SNAPSHOT_TARGET_LOCAL) != 0 && !walk->query->local)
+			continue;
+		if (target->method == walk->query->method)
+			return target;
+		if (target->method == WEIR_SNAPSHOT_METHOD_ANY) {
+			any = any != NULL ? any : target;
+			continue;
+		}
+		walk->allow |= (uint16_t)(1U << target->method);
+		if (target->method == METHOD_GET)
+			get = get != NULL ? get : target;
+	}
+	if (any != NULL)
+		return any;
+	return walk->query->method == METHOD_HEAD ? get : NULL;
+}
+
+/* The path ends at this node. True if that settles the tree. */
+static bool visit_end(struct walk *walk, const struct branch *at)
+{
+	const struct weir_snapshot_node *node = &walk->snapshot->nodes[at->node];
+	const struct weir_snapshot_target *target = choose(walk, node->routes_first, node->routes_count);
+
+	if (target == NULL)
+		return false;
+	walk->best = (struct candidate){.target = target, .depth = at->depth, .params = at->params};
+	return true;
+}
+
+/* The path goes on below this node: a star here would take the rest. */
+static void visit_wildcard(struct walk *walk, const struct branch *at)
+{
+	const struct weir_snapshot_node *node = &walk->snapshot->nodes[at->node];
+
+	if (node->wildcard_count == 0)
+		return;
+	const struct weir_snapshot_target *target =
+		choose(walk, node->wildcard_first, node->wildcard_count);
+
+	/* Nodes are visited in the order of preference, so only a longer prefix beats what is there. */
+	if (target == NULL || (walk->best.target != NULL && walk->best.depth >= at->depth))
+		return;
+	walk->best = (struct candidate){
+		.target = target, .depth = at->depth, .params = at->params, .wildcard = true};
+}
+
+/* Depth first, literal before parameter. Each tree node is reached at most once. */
+static void walk_tree(struct walk *walk, uint32_t root)
+{
+	/* Below each node on the way at most one parameter edge waits. */
+	struct branch stack[WEIR_SNAPSHOT_SEGMENTS_MAX + 1];
+	uint32_t waiting = 0;
+	struct branch at = {.node = root};
+
+	for (; walk->steps_left > 0; walk->steps_left--) {
+		const struct weir_snapshot_node *node = &walk->snapshot->nodes[at.node];
+		uint32_t child = WEIR_SNAPSHOT_NONE;
+
+		if (at.depth == walk->segment_count) {
+			if (node->routes_count > 0 && visit_end(walk, &at))
+				return;
+		} else {
+			const struct weir_span segment = segment_at(walk, at.depth);
+
+			visit_wildcard(walk, &at);
+			if (at.depth < WEIR_SNAPSHOT_SEGMENTS_MAX) {
+				if (node->param_child != WEIR_SNAPSHOT_NONE && segment.bytes > 0)
+					stack[waiting++] = (struct branch){
+						.node = node->param_child,
+						.depth = at.depth + 1,
+						.params = at.params | UINT32_C(1) << at.depth,
+					};
+				if (node->literal_count > 0)
+					child = literal_child(walk->snapshot, at.node, segment);
+			}
+		}
+		if (child != WEIR_SNAPSHOT_NONE) {
+			at.node = child;
+			at.depth++;
+		} else if (waiting > 0) {
+			at = stack[--waiting];
+		} else {
+			return;
+		}
+	}
+}
+
+/* Host as sent -> lower case, without port and final dot. Returns its bytes, or 0 if it is none. */
+static size_t host_normalize(struct weir_span authority, char out[HOST_BYTES_MAX])
+{
+	const bool address6 = authority.bytes > 0 && authority.data[0] == '[';
+	const char *end = authority.bytes > 0
+				  ? memchr(authority.data, address6 ? ']' : ':', authority.bytes)
+				  : NULL;
+	size_t bytes = authority.bytes;
+
+	if (end != NULL)
+		bytes = (size_t)(end - authority.data) + (address6 ? 1 : 0);
+	if (bytes > 0 && authority.data[bytes - 1] == '.')
+		bytes--;
+	if (bytes > HOST_BYTES_MAX)
+		return 0;
+	for (size_t i = 0; i < bytes; i++) {
+		const char c = authority.data[i];
+
+		out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	}
+	return bytes;
+}
+
+/* Root of the tree of the request's host, or WEIR_SNAPSHOT_NONE. */
+static uint32_t host_root(const struct weir_snapshot *snapshot, struct weir_span authority)
+{
+	char name[HOST_BYTES_MAX];
+	uint32_t first = 0;
+	uint32_t end = snapshot->header->hosts.count;
+	const size_t bytes = end > 0 ? host_normalize(authority, name) : 0;
+
+	while (bytes > 0 && first < end) {
+		const uint32_t middle = first + (end - first) / 2;
+		const struct weir_span have = weir_snapshot_span(snapshot, snapshot->hosts[middle].name);
+		const int order = memcmp(have.data, name, have.bytes < bytes ? have.bytes : bytes);
+
+		if (order == 0 && have.bytes == bytes)
+			return snapshot->hosts[middle].root;
+		if (order < 0 || (order == 0 && have.bytes < bytes))
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return WEIR_SNAPSHOT_NONE;
+}
+
+static void match_fill(const struct walk *walk, struct weir_route_match *out_match)
+{
+	const struct candidate *best = &walk->best;
+	const struct weir_span path = walk->query->path;
+	uint32_t left = best->params;
+
+	out_match->target = best->target;
+	out_match->function = &walk->snapshot->functions[best->target->function];
+	out_match->allow = 0;
+	out_match->param_count = 0;
+	out_match->rest = (struct weir_span){.data = path.data + path.bytes, .bytes = 0};
+	for (; left != 0 && out_match->param_count < best->target->param_count; left &= left - 1)
+		out_match->param[out_match->param_count++] =
+			segment_at(walk, (uint32_t)__builtin_ctz(left));
+	if (best->wildcard) {
+		const uint32_t start = walk->start[best->depth];
+
+		out_match->rest = (struct weir_span){.data = path.data + start, .bytes = path.bytes - start};
+	}
+}
+
+enum weir_route_result weir_route_match(const struct weir_snapshot *snapshot,
+					const struct weir_route_query *query,
+					struct weir_route_match *out_match)
+{
+	struct walk walk;
+
+	if (query->path.bytes == 0 || query->path.data[0] != '/')
+		return WEIR_ROUTE_NONE;
+	/* Not initialised as a whole: `start` is large and filled as far as it is used. */
+	walk.snapshot = snapshot;
+	walk.query = query;
+	walk.steps_left = WEIR_ROUTE_STEPS_MAX;
+	walk.allow = 0;
+	walk.best = (struct candidate){.target = NULL};
+	walk_cut(&walk);
+	const uint32_t root = host_root(snapshot, query->authority);
+
+	if (root != WEIR_SNAPSHOT_NONE)
+		walk_tree(&walk, root);
+	if (walk.best.target == NULL)
+		walk_tree(&walk, snapshot->header->root);
+	if (walk.best.target != NULL) {
+		match_fill(&walk, out_match);
+		return WEIR_ROUTE_MATCH;
+	}
+	if (walk.allow == 0)
+		return WEIR_ROUTE_NONE;
+	if ((walk.allow & (1U << METHOD_GET)) != 0)
+		walk.allow |= 1U << METHOD_HEAD;
+	out_match->target = NULL;
+	out_match->function = NULL;
+	out_match->param_count = 0;
+	out_match->allow = walk.allow;
+	return WEIR_ROUTE_METHOD;
+}
+
+struct weir_span weir_route_param_name(const struct weir_snapshot *snapshot,
+				       const struct weir_snapshot_target *target, uint16_t i)
+{
+	WEIR_DEBUG_ASSERT(i < target->param_count);
+	return weir_snapshot_span(snapshot, snapshot->params[target->params_first + i]);
+}

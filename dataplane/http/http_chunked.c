@@ -156,9 +156,9 @@ static enum weir_http_chunked_state chunks_read(struct weir_http_chunked *chunke
 	const char *end =
 		error == HPE_OK ? data + bytes : llhttp_get_error_pos(&chunked->llhttp);
 
+	*out_at = (size_t)(end - data);
 	if (!framing_count(chunked, end))
 		return chunked_fail(chunked, WEIR_HTTP_BAD_CHUNK);
-	*out_at = (size_t)(end - data);
 	if (error == HPE_OK)
 		return WEIR_HTTP_CHUNKED_MORE;
 	if (error != HPE_PAUSED)

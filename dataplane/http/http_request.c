@@ -220,14 +220,15 @@ static size_t word_start(const char *data, size_t bytes, unsigned skip)
 	return at;
 }
 
-/* True if the line ends behind its target. llhttp notices with the byte after, for which a client of
- * HTTP/0.9 would wait in vain. */
+/* True if the line ends behind its target, a path. llhttp notices with the byte after, for which a
+ * client of HTTP/0.9 would wait in vain. Other forms of target, unknown to it, may wait. */
 static bool line_is_http09(const struct weir_http_parser *parser, const char *data,
 			   size_t bytes)
 {
 	const size_t at = (size_t)parser->target.offset + parser->target.bytes;
 
-	if (parser->llhttp.http_major != 0 || parser->target.offset == 0 || at >= bytes)
+	if (parser->llhttp.http_major != 0 || parser->target.offset == 0 || at >= bytes ||
+	    data[parser->target.offset] != '/')
 		return false;
 	return data[at] == '\n' || (data[at] == '\r' && at + 1 < bytes && data[at + 1] == '\n');
 }

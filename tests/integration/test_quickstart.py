@@ -20,12 +20,15 @@ QUICKSTART = SOURCE / "tools" / "quickstart"
 class Run:
     """One quickstart in the foreground, its output gathered in a file."""
 
-    def __init__(self, case, data, listen, *extra):
+    def __init__(self, case, data, listen, ignoring_interrupts=False):
         self.mark = f"WEIR_TEST_QUICKSTART={os.getpid()}-{data.name}-{listen}"
         name, _, value = self.mark.partition("=")
         self.output_path = case.home / f"output-{data.name}-{listen}.txt"
+        arguments = command(data, listen)
+        if ignoring_interrupts:
+            arguments = ["env", "--ignore-signal=INT", *arguments]
         with open(self.output_path, "wb") as output:
-            self.process = subprocess.Popen(command(data, listen, *extra), stdin=subprocess.DEVNULL, stdout=output,
+            self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output,
                                             stderr=output, env={**os.environ, name: value}, start_new_session=True)
         case.addCleanup(self.clean)
 
@@ -113,6 +116,12 @@ class Quickstart(weir_instance.Case):
         self.assertIn("Alice", get(port, "/api/hello", "-d", '{"name":"Alice"}'))
         self.assertEqual(again.interrupt(), 0, again.output())
         self.assert_all_gone(again, data, port)
+
+    def test_it_can_be_interrupted_even_where_a_script_started_it_in_the_background(self):
+        data, port = self.home / "data", port_free()
+        run = Run(self, data, port, ignoring_interrupts=True).wait_ready()
+        self.assertEqual(run.interrupt(), 0, run.output())
+        self.assert_all_gone(run, data, port)
 
     def test_two_instances_run_side_by_side_and_stopping_one_leaves_the_other(self):
         first_port, second_port = port_free(), port_free()

@@ -170,7 +170,7 @@ static int check_host(const char *host, size_t bytes, struct weir_model_error *e
 	if (strcmp(host, host_reserved) == 0)
 		return weir_model_fail(error, "host", "'%s' is Weir's own", host_reserved);
 	for (size_t i = first; i < end; i++) {
-		if (host[i] == ':' && !address6)
+		if (!address6 && (host[i] == ':' || host[i] == '['))
 			return weir_model_fail(error, "host",
 					       "is '%s'; leave out the port (an IPv6 address stands in [])",
 					       weir_model_quote(host, bytes, quote));

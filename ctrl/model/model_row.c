@@ -81,11 +81,11 @@ static int parse_json(const char *value, size_t bytes, cJSON **out_json, struct 
 		return result;
 	WEIR_CLEANUP(json_delete) cJSON *json = cJSON_ParseWithLengthOpts(value, bytes, &end, false);
 	if (json == NULL)
-		return weir_model_fail(error, "v", "is not JSON (at byte %zu of %zu)",
+		return weir_model_fail(error, "v", "is not JSON (near byte %zu of %zu)",
 				       (size_t)(end - value), bytes);
 	for (; end < value + bytes; end++) {
 		if (strchr(" \t\r\n", *end) == NULL)
-			return weir_model_fail(error, "v", "has something behind its JSON (at byte %zu of %zu)",
+			return weir_model_fail(error, "v", "has something behind its JSON (near byte %zu of %zu)",
 					       (size_t)(end - value), bytes);
 	}
 	if (!cJSON_IsObject(json))

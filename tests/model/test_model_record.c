@@ -1,0 +1,207 @@
+#include "tests/model/model_test.h"
+
+static void assert_refused(struct weir_model_function function, const char *field, const char *words)
+{
+	struct weir_model_error error;
+
+	assert_int_equal(weir_model_function_check(&function, &error), -EINVAL);
+	assert_error(&error, field, words);
+	assert_int_equal(weir_model_function_check(&function, NULL), -EINVAL);
+}
+
+static void a_sound_function_passes(void **state)
+{
+	static const char *const names[] = {"hello", "Hello_2", "_", "9", "a@b.c-d", "image converter"};
+	struct weir_model_function function = model_function();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(function.name, sizeof(function.name), "%s", names[i]);
+		assert_int_equal(weir_model_function_check(&function, NULL), 0);
+	}
+	(void)strcpy(function.handler, "weir_handle");
+	assert_int_equal(weir_model_function_check(&function, NULL), 0);
+}
+
+static void a_name_with_other_characters_is_refused(void **state)
+{
+	static const char *const names[] = {"a/b", ".hidden", "-x", " x", "x ", "caf\xc3\xa9", "a\nb", "a*"};
+	struct weir_model_function function = model_function();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(function.name, sizeof(function.name), "%s", names[i]);
+		assert_refused(function, "name", "letters, digits");
+	}
+	function.name[0] = '\0';
+	assert_refused(function, "name", "is empty");
+	memset(function.name, 'a', sizeof(function.name));
+	assert_refused(function, "name", "longer than 63");
+	function = model_function();
+	(void)strcpy(function.space, "a/b");
+	assert_refused(function, "namespace", "'a/b'");
+}
+
+static void every_runtime_of_the_plan_is_a_valid_name(void **state)
+{
+	static const char *const runtimes[] = {"native", "exec", "php", "c", "cpp", "c++", "python",
+					       "rust", "go", "tinygo", "wasm"};
+	struct weir_model_function function = model_function();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
+		(void)strcpy(function.runtime, runtimes[i]);
+		assert_int_equal(weir_model_function_check(&function, NULL), 0);
+	}
+	(void)strcpy(function.runtime, "WASM");
+	assert_refused(function, "runtime", "'WASM'");
+	memset(function.runtime, 'a', sizeof(function.runtime));
+	assert_refused(function, "runtime", "native, exec, php");
+}
+
+static void code_needs_an_absolute_clean_path_of_bounded_length(void **state)
+{
+	struct weir_model_function function = model_function();
+
+	(void)state;
+	(void)strcpy(function.code_path, "hello.so");
+	assert_refused(function, "file", "absolute");
+	function.code_path[0] = '\0';
+	assert_refused(function, "file", "absolute");
+	(void)strcpy(function.code_path, "/a\nb");
+	assert_refused(function, "file", "UTF-8");
+	(void)strcpy(function.code_path, "/\xff");
+	assert_refused(function, "file", "UTF-8");
+	memset(function.code_path, '/', sizeof(function.code_path));
+	assert_refused(function, "file", "longer than 4095");
+}
+
+static void a_native_handler_is_a_c_name_others_are_free(void **state)
+{
+	struct weir_model_function function = model_function();
+
+	(void)state;
+	(void)strcpy(function.handler, "not-c");
+	assert_refused(function, "handler", "C function");
+	(void)strcpy(function.handler, "1st");
+	assert_refused(function, "handler", "C function");
+	(void)strcpy(function.runtime, "php");
+	assert_int_equal(weir_model_function_check(&function, NULL), 0);
+	(void)strcpy(function.handler, "a\tb");
+	assert_refused(function, "handler", "control");
+	memset(function.handler, 'h', sizeof(function.handler));
+	assert_refused(function, "handler", "longer than 127");
+}
+
+static void limits_have_both_ends(void **state)
+{
+	const struct weir_model_function sound = model_function();
+	struct weir_model_function function = sound;
+
+	(void)state;
+	function.timeout_ms = 0;
+	assert_refused(function, "timeout", "between 1 ms and 3600 s");
+	function.timeout_ms = WEIR_MODEL_TIMEOUT_MS_MAX + 1;
+	assert_refused(function, "timeout", "between");
+	function = sound;
+	function.memory_mb = 0;
+	assert_refused(function, "memory", "between 1 and");
+	function.memory_mb = WEIR_MODEL_MEMORY_MB_MAX + 1;
+	assert_refused(function, "memory", "between");
+	function = sound;
+	function.queue_max = 0;
+	assert_refused(function, "queue", "between 1 and");
+	function.queue_max = WEIR_MODEL_QUEUE_MAX + 1;
+	assert_refused(function, "queue", "between");
+}
+
+static void utf8_is_judged_as_unicode_does(void **state)
+{
+	static const struct {
+		const char *bytes;
+		int result;
+	} cases[] = {
+		{"/\xc3\xa9", 0},         {"/\xe2\x82\xac", 0},     {"/\xf0\x9f\x98\x80", 0},
+		{"/\xf4\x8f\xbf\xbf", 0}, {"/\xc0\x80", -EINVAL},   {"/\xc1\xbf", -EINVAL},
+		{"/\xc2\x85", -EINVAL},   {"/\xe0\x9f\xbf", -EINVAL}, {"/\xed\xa0\x80", -EINVAL},
+		{"/\xf0\x8f\xbf\xbf", -EINVAL}, {"/\xf4\x90\x80\x80", -EINVAL}, {"/\xf5\x80\x80\x80", -EINVAL},
+		{"/\xc3", -EINVAL},       {"/\xe2\x82", -EINVAL},   {"/\xe2\x82g", -EINVAL},
+		{"/\x80", -EINVAL},       {"/\x7f", -EINVAL},       {"/\x1f", -EINVAL},
+	};
+	struct weir_model_function function = model_function();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)snprintf(function.code_path, sizeof(function.code_path), "%s", cases[i].bytes);
+		if (weir_model_function_check(&function, NULL) != cases[i].result)
+			fail_msg("case %zu", i);
+	}
+}
+
+static void names_come_with_or_without_their_namespace(void **state)
+{
+	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	struct weir_model_error error;
+
+	(void)state;
+	assert_int_equal(weir_model_name_parse("hello", space, name, &error), 0);
+	assert_string_equal(space, "default");
+	assert_string_equal(name, "hello");
+	assert_int_equal(weir_model_name_parse("team-1/hello", space, name, &error), 0);
+	assert_string_equal(space, "team-1");
+	assert_string_equal(name, "hello");
+
+	assert_int_equal(weir_model_name_parse("a/b/c", space, name, &error), -EINVAL);
+	assert_error(&error, "name", "'b/c'");
+	assert_int_equal(weir_model_name_parse("/b", space, name, &error), -EINVAL);
+	assert_error(&error, "namespace", "empty");
+	assert_int_equal(weir_model_name_parse("a/", space, name, &error), -EINVAL);
+	assert_error(&error, "name", "empty");
+	assert_int_equal(weir_model_name_parse("", space, name, &error), -EINVAL);
+	assert_string_equal(space, "team-1"); /* untouched on failure */
+	assert_string_equal(name, "hello");
+}
+
+static void durations_have_units(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t ms;
+	} cases[] = {
+		{"5s", 5000},  {"250ms", 250}, {"2m", 120000},  {"1h", 3600000}, {"3", 3000},
+		{"1.5s", 1500}, {"0.001", 1},  {"0.5m", 30000}, {"3600", 3600000}, {"1.5ms", 0},
+		{"0", 0},      {"0s", 0},      {"", 0},         {"s", 0},        {"-1s", 0},
+		{"1 s", 0},    {"1.s", 0},     {".5s", 0},      {"1.2345s", 0},  {"3601s", 0},
+		{"2h", 0},     {"1d", 0},      {"1e3", 0},      {"99999999999999999999s", 0},
+		{"0x10", 0},   {"5s ", 0},     {" 5s", 0},      {"nan", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct weir_model_error error;
+		uint32_t ms = 77;
+		const int result = weir_model_duration_parse(cases[i].text, &ms, &error);
+
+		if (cases[i].ms != 0 ? result != 0 || ms != cases[i].ms : result != -EINVAL || ms != 77)
+			fail_msg("'%s' -> %d, %u ms", cases[i].text, result, ms);
+		if (result != 0)
+			assert_string_equal(error.field, "duration");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_sound_function_passes),
+		cmocka_unit_test(a_name_with_other_characters_is_refused),
+		cmocka_unit_test(every_runtime_of_the_plan_is_a_valid_name),
+		cmocka_unit_test(code_needs_an_absolute_clean_path_of_bounded_length),
+		cmocka_unit_test(a_native_handler_is_a_c_name_others_are_free),
+		cmocka_unit_test(limits_have_both_ends),
+		cmocka_unit_test(utf8_is_judged_as_unicode_does),
+		cmocka_unit_test(names_come_with_or_without_their_namespace),
+		cmocka_unit_test(durations_have_units),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,299 @@
+"""The servers that are compared: how each is started, which processes are its own, where it answers.
+
+All answer GET on their path with the same JSON body. Files lie in a directory given by the caller;
+every process is a descendant of a root that this module started, and ends with `stop()` or when the
+script ends, however it ends. Owner: the script.
+"""
+
+import http.client
+import json
+import pathlib
+import random
+import shutil
+import socket
+import subprocess
+import time
+
+import machine
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent
+START_PATIENCE_S = 30
+FPM_CHILDREN = 2
+DEFAULT_BODY = b'{"result":"hello"}'
+
+
+class Unavailable(Exception):
+    """This peer cannot be measured here; the text says why."""
+
+
+def port_free():
+    """A TCP port that nobody listens on, below those that the kernel gives to clients."""
+    for _ in range(200):
+        port = random.randint(20000, 31999)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port found in 200 tries")
+
+
+def answer_of(port, path, timeout_s=5):
+    """(status, body, bytes of the whole answer) of one GET."""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = connection.recv(65536)
+            if not part:
+                raise ConnectionResetError("closed before an answer")
+            data += part
+        head, _, body = data.partition(b"\r\n\r\n")
+        lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+        if len(lengths) != 1:
+            raise http.client.HTTPException("an answer without Content-Length")
+        while len(body) < int(lengths[0]):
+            part = connection.recv(65536)
+            if not part:
+                raise ConnectionResetError("closed within an answer")
+            body += part
+        return int(head.split(b" ", 2)[1]), body, len(head) + 4 + len(body)
+
+
+class Peer:
+    """One server. Subclasses say how to start it in `launch`."""
+
+    name = ""
+    title = ""
+    path = "/hello"
+
+    def __init__(self, home, build, cpus, reference):
+        self.home = pathlib.Path(home) / self.name
+        self.home.mkdir()
+        self.build = pathlib.Path(build)
+        self.cpus = cpus
+        self.reference = reference  # (body, answer bytes) that this peer should give, or None
+        self.port = port_free()
+        self.roots = []
+
+    def spawn(self, *command):
+        with open(self.home / "log", "ab") as log:
+            process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       cwd=self.home, start_new_session=True,
+                                       preexec_fn=machine.child_setup(self.cpus))
+        self.roots.append(process)
+        return process
+
+    def log(self):
+        text = (self.home / "log").read_text(errors="replace") if (self.home / "log").exists() else ""
+        return "\n".join(text.splitlines()[-20:])
+
+    def start(self):
+        """Start and wait until it answers 200; RuntimeError with its log where it does not."""
+        self.launch()
+        self.wait_answer(self.path)
+
+    def wait_answer(self, path):
+        deadline = time.monotonic() + START_PATIENCE_S
+        problem = "no try"
+        while time.monotonic() < deadline:
+            ended = [process for process in self.roots if process.poll() is not None]
+            if ended:
+                raise RuntimeError(f"{self.name} ended with {ended[0].returncode}:\n{self.log()}")
+            try:
+                status, _, _ = answer_of(self.port, path)
+                if status == 200:
+                    return
+                problem = f"status {status}"
+            except (OSError, http.client.HTTPException) as error:
+                problem = str(error)
+            time.sleep(0.02)
+        raise RuntimeError(f"{self.name} does not answer {path} after {START_PATIENCE_S} s ({problem}):\n{self.log()}")
+
+    def members(self):
+        return machine.tree([process.pid for process in self.roots])
+
+    def stop(self):
+        machine.end_tree(self.roots)
+        self.roots = []
+
+    def body(self):
+        return self.reference[0] if self.reference else DEFAULT_BODY
+
+
+class Weir(Peer):
+    """Weir with the native sample `hello`, everything on the server's CPUs."""
+
+    name = "weir"
+    title = "Weir, native hello"
+
+    def __init__(self, home, build, cpus, reference=None):
+        super().__init__(home, build, cpus, reference)
+        self.data = self.home / "data"
+        for program in ("weir-keeper", "ctrlctl"):
+            if not (self.build / "bin" / program).exists():
+                raise Unavailable(f"{self.build}/bin/{program} is not built")
+        self.sample = self.build / "lib" / "weir" / "samples" / "native" / "hello.so"
+
+    def keeper_start(self):
+        command = [self.build / "bin" / "weir-keeper", "--data", self.data, "--listen", f"127.0.0.1:{self.port}"]
+        if self.cpus is not None:
+            command += ["--cpus", ",".join(str(cpu) for cpu in sorted(self.cpus))]
+        return self.spawn(*command)
+
+    def launch(self):
+        self.keeper_start()
+        self.wait_ready()
+        self.ctrlctl("fn", "add", "hello", "--runtime", "native", "--file", self.sample)
+        self.ctrlctl("route", "add", "ANY /hello", "--fn", "hello")
+
+    def wait_ready(self):
+        deadline = time.monotonic() + START_PATIENCE_S
+        while self.ctrlctl("ready", "--wait", "2s", check=False).returncode != 0:
+            if self.roots[-1].poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"weir does not get ready:\n{self.log()}")
+            time.sleep(0.05)
+
+    def ctrlctl(self, *arguments, check=True):
+        command = [str(self.build / "bin" / "ctrlctl"), "--data", str(self.data), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)} exited with {done.returncode}: {done.stdout}{done.stderr}\n{self.log()}")
+        return done
+
+    def version(self):
+        done = subprocess.run([str(self.build / "bin" / "ctrlctl"), "--version"], capture_output=True, text=True, check=False)
+        return done.stdout.strip() or "version unknown"
+
+
+class Responder(Peer):
+    name = "ceiling"
+    title = "bare io_uring responder"
+
+    def launch(self):
+        program = self.build / "bin" / "weir-bench-responder"
+        if not program.exists():
+            raise Unavailable(f"{program} is not built")
+        answer_bytes = self.reference[1] if self.reference else 0
+        self.spawn(program, "--port", self.port, "--body", self.body().decode(), "--answer-bytes", answer_bytes)
+
+    def version(self):
+        return "liburing " + (machine.first_line("pkg-config", "--modversion", "liburing") or "unknown")
+
+
+NGINX = """
+daemon off; worker_processes 1; pid {home}/nginx.pid; error_log {home}/error.log; {user}
+events {{ worker_connections 16384; }}
+http {{
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; tcp_nodelay on;
+  client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;
+  uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{ {location} }}
+  }}
+}}
+"""
+
+
+class Nginx(Peer):
+    name = "nginx"
+    title = "nginx, `return 200`"
+
+    def location(self):
+        body = self.body().decode()
+        if "'" in body or "$" in body:
+            raise Unavailable("the body cannot be written into nginx's configuration")
+        return f"default_type application/json; return 200 '{body}';"
+
+    def launch(self):
+        program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+        if program is None:
+            raise Unavailable("nginx is not installed (Debian package nginx)")
+        configuration = self.home / "nginx.conf"
+        # As root its worker would change to a user that cannot enter our directory.
+        user = "user root;" if machine.os.geteuid() == 0 else ""
+        configuration.write_text(NGINX.format(home=self.home, port=self.port, user=user, location=self.location()))
+        self.spawn(program, "-e", self.home / "error.log", "-c", configuration)
+
+    def version(self):
+        return machine.first_line("nginx", "-v") or "unknown"
+
+
+FPM = """
+[global]
+daemonize = no
+error_log = {home}/fpm.log
+[hello]
+listen = {home}/fpm.sock
+listen.backlog = 4096
+pm = static
+pm.max_children = {children}
+"""
+
+
+class Fpm(Nginx):
+    name = "fpm"
+    title = f"nginx + php-fpm, {FPM_CHILDREN} children"
+
+    def location(self):
+        return (f"fastcgi_pass unix:{self.home}/fpm.sock; fastcgi_param SCRIPT_FILENAME {self.home}/hello.php; "
+                "fastcgi_param REQUEST_METHOD $request_method; fastcgi_param SCRIPT_NAME $uri;")
+
+    @staticmethod
+    def program():
+        for name in ("php-fpm8.2", "php-fpm8.4", "php-fpm8.3", "php-fpm"):
+            found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+            if found:
+                return found
+        raise Unavailable("php-fpm is not installed (Debian package php-fpm)")
+
+    def launch(self):
+        program = self.program()
+        body = self.body().decode().replace("\\", "\\\\").replace("'", "\\'")
+        (self.home / "hello.php").write_text(
+            f"<?php header('Content-Type: application/json'); header('Content-Length: {len(self.body())}'); echo '{body}';\n")
+        user = "" if machine.os.geteuid() != 0 else "user = root\ngroup = root\n"
+        (self.home / "fpm.conf").write_text(FPM.format(home=self.home, children=FPM_CHILDREN) + user)
+        self.spawn(program, "-F", "-y", self.home / "fpm.conf", "-d", "opcache.enable=1",
+                   *(["-R"] if machine.os.geteuid() == 0 else []))
+        super().launch()
+
+    def version(self):
+        return machine.first_line(self.program(), "--version") or "unknown"
+
+
+# In the order in which a table shows them; Weir first, because its answer is the others' measure.
+KINDS = {kind.name: kind for kind in (Weir, Nginx, Fpm, Responder)}
+
+
+def start_all(names, home, build, cpus, note):
+    """Start the peers in `names`; those that cannot run here are left out and noted. The first
+    answer of Weir, where it is among them, gives the others their body and size."""
+    started = []
+    reference = None
+    try:
+        for name in names:
+            try:
+                peer = KINDS[name](home, build, cpus, reference)
+                started.append(peer)
+                peer.start()
+            except Unavailable as reason:
+                note(f"{name} is left out: {reason}")
+                started = [peer for peer in started if peer.name != name]
+                continue
+            if name == "weir":
+                _, body, answer_bytes = answer_of(peer.port, peer.path)
+                reference = (body, answer_bytes)
+            elif answer_of(peer.port, peer.path)[1] != peer.body():
+                raise RuntimeError(f"{name} answers with another body than it was given:\n{peer.log()}")
+    except BaseException:
+        for peer in started:
+            peer.stop()
+        raise
+    return started
+
+
+def to_json(value):
+    return json.dumps(value, indent=1, sort_keys=True)

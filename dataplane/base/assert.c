@@ -8,14 +8,14 @@
 void weir_assert_failed(const char *condition, const char *file, int line)
 {
 	char text[512];
-	int bytes = snprintf(text, sizeof(text), "weir: broken invariant: %s at %s:%d\n", condition,
-			     file, line);
+	int bytes = snprintf(text, sizeof(text), "weir: broken invariant: %s at %s:%d\n",
+			     condition, file, line);
 
 	if (bytes >= (int)sizeof(text)) {
 		bytes = (int)sizeof(text);
 		text[sizeof(text) - 1] = '\n';
 	}
 	if (bytes > 0)
-		(void)!write(STDERR_FILENO, text, (size_t)bytes); /* aborting: nobody left to tell */
+		(void)!write(STDERR_FILENO, text, (size_t)bytes); /* aborting anyway */
 	abort();
 }

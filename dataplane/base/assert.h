@@ -7,10 +7,10 @@
 /* Write the failed condition with its place to standard error and abort. Any thread. */
 _Noreturn void weir_assert_failed(const char *condition, const char *file, int line);
 
-#define WEIR_ASSERT(condition)                                                                 \
-	do {                                                                                   \
-		if (__builtin_expect(!(condition), 0))                                         \
-			weir_assert_failed(#condition, __FILE__, __LINE__);                    \
+#define WEIR_ASSERT(condition)                                              \
+	do {                                                                \
+		if (__builtin_expect(!(condition), 0))                      \
+			weir_assert_failed(#condition, __FILE__, __LINE__); \
 	} while (0)
 
 #ifdef WEIR_DEBUG_ASSERTS

@@ -38,11 +38,13 @@ static uint16_t cpu_node(unsigned int cpu)
 	char path[64];
 	const struct dirent *entry = NULL;
 
-	(void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u", cpu); /* fits: 5 digits at most */
+	/* Fits: the number has at most 5 digits. */
+	(void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u", cpu);
 	directory = opendir(path);
 	if (directory == NULL)
 		return 0;
-	while ((entry = readdir(directory)) != NULL) { /* NOLINT(concurrency-mt-unsafe): own stream */
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own */
+	while ((entry = readdir(directory)) != NULL) {
 		const int number = node_number(entry->d_name);
 
 		if (number >= 0)
@@ -69,10 +71,12 @@ int weir_cpu_list(struct weir_cpu *out_cpus, size_t max)
 		CPU_FREE(mask);
 		return -error;
 	}
-	for (unsigned int cpu = 0; cpu < mask_bits && count < max && count < WEIR_CPU_MAX; cpu++) {
+	for (unsigned int cpu = 0; cpu < mask_bits && count < max && count < WEIR_CPU_MAX;
+	     cpu++) {
 		if (!CPU_ISSET_S(cpu, mask_bytes, mask))
 			continue;
-		out_cpus[count++] = (struct weir_cpu){.number = (uint16_t)cpu, .numa_node = cpu_node(cpu)};
+		out_cpus[count++] =
+			(struct weir_cpu){.number = (uint16_t)cpu, .numa_node = cpu_node(cpu)};
 	}
 	CPU_FREE(mask);
 	return (int)count;

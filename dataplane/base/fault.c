@@ -43,7 +43,8 @@ static void wanted_read(void)
 
 static int action_is(const char *name)
 {
-	return strlen(name) == wanted.action_bytes && memcmp(name, wanted.action, wanted.action_bytes) == 0;
+	return strlen(name) == wanted.action_bytes &&
+	       memcmp(name, wanted.action, wanted.action_bytes) == 0;
 }
 
 void weir_fault_pass(const char *name)
@@ -52,7 +53,8 @@ void weir_fault_pass(const char *name)
 	if (wanted.name_bytes == 0 || strlen(name) != wanted.name_bytes ||
 	    memcmp(name, wanted.name, wanted.name_bytes) != 0)
 		return;
-	if (atomic_fetch_add_explicit(&passes, 1, memory_order_relaxed) + 1 != wanted.passes_wanted)
+	if (atomic_fetch_add_explicit(&passes, 1, memory_order_relaxed) + 1 !=
+	    wanted.passes_wanted)
 		return;
 	if (action_is("kill"))
 		(void)kill(getpid(), SIGKILL); /* does not return */

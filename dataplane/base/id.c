@@ -31,7 +31,8 @@ int weir_id_source_open(struct weir_id_source *source)
 	size_t have = 0;
 
 	while (have < sizeof(fresh.state)) {
-		const ssize_t got = getrandom((char *)fresh.state + have, sizeof(fresh.state) - have, 0);
+		const ssize_t got =
+			getrandom((char *)fresh.state + have, sizeof(fresh.state) - have, 0);
 
 		if (got == -1 && errno == EINTR)
 			continue;

@@ -9,20 +9,23 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_BYTES_MAX 2000 /* with the newline; below PIPE_BUF, so a pipe keeps lines whole too */
+/* With the newline; below PIPE_BUF, so that a pipe keeps lines whole too. */
+#define LINE_BYTES_MAX 2000
 #define PART_BYTES_MAX 31
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+#define LEVEL_COUNT (sizeof(level_names) / sizeof(level_names[0]))
 static char part_name[PART_BYTES_MAX + 1] = "weir";
 static enum weir_log_level level_min = WEIR_LOG_INFO;
 
 void weir_log_open(const char *part)
 {
-	const char *wanted = getenv("WEIR_LOG"); /* NOLINT(concurrency-mt-unsafe): before threads */
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): before threads */
+	const char *wanted = getenv("WEIR_LOG");
 
 	(void)snprintf(part_name, sizeof(part_name), "%s", part); /* a longer name is cut */
 	level_min = WEIR_LOG_INFO;
-	for (size_t i = 0; wanted != NULL && i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+	for (size_t i = 0; wanted != NULL && i < LEVEL_COUNT; i++) {
 		if (strcmp(wanted, level_names[i]) == 0)
 			level_min = (enum weir_log_level)i;
 	}
@@ -67,9 +70,10 @@ static size_t head_write(char *line, size_t max, enum weir_log_level level, cons
 
 	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
 	(void)gmtime_r(&now.tv_sec, &utc);         /* fails only past the year 2^31 */
-	bytes = snprintf(line, max, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s %s", utc.tm_year + 1900,
-			 utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-			 now.tv_nsec / 1000000, level_names[level], part_name, event);
+	bytes = snprintf(line, max, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s %s",
+			 utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+			 utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000, level_names[level],
+			 part_name, event);
 	if (bytes < 0)
 		return 0;
 	return (size_t)bytes < max ? (size_t)bytes : max - 1;
@@ -89,7 +93,8 @@ void weir_log(enum weir_log_level level, const char *event, const char *format, 
 		details[0] = '\0';
 	va_end(arguments);
 
-	used = head_write(line, sizeof(line) - 2, level, event); /* leaves room for a space and a newline */
+	/* Leaves room for a space and a newline. */
+	used = head_write(line, sizeof(line) - 2, level, event);
 	if (details[0] != '\0') {
 		line[used++] = ' ';
 		used += text_escape(details, line + used, sizeof(line) - 1 - used);

@@ -31,7 +31,8 @@ static inline bool weir_span_equal(struct weir_span a, struct weir_span b)
 /* ASCII case-insensitive, as HTTP field names compare (RFC 9110 section 5.1). */
 static inline bool weir_span_equal_nocase(struct weir_span a, struct weir_span b)
 {
-	return a.bytes == b.bytes && (a.bytes == 0 || strncasecmp(a.data, b.data, a.bytes) == 0);
+	return a.bytes == b.bytes &&
+	       (a.bytes == 0 || strncasecmp(a.data, b.data, a.bytes) == 0);
 }
 
 #endif

@@ -3,13 +3,12 @@
 #ifndef WEIR_TESTS_BASE_BASE_TEST_H
 #define WEIR_TESTS_BASE_BASE_TEST_H
 
+#include <cmocka.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

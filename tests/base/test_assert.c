@@ -1,11 +1,10 @@
-#include "tests/base/base_test.h"
-
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "dataplane/base/assert.h"
+#include "tests/base/base_test.h"
 
 static void broken(void *argument)
 {

@@ -1,8 +1,7 @@
-#include "tests/base/base_test.h"
-
 #include <sched.h>
 
 #include "dataplane/base/cpu.h"
+#include "tests/base/base_test.h"
 
 static void list_holds_exactly_the_cpus_of_the_affinity_mask_ascending(void **state)
 {
@@ -52,7 +51,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(list_holds_exactly_the_cpus_of_the_affinity_mask_ascending),
 		cmocka_unit_test(list_writes_no_more_than_max),
-		cmocka_unit_test(bind_leaves_one_cpu_in_the_mask_and_refuses_one_that_is_not_there),
+		cmocka_unit_test(
+			bind_leaves_one_cpu_in_the_mask_and_refuses_one_that_is_not_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,9 @@
-#include "tests/base/base_test.h"
-
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/base/fault.h"
+#include "tests/base/base_test.h"
 
 struct walk {
 	const char *setting;

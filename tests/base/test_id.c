@@ -1,9 +1,8 @@
-#include "tests/base/base_test.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/base/id.h"
+#include "tests/base/base_test.h"
 
 #define IDS 100000
 
@@ -56,7 +55,8 @@ static void the_generator_gives_the_published_sequence(void **state)
 
 static void format_writes_32_lower_case_digits_and_nothing_after(void **state)
 {
-	const struct weir_id id = {.high = UINT64_C(0x0123456789abcdef), .low = UINT64_C(0xfedcba9876543210)};
+	const struct weir_id id = {.high = UINT64_C(0x0123456789abcdef),
+				   .low = UINT64_C(0xfedcba9876543210)};
 	char text[33] = {0};
 
 	(void)state;

@@ -1,10 +1,9 @@
-#include "tests/base/base_test.h"
-
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/base/log.h"
+#include "tests/base/base_test.h"
 
 static void text_matches(const char *text, const char *pattern)
 {
@@ -32,9 +31,10 @@ static void a_line_has_time_level_part_event_and_details(void **state)
 
 	(void)state;
 	assert_int_equal(base_run_child(say_listening, NULL, text, sizeof(text)), 0);
-	text_matches(text, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z info "
-			   "gateway/0 listening address=127\\.0\\.0\\.1:8080 shards=2\n"
-			   "[^ ]+ error gateway/0 bare\n$");
+	text_matches(text,
+		     "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z info "
+		     "gateway/0 listening address=127\\.0\\.0\\.1:8080 shards=2\n"
+		     "[^ ]+ error gateway/0 bare\n$");
 }
 
 static void say_levels(void *argument)

@@ -1,7 +1,6 @@
-#include "tests/base/base_test.h"
-
 #include "dataplane/base/clock.h"
 #include "dataplane/base/span.h"
+#include "tests/base/base_test.h"
 
 static void spans_compare_by_bytes_not_by_address_or_terminator(void **state)
 {
@@ -31,9 +30,11 @@ static void empty_spans_are_equal_even_without_an_address(void **state)
 static void case_is_ignored_only_where_asked(void **state)
 {
 	(void)state;
-	assert_true(weir_span_equal_nocase(WEIR_SPAN("Content-Length"), WEIR_SPAN("content-length")));
+	assert_true(weir_span_equal_nocase(WEIR_SPAN("Content-Length"),
+					   WEIR_SPAN("content-length")));
 	assert_false(weir_span_equal(WEIR_SPAN("Content-Length"), WEIR_SPAN("content-length")));
-	assert_false(weir_span_equal_nocase(WEIR_SPAN("content-length"), WEIR_SPAN("content_length")));
+	assert_false(weir_span_equal_nocase(WEIR_SPAN("content-length"),
+					    WEIR_SPAN("content_length")));
 }
 
 static void the_clock_never_goes_back(void **state)

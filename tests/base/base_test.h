@@ -3,12 +3,16 @@
 #ifndef WEIR_TESTS_BASE_BASE_TEST_H
 #define WEIR_TESTS_BASE_BASE_TEST_H
 
-#include <cmocka.h>
-#include <fcntl.h>
+/* cmocka.h leaves these to be included before it. */
+/* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -6,6 +6,7 @@
 #define WEIR_DATAPLANE_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum weir_log_level { WEIR_LOG_DEBUG, WEIR_LOG_INFO, WEIR_LOG_WARN, WEIR_LOG_ERROR };
 
@@ -20,5 +21,11 @@ bool weir_log_enabled(enum weir_log_level level);
  * Control characters in the result are written as \xNN. Lines are cut at 2,000 bytes. */
 void weir_log(enum weir_log_level level, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Where standard error is the regular file `path`, opened to append, and longer than `bytes_max`:
+ * move what it holds to `path`.1, over the older one, and go on empty. Lines that others write in
+ * between are lost, never mixed. One process of an instance calls this; blocks on disk.
+ * 1 rotated, 0 nothing to do, or -errno (the log goes on as it was). */
+int weir_log_rotate(const char *path, uint64_t bytes_max);
 
 #endif

@@ -1,6 +1,8 @@
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "dataplane/base/log.h"
 #include "tests/base/base_test.h"
@@ -111,6 +113,78 @@ static void a_long_line_is_cut_and_still_ends(void **state)
 	assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
+struct rotation {
+	char path[64];
+	int flags;
+	int lines;
+};
+
+/* Log `lines` lines into the file, calling for a rotation at 1,000 bytes after each. */
+static void say_and_rotate(void *argument)
+{
+	const struct rotation *rotation = argument;
+	const int file = open(rotation->path, rotation->flags, 0600);
+
+	(void)dup2(file, STDERR_FILENO);
+	weir_log_open("x");
+	for (int i = 0; i < rotation->lines; i++) {
+		weir_log(WEIR_LOG_INFO, "line", "number=%d", i);
+		if (weir_log_rotate(rotation->path, 1000) < 0)
+			_exit(1);
+	}
+}
+
+static size_t file_bytes(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 ? (size_t)status.st_size : 0;
+}
+
+static void rotation_start(struct rotation *rotation, int flags, int lines)
+{
+	char text[64];
+	int file = -1;
+
+	*rotation = (struct rotation){
+		.path = "weir-test-log-XXXXXX", .flags = flags, .lines = lines};
+	file = mkstemp(rotation->path);
+	assert_true(file >= 0);
+	(void)close(file);
+	assert_int_equal(base_run_child(say_and_rotate, rotation, text, sizeof(text)), 0);
+}
+
+static void a_long_log_moves_aside_and_goes_on_empty(void **state)
+{
+	struct rotation rotation;
+	char older[80];
+
+	(void)state;
+	rotation_start(&rotation, O_WRONLY | O_APPEND,
+		       30); /* about 45 bytes each: one rotation */
+	(void)snprintf(older, sizeof(older), "%s.1", rotation.path);
+	assert_in_range(file_bytes(older), 1001, 1100);
+	assert_in_range(file_bytes(rotation.path), 1, 999);
+	assert_int_equal(unlink(older), 0);
+	assert_int_equal(unlink(rotation.path), 0);
+}
+
+static void a_short_log_or_a_file_that_does_not_append_is_left_alone(void **state)
+{
+	struct rotation rotation;
+	char older[80];
+
+	(void)state;
+	rotation_start(&rotation, O_WRONLY | O_APPEND, 3);
+	assert_true(file_bytes(rotation.path) > 100);
+	assert_int_equal(unlink(rotation.path), 0);
+	rotation_start(&rotation, O_WRONLY, 30);
+	(void)snprintf(older, sizeof(older), "%s.1", rotation.path);
+	assert_true(file_bytes(rotation.path) > 1000);
+	assert_int_equal(access(older, F_OK), -1);
+	assert_int_equal(unlink(rotation.path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +192,8 @@ int main(void)
 		cmocka_unit_test(the_environment_sets_the_lowest_level_and_nonsense_means_info),
 		cmocka_unit_test(control_characters_cannot_forge_a_second_line),
 		cmocka_unit_test(a_long_line_is_cut_and_still_ends),
+		cmocka_unit_test(a_long_log_moves_aside_and_goes_on_empty),
+		cmocka_unit_test(a_short_log_or_a_file_that_does_not_append_is_left_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,403 @@
+#include "dispatch.h"
+
+#include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "dataplane/abi/head.h"
+#include "dataplane/base/assert.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/gateway/shard.h"
+#include "dataplane/shm/call.h"
+
+enum {
+	SUSPECT_SECONDS = 10,
+	DEMAND_INTERVAL_MS = 5, /* the supervisor is told at most this often per pool */
+	REBINDS_MAX = 8,        /* a call that lost so many workers unstarted is given up */
+	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
+};
+
+/* Where the bytes of a request stand while it is bound. */
+struct request_bytes {
+	const char *data;
+	uint32_t bytes;
+	uint32_t head_bytes;
+};
+
+struct weir_shard_pool *weir_dispatch_pool(struct weir_shard *shard, uint64_t key)
+{
+	struct weir_shard_pool *pool;
+
+	for (uint32_t i = 0; i < shard->pool_count; i++) {
+		if (shard->pool[i]->key == key)
+			return shard->pool[i];
+	}
+	if (shard->pool_count == WEIR_GATEWAY_POOLS_MAX)
+		return NULL;
+	pool = calloc(1, sizeof(*pool)); /* once per pool, not per request */
+	if (!pool)
+		return NULL;
+	pool->key = key;
+	shard->pool[shard->pool_count++] = pool;
+	return pool;
+}
+
+static struct weir_function_state *function_state(struct weir_shard *shard, uint64_t id)
+{
+	uint64_t cell = (id * UINT64_C(0x9e3779b97f4a7c15)) >> 48; /* Fibonacci hashing */
+
+	static_assert(WEIR_GATEWAY_FUNCTIONS_MAX == 1 << 16, "the shift above yields 16 bits");
+	for (uint32_t probe = 0; probe < 64; probe++) {
+		struct weir_function_state *state =
+			&shard->functions[(cell + probe) & (WEIR_GATEWAY_FUNCTIONS_MAX - 1)];
+
+		if (state->id == id)
+			return state;
+		if (state->id == 0) {
+			state->id = id;
+			return state;
+		}
+	}
+	/* The neighbourhood is full of functions that were here once: share a state, which is no
+	 * more than a shared queue bound. */
+	return &shard->functions[cell];
+}
+
+/* How many calls the link has in flight, over all shards: the worker's word for those that started,
+ * ours for those that have not. */
+static uint32_t in_flight_estimate(const struct weir_shard_link *link)
+{
+	const uint64_t finished =
+		atomic_load_explicit(&link->header->finished, memory_order_relaxed);
+	const uint64_t accepted =
+		atomic_load_explicit(&link->header->accepted, memory_order_relaxed);
+	const uint64_t started = accepted - finished; /* wraps if the worker lies: capped below */
+
+	if (started > WEIR_PAIR_CALLS * WEIR_SHARDS_MAX || started < link->in_flight)
+		return link->in_flight;
+	return (uint32_t)started;
+}
+
+static struct weir_schedule_candidate candidate_of(const struct weir_shard *shard,
+						   const struct weir_shard_link *link)
+{
+	struct weir_link_header *header = link->header;
+	const uint32_t parked = atomic_load_explicit(&header->parked, memory_order_relaxed);
+	const uint32_t parked_max = atomic_load_explicit(&header->parked_max, memory_order_relaxed);
+
+	return (struct weir_schedule_candidate){
+		.in_flight = in_flight_estimate(link),
+		.in_flight_limit = weir_schedule_ahead_max(
+			atomic_load_explicit(&header->service_ns, memory_order_relaxed)),
+		.parked = parked,
+		.usable = !link->dead && !link->draining && !link->condemned && !link->stalled &&
+			  !link->exclusive && link->free_call_count > 0 && parked < parked_max,
+		.home = link->worker_id % shard->shard_count == shard->index,
+	};
+}
+
+static struct weir_shard_link *pick(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	struct weir_schedule_candidate candidate[WEIR_GATEWAY_POOL_LINKS_MAX];
+	int index;
+
+	for (uint32_t i = 0; i < pool->link_count; i++)
+		candidate[i] = candidate_of(shard, pool->link[i]);
+	index = weir_schedule_pick(&weir_schedule_least_in_flight, candidate, pool->link_count,
+				   pool->rotation++);
+	return index < 0 ? NULL : pool->link[index];
+}
+
+/* A worker for a call that must run alone: an idle one, and never the last that others can use. */
+static struct weir_shard_link *pick_alone(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	struct weir_shard_link *idle = NULL;
+	uint32_t usable_count = 0;
+
+	for (uint32_t i = 0; i < pool->link_count; i++) {
+		const struct weir_schedule_candidate candidate = candidate_of(shard, pool->link[i]);
+
+		if (!candidate.usable)
+			continue;
+		usable_count++;
+		if (candidate.in_flight == 0)
+			idle = pool->link[i];
+	}
+	return usable_count > 1 || pool->workers_max <= 1 ? idle : NULL;
+}
+
+/* Give the request to the link. False if it has no room after all; nothing is changed then. */
+static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
+		      struct weir_exchange *exchange, const struct request_bytes *request)
+{
+	const int call = weir_link_call_take(shard, link, exchange);
+	struct weir_link_call *record;
+	struct weir_message message;
+	size_t chunk_bytes;
+
+	if (call < 0)
+		return false;
+	exchange->call = (uint16_t)call;
+	message = (struct weir_message){
+		.kind = WEIR_MESSAGE_HEAD,
+		.flags = exchange->stream ? 0 : WEIR_MESSAGE_FLAG_END,
+		.call = exchange->call,
+		.sequence = link->call[call].sequence,
+		.bytes = request->bytes,
+		.head_bytes = request->head_bytes,
+	};
+	message.chunk = weir_link_chunk_take(shard, link, exchange->call, request->bytes);
+	message.grant = weir_link_chunk_take(shard, link, exchange->call, exchange->function->answer_bytes);
+	if (message.grant == WEIR_CHUNK_NONE) /* no large one: the answer starts in a small one */
+		message.grant = weir_link_chunk_take(shard, link, exchange->call, 1);
+	if (message.chunk == WEIR_CHUNK_NONE || message.grant == WEIR_CHUNK_NONE)
+		goto no_room;
+	memcpy(weir_segment_chunk(link->pair, message.chunk, &chunk_bytes), request->data, request->bytes);
+	record = &link->pair->call[call];
+	record->deadline_ns = exchange->deadline_ns;
+	record->activation_high = exchange->activation.high;
+	record->activation_low = exchange->activation.low;
+	record->function_id = exchange->function_id;
+	record->generation = exchange->generation;
+	weir_call_queue(record, message.sequence);
+	if (!weir_link_push(shard, link, &message, WEIR_RING_CELLS_RESERVED))
+		goto no_room;
+	weir_link_chunk_lend(link, message.chunk);
+	weir_link_chunk_lend(link, message.grant);
+	link->call[call].granted = 1;
+	link->call[call].request_chunk = message.chunk;
+	link->queued++;
+	exchange->link = link;
+	exchange->request_bytes = request->bytes;
+	exchange->request_head_bytes = request->head_bytes;
+	exchange->request_hash = XXH3_64bits(request->data, request->bytes);
+	if (exchange->suspect)
+		link->exclusive = exchange;
+	weir_shard_count(shard, WEIR_METRIC_calls_bound, 1);
+	weir_timer_arm(&shard->wheel, &link->timer, shard->now_ns + 5 * WEIR_NS_PER_MS);
+	return true;
+no_room:
+	link->call[call].exchange = NULL;
+	link->call[call].finished = true;
+	weir_link_call_settle(shard, link, (uint16_t)call);
+	return false;
+}
+
+/* Ask the supervisor for another worker. */
+static void demand(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	if (shard->now_ns - pool->demand_sent_ns < DEMAND_INTERVAL_MS * WEIR_NS_PER_MS)
+		return;
+	pool->demand_sent_ns = shard->now_ns;
+	weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_DEMAND,
+						     .value = pool->key,
+						     .count = pool->waiting_count});
+}
+
+static struct weir_exchange_list *room_of(struct weir_exchange *exchange)
+{
+	return exchange->suspect ? &exchange->pool->suspects : &exchange->pool->waiting;
+}
+
+static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchange, bool first)
+{
+	struct weir_exchange_list *list;
+
+	exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
+	list = room_of(exchange);
+	exchange->wait_prev = first ? NULL : list->last;
+	exchange->wait_next = first ? list->first : NULL;
+	*(exchange->wait_next ? &exchange->wait_next->wait_prev : &list->last) = exchange;
+	*(exchange->wait_prev ? &exchange->wait_prev->wait_next : &list->first) = exchange;
+	exchange->waiting = true;
+	exchange->pool->waiting_count++;
+	exchange->function->waiting++;
+	shard->waiting_count++;
+	weir_shard_count(shard, WEIR_METRIC_calls_waiting, 1);
+	demand(shard, exchange->pool);
+}
+
+void weir_dispatch_forget(struct weir_shard *shard, struct weir_exchange *exchange)
+{
+	struct weir_exchange_list *list;
+
+	if (!exchange->waiting)
+		return;
+	list = room_of(exchange);
+	*(exchange->wait_next ? &exchange->wait_next->wait_prev : &list->last) = exchange->wait_prev;
+	*(exchange->wait_prev ? &exchange->wait_prev->wait_next : &list->first) = exchange->wait_next;
+	exchange->wait_next = NULL;
+	exchange->wait_prev = NULL;
+	exchange->waiting = false;
+	exchange->pool->waiting_count--;
+	exchange->function->waiting--;
+	shard->waiting_count--;
+	weir_shard_count(shard, WEIR_METRIC_calls_waiting, -1);
+}
+
+/* True if the queue ahead would outlast the deadline: refusing now beats a late 504. */
+static bool is_hopeless(const struct weir_shard *shard, const struct weir_exchange *exchange)
+{
+	const struct weir_shard_pool *pool = exchange->pool;
+	uint64_t service_ns = 0;
+
+	if (pool->link_count == 0)
+		return false; /* a worker is being started; how long it takes is not known */
+	for (uint32_t i = 0; i < pool->link_count; i++)
+		service_ns += atomic_load_explicit(&pool->link[i]->header->service_ns,
+						   memory_order_relaxed);
+	service_ns = service_ns / pool->link_count / pool->link_count;
+	return service_ns < WEIR_NS_PER_SECOND * 3600 && /* more is a worker's lie */
+	       shard->now_ns + pool->waiting_count * service_ns > exchange->deadline_ns;
+}
+
+/* Queue a request whose bytes are still elsewhere. */
+static void submit_waiting(struct weir_shard *shard, struct weir_exchange *exchange,
+			   const struct request_bytes *request, uint32_t queue_max)
+{
+	if (exchange->function->waiting >= queue_max) {
+		weir_shard_count(shard, WEIR_METRIC_queue_full, 1);
+		weir_exchange_fail(shard, exchange, WEIR_HTTP_QUEUE_FULL, (struct weir_span){0});
+		return;
+	}
+	if (is_hopeless(shard, exchange)) {
+		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
+		return;
+	}
+	exchange->request = weir_block_take(&shard->blocks, request->bytes);
+	if (!exchange->request) {
+		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_MEMORY, (struct weir_span){0});
+		return;
+	}
+	memcpy(exchange->request->data, request->data, request->bytes);
+	exchange->request->end = request->bytes;
+	exchange->request_bytes = request->bytes;
+	exchange->request_head_bytes = request->head_bytes;
+	wait_in_line(shard, exchange, false);
+}
+
+void weir_dispatch_submit(struct weir_shard *shard, struct weir_exchange *exchange,
+			  struct weir_encode_input *input, struct weir_span body)
+{
+	const struct weir_snapshot_function *function = input->match->function;
+	const struct weir_snapshot_pool *pool_row;
+	struct weir_shard_link *link = NULL;
+	struct request_bytes request = {.data = shard->scratch};
+	const size_t head_bytes = weir_encode_request(input, shard->scratch);
+
+	pool_row = &input->snapshot->pools[function->pool];
+	exchange->pool = weir_dispatch_pool(shard, pool_row->key);
+	if (!exchange->pool || head_bytes == 0 || head_bytes + body.bytes > sizeof(shard->scratch)) {
+		weir_exchange_fail(shard, exchange,
+				   exchange->pool ? WEIR_HTTP_HEAD_TOO_LARGE : WEIR_HTTP_NO_MEMORY,
+				   (struct weir_span){0});
+		return;
+	}
+	exchange->pool->workers_max = pool_row->workers_max;
+	exchange->function = function_state(shard, function->id);
+	if (body.bytes > 0)
+		memcpy(shard->scratch + head_bytes, body.data, body.bytes);
+	request.head_bytes = (uint32_t)head_bytes;
+	request.bytes = (uint32_t)(head_bytes + body.bytes);
+	exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
+	if (!exchange->suspect && !exchange->pool->waiting.first)
+		link = pick(shard, exchange->pool);
+	if (!link || !bind_call(shard, link, exchange, &request))
+		submit_waiting(shard, exchange, &request, function->queue_max);
+}
+
+void weir_dispatch_again(struct weir_shard *shard, struct weir_exchange *exchange)
+{
+	struct weir_shard_link *link = exchange->link;
+	size_t chunk_bytes;
+	const uint8_t *chunk =
+		weir_segment_chunk(link->pair, link->call[exchange->call].request_chunk, &chunk_bytes);
+	struct weir_block *block = weir_block_take(&shard->blocks, exchange->request_bytes);
+
+	WEIR_ASSERT(link->call[exchange->call].finished);
+	if (!block) {
+		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_MEMORY, (struct weir_span){0});
+		return;
+	}
+	memcpy(block->data, chunk, exchange->request_bytes);
+	block->end = exchange->request_bytes;
+	exchange->request = block;
+	weir_link_call_abandon(shard, exchange);
+	/* The old worker could write to those bytes: they must still be what we gave it. */
+	if (XXH3_64bits(block->data, block->end) != exchange->request_hash) {
+		weir_exchange_fail(shard, exchange, WEIR_HTTP_WORKER_DIED, (struct weir_span){0});
+		return;
+	}
+	if (++exchange->rebinds > REBINDS_MAX) {
+		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
+		return;
+	}
+	weir_shard_count(shard, WEIR_METRIC_calls_rebound, 1);
+	wait_in_line(shard, exchange, true);
+}
+
+void weir_dispatch_suspect(struct weir_shard *shard, struct weir_exchange *exchange)
+{
+	exchange->function->suspect_until_ns = shard->now_ns + SUSPECT_SECONDS * WEIR_NS_PER_SECOND;
+}
+
+static bool bind_waiting(struct weir_shard *shard, struct weir_shard_link *link,
+			 struct weir_exchange *exchange)
+{
+	const struct request_bytes request = {.data = exchange->request->data,
+					      .bytes = exchange->request_bytes,
+					      .head_bytes = exchange->request_head_bytes};
+
+	if (!bind_call(shard, link, exchange, &request))
+		return false;
+	weir_dispatch_forget(shard, exchange);
+	weir_block_give(&shard->blocks, exchange->request);
+	exchange->request = NULL;
+	return true;
+}
+
+static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	struct weir_shard_link *link;
+
+	while (pool->waiting.first && (link = pick(shard, pool)) != NULL) {
+		if (!bind_waiting(shard, link, pool->waiting.first))
+			break;
+	}
+	while (pool->suspects.first && (link = pick_alone(shard, pool)) != NULL) {
+		if (!bind_waiting(shard, link, pool->suspects.first))
+			break;
+	}
+	if (pool->waiting_count > 0)
+		demand(shard, pool);
+}
+
+void weir_dispatch_waiting(struct weir_shard *shard)
+{
+	for (uint32_t i = 0; i < shard->pool_count && shard->waiting_count > 0; i++) {
+		if (shard->pool[i]->waiting_count > 0)
+			bind_pool(shard, shard->pool[i]);
+	}
+}
+
+void weir_dispatch_fail_all(struct weir_shard *shard, enum weir_http_failure failure)
+{
+	for (uint32_t i = 0; i < shard->pool_count; i++) {
+		struct weir_shard_pool *pool = shard->pool[i];
+
+		while (pool->waiting.first)
+			weir_exchange_fail(shard, pool->waiting.first, failure, (struct weir_span){0});
+		while (pool->suspects.first)
+			weir_exchange_fail(shard, pool->suspects.first, failure, (struct weir_span){0});
+	}
+}
+
+void weir_dispatch_answered(struct weir_exchange *exchange, uint32_t bytes)
+{
+	uint32_t *average = &exchange->function->answer_bytes;
+
+	if (bytes > *average) /* grow at once: one large answer shows what the function can do */
+		*average = bytes > WEIR_CHUNK_LARGE_BYTES ? WEIR_CHUNK_LARGE_BYTES : bytes;
+	else
+		*average -= (*average - bytes) / ANSWER_BYTES_WEIGHT;
+}

@@ -1,0 +1,371 @@
+#include "gateway.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/cleanup.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/log.h"
+#include "dataplane/shm/shard_board.h"
+
+enum {
+	CONNECTIONS_DEFAULT = 16384,
+	DESCRIPTORS_RESERVED = 1024, /* links, eventfds, listeners, control */
+	SHARD_STACK_BYTES = 1 << 20,
+};
+
+static void send_control(struct weir_gateway *gateway, const struct weir_control *control,
+			 const int *fds, size_t fd_count)
+{
+	const int result = weir_control_send(gateway->control_fd, control, fds, fd_count);
+
+	if (result != 0)
+		weir_log(WEIR_LOG_WARN, "cannot tell the supervisor", "kind=%u error=\"%s\"",
+			 control->kind, strerror(-result));
+}
+
+static void put(struct weir_gateway *gateway, uint32_t shard, const struct weir_letter *letter)
+{
+	/* An inbox holds more letters than links, listeners and snapshots can make. */
+	WEIR_ASSERT(weir_mailbox_put(&gateway->shard[shard]->inbox, letter));
+}
+
+/* Deliver a snapshot to every shard. */
+static void deliver(struct weir_gateway *gateway, int fd)
+{
+	struct weir_config *config = calloc(1, sizeof(*config));
+	const struct weir_settings *settings;
+	int result = config ? weir_snapshot_attach(fd, &config->snapshot) : -ENOMEM;
+
+	if (result != 0) {
+		weir_log(WEIR_LOG_ERROR, "snapshot refused, the last one stays", "error=\"%s\"",
+			 strerror(-result));
+		free(config);
+		return;
+	}
+	if (gateway->newest && config->snapshot.header->generation <=
+				       gateway->newest->snapshot.header->generation) {
+		weir_snapshot_detach(&config->snapshot);
+		free(config);
+		return; /* already there: a restarted supervisor sends it again */
+	}
+	settings = &config->snapshot.header->settings;
+	config->settings = settings;
+	config->http_limits = (struct weir_http_limits){
+		.target_bytes_max = settings->target_bytes_max,
+		.head_bytes_max = settings->head_bytes_max,
+		.headers_max = settings->headers_max,
+		.body_bytes_max = settings->body_bytes_max,
+	};
+	config->received_ns = weir_clock_now_ns();
+	config->shards_using = gateway->shard_count;
+	gateway->newest = config;
+	gateway->config_count++;
+	for (uint32_t i = 0; i < gateway->shard_count; i++)
+		put(gateway, i, &(struct weir_letter){.kind = WEIR_LETTER_SNAPSHOT, .object = config});
+}
+
+static void take_snapshot(struct weir_gateway *gateway, struct weir_control_fds *fds)
+{
+	if (fds->count != 1)
+		return;
+	if (gateway->config_count < WEIR_GATEWAY_CONFIGS_MAX) {
+		deliver(gateway, fds->fd[0]);
+		return;
+	}
+	weir_fd_close(&gateway->pending_snapshot_fd); /* a newer one replaces it */
+	gateway->pending_snapshot_fd = fds->fd[0];
+	fds->fd[0] = -1;
+}
+
+static void config_used(struct weir_gateway *gateway, struct weir_config *config)
+{
+	if (++config->shards_switched < gateway->shard_count)
+		return;
+	send_control(gateway,
+		     &(struct weir_control){
+			     .kind = WEIR_CONTROL_SNAPSHOT_ACK,
+			     .snapshot_ack = {.generation = config->snapshot.header->generation,
+					      .shards_acked = config->shards_switched,
+					      .shards_total = gateway->shard_count,
+					      .took_ns = weir_clock_now_ns() - config->received_ns},
+		     },
+		     NULL, 0);
+}
+
+static void config_gone(struct weir_gateway *gateway, struct weir_config *config)
+{
+	if (--config->shards_using > 0)
+		return;
+	weir_snapshot_detach(&config->snapshot);
+	free(config);
+	gateway->config_count--;
+	if (gateway->pending_snapshot_fd == -1)
+		return;
+	deliver(gateway, gateway->pending_snapshot_fd);
+	weir_fd_close(&gateway->pending_snapshot_fd);
+}
+
+static void listen_on(struct weir_gateway *gateway, const struct weir_control *control,
+		      struct weir_control_fds *fds)
+{
+	if (fds->count != gateway->shard_count) {
+		weir_log(WEIR_LOG_ERROR, "listener refused", "sockets=%zu shards=%u", fds->count,
+			 gateway->shard_count);
+		return;
+	}
+	for (uint32_t i = 0; i < gateway->shard_count; i++) {
+		put(gateway, i, &(struct weir_letter){.kind = WEIR_LETTER_LISTEN,
+						      .fd = fds->fd[i],
+						      .value = control->listen.local});
+		fds->fd[i] = -1; /* the shard's now */
+	}
+	weir_log(WEIR_LOG_INFO, "listening", "address=%.*s shards=%u", (int)sizeof(control->listen.address),
+		 control->listen.address, gateway->shard_count);
+}
+
+static uint32_t connections_table(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur < 2 * DESCRIPTORS_RESERVED)
+		return DESCRIPTORS_RESERVED / 2;
+	if (limit.rlim_cur - DESCRIPTORS_RESERVED < CONNECTIONS_DEFAULT)
+		return (uint32_t)limit.rlim_cur - DESCRIPTORS_RESERVED;
+	return CONNECTIONS_DEFAULT;
+}
+
+/* Counters go on where the last incarnation left them, gauges begin at nothing. */
+static void reset_gauges(struct weir_board_shard *block)
+{
+#define counter 0
+#define gauge 1
+#define WEIR_METRIC(name, kind, unit, help)                                                            \
+	if (kind)                                                                                      \
+		atomic_store_explicit(&block->metric[WEIR_METRIC_##name], 0, memory_order_relaxed);
+#include "dataplane/abi/metrics.def"
+#undef WEIR_METRIC
+#undef counter
+#undef gauge
+}
+
+static int start_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cpu)
+{
+	struct weir_shard *shard = calloc(1, sizeof(*shard));
+	const struct weir_shard_options options = {
+		.index = index,
+		.shard_count = gateway->shard_count,
+		.cpu = cpu,
+		.connections_max = connections_table(),
+		.sleep_line = &gateway->shard_board->shard[index],
+		.metric = gateway->board->shard[index].metric,
+		.outbox = &gateway->outbox,
+	};
+	pthread_attr_t attributes;
+	int result;
+
+	if (!shard)
+		return -ENOMEM;
+	gateway->shard[index] = shard;
+	reset_gauges(&gateway->board->shard[index]);
+	result = weir_shard_open(shard, &options);
+	if (result != 0)
+		return result;
+	result = pthread_attr_init(&attributes);
+	if (result == 0)
+		result = pthread_attr_setstacksize(&attributes, SHARD_STACK_BYTES);
+	if (result == 0)
+		result = pthread_create(&gateway->thread[index], &attributes, weir_shard_run, shard);
+	return -result;
+}
+
+/* GATEWAY_START: map the board, make the shards, report READY with the shard board. */
+static int start(struct weir_gateway *gateway, const struct weir_control *control,
+		 const struct weir_control_fds *fds)
+{
+	WEIR_CLEANUP(weir_fd_close) int shard_board_fd = -1;
+	size_t board_bytes = 0;
+	int result;
+
+	if (gateway->shard_count > 0 || fds->count != 1 || control->gateway_start.shard_count == 0 ||
+	    control->gateway_start.shard_count > WEIR_SHARDS_MAX)
+		return -EBADMSG;
+	result = weir_fd_check_shared(fds->fd[0], sizeof(struct weir_board), &board_bytes);
+	if (result != 0)
+		return result;
+	gateway->board = mmap(NULL, sizeof(struct weir_board), PROT_READ | PROT_WRITE, MAP_SHARED,
+			      fds->fd[0], 0);
+	if (gateway->board == MAP_FAILED)
+		return -errno;
+	result = weir_shard_board_create(&shard_board_fd, &gateway->shard_board);
+	if (result != 0)
+		return result;
+	gateway->shard_count = control->gateway_start.shard_count;
+	for (uint32_t i = 0; i < gateway->shard_count && result == 0; i++)
+		result = start_shard(gateway, i, control->gateway_start.cpu[i]);
+	if (result != 0)
+		return result;
+	send_control(gateway, &(struct weir_control){.kind = WEIR_CONTROL_READY}, &shard_board_fd, 1);
+	return 0;
+}
+
+static void stop(struct weir_gateway *gateway)
+{
+	if (gateway->stopping)
+		return;
+	gateway->stopping = true;
+	for (uint32_t i = 0; i < gateway->shard_count; i++)
+		put(gateway, i, &(struct weir_letter){.kind = WEIR_LETTER_STOP});
+}
+
+static int obey(struct weir_gateway *gateway, const struct weir_control *control,
+		struct weir_control_fds *fds)
+{
+	if (control->kind == WEIR_CONTROL_GATEWAY_START)
+		return start(gateway, control, fds);
+	if (control->kind == WEIR_CONTROL_STOP) {
+		stop(gateway);
+		return 0;
+	}
+	if (gateway->shard_count == 0)
+		return -EBADMSG; /* nothing else may come before the start */
+	if (control->kind == WEIR_CONTROL_LISTEN)
+		listen_on(gateway, control, fds);
+	else if (control->kind == WEIR_CONTROL_SNAPSHOT)
+		take_snapshot(gateway, fds);
+	else if (control->kind == WEIR_CONTROL_LINK_OPEN)
+		weir_gateway_link_open(gateway, control, fds);
+	else if (control->kind == WEIR_CONTROL_LINK_CLOSE)
+		weir_gateway_link_close(gateway, control->link.link_id);
+	return 0;
+}
+
+/* Read the control socket until it is empty. 1 = go on, 0 = the supervisor's side is gone. */
+static int read_control(struct weir_gateway *gateway)
+{
+	for (;;) {
+		struct weir_control control;
+		struct weir_control_fds fds = {.count = 0};
+		int result = weir_control_receive(gateway->control_fd, &control, &fds);
+
+		if (result == -EAGAIN)
+			return 1;
+		if (result == -EBADMSG || result == -EPROTO) {
+			weir_log(WEIR_LOG_ERROR, "control message refused", "error=\"%s\"",
+				 strerror(-result));
+			continue;
+		}
+		if (result <= 0)
+			return result;
+		result = obey(gateway, &control, &fds);
+		weir_fd_close_all(fds.fd, fds.count);
+		if (result != 0)
+			return result;
+	}
+}
+
+static void report_kill(struct weir_gateway *gateway, const struct weir_letter *letter)
+{
+	const struct weir_shard_link *part = letter->object;
+	struct weir_control control = {
+		.kind = WEIR_CONTROL_WORKER_KILL,
+		.worker_kill = {.worker_id = part->worker_id, .function_id = letter->value},
+	};
+
+	(void)strncpy(control.worker_kill.reason, letter->text, sizeof(control.worker_kill.reason) - 1);
+	send_control(gateway, &control, NULL, 0);
+}
+
+static void open_letter(struct weir_gateway *gateway, const struct weir_letter *letter)
+{
+	switch ((int)letter->kind) { /* not every kind: the others are for shards */
+	case WEIR_LETTER_LINK_OPENED:
+	case WEIR_LETTER_LINK_GONE:
+	case WEIR_LETTER_LINK_BURIED:
+		weir_gateway_link_letter(gateway, letter);
+		break;
+	case WEIR_LETTER_CONFIG_USED:
+		config_used(gateway, letter->object);
+		break;
+	case WEIR_LETTER_CONFIG_GONE:
+		config_gone(gateway, letter->object);
+		break;
+	case WEIR_LETTER_KILL:
+		report_kill(gateway, letter);
+		break;
+	case WEIR_LETTER_DEMAND:
+		send_control(gateway,
+			     &(struct weir_control){.kind = WEIR_CONTROL_DEMAND,
+						    .demand = {.pool_key = letter->value,
+							       .waiting = letter->count}},
+			     NULL, 0);
+		break;
+	case WEIR_LETTER_STOPPED:
+		gateway->stopped_count++;
+		break;
+	default:
+		WEIR_ASSERT(!"a letter for a shard");
+	}
+}
+
+static void read_outbox(struct weir_gateway *gateway)
+{
+	struct weir_letter letter;
+	uint64_t count;
+
+	if (read(gateway->outbox.event_fd, &count, sizeof(count)) == -1)
+		WEIR_ASSERT(errno == EAGAIN || errno == EINTR);
+	while (weir_mailbox_take(&gateway->outbox, &letter))
+		open_letter(gateway, &letter);
+}
+
+/* Wait for the socket, the shards' letters and the workers' ends; handle what came. */
+static int step(struct weir_gateway *gateway)
+{
+	static struct pollfd poll_fd[2 + WEIR_GATEWAY_LINKS_MAX];
+	static struct weir_gateway_link *polled[WEIR_GATEWAY_LINKS_MAX];
+	uint32_t link_count = 0;
+
+	poll_fd[0] = (struct pollfd){.fd = gateway->control_fd, .events = POLLIN};
+	poll_fd[1] = (struct pollfd){.fd = gateway->outbox.event_fd, .events = POLLIN};
+	for (uint32_t i = 0; i < gateway->link_count; i++) {
+		if (gateway->link[i]->dead)
+			continue;
+		polled[link_count] = gateway->link[i];
+		poll_fd[2 + link_count++] =
+			(struct pollfd){.fd = gateway->link[i]->pid_fd, .events = POLLIN};
+	}
+	if (poll(poll_fd, 2 + link_count, -1) == -1)
+		return errno == EINTR ? 1 : -errno;
+	for (uint32_t i = 0; i < link_count; i++) { /* before letters, which may free links */
+		if (poll_fd[2 + i].revents)
+			weir_gateway_link_died(gateway, polled[i]);
+	}
+	if (poll_fd[1].revents)
+		read_outbox(gateway);
+	return poll_fd[0].revents ? read_control(gateway) : 1;
+}
+
+int weir_gateway_run(int control_fd)
+{
+	static struct weir_gateway gateway;
+	int result;
+
+	gateway.control_fd = control_fd;
+	gateway.pending_snapshot_fd = -1;
+	(void)signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
+	result = weir_mailbox_open(&gateway.outbox);
+	while (result >= 0) {
+		result = step(&gateway);
+		if (result == 0 || (gateway.stopping && gateway.stopped_count == gateway.shard_count))
+			return 0; /* the process ends, and its threads with it */
+	}
+	weir_log(WEIR_LOG_ERROR, "cannot go on", "error=\"%s\"", strerror(-result));
+	return result;
+}

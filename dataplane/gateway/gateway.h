@@ -1,0 +1,59 @@
+/* gateway: the control thread: maps, checks and prefaults what the supervisor sends, watches the
+ * workers' pidfds, and hands shards pointers. It never touches a request.
+ *
+ *   supervisor <-- control socket --> control thread <-- mailboxes --> shards
+ *
+ * A link's objects are freed when every shard let go and echoed the burial (mailbox order makes
+ * sure that no letter about it is left). A snapshot is freed when every shard uses a newer one.
+ * Death: the process is restarted by the supervisor with the same listening sockets. */
+#ifndef WEIR_DATAPLANE_GATEWAY_GATEWAY_H
+#define WEIR_DATAPLANE_GATEWAY_GATEWAY_H
+
+#include <poll.h>
+
+#include "dataplane/gateway/shard.h"
+#include "dataplane/shm/control.h"
+
+enum { WEIR_GATEWAY_CONFIGS_MAX = 4 }; /* snapshots alive at once; then only the newest waits */
+
+struct weir_gateway_link {
+	struct weir_segment segment;
+	int pid_fd;
+	int event_fd[WEIR_SHARDS_MAX];
+	struct weir_shard_link *part[WEIR_SHARDS_MAX];
+	uint32_t opened_count;
+	uint32_t gone_count;
+	uint32_t buried_count;
+	bool refused; /* a shard had no room for it */
+	bool dead;
+};
+
+struct weir_gateway {
+	int control_fd;
+	struct weir_board *board;
+	struct weir_shard_board *shard_board;
+	uint32_t shard_count;
+	struct weir_shard *shard[WEIR_SHARDS_MAX];
+	pthread_t thread[WEIR_SHARDS_MAX];
+	struct weir_mailbox outbox;
+	struct weir_gateway_link *link[WEIR_GATEWAY_LINKS_MAX];
+	uint32_t link_count;
+	uint32_t config_count;
+	struct weir_config *newest; /* delivered */
+	int pending_snapshot_fd;    /* newest that waits for an old one to go, or -1 */
+	uint32_t stopped_count;
+	bool stopping;
+};
+
+/* Serve until the supervisor says STOP (0) or goes away for good (0), or start-up fails (-errno,
+ * logged). `control_fd` is the control socket. */
+int weir_gateway_run(int control_fd);
+
+/* Links: an opened one, a shard's letter about one, the supervisor's close, a fired pidfd. */
+void weir_gateway_link_open(struct weir_gateway *gateway, const struct weir_control *control,
+			    struct weir_control_fds *fds);
+void weir_gateway_link_letter(struct weir_gateway *gateway, const struct weir_letter *letter);
+void weir_gateway_link_close(struct weir_gateway *gateway, uint64_t link_id);
+void weir_gateway_link_died(struct weir_gateway *gateway, struct weir_gateway_link *link);
+
+#endif

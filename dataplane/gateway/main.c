@@ -1,0 +1,22 @@
+/* weir-gateway: the front end. Started by the supervisor with its control socket as descriptor 3;
+ * everything else comes through it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "dataplane/base/log.h"
+#include "dataplane/gateway/gateway.h"
+
+int main(void)
+{
+	const int flags = fcntl(WEIR_CONTROL_FD, F_GETFL);
+
+	weir_log_open("gateway");
+	if (flags == -1 || fcntl(WEIR_CONTROL_FD, F_SETFL, flags | O_NONBLOCK) == -1 ||
+	    fcntl(WEIR_CONTROL_FD, F_SETFD, FD_CLOEXEC) == -1) {
+		(void)fprintf(stderr, "weir-gateway is started by weir-supervisor, not by hand: "
+				      "run ./tools/quickstart or weir-keeper\n");
+		return 2;
+	}
+	return weir_gateway_run(WEIR_CONTROL_FD) == 0 ? 0 : 1;
+}

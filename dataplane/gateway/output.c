@@ -1,0 +1,164 @@
+#include "output.h"
+
+#include <errno.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/gateway/answer.h"
+#include "dataplane/gateway/shard.h"
+
+char *weir_output_reserve(struct weir_shard *shard, struct weir_connection *connection, size_t bytes)
+{
+	struct weir_block *block = connection->out_last;
+
+	if (block && weir_block_room(block) >= bytes)
+		return block->data + block->end;
+	block = weir_block_take(&shard->blocks, bytes);
+	if (!block)
+		return NULL;
+	*(connection->out_last ? &connection->out_last->next : &connection->out_first) = block;
+	connection->out_last = block;
+	return block->data;
+}
+
+void weir_output_commit(struct weir_connection *connection, size_t bytes)
+{
+	WEIR_DEBUG_ASSERT(connection->out_last && weir_block_room(connection->out_last) >= bytes);
+	connection->out_last->end += (uint32_t)bytes;
+	connection->out_bytes += (uint32_t)bytes;
+}
+
+bool weir_output_append(struct weir_shard *shard, struct weir_connection *connection,
+			const void *data, size_t bytes)
+{
+	char *out = weir_output_reserve(shard, connection, bytes);
+
+	if (!out)
+		return false;
+	memcpy(out, data, bytes);
+	weir_output_commit(connection, bytes);
+	return true;
+}
+
+/* The piece that may be sent behind the copied bytes: of the first exchange, if all else that comes
+ * before it is in the only block. */
+static struct weir_exchange *piece_to_send(struct weir_connection *connection)
+{
+	struct weir_exchange *exchange = connection->exchanges.first;
+
+	if (!exchange || exchange->piece_count == 0 || !exchange->piece_ready)
+		return NULL;
+	if (connection->out_first && connection->out_first->next)
+		return NULL;
+	return exchange;
+}
+
+static struct iovec piece_iovec(const struct weir_exchange *exchange)
+{
+	size_t chunk_bytes;
+	uint8_t *chunk = weir_segment_chunk(exchange->link->pair, exchange->piece[0].chunk, &chunk_bytes);
+
+	WEIR_DEBUG_ASSERT(exchange->piece[0].start + exchange->piece[0].bytes <= chunk_bytes);
+	return (struct iovec){.iov_base = chunk + exchange->piece[0].start,
+			      .iov_len = exchange->piece[0].bytes};
+}
+
+static void send_with_piece(struct io_uring_sqe *sqe, struct weir_connection *connection,
+			    struct weir_exchange *exchange)
+{
+	struct weir_block *block = connection->out_first;
+	const struct iovec piece = piece_iovec(exchange);
+
+	if (!block) {
+		io_uring_prep_send(sqe, connection->fd, piece.iov_base, piece.iov_len, MSG_NOSIGNAL);
+		return;
+	}
+	block->part[0] = (struct iovec){.iov_base = block->data + block->start,
+					.iov_len = block->sending};
+	block->part[1] = piece;
+	block->message = (struct msghdr){.msg_iov = block->part, .msg_iovlen = 2};
+	io_uring_prep_sendmsg(sqe, connection->fd, &block->message, MSG_NOSIGNAL);
+}
+
+void weir_output_flush(struct weir_shard *shard, struct weir_connection *connection)
+{
+	struct weir_block *block = connection->out_first;
+	struct weir_exchange *exchange;
+	struct io_uring_sqe *sqe;
+
+	if (connection->sending || connection->closing)
+		return;
+	exchange = piece_to_send(connection);
+	if (!exchange && (!block || weir_block_used(block) == 0))
+		return;
+	sqe = weir_shard_sqe(shard);
+	if (block)
+		block->sending = (uint32_t)weir_block_used(block);
+	if (exchange) {
+		send_with_piece(sqe, connection, exchange);
+		exchange->link->call[exchange->call].operations++;
+		connection->sending_link = exchange->link;
+		connection->sending_call = exchange->call;
+	} else {
+		io_uring_prep_send(sqe, connection->fd, block->data + block->start, block->sending,
+				   MSG_NOSIGNAL);
+	}
+	io_uring_sqe_set_data64(sqe, weir_shard_data(WEIR_OPERATION_SEND, connection->index));
+	connection->sending = true;
+	connection->operations++;
+	connection->send_deadline_ns =
+		shard->now_ns + shard->config->settings->send_idle_ms * WEIR_NS_PER_MS;
+	weir_connection_watch(shard, connection, connection->send_deadline_ns);
+}
+
+/* Drop `bytes` sent bytes from the first block; returns how many of them were not in it. */
+static uint32_t consume_block(struct weir_shard *shard, struct weir_connection *connection,
+			      uint32_t bytes)
+{
+	struct weir_block *block = connection->out_first;
+	uint32_t from_block;
+
+	if (!block)
+		return bytes;
+	from_block = bytes < block->sending ? bytes : block->sending;
+	block->start += from_block;
+	block->sending = 0;
+	connection->out_bytes -= from_block;
+	if (block->start == block->end) {
+		connection->out_first = block->next;
+		if (!block->next)
+			connection->out_last = NULL;
+		weir_block_give(&shard->blocks, block);
+	}
+	return bytes - from_block;
+}
+
+void weir_output_sent(struct weir_shard *shard, struct weir_connection *connection, int result)
+{
+	struct weir_shard_link *link = connection->sending_link;
+	uint32_t rest = 0;
+
+	connection->sending = false;
+	connection->send_deadline_ns = 0;
+	connection->sending_link = NULL;
+	if (result > 0) {
+		weir_shard_count(shard, WEIR_METRIC_bytes_out, result);
+		rest = consume_block(shard, connection, (uint32_t)result);
+	} else if (connection->out_first) {
+		connection->out_first->sending = 0;
+	}
+	if (link) {
+		struct weir_shard_call *call = &link->call[connection->sending_call];
+		struct weir_exchange *exchange = call->exchange;
+
+		call->operations--;
+		if (exchange && rest > 0)
+			weir_answer_piece_sent(shard, exchange, rest);
+		weir_link_call_settle(shard, link, connection->sending_call);
+	}
+	if (result <= 0 && result != -EAGAIN && result != -EINTR)
+		weir_connection_abort(shard, connection);
+	else
+		weir_connection_mark(shard, connection);
+	weir_connection_operation_done(shard, connection);
+}

@@ -90,10 +90,10 @@ static size_t descriptors_take(struct msghdr *message, int *fds, size_t max)
 	return count;
 }
 
-ssize_t weir_fd_receive(int socket_fd, void *data, size_t bytes, int *fds, size_t fd_count_max,
-			size_t *out_fd_count)
+/* What weir_fd_receive() promises, with flags of recvmsg. */
+static ssize_t message_receive(int socket_fd, int flags, struct iovec vector, int *fds,
+			       size_t fd_count_max, size_t *out_fd_count)
 {
-	struct iovec vector = {.iov_base = data, .iov_len = bytes};
 	union control control;
 	struct msghdr message = {.msg_iov = &vector,
 				 .msg_iovlen = 1,
@@ -104,7 +104,7 @@ ssize_t weir_fd_receive(int socket_fd, void *data, size_t bytes, int *fds, size_
 
 	WEIR_ASSERT(fds != NULL || fd_count_max == 0);
 	do {
-		received = recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC);
+		received = recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC | flags);
 	} while (received == -1 && errno == EINTR);
 	if (received == -1)
 		return -errno;
@@ -117,9 +117,35 @@ ssize_t weir_fd_receive(int socket_fd, void *data, size_t bytes, int *fds, size_
 	return received;
 }
 
+ssize_t weir_fd_receive(int socket_fd, void *data, size_t bytes, int *fds, size_t fd_count_max,
+			size_t *out_fd_count)
+{
+	const struct iovec vector = {.iov_base = data, .iov_len = bytes};
+
+	return message_receive(socket_fd, 0, vector, fds, fd_count_max, out_fd_count);
+}
+
+ssize_t weir_fd_peek(int socket_fd, void *data, size_t bytes, int *fds, size_t fd_count_max,
+		     size_t *out_fd_count)
+{
+	const struct iovec vector = {.iov_base = data, .iov_len = bytes};
+
+	return message_receive(socket_fd, MSG_PEEK, vector, fds, fd_count_max, out_fd_count);
+}
+
+void weir_fd_discard(int socket_fd)
+{
+	char byte = 0;
+
+	/* Without room for control data the kernel itself closes the descriptors. */
+	(void)recv(socket_fd, &byte, sizeof(byte),
+		   MSG_DONTWAIT); /* nothing there is fine too */
+}
+
 int weir_fd_create_shared(const char *name, size_t bytes, int *out_fd)
 {
-	WEIR_CLEANUP(weir_fd_close) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	WEIR_CLEANUP(weir_fd_close)
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd == -1)
 		return -errno;

@@ -16,7 +16,8 @@ void weir_fd_close_all(int *fds, size_t count);
 
 /* Send one message of `bytes` bytes with `fd_count` descriptors on a SOCK_SEQPACKET socket.
  * 0, or -EAGAIN (full, non-blocking), -EPIPE, -ECONNRESET, -EMSGSIZE, -EINVAL (too many fds). */
-int weir_fd_send(int socket_fd, const void *data, size_t bytes, const int *fds, size_t fd_count);
+int weir_fd_send(int socket_fd, const void *data, size_t bytes, const int *fds,
+		 size_t fd_count);
 
 /* Receive one message. On success returns its size (0 = the peer closed) and sets *out_fd_count;
  * received descriptors are CLOEXEC and the caller's. More descriptors than `fd_count_max`, or a
@@ -24,6 +25,14 @@ int weir_fd_send(int socket_fd, const void *data, size_t bytes, const int *fds, 
  * Else -EAGAIN, -ECONNRESET, -errno. */
 ssize_t weir_fd_receive(int socket_fd, void *data, size_t bytes, int *fds, size_t fd_count_max,
 			size_t *out_fd_count);
+
+/* The same, but the message stays: the next receive gets it again, with new descriptors. For a
+ * receiver that must not lose a message when it dies while it handles it: peek, handle, discard. */
+ssize_t weir_fd_peek(int socket_fd, void *data, size_t bytes, int *fds, size_t fd_count_max,
+		     size_t *out_fd_count);
+
+/* Drop the next message and its descriptors, if there is one. Does not wait. */
+void weir_fd_discard(int socket_fd);
 
 /* Create a memfd of `bytes` zero bytes, CLOEXEC, sealed against shrinking and growing, so that
  * no holder can make another's access fault. 0 and *out_fd, or -errno. */

@@ -68,26 +68,44 @@ static int message_check(const struct weir_control *control, size_t bytes, size_
 	return message_is_sound(control, fd_count) ? 0 : -EBADMSG;
 }
 
-int weir_control_receive(int socket_fd, struct weir_control *out_control, struct weir_control_fds *out_fds)
+/* Check what was received and pass it on, or close it. */
+static int message_take(const struct weir_control *control, struct weir_control_fds *fds, ssize_t received,
+			struct weir_control *out_control, struct weir_control_fds *out_fds)
 {
-	struct weir_control control = {0};
-	struct weir_control_fds fds = {.count = 0};
-	const ssize_t received =
-		weir_fd_receive(socket_fd, &control, sizeof(control), fds.fd, WEIR_FD_PASS_MAX, &fds.count);
 	int result = 0;
 
 	if (received == -EMSGSIZE)
 		return -EBADMSG;
 	if (received < 0)
 		return (int)received;
-	if (received == 0 && fds.count == 0)
+	if (received == 0 && fds->count == 0)
 		return 0;
-	result = message_check(&control, (size_t)received, fds.count);
+	result = message_check(control, (size_t)received, fds->count);
 	if (result != 0) {
-		weir_fd_close_all(fds.fd, fds.count);
+		weir_fd_close_all(fds->fd, fds->count);
 		return result;
 	}
-	*out_control = control;
-	*out_fds = fds;
+	*out_control = *control;
+	*out_fds = *fds;
 	return 1;
+}
+
+int weir_control_receive(int socket_fd, struct weir_control *out_control, struct weir_control_fds *out_fds)
+{
+	struct weir_control control = {0};
+	struct weir_control_fds fds = {.count = 0};
+	const ssize_t received =
+		weir_fd_receive(socket_fd, &control, sizeof(control), fds.fd, WEIR_FD_PASS_MAX, &fds.count);
+
+	return message_take(&control, &fds, received, out_control, out_fds);
+}
+
+int weir_control_peek(int socket_fd, struct weir_control *out_control, struct weir_control_fds *out_fds)
+{
+	struct weir_control control = {0};
+	struct weir_control_fds fds = {.count = 0};
+	const ssize_t received =
+		weir_fd_peek(socket_fd, &control, sizeof(control), fds.fd, WEIR_FD_PASS_MAX, &fds.count);
+
+	return message_take(&control, &fds, received, out_control, out_fds);
 }

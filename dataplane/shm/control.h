@@ -18,4 +18,8 @@ int weir_control_send(int socket_fd, const struct weir_control *control, const i
  * closed, go on receiving, -EPROTO = other ABI major, else -errno. */
 int weir_control_receive(int socket_fd, struct weir_control *out_control, struct weir_control_fds *out_fds);
 
+/* The same, but the message stays in the socket until weir_fd_discard(): for the supervisor, which
+ * may be killed while it handles one. -EBADMSG and -EPROTO leave it there too. */
+int weir_control_peek(int socket_fd, struct weir_control *out_control, struct weir_control_fds *out_fds);
+
 #endif

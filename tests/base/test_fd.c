@@ -1,5 +1,3 @@
-#include "tests/base/base_test.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
@@ -9,6 +7,7 @@
 
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
+#include "tests/base/base_test.h"
 
 static size_t open_count(void)
 {
@@ -24,7 +23,9 @@ static size_t open_count(void)
 
 static void pair_open(int sockets[2])
 {
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets),
+		0);
 }
 
 static void close_accepts_the_empty_value_and_leaves_it(void **state)
@@ -55,7 +56,8 @@ static void message_and_descriptors_arrive_together_and_close_on_exec(void **sta
 	assert_int_equal(weir_fd_create_shared("one", 4096, &sent[0]), 0);
 	assert_int_equal(weir_fd_create_shared("two", 8192, &sent[1]), 0);
 	assert_int_equal(weir_fd_send(sockets[0], "hello", 5, sent, 2), 0);
-	assert_int_equal(weir_fd_receive(sockets[1], text, sizeof(text), received, 4, &count), 5);
+	assert_int_equal(weir_fd_receive(sockets[1], text, sizeof(text), received, 4, &count),
+			 5);
 	assert_string_equal(text, "hello");
 	assert_int_equal(count, 2);
 	for (size_t i = 0; i < 2; i++) {
@@ -82,7 +84,8 @@ static void too_many_descriptors_are_refused_and_none_leaks(void **state)
 	pair_open(sockets);
 	before = open_count();
 	assert_int_equal(weir_fd_send(sockets[0], "x", 1, sent, 5), 0);
-	assert_int_equal(weir_fd_receive(sockets[1], text, sizeof(text), received, 2, &count), -EMSGSIZE);
+	assert_int_equal(weir_fd_receive(sockets[1], text, sizeof(text), received, 2, &count),
+			 -EMSGSIZE);
 	assert_int_equal(count, 99);
 	assert_int_equal(received[0], -1);
 	assert_int_equal(open_count(), before);
@@ -102,7 +105,8 @@ static void a_message_that_is_too_long_is_refused_and_its_descriptors_closed(voi
 	pair_open(sockets);
 	before = open_count();
 	assert_int_equal(weir_fd_send(sockets[0], "12345", 5, sent, 1), 0);
-	assert_int_equal(weir_fd_receive(sockets[1], text, sizeof(text), received, 1, &count), -EMSGSIZE);
+	assert_int_equal(weir_fd_receive(sockets[1], text, sizeof(text), received, 1, &count),
+			 -EMSGSIZE);
 	assert_int_equal(open_count(), before);
 	weir_fd_close_all(sockets, 2);
 }
@@ -120,7 +124,8 @@ static void the_most_that_may_be_passed_passes_and_one_more_is_invalid(void **st
 	assert_int_equal(weir_fd_send(sockets[0], "x", 1, sent, WEIR_FD_PASS_MAX + 1), -EINVAL);
 	assert_int_equal(weir_fd_send(sockets[0], "", 0, NULL, 0), -EINVAL);
 	assert_int_equal(weir_fd_send(sockets[0], "x", 1, sent, WEIR_FD_PASS_MAX), 0);
-	assert_int_equal(weir_fd_receive(sockets[1], &byte, 1, received, WEIR_FD_PASS_MAX, &count), 1);
+	assert_int_equal(
+		weir_fd_receive(sockets[1], &byte, 1, received, WEIR_FD_PASS_MAX, &count), 1);
 	assert_int_equal(count, WEIR_FD_PASS_MAX);
 	weir_fd_close_all(received, count);
 	weir_fd_close_all(sockets, 2);
@@ -135,7 +140,8 @@ static void an_empty_or_full_or_closed_socket_says_so(void **state)
 
 	(void)state;
 	pair_open(sockets);
-	assert_int_equal(weir_fd_receive(sockets[1], data, sizeof(data), NULL, 0, &count), -EAGAIN);
+	assert_int_equal(weir_fd_receive(sockets[1], data, sizeof(data), NULL, 0, &count),
+			 -EAGAIN);
 	for (int i = 0; i < 100000 && error == 0; i++)
 		error = weir_fd_send(sockets[0], data, sizeof(data), NULL, 0);
 	assert_int_equal(error, -EAGAIN);
@@ -167,7 +173,8 @@ static void shared_memory_starts_zero_and_can_neither_shrink_nor_grow(void **sta
 static void a_descriptor_that_is_short_or_unsealed_or_no_memfd_is_refused(void **state)
 {
 	WEIR_CLEANUP(weir_fd_close) int sealed = -1;
-	WEIR_CLEANUP(weir_fd_close) int unsealed = memfd_create("u", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	WEIR_CLEANUP(weir_fd_close)
+	int unsealed = memfd_create("u", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	WEIR_CLEANUP(weir_fd_close) int plain = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	size_t bytes = 99;
 
@@ -181,17 +188,46 @@ static void a_descriptor_that_is_short_or_unsealed_or_no_memfd_is_refused(void *
 	assert_int_equal(bytes, 99);
 }
 
+static void peeked_message_stays_until_it_is_discarded(void **state)
+{
+	const size_t before = open_count();
+	int sockets[2];
+	int fd = -1;
+	char text[8] = {0};
+	size_t count = 0;
+
+	(void)state;
+	pair_open(sockets);
+	assert_int_equal(weir_fd_send(sockets[0], "one", 3, sockets, 1), 0);
+	assert_int_equal(weir_fd_send(sockets[0], "two", 3, NULL, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(weir_fd_peek(sockets[1], text, sizeof(text), &fd, 1, &count),
+				 3);
+		assert_string_equal(text, "one");
+		assert_int_equal(count, 1);
+		weir_fd_close(&fd);
+	}
+	weir_fd_discard(sockets[1]);
+	assert_int_equal(weir_fd_receive(sockets[1], text, sizeof(text), &fd, 1, &count), 3);
+	assert_string_equal(text, "two");
+	weir_fd_discard(sockets[1]); /* nothing there: returns at once */
+	weir_fd_close_all(sockets, 2);
+	assert_int_equal(open_count(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(close_accepts_the_empty_value_and_leaves_it),
 		cmocka_unit_test(message_and_descriptors_arrive_together_and_close_on_exec),
 		cmocka_unit_test(too_many_descriptors_are_refused_and_none_leaks),
-		cmocka_unit_test(a_message_that_is_too_long_is_refused_and_its_descriptors_closed),
+		cmocka_unit_test(
+			a_message_that_is_too_long_is_refused_and_its_descriptors_closed),
 		cmocka_unit_test(the_most_that_may_be_passed_passes_and_one_more_is_invalid),
 		cmocka_unit_test(an_empty_or_full_or_closed_socket_says_so),
 		cmocka_unit_test(shared_memory_starts_zero_and_can_neither_shrink_nor_grow),
 		cmocka_unit_test(a_descriptor_that_is_short_or_unsealed_or_no_memfd_is_refused),
+		cmocka_unit_test(peeked_message_stays_until_it_is_discarded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

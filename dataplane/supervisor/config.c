@@ -1,0 +1,186 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataplane/base/cleanup.h"
+#include "dataplane/base/log.h"
+#include "dataplane/supervisor/supervisor.h"
+
+enum { SNAPSHOT_BYTES_MAX = 1 << 30 };
+
+static struct weir_pool *pool_in(struct weir_pool *pools, size_t count, uint64_t key)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (pools[i].key == key)
+			return &pools[i];
+	}
+	return NULL;
+}
+
+struct weir_pool *weir_pool_find(struct weir_supervisor *supervisor, uint64_t key)
+{
+	return pool_in(supervisor->pool, supervisor->pool_count, key);
+}
+
+static uint32_t between(uint32_t value, uint32_t low, uint32_t high)
+{
+	if (value < low)
+		value = low;
+	return value > high ? high : value;
+}
+
+/* The pools of a snapshot; what is known of a pool from before goes on. NULL = no memory. */
+static struct weir_pool *pools_build(const struct weir_supervisor *supervisor, const struct weir_snapshot *snapshot)
+{
+	struct weir_pool *const pools = calloc((size_t)snapshot->pool_count + 1, sizeof(*pools));
+
+	if (pools == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < snapshot->pool_count; i++) {
+		const struct weir_snapshot_pool *const from = &snapshot->pools[i];
+		const struct weir_span space = weir_snapshot_span(snapshot, from->space);
+		const struct weir_pool *const old = pool_in(supervisor->pool, supervisor->pool_count, from->key);
+		struct weir_pool *const pool = &pools[i];
+
+		if (old != NULL)
+			*pool = *old;
+		pool->key = from->key;
+		pool->runtime = from->runtime;
+		pool->workers_min = from->workers_min;
+		pool->workers_max = from->workers_max;
+		pool->functions = 0;
+		memset(pool->space, 0, sizeof(pool->space));
+		memcpy(pool->space, space.data,
+		       space.bytes < sizeof(pool->space) ? space.bytes : sizeof(pool->space) - 1);
+	}
+	for (uint32_t i = 0; i < snapshot->function_count; i++) {
+		if (snapshot->functions[i].pool != WEIR_SNAPSHOT_NONE)
+			pools[snapshot->functions[i].pool].functions++;
+	}
+	for (uint32_t i = 0; i < snapshot->pool_count; i++) {
+		struct weir_pool *const pool = &pools[i];
+
+		pool->wanted = pool->functions == 0 ? 0
+						    : between(pool->wanted, pool->workers_min, pool->workers_max);
+	}
+	return pools;
+}
+
+int weir_config_adopt(struct weir_supervisor *supervisor, int fd)
+{
+	WEIR_CLEANUP(weir_fd_close) int own = fd;
+	struct weir_snapshot snapshot = {0};
+	struct weir_pool *pools = NULL;
+	const int result = weir_snapshot_attach(own, &snapshot);
+
+	if (result != 0)
+		return result;
+	if (snapshot.header->generation <= supervisor->generation) {
+		weir_snapshot_detach(&snapshot);
+		return -EALREADY;
+	}
+	pools = pools_build(supervisor, &snapshot);
+	if (pools == NULL) {
+		weir_snapshot_detach(&snapshot);
+		return -ENOMEM;
+	}
+	weir_snapshot_detach(&supervisor->snapshot);
+	weir_fd_close(&supervisor->snapshot_fd);
+	free(supervisor->pool);
+	supervisor->snapshot = snapshot;
+	supervisor->snapshot_fd = own;
+	own = -1;
+	supervisor->generation = snapshot.header->generation;
+	supervisor->pool = pools;
+	supervisor->pool_count = snapshot.pool_count;
+	supervisor->rows_changed = true;
+	weir_record_snapshot_keep(supervisor);
+	return 0;
+}
+
+/* Copy a file into a new memfd and seal it as a snapshot must be. 0 or -errno. */
+static int file_to_memfd(int file, size_t bytes, int *out_fd)
+{
+	WEIR_CLEANUP(weir_fd_close) int fd = memfd_create("weir-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	off_t offset = 0;
+
+	if (fd == -1)
+		return -errno;
+	while ((size_t)offset < bytes) {
+		const ssize_t copied = sendfile(fd, file, &offset, bytes - (size_t)offset);
+
+		if (copied == -1 && errno == EINTR)
+			continue;
+		if (copied == -1)
+			return -errno;
+		if (copied == 0)
+			return -EBADMSG; /* shorter than it was a moment ago */
+	}
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+		return -errno;
+	*out_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static int file_load(struct weir_supervisor *supervisor, const char *path)
+{
+	WEIR_CLEANUP(weir_fd_close) int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat status;
+	int fd = -1;
+	int result = 0;
+
+	if (file == -1 || fstat(file, &status) != 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode) || status.st_size <= 0 || status.st_size > SNAPSHOT_BYTES_MAX)
+		return -EBADMSG;
+	result = file_to_memfd(file, (size_t)status.st_size, &fd);
+	return result != 0 ? result : weir_config_adopt(supervisor, fd);
+}
+
+void weir_config_load(struct weir_supervisor *supervisor)
+{
+	char path[PATH_MAX + sizeof("/snapshot.weir")];
+	int result = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/snapshot.weir", supervisor->options.data);
+	result = file_load(supervisor, path);
+	if (result == 0)
+		weir_log(WEIR_LOG_INFO, "snapshot of the last run loaded", "generation=%llu",
+			 (unsigned long long)supervisor->generation);
+	else if (result != -ENOENT)
+		weir_log(WEIR_LOG_WARN, "snapshot of the last run is unusable",
+			 "path=%s error=\"%s\" action=\"wait for ctrld\"", path, strerror(-result));
+}
+
+static void snapshot_send(struct weir_supervisor *supervisor, struct weir_process *process)
+{
+	struct weir_control control = {.kind = WEIR_CONTROL_SNAPSHOT};
+
+	if (process->control_fd == -1 || process->stop_sent || process->generation_sent == supervisor->generation)
+		return;
+	control.snapshot.generation = supervisor->generation;
+	if (weir_supervisor_send(supervisor, process, &control, &supervisor->snapshot_fd, 1))
+		process->generation_sent = supervisor->generation;
+}
+
+void weir_config_spread(struct weir_supervisor *supervisor)
+{
+	if (supervisor->snapshot_fd != -1) {
+		/* Workers first: a call may reach them as soon as the gateway has it, and would wait. */
+		for (size_t i = 0; i < supervisor->worker_places; i++) {
+			if (supervisor->worker[i].process.pid != 0)
+				snapshot_send(supervisor, &supervisor->worker[i].process);
+		}
+		snapshot_send(supervisor, &supervisor->gateway);
+	}
+	if (supervisor->ack_waits && supervisor->ctrld.control_fd != -1 &&
+	    weir_supervisor_send(supervisor, &supervisor->ctrld, &supervisor->ack, NULL, 0))
+		supervisor->ack_waits = false;
+}

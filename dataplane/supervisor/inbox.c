@@ -1,0 +1,240 @@
+#include <errno.h>
+#include <string.h>
+
+#include "dataplane/base/clock.h"
+#include "dataplane/base/fault.h"
+#include "dataplane/base/log.h"
+#include "dataplane/supervisor/supervisor.h"
+
+/* A message is taken out of the socket only after it was handled: a supervisor that is killed in
+ * between leaves it to the next one, so each handler must bear to see a message twice. */
+
+enum { MESSAGES_PER_TURN_MAX = 64 };
+
+static const char *process_name(const struct weir_process *process)
+{
+	if (process->kind == WEIR_PROCESS_GATEWAY)
+		return "gateway";
+	return process->kind == WEIR_PROCESS_CTRLD ? "ctrld" : "worker";
+}
+
+static void process_refuse(struct weir_process *process, const char *reason)
+{
+	weir_log(WEIR_LOG_ERROR, "process breaks the rules", "process=%s pid=%d reason=\"%s\" action=kill",
+		 process_name(process), (int)process->pid, reason);
+	weir_process_kill(process);
+}
+
+/* It closed its end: a process that can't be told anything must not go on. */
+static void control_lost(struct weir_supervisor *supervisor, struct weir_process *process)
+{
+	weir_supervisor_unwatch(supervisor, process->control_fd);
+	weir_fd_close(&process->control_fd);
+	weir_process_kill(process);
+}
+
+static void ready_note(struct weir_supervisor *supervisor, struct weir_process *process)
+{
+	if (process->state != WEIR_PROCESS_STARTING)
+		return;
+	process->state = WEIR_PROCESS_READY;
+	process->kill_at_ns = 0;
+	supervisor->rows_changed = true;
+	weir_log(WEIR_LOG_INFO, "process ready", "process=%s pid=%d took_ms=%llu", process_name(process),
+		 (int)process->pid,
+		 (unsigned long long)((weir_clock_now_ns() - process->started_ns) / WEIR_NS_PER_MS));
+}
+
+/* READY of the gateway brings the board on which workers see whether a shard sleeps. */
+static void gateway_ready(struct weir_supervisor *supervisor, struct weir_control_fds *fds)
+{
+	size_t bytes = 0;
+
+	if (fds->count != 1 || weir_fd_check_shared(fds->fd[0], sizeof(struct weir_shard_board), &bytes) != 0) {
+		process_refuse(&supervisor->gateway, "READY without a shard board");
+		return;
+	}
+	weir_fd_close(&supervisor->shard_board_fd);
+	supervisor->shard_board_fd = fds->fd[0];
+	fds->fd[0] = -1;
+	ready_note(supervisor, &supervisor->gateway);
+	weir_record_process_keep(supervisor, &supervisor->gateway);
+}
+
+static void gateway_ack(struct weir_supervisor *supervisor, const struct weir_control *control)
+{
+	const uint64_t generation = control->snapshot_ack.generation;
+
+	if (generation > supervisor->generation || control->snapshot_ack.shards_total != supervisor->shard_count) {
+		process_refuse(&supervisor->gateway, "acknowledges what it was not sent");
+		return;
+	}
+	if (control->snapshot_ack.shards_acked == supervisor->shard_count)
+		atomic_store_explicit(&supervisor->board->generation, generation, memory_order_relaxed);
+	supervisor->ack = *control;
+	supervisor->ack_waits = true;
+}
+
+static void worker_kill(struct weir_supervisor *supervisor, const struct weir_control *control)
+{
+	struct weir_worker *const worker = weir_worker_find(supervisor, control->worker_kill.worker_id);
+
+	if (worker == NULL || worker->process.killed)
+		return;
+	weir_log(WEIR_LOG_WARN, "worker killed", "worker=%llu pid=%d function=%llu reason=\"%s\"",
+		 (unsigned long long)worker->process.id, (int)worker->process.pid,
+		 (unsigned long long)control->worker_kill.function_id, control->worker_kill.reason);
+	weir_process_kill(&worker->process);
+}
+
+static void gateway_message(struct weir_supervisor *supervisor, const struct weir_control *control,
+			    struct weir_control_fds *fds)
+{
+	switch (control->kind) {
+	case WEIR_CONTROL_READY:
+		gateway_ready(supervisor, fds);
+		break;
+	case WEIR_CONTROL_LINK_GONE:
+		weir_link_gone(supervisor, control->link.link_id, true);
+		break;
+	case WEIR_CONTROL_SNAPSHOT_ACK:
+		gateway_ack(supervisor, control);
+		break;
+	case WEIR_CONTROL_WORKER_KILL:
+		worker_kill(supervisor, control);
+		break;
+	case WEIR_CONTROL_DEMAND:
+		weir_pool_demand(supervisor, control->demand.pool_key, control->demand.waiting,
+				 weir_clock_now_ns());
+		break;
+	default: /* LINK_READY is for people who trace; others are newer than this version */
+		break;
+	}
+}
+
+static void ctrld_snapshot(struct weir_supervisor *supervisor, struct weir_control_fds *fds)
+{
+	const int fd = fds->fd[0];
+	const uint64_t before = supervisor->generation;
+	int result = 0;
+
+	fds->fd[0] = -1;
+	result = weir_config_adopt(supervisor, fd);
+	if (result == 0) {
+		/* Whatever was acknowledged until now is older. */
+		supervisor->ack_waits = false;
+		weir_log(WEIR_LOG_INFO, "snapshot", "generation=%llu pools=%zu bytes=%zu",
+			 (unsigned long long)supervisor->generation, supervisor->pool_count,
+			 supervisor->snapshot.bytes);
+	} else if (result != -EALREADY) {
+		weir_log(WEIR_LOG_ERROR, "snapshot refused", "error=\"%s\" action=\"go on with generation %llu\"",
+			 strerror(-result), (unsigned long long)before);
+	}
+}
+
+static void ctrld_message(struct weir_supervisor *supervisor, const struct weir_control *control,
+			  struct weir_control_fds *fds)
+{
+	if (control->kind == WEIR_CONTROL_READY) {
+		ready_note(supervisor, &supervisor->ctrld);
+		weir_record_process_keep(supervisor, &supervisor->ctrld);
+	} else if (control->kind == WEIR_CONTROL_SNAPSHOT) {
+		ctrld_snapshot(supervisor, fds);
+	}
+}
+
+static void worker_message(struct weir_supervisor *supervisor, struct weir_worker *worker,
+			   const struct weir_control *control)
+{
+	const struct weir_link *link = NULL;
+
+	switch (control->kind) {
+	case WEIR_CONTROL_READY:
+		ready_note(supervisor, &worker->process);
+		weir_record_worker_keep(supervisor, worker);
+		break;
+	case WEIR_CONTROL_LINK_GONE:
+		link = weir_link_find(supervisor, control->link.link_id);
+		if (link != NULL && link->worker_id != worker->process.id)
+			process_refuse(&worker->process, "speaks for another worker");
+		else
+			weir_link_gone(supervisor, control->link.link_id, false);
+		break;
+	case WEIR_CONTROL_SNAPSHOT_ACK: /* calls name the generation they need: a worker waits itself */
+		break;
+	case WEIR_CONTROL_SNAPSHOT:
+	case WEIR_CONTROL_WORKER_KILL:
+	case WEIR_CONTROL_DEMAND:
+		process_refuse(&worker->process, "says what only others may say");
+		break;
+	default:
+		break;
+	}
+}
+
+/* The next message of `process`: 1 = there, 0 = nothing to do any more. */
+static int next_message(struct weir_supervisor *supervisor, struct weir_process *process,
+			struct weir_control *control, struct weir_control_fds *fds)
+{
+	int result = 0;
+
+	if (process->control_fd == -1 || process->killed)
+		return 0;
+	result = weir_control_peek(process->control_fd, control, fds);
+	if (result == 1 || result == -EAGAIN)
+		return result == 1;
+	if (result == -EBADMSG) {
+		weir_fd_discard(process->control_fd);
+		process_refuse(process, "malformed message");
+	} else if (result == -EPROTO) {
+		weir_fd_discard(process->control_fd);
+		process_refuse(process, "other version of the protocol");
+	} else {
+		control_lost(supervisor, process);
+	}
+	return 0;
+}
+
+static void message_done(const struct weir_process *process, struct weir_control_fds *fds)
+{
+	weir_fd_close_all(fds->fd, fds->count);
+	WEIR_FAULT(supervisor_message_handled);
+	if (process->control_fd != -1)
+		weir_fd_discard(process->control_fd);
+}
+
+void weir_inbox_gateway(struct weir_supervisor *supervisor)
+{
+	struct weir_control control;
+	struct weir_control_fds fds;
+
+	for (int i = 0; i < MESSAGES_PER_TURN_MAX &&
+			next_message(supervisor, &supervisor->gateway, &control, &fds) == 1; i++) {
+		gateway_message(supervisor, &control, &fds);
+		message_done(&supervisor->gateway, &fds);
+	}
+}
+
+void weir_inbox_ctrld(struct weir_supervisor *supervisor)
+{
+	struct weir_control control;
+	struct weir_control_fds fds;
+
+	for (int i = 0; i < MESSAGES_PER_TURN_MAX &&
+			next_message(supervisor, &supervisor->ctrld, &control, &fds) == 1; i++) {
+		ctrld_message(supervisor, &control, &fds);
+		message_done(&supervisor->ctrld, &fds);
+	}
+}
+
+void weir_inbox_worker(struct weir_supervisor *supervisor, struct weir_worker *worker)
+{
+	struct weir_control control;
+	struct weir_control_fds fds;
+
+	for (int i = 0; i < MESSAGES_PER_TURN_MAX &&
+			next_message(supervisor, &worker->process, &control, &fds) == 1; i++) {
+		worker_message(supervisor, worker, &control);
+		message_done(&worker->process, &fds);
+	}
+}

@@ -1,0 +1,69 @@
+/* options: what weir-keeper and weir-supervisor are told on their command line. Both take the same
+ * arguments: the keeper passes its own on. Parsing touches nothing but memory; messages for people
+ * come back as text, one line, without newline. */
+#ifndef WEIR_DATAPLANE_SUPERVISOR_OPTIONS_H
+#define WEIR_DATAPLANE_SUPERVISOR_OPTIONS_H
+
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dataplane/abi/link.h"
+#include "dataplane/base/cpu.h"
+
+enum {
+	WEIR_OPTIONS_LISTEN_MAX = 7,    /* TCP addresses; with the Unix socket 8 LISTEN messages */
+	WEIR_OPTIONS_SHARDS_DEFAULT_MAX = 8,
+	WEIR_OPTIONS_PROBLEM_BYTES = 512,
+	WEIR_OPTIONS_SOCKET_PATH_BYTES_MAX = 107, /* sockaddr_un.sun_path without its NUL */
+};
+
+struct weir_listen_address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in ipv4;
+		struct sockaddr_in6 ipv6;
+	} socket;
+	socklen_t bytes;
+	char text[64]; /* as given: "127.0.0.1:8080", "[::1]:8080" */
+};
+
+struct weir_options {
+	char data[PATH_MAX]; /* as given or the default; weir_options_data_open() makes it absolute */
+	struct weir_listen_address listen[WEIR_OPTIONS_LISTEN_MAX];
+	size_t listen_count; /* at least 1 */
+	uint16_t cpu[WEIR_SHARDS_MAX]; /* --cpus, in the order given */
+	size_t cpu_count;              /* 0 = all that this process may use */
+	uint32_t shard_count;          /* --shards; 0 = one per CPU, at most 8 by default */
+	bool help;
+	bool version;
+};
+
+/* Text of --help for `program`, ending in a newline. */
+const char *weir_options_usage(void);
+
+/* Read argv[1 .. argc-1]; without --data the default is root's /var/lib/weir, a user's
+ * $XDG_STATE_HOME/weir or ~/.local/state/weir. 0, or -EINVAL with the reason in `problem`. */
+int weir_options_parse(int argc, char *const *argv, struct weir_options *out_options,
+		       char problem[WEIR_OPTIONS_PROBLEM_BYTES]);
+
+/* Read "ADDR:PORT" or "[IPV6]:PORT", port 1 .. 65535. 0 or -EINVAL. */
+int weir_options_listen_parse(const char *text, struct weir_listen_address *out_address);
+
+/* Read a list such as "0,2-3" into at most `max` numbers. Returns how many, or -EINVAL: empty,
+ * malformed, named twice, a number of WEIR_CPU_MAX or more, or too many. */
+int weir_options_cpus_parse(const char *text, uint16_t *out_cpus, size_t max);
+
+/* Decide how many shards run and where: out_cpus[0 .. return-1]. `allowed` is what the process may
+ * use (weir_cpu_list). Returns 1 .. WEIR_SHARDS_MAX, or -EINVAL with the reason in `problem`. */
+int weir_options_shards(const struct weir_options *options, const struct weir_cpu *allowed,
+			size_t allowed_count, uint16_t out_cpus[WEIR_SHARDS_MAX],
+			char problem[WEIR_OPTIONS_PROBLEM_BYTES]);
+
+/* Create DATA (with parents) and DATA/run (0700), make options->data absolute, and refuse a path
+ * whose sockets would not fit. Blocks on disk. 0, or -errno with the reason in `problem`. */
+int weir_options_data_open(struct weir_options *options, char problem[WEIR_OPTIONS_PROBLEM_BYTES]);
+
+#endif

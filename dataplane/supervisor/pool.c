@@ -1,0 +1,237 @@
+#include <unistd.h>
+
+#include "dataplane/base/clock.h"
+#include "dataplane/base/log.h"
+#include "dataplane/schedule/schedule.h"
+#include "dataplane/supervisor/supervisor.h"
+
+enum { STARTS_PER_TURN_MAX = 4 };
+
+static const uint64_t raise_ns = 10 * WEIR_NS_PER_MS;
+static const uint64_t tick_ns = WEIR_NS_PER_SECOND;
+static const uint64_t idle_ns = 10 * WEIR_NS_PER_SECOND;
+static const uint64_t patience_ns = 5 * WEIR_NS_PER_SECOND;
+static const uint64_t log_again_ns = 10 * WEIR_NS_PER_SECOND;
+static const uint64_t limit_again_ns = 200 * WEIR_NS_PER_MS;
+
+static bool is_staying(const struct weir_worker *worker)
+{
+	return worker->process.pid != 0 &&
+	       (worker->process.state == WEIR_PROCESS_STARTING || worker->process.state == WEIR_PROCESS_READY);
+}
+
+struct weir_worker *weir_worker_find(struct weir_supervisor *supervisor, uint64_t id)
+{
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		if (supervisor->worker[i].process.pid != 0 && supervisor->worker[i].process.id == id)
+			return &supervisor->worker[i];
+	}
+	return NULL;
+}
+
+uint32_t weir_pool_workers(const struct weir_supervisor *supervisor, uint64_t key)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		if (supervisor->worker[i].pool_key == key && is_staying(&supervisor->worker[i]))
+			count++;
+	}
+	return count;
+}
+
+static bool is_starting(const struct weir_supervisor *supervisor, uint64_t key)
+{
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		const struct weir_worker *const worker = &supervisor->worker[i];
+
+		if (worker->pool_key == key && worker->process.pid != 0 &&
+		    worker->process.state == WEIR_PROCESS_STARTING)
+			return true;
+	}
+	return false;
+}
+
+void weir_pool_demand(struct weir_supervisor *supervisor, uint64_t key, uint32_t waiting, uint64_t now_ns)
+{
+	struct weir_pool *const pool = weir_pool_find(supervisor, key);
+	uint32_t current = 0;
+
+	if (pool == NULL || pool->functions == 0 || now_ns - pool->raised_ns < raise_ns)
+		return;
+	current = weir_pool_workers(supervisor, key);
+	if (current < pool->wanted || is_starting(supervisor, key))
+		return; /* one is on its way: see first whether it is enough */
+	pool->wanted = weir_schedule_workers_wanted(current, waiting, pool->workers_min, pool->workers_max);
+	if (pool->wanted > current) {
+		pool->raised_ns = now_ns;
+		supervisor->rows_changed = true;
+	}
+}
+
+static void retire(struct weir_supervisor *supervisor, struct weir_worker *worker, const char *reason)
+{
+	weir_log(WEIR_LOG_INFO, "worker retires", "worker=%llu pid=%d reason=\"%s\"",
+		 (unsigned long long)worker->process.id, (int)worker->process.pid, reason);
+	worker->process.state = WEIR_PROCESS_DRAINING;
+	worker->process.kill_at_ns = 0;
+	weir_record_worker_keep(supervisor, worker);
+	supervisor->rows_changed = true;
+}
+
+/* The worker of a pool that has been idle for longest, if it has been for `least_ns`. */
+static struct weir_worker *idlest(struct weir_supervisor *supervisor, uint64_t key, uint64_t now_ns,
+				  uint64_t least_ns)
+{
+	struct weir_worker *found = NULL;
+
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		struct weir_worker *const worker = &supervisor->worker[i];
+
+		if (worker->pool_key == key && is_staying(worker) && now_ns - worker->busy_ns >= least_ns &&
+		    (found == NULL || worker->busy_ns < found->busy_ns))
+			found = worker;
+	}
+	return found;
+}
+
+/* Note which workers have done something since the last look. */
+static void busy_note(struct weir_supervisor *supervisor, uint64_t now_ns)
+{
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		struct weir_worker *const worker = &supervisor->worker[i];
+		struct weir_board_process counts = {0};
+
+		if (worker->process.pid == 0)
+			continue;
+		weir_board_worker_counts(supervisor, worker, &counts);
+		if (counts.accepted != worker->accepted_seen || counts.accepted != counts.finished) {
+			worker->accepted_seen = counts.accepted;
+			worker->busy_ns = now_ns;
+		}
+	}
+}
+
+static void idle_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
+{
+	if (now_ns < supervisor->tick_ns)
+		return;
+	supervisor->tick_ns = now_ns + tick_ns;
+	busy_note(supervisor, now_ns);
+	for (size_t i = 0; i < supervisor->pool_count; i++) {
+		struct weir_pool *const pool = &supervisor->pool[i];
+		struct weir_worker *const worker = idlest(supervisor, pool->key, now_ns, idle_ns);
+
+		if (worker == NULL || weir_pool_workers(supervisor, pool->key) <= pool->workers_min)
+			continue;
+		retire(supervisor, worker, "idle");
+		if (pool->wanted > pool->workers_min)
+			pool->wanted--;
+	}
+}
+
+static uint64_t memory_max(const struct weir_supervisor *supervisor)
+{
+	const uint64_t set = supervisor->snapshot.header->settings.shared_memory_bytes_max;
+
+	return set != 0 ? set : (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
+}
+
+/* Is there room for one more worker and its link? */
+static bool limits_allow(const struct weir_supervisor *supervisor)
+{
+	const uint32_t set = supervisor->snapshot.header->settings.workers_max;
+	const uint64_t segment_bytes = weir_link_segment_bytes(supervisor->shard_count);
+	uint32_t workers = 0;
+
+	for (size_t i = 0; i < supervisor->worker_places; i++)
+		workers += supervisor->worker[i].process.pid != 0;
+	if (workers >= WEIR_SUPERVISOR_WORKERS_MAX || (set != 0 && workers >= set))
+		return false;
+	return (workers + 1) * segment_bytes <= memory_max(supervisor);
+}
+
+/* A limit of the instance keeps `pool` from growing: let another pool give up an idle worker. */
+static void limit_reached(struct weir_supervisor *supervisor, const struct weir_pool *pool, uint64_t now_ns)
+{
+	if (now_ns - supervisor->refused_ns > log_again_ns) {
+		weir_log(WEIR_LOG_WARN, "no room for another worker", "namespace=%s workers_max=%u memory_max=%llu",
+			 pool->space, supervisor->snapshot.header->settings.workers_max,
+			 (unsigned long long)memory_max(supervisor));
+		supervisor->refused_ns = now_ns;
+	}
+	busy_note(supervisor, now_ns);
+	for (size_t i = 0; i < supervisor->pool_count; i++) {
+		struct weir_pool *const other = &supervisor->pool[i];
+		struct weir_worker *const worker = idlest(supervisor, other->key, now_ns, tick_ns);
+
+		if (other == pool || worker == NULL ||
+		    weir_pool_workers(supervisor, other->key) <= other->workers_min)
+			continue;
+		retire(supervisor, worker, "another pool needs the room");
+		if (other->wanted > other->workers_min)
+			other->wanted--;
+		break;
+	}
+	weir_supervisor_due(supervisor, now_ns + limit_again_ns);
+}
+
+static void pool_fill(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
+{
+	uint32_t has = weir_pool_workers(supervisor, pool->key);
+
+	for (int starts = 0; has < pool->wanted; starts++) {
+		if (pool->restart.next_ns > now_ns) {
+			weir_supervisor_due(supervisor, pool->restart.next_ns);
+			return;
+		}
+		if (!limits_allow(supervisor)) {
+			limit_reached(supervisor, pool, now_ns);
+			/* Demand has to ask again; what is below the minimum is tried again. */
+			pool->wanted = has > pool->workers_min ? has : pool->workers_min;
+			return;
+		}
+		if (starts == STARTS_PER_TURN_MAX || !weir_spawn_worker(supervisor, pool, now_ns)) {
+			weir_supervisor_due(supervisor, now_ns + WEIR_NS_PER_MS);
+			return;
+		}
+		has++;
+	}
+	if (has > pool->wanted && pool->workers_max < has) {
+		struct weir_worker *const worker = idlest(supervisor, pool->key, now_ns, 0);
+
+		if (worker != NULL)
+			retire(supervisor, worker, "the pool became smaller");
+	}
+}
+
+/* A retiring worker: first the gateway lets go of its link, then it is told to stop. */
+static void retiring_turn(struct weir_supervisor *supervisor, struct weir_worker *worker, uint64_t now_ns)
+{
+	struct weir_link *const link = weir_link_current(supervisor, worker, false);
+
+	if (link != NULL)
+		weir_link_drain(supervisor, link, 0);
+	else if (weir_link_current(supervisor, worker, true) == NULL)
+		weir_spawn_stop(supervisor, &worker->process, now_ns, patience_ns);
+}
+
+void weir_pool_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
+{
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		struct weir_worker *const worker = &supervisor->worker[i];
+		const struct weir_pool *const pool = weir_pool_find(supervisor, worker->pool_key);
+
+		if (is_staying(worker) && (pool == NULL || pool->functions == 0))
+			retire(supervisor, worker, "no function needs it");
+	}
+	for (size_t i = 0; i < supervisor->pool_count; i++)
+		pool_fill(supervisor, &supervisor->pool[i], now_ns);
+	idle_turn(supervisor, now_ns);
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		struct weir_worker *const worker = &supervisor->worker[i];
+
+		if (worker->process.pid != 0 && worker->process.state == WEIR_PROCESS_DRAINING)
+			retiring_turn(supervisor, worker, now_ns);
+	}
+}

@@ -1,0 +1,125 @@
+#include "dataplane/supervisor/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DELETED " (deleted)" /* what the kernel appends when the file was replaced by a newer one */
+
+int weir_program_find(const char *name, char out_path[PATH_MAX])
+{
+	char path[PATH_MAX];
+	const char *directory = getenv("WEIR_LIBEXEC");
+	char own[PATH_MAX];
+	int length = 0;
+
+	if (directory == NULL || directory[0] == '\0') {
+		const ssize_t bytes = readlink("/proc/self/exe", own, sizeof(own) - 1);
+		char *slash = NULL;
+
+		if (bytes == -1)
+			return -errno;
+		own[bytes] = '\0';
+		if ((size_t)bytes > strlen(DELETED) && strcmp(own + (size_t)bytes - strlen(DELETED), DELETED) == 0)
+			own[(size_t)bytes - strlen(DELETED)] = '\0';
+		slash = strrchr(own, '/');
+		if (slash == NULL)
+			return -ENOENT;
+		*slash = '\0';
+		directory = own;
+	}
+	length = snprintf(path, sizeof(path), "%s/%s", directory, name);
+	if (length < 0 || (size_t)length >= sizeof(path))
+		return -ENAMETOOLONG;
+	if (access(path, X_OK) != 0)
+		return -ENOENT;
+	memcpy(out_path, path, (size_t)length + 1);
+	return 0;
+}
+
+/* What the child does between its birth and its program. 0 or -errno. */
+static int start_prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int fd3,
+			 bool own_session)
+{
+	const short flags = (short)(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+				    (own_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP));
+	sigset_t all;
+	sigset_t none;
+	int result = 0;
+
+	(void)sigfillset(&all);
+	(void)sigemptyset(&none);
+	(void)sigdelset(&all, SIGKILL);
+	(void)sigdelset(&all, SIGSTOP);
+	result = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (result == 0)
+		result = posix_spawn_file_actions_adddup2(actions, fd3, 3); /* clears CLOEXEC where equal */
+	if (result == 0)
+		result = posix_spawnattr_setflags(attributes, flags);
+	if (result == 0)
+		result = posix_spawnattr_setpgroup(attributes, 0);
+	if (result == 0)
+		result = posix_spawnattr_setsigdefault(attributes, &all);
+	if (result == 0)
+		result = posix_spawnattr_setsigmask(attributes, &none);
+	return -result;
+}
+
+int weir_program_start(const char *path, char *const *argv, int fd3, bool own_session, pid_t *out_pid,
+		       int *out_pidfd)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	pid_t pid = 0;
+	int result = -posix_spawn_file_actions_init(&actions);
+	long pidfd = -1;
+
+	if (result != 0)
+		return result;
+	result = -posix_spawnattr_init(&attributes);
+	if (result != 0) {
+		(void)posix_spawn_file_actions_destroy(&actions);
+		return result;
+	}
+	result = start_prepare(&actions, &attributes, fd3, own_session);
+	if (result == 0)
+		result = -posix_spawn(&pid, path, &actions, &attributes, argv, environ);
+	(void)posix_spawnattr_destroy(&attributes);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	if (result != 0)
+		return result;
+	/* The child can't be reaped before we wait for it, so its number is still its own. */
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd == -1) {
+		result = -errno;
+		(void)kill(pid, SIGKILL); /* without a pidfd nobody could watch it */
+		(void)waitpid(pid, NULL, 0);
+		return result;
+	}
+	*out_pid = pid;
+	*out_pidfd = (int)pidfd;
+	return 0;
+}
+
+unsigned long weir_program_descriptors_raise(void)
+{
+	struct rlimit limit = {.rlim_cur = 0};
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 0;
+	if (limit.rlim_cur < limit.rlim_max) {
+		const struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+
+		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+			limit = raised;
+	}
+	return (unsigned long)limit.rlim_cur;
+}

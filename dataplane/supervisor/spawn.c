@@ -1,0 +1,315 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/fault.h"
+#include "dataplane/base/log.h"
+#include "dataplane/supervisor/program.h"
+#include "dataplane/supervisor/supervisor.h"
+
+static const uint64_t start_ns_max = 30 * WEIR_NS_PER_SECOND;
+static const uint64_t ctrld_start_ns_max = 120 * WEIR_NS_PER_SECOND; /* it may have a database to recover */
+
+static const char *const worker_program[WEIR_RUNTIME_COUNT] = {
+	[WEIR_RUNTIME_NATIVE] = "weir-worker-native",
+	[WEIR_RUNTIME_EXEC] = "weir-worker-exec",
+};
+
+int weir_spawn_check(char problem[WEIR_OPTIONS_PROBLEM_BYTES])
+{
+	const char *const names[] = {"weir-gateway", "weir-ctrld", worker_program[WEIR_RUNTIME_NATIVE],
+				     worker_program[WEIR_RUNTIME_EXEC]};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[PATH_MAX];
+
+		if (weir_program_find(names[i], path) == 0)
+			continue;
+		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES,
+			       "cannot find the program %s beside weir-supervisor; build or install all of Weir",
+			       names[i]);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+/* Both ends of a control socket; ours does not block, the other one is the child's to decide. */
+static int control_open(int *out_ours, int *out_theirs)
+{
+	int sockets[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
+		return -errno;
+	if (fcntl(sockets[0], F_SETFL, O_NONBLOCK) != 0) {
+		const int result = -errno;
+
+		weir_fd_close_all(sockets, 2);
+		return result;
+	}
+	*out_ours = sockets[0];
+	*out_theirs = sockets[1];
+	return 0;
+}
+
+/* Start `name` as `process`, whose control socket is open and already holds its first messages. */
+static int process_start(struct weir_process *process, const char *name, char *const *arguments, int theirs,
+			 uint64_t now_ns)
+{
+	char path[PATH_MAX];
+	int result = weir_program_find(name, path);
+
+	if (result == 0)
+		result = weir_program_start(path, arguments, theirs, false, &process->pid, &process->pidfd);
+	if (result != 0)
+		return result;
+	process->state = WEIR_PROCESS_STARTING;
+	process->child = true;
+	process->started_ns = now_ns;
+	process->kill_at_ns = now_ns + start_ns_max;
+	weir_log(WEIR_LOG_INFO, "process started", "program=%s pid=%d", name, (int)process->pid);
+	WEIR_FAULT(supervisor_spawned);
+	return 0;
+}
+
+/* It is kept: from here on its messages and its end are looked for. */
+static void process_watch(struct weir_supervisor *supervisor, const struct weir_process *process, uint64_t id)
+{
+	if (weir_supervisor_watch(supervisor, process->pidfd, WEIR_WATCH_PIDFD, id) != 0 ||
+	    weir_supervisor_watch(supervisor, process->control_fd, WEIR_WATCH_CONTROL, id) != 0)
+		weir_log(WEIR_LOG_ERROR, "cannot watch a process", "pid=%d", (int)process->pid);
+	supervisor->rows_changed = true;
+}
+
+static void start_failed(struct weir_process *process, struct weir_restart *restart, const char *name,
+			 int error, uint64_t now_ns)
+{
+	weir_log(WEIR_LOG_ERROR, "cannot start a process", "program=%s error=\"%s\"", name, strerror(-error));
+	weir_fd_close(&process->control_fd);
+	weir_process_clear(process);
+	weir_restart_note(restart, now_ns, now_ns, false);
+}
+
+void weir_spawn_gateway(struct weir_supervisor *supervisor, uint64_t now_ns)
+{
+	struct weir_process *const gateway = &supervisor->gateway;
+	char name[] = "weir-gateway";
+	char *const arguments[] = {name, NULL};
+	int theirs = -1;
+	int result = 0;
+
+	if (gateway->pidfd != -1)
+		return;
+	if (supervisor->gateway_restart.next_ns > now_ns) {
+		weir_supervisor_due(supervisor, supervisor->gateway_restart.next_ns);
+		return;
+	}
+	result = control_open(&gateway->control_fd, &theirs);
+	if (result == 0)
+		result = weir_listen_send(supervisor, gateway->control_fd);
+	if (result == 0)
+		result = process_start(gateway, name, arguments, theirs, now_ns);
+	weir_fd_close(&theirs);
+	if (result != 0) {
+		start_failed(gateway, &supervisor->gateway_restart, name, result, now_ns);
+		return;
+	}
+	gateway->id = weir_supervisor_id_next(supervisor);
+	weir_record_process_keep(supervisor, gateway);
+	process_watch(supervisor, gateway, 0);
+}
+
+static int ctrld_prepare(struct weir_supervisor *supervisor, int *out_theirs)
+{
+	struct weir_process *const ctrld = &supervisor->ctrld;
+	struct weir_control control = {.kind = WEIR_CONTROL_CTRLD_START};
+	int result = control_open(&ctrld->control_fd, out_theirs);
+
+	if (result != 0)
+		return result;
+	control.snapshot.generation = supervisor->generation;
+	return weir_control_send(ctrld->control_fd, &control, &supervisor->snapshot_fd,
+				 supervisor->snapshot_fd == -1 ? 0 : 1);
+}
+
+void weir_spawn_ctrld(struct weir_supervisor *supervisor, uint64_t now_ns)
+{
+	struct weir_process *const ctrld = &supervisor->ctrld;
+	char name[] = "weir-ctrld";
+	char option[] = "--data";
+	char *const arguments[] = {name, option, supervisor->options.data, NULL};
+	int theirs = -1;
+	int result = 0;
+
+	if (ctrld->pidfd != -1)
+		return;
+	if (supervisor->ctrld_restart.next_ns > now_ns) {
+		weir_supervisor_due(supervisor, supervisor->ctrld_restart.next_ns);
+		return;
+	}
+	result = ctrld_prepare(supervisor, &theirs);
+	if (result == 0)
+		result = process_start(ctrld, name, arguments, theirs, now_ns);
+	weir_fd_close(&theirs);
+	if (result != 0) {
+		start_failed(ctrld, &supervisor->ctrld_restart, name, result, now_ns);
+		return;
+	}
+	ctrld->kill_at_ns = now_ns + ctrld_start_ns_max;
+	weir_record_process_keep(supervisor, ctrld);
+	process_watch(supervisor, ctrld, 1);
+}
+
+static struct weir_worker *worker_place(struct weir_supervisor *supervisor)
+{
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		if (supervisor->worker[i].process.pid == 0)
+			return &supervisor->worker[i];
+	}
+	WEIR_ASSERT(supervisor->worker_places < WEIR_SUPERVISOR_WORKERS_MAX); /* pool.c keeps the limit */
+	return &supervisor->worker[supervisor->worker_places++];
+}
+
+static int worker_prepare(struct weir_worker *worker, const struct weir_pool *pool, int *out_theirs)
+{
+	struct weir_control control = {.kind = WEIR_CONTROL_WORKER_START};
+	const int result = control_open(&worker->process.control_fd, out_theirs);
+
+	if (result != 0)
+		return result;
+	control.worker_start.worker_id = worker->process.id;
+	control.worker_start.pool_key = pool->key;
+	memcpy(control.worker_start.space, pool->space, sizeof(control.worker_start.space));
+	return weir_control_send(worker->process.control_fd, &control, NULL, 0);
+}
+
+bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
+{
+	struct weir_worker *const worker = worker_place(supervisor);
+	char name[32] = "";
+	char *const arguments[] = {name, NULL};
+	int theirs = -1;
+	int result = -ENOENT;
+
+	memset(worker, 0, sizeof(*worker));
+	worker->process.kind = WEIR_PROCESS_WORKER;
+	weir_process_clear(&worker->process);
+	worker->process.id = weir_supervisor_id_next(supervisor);
+	worker->pool_key = pool->key;
+	worker->runtime = pool->runtime;
+	worker->busy_ns = now_ns;
+	memcpy(worker->space, pool->space, sizeof(worker->space));
+	if (pool->runtime < WEIR_RUNTIME_COUNT && worker_program[pool->runtime] != NULL) {
+		(void)snprintf(name, sizeof(name), "%s", worker_program[pool->runtime]);
+		result = worker_prepare(worker, pool, &theirs);
+	}
+	if (result == 0)
+		result = process_start(&worker->process, name, arguments, theirs, now_ns);
+	weir_fd_close(&theirs);
+	if (result != 0) {
+		start_failed(&worker->process, &pool->restart, name, result, now_ns);
+		return false;
+	}
+	weir_record_worker_keep(supervisor, worker);
+	process_watch(supervisor, &worker->process, worker->process.id);
+	return true;
+}
+
+/* What the three ends have in common: read its last words before, log how it ended after. */
+static void process_ended(struct weir_supervisor *supervisor, struct weir_process *process, const char *name)
+{
+	char how[64];
+	const bool expected = process->stop_sent || supervisor->stopping;
+
+	weir_supervisor_unwatch(supervisor, process->pidfd);
+	weir_supervisor_unwatch(supervisor, process->control_fd);
+	weir_process_reap(process, how);
+	weir_log(expected ? WEIR_LOG_INFO : WEIR_LOG_WARN, expected ? "process ended" : "process died",
+		 "program=%s pid=%d %s%s", name, (int)process->pid, how, process->killed ? " killed=true" : "");
+	supervisor->rows_changed = true;
+	weir_supervisor_due(supervisor, 0);
+}
+
+void weir_spawn_gateway_ended(struct weir_supervisor *supervisor)
+{
+	struct weir_process *const gateway = &supervisor->gateway;
+
+	weir_inbox_gateway(supervisor);
+	process_ended(supervisor, gateway, "weir-gateway");
+	weir_restart_note(&supervisor->gateway_restart, gateway->started_ns, weir_clock_now_ns(),
+			  gateway->state == WEIR_PROCESS_READY);
+	weir_link_gateway_died(supervisor);
+	weir_fd_close(&supervisor->shard_board_fd);
+	weir_process_clear(gateway);
+	weir_record_process_keep(supervisor, gateway);
+}
+
+void weir_spawn_ctrld_ended(struct weir_supervisor *supervisor)
+{
+	struct weir_process *const ctrld = &supervisor->ctrld;
+
+	weir_inbox_ctrld(supervisor);
+	process_ended(supervisor, ctrld, "weir-ctrld");
+	weir_restart_note(&supervisor->ctrld_restart, ctrld->started_ns, weir_clock_now_ns(),
+			  ctrld->state == WEIR_PROCESS_READY);
+	weir_process_clear(ctrld);
+	weir_record_process_keep(supervisor, ctrld);
+	supervisor->ack_waits = false; /* whoever waited for it is gone */
+}
+
+void weir_spawn_worker_ended(struct weir_supervisor *supervisor, struct weir_worker *worker)
+{
+	struct weir_process *const process = &worker->process;
+	struct weir_pool *const pool = weir_pool_find(supervisor, worker->pool_key);
+
+	weir_inbox_worker(supervisor, worker);
+	process_ended(supervisor, process, "weir-worker");
+	if (pool != NULL && process->state != WEIR_PROCESS_DRAINING)
+		weir_restart_note(&pool->restart, process->started_ns, weir_clock_now_ns(),
+				  process->state == WEIR_PROCESS_READY);
+	weir_link_worker_died(supervisor, worker);
+	weir_record_worker_forget(supervisor, worker);
+	memset(worker, 0, sizeof(*worker));
+}
+
+void weir_spawn_stop(struct weir_supervisor *supervisor, struct weir_process *process, uint64_t now_ns,
+		     uint64_t patience_ns)
+{
+	const struct weir_control control = {.kind = WEIR_CONTROL_STOP};
+
+	if (process->pidfd == -1 || process->stop_sent)
+		return;
+	if (process->state != WEIR_PROCESS_DRAINING || process->kill_at_ns == 0)
+		process->kill_at_ns = now_ns + patience_ns; /* even where its socket stays full */
+	process->state = WEIR_PROCESS_DRAINING;
+	process->stop_sent = process->control_fd == -1 ||
+			     weir_supervisor_send(supervisor, process, &control, NULL, 0);
+	weir_supervisor_due(supervisor, process->kill_at_ns);
+}
+
+static void overdue_kill(struct weir_supervisor *supervisor, struct weir_process *process, uint64_t now_ns)
+{
+	if (process->pidfd == -1 || process->kill_at_ns == 0 || process->killed)
+		return;
+	if (process->kill_at_ns > now_ns) {
+		weir_supervisor_due(supervisor, process->kill_at_ns);
+		return;
+	}
+	weir_log(WEIR_LOG_WARN, "process takes too long", "pid=%d state=%s action=kill", (int)process->pid,
+		 process->state == WEIR_PROCESS_STARTING ? "starting" : "stopping");
+	weir_process_kill(process);
+}
+
+void weir_spawn_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
+{
+	overdue_kill(supervisor, &supervisor->gateway, now_ns);
+	overdue_kill(supervisor, &supervisor->ctrld, now_ns);
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		if (supervisor->worker[i].process.pid != 0)
+			overdue_kill(supervisor, &supervisor->worker[i].process, now_ns);
+	}
+}

@@ -161,9 +161,10 @@ def description():
     memory_kib = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text()).group(1))
     system = re.search(r'PRETTY_NAME="?([^"\n]+)', pathlib.Path("/etc/os-release").read_text())
     virtual = first_line("systemd-detect-virt", "--vm")
+    congestion = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     return [
         ("processor", f"{cpu_model()}, {os.cpu_count()} CPUs" + (f", virtual ({virtual})" if virtual not in (None, "none") else "")),
         ("memory", f"{memory_kib / 1048576:.0f} GiB"),
-        ("kernel", platform.release()),
+        ("kernel", f"{platform.release()}, TCP {congestion}"),
         ("system", system.group(1) if system else "unknown"),
     ]

@@ -1,0 +1,240 @@
+#include "dataplane/runtime/native/native_sdk.h"
+
+#include "dataplane/base/clock.h"
+
+static struct weir_text text_of(struct weir_span span)
+{
+	return (struct weir_text){.data = span.data, .bytes = span.bytes};
+}
+
+static struct weir_text slice_text(const struct weir_runtime_call *call, struct weir_head_slice slice)
+{
+	return text_of(weir_runtime_span(call, slice));
+}
+
+/* Value of the row with that name among `count` rows; fields compare without case, parameters with. */
+static struct weir_text row_find(const struct weir_runtime_call *call, const struct weir_head_field *rows,
+				 size_t count, const char *name, bool any_case)
+{
+	const struct weir_span wanted = weir_span_of(name);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct weir_span found = weir_runtime_span(call, rows[i].name);
+
+		if (any_case ? weir_span_equal_nocase(found, wanted) : weir_span_equal(found, wanted))
+			return slice_text(call, rows[i].value);
+	}
+	return (struct weir_text){0};
+}
+
+static struct weir_text request_header(const struct weir_request *request, const char *name)
+{
+	const struct weir_runtime_call *const call = request->worker;
+
+	return row_find(call, weir_runtime_fields(call), call->head->field_count, name, true);
+}
+
+static int request_header_at(const struct weir_request *request, size_t index, struct weir_text *out_name,
+			     struct weir_text *out_value)
+{
+	const struct weir_runtime_call *const call = request->worker;
+	const struct weir_head_field *const fields = weir_runtime_fields(call);
+
+	if (index >= call->head->field_count)
+		return 0;
+	*out_name = slice_text(call, fields[index].name);
+	*out_value = slice_text(call, fields[index].value);
+	return 1;
+}
+
+static struct weir_text request_param(const struct weir_request *request, const char *name)
+{
+	const struct weir_runtime_call *const call = request->worker;
+
+	return row_find(call, weir_runtime_fields(call) + call->head->field_count, call->head->param_count,
+			name, false);
+}
+
+static int request_body(const struct weir_request *request, struct weir_text *out_body)
+{
+	struct weir_runtime_call *const call = request->worker;
+	struct weir_span piece = {.data = ""};
+	int result = 0;
+
+	if (!call->is_body_whole)
+		return -EAGAIN;
+	result = call->ops->body_peek(call, &piece);
+	if (result < 0)
+		return result;
+	*out_body = text_of(piece);
+	return 0;
+}
+
+static ssize_t request_read(const struct weir_request *request, void *data, size_t bytes)
+{
+	struct weir_runtime_call *const call = request->worker;
+	struct weir_span piece = {0};
+	int result = call->ops->body_peek(call, &piece);
+
+	while (result == -EAGAIN) {
+		result = call->ops->wait(call, NULL, 0, call->deadline_ns);
+		if (result == 0)
+			result = call->ops->body_peek(call, &piece);
+	}
+	if (result <= 0)
+		return result;
+	if (bytes > piece.bytes)
+		bytes = piece.bytes;
+	memcpy(data, piece.data, bytes);
+	call->ops->body_consume(call, bytes);
+	return (ssize_t)bytes;
+}
+
+static int request_sleep_ms(const struct weir_request *request, uint64_t ms)
+{
+	struct weir_runtime_call *const call = request->worker;
+	const uint64_t now_ns = weir_clock_now_ns();
+	const uint64_t until_ns =
+		ms > (UINT64_MAX - now_ns) / WEIR_NS_PER_MS ? UINT64_MAX : now_ns + ms * WEIR_NS_PER_MS;
+	int result = 0;
+
+	while (result == 0) /* other things of the call may arrive meanwhile */
+		result = call->ops->wait(call, NULL, 0, until_ns);
+	if (result == -ETIMEDOUT && until_ns <= weir_clock_now_ns())
+		return 0;
+	return result;
+}
+
+static void request_log(const struct weir_request *request, int level, const char *text)
+{
+	struct weir_runtime_call *const call = request->worker;
+
+	call->ops->log(call, level, weir_span_of(text));
+}
+
+static int response_status(struct weir_response *response, unsigned int status)
+{
+	struct weir_runtime_call *const call = response->worker;
+
+	return call->ops->status(call, status);
+}
+
+static int response_field(struct weir_response *response, struct weir_text name, struct weir_text value)
+{
+	struct weir_runtime_call *const call = response->worker;
+
+	return call->ops->field(call, (struct weir_span){.data = name.data, .bytes = name.bytes},
+				(struct weir_span){.data = value.data, .bytes = value.bytes});
+}
+
+static int response_length(struct weir_response *response, uint64_t bytes)
+{
+	struct weir_runtime_call *const call = response->worker;
+
+	return call->ops->length(call, bytes);
+}
+
+/* Room for the answer, waiting for a grant. */
+static int room_wait(struct weir_runtime_call *call, uint8_t **out_data, size_t *out_bytes)
+{
+	int result = call->ops->room(call, out_data, out_bytes);
+
+	while (result == -EAGAIN) {
+		result = call->ops->wait(call, NULL, 0, call->deadline_ns);
+		if (result == 0)
+			result = call->ops->room(call, out_data, out_bytes);
+	}
+	return result;
+}
+
+static int response_write(struct weir_response *response, const void *data, size_t bytes)
+{
+	struct weir_runtime_call *const call = response->worker;
+	const uint8_t *from = data;
+
+	while (bytes != 0) {
+		uint8_t *place = NULL;
+		size_t room = 0;
+		int result = room_wait(call, &place, &room);
+
+		if (result != 0)
+			return result;
+		if (room > bytes)
+			room = bytes;
+		memcpy(place, from, room);
+		result = call->ops->commit(call, room);
+		if (result != 0)
+			return result;
+		from += room;
+		bytes -= room;
+	}
+	return 0;
+}
+
+static int response_flush(struct weir_response *response)
+{
+	struct weir_runtime_call *const call = response->worker;
+	int result = call->ops->flush(call);
+
+	while (result == -EAGAIN) {
+		result = call->ops->wait(call, NULL, 0, call->deadline_ns);
+		if (result == 0)
+			result = call->ops->flush(call);
+	}
+	return result;
+}
+
+static int response_reserve(struct weir_response *response, void **out_data, size_t *out_bytes)
+{
+	uint8_t *place = NULL;
+	const int result = room_wait(response->worker, &place, out_bytes);
+
+	if (result == 0)
+		*out_data = place;
+	return result;
+}
+
+static int response_commit(struct weir_response *response, size_t bytes)
+{
+	struct weir_runtime_call *const call = response->worker;
+
+	return call->ops->commit(call, bytes);
+}
+
+static const struct weir_function_ops sdk_ops = {
+	.header = request_header,
+	.header_at = request_header_at,
+	.param = request_param,
+	.body = request_body,
+	.read = request_read,
+	.sleep_ms = request_sleep_ms,
+	.log = request_log,
+	.status = response_status,
+	.field = response_field,
+	.length = response_length,
+	.write = response_write,
+	.flush = response_flush,
+	.reserve = response_reserve,
+	.commit = response_commit,
+};
+
+int weir_native_sdk_run(weir_native_handler *handler, struct weir_runtime_call *call)
+{
+	const struct weir_request request = {
+		.ops = &sdk_ops,
+		.worker = call,
+		.method = text_of(weir_runtime_method(call)),
+		.path = slice_text(call, call->head->path),
+		.query = slice_text(call, call->head->query),
+		.pattern = slice_text(call, call->head->pattern),
+		.host = slice_text(call, call->head->authority),
+		.peer = slice_text(call, call->head->peer),
+		.body_bytes = call->head->content_length,
+		.deadline_ns = call->deadline_ns,
+		.activation_high = call->activation_high,
+		.activation_low = call->activation_low,
+	};
+	struct weir_response response = {.ops = &sdk_ops, .worker = call};
+
+	return handler(&request, &response);
+}

@@ -1,0 +1,122 @@
+/* runtime: the table of callbacks that makes a worker a native, an exec, ... worker. Exactly one
+ * runtime is linked into a worker; it sees calls only through struct weir_runtime_call, never a ring.
+ *
+ *   probe -> open -> load -> invoke ... invoke -> unload -> close
+ *                     ^ once per function and version; reset after each invoke
+ *
+ * Threads: the worker runs one thread of function code at a time, but a call that waits gives its
+ * place to others, so invoke() of other calls may run between two operations of one call; load,
+ * unload, reset and cancel run between operations too. A runtime needs no lock for that.
+ * Peer death: not visible here; waits return -ECANCELED. */
+#ifndef WEIR_DATAPLANE_RUNTIME_RUNTIME_H
+#define WEIR_DATAPLANE_RUNTIME_RUNTIME_H
+
+#include <poll.h>
+#include <stdbool.h>
+
+#include "dataplane/abi/head.h"
+#include "dataplane/abi/message.h"
+#include "dataplane/base/span.h"
+
+enum {
+	WEIR_RUNTIME_REASON_BYTES = 200, /* with the NUL; what people get to read */
+	WEIR_RUNTIME_POLL_MAX = 4,
+};
+
+/* What to load. Spans are NUL-terminated and valid during load() only. */
+struct weir_runtime_function {
+	uint64_t id;
+	uint64_t version;
+	uint64_t memory_bytes;
+	struct weir_span space;       /* namespace */
+	struct weir_span name;
+	struct weir_span code_path;   /* absolute */
+	struct weir_span handler;     /* empty = the runtime's default */
+	struct weir_span interpreter; /* empty = none */
+};
+
+struct weir_runtime_call;
+
+/* A request as a runtime sees it, and what it may do with it. Never blocks, except wait(); -EAGAIN
+ * means wait() and try again; -ECANCELED means that nobody wants the answer: return soon. */
+struct weir_runtime_call_ops {
+	/* Next bytes of the body: 1 = *out_piece, 0 = ended, -EAGAIN, -ECANCELED. */
+	int (*body_peek)(struct weir_runtime_call *call, struct weir_span *out_piece);
+	void (*body_consume)(struct weir_runtime_call *call, size_t bytes);
+	/* 0, -EINVAL, -EALREADY (the head was sent), -ENOSPC, -ECANCELED. */
+	int (*status)(struct weir_runtime_call *call, uint32_t status);
+	int (*field)(struct weir_runtime_call *call, struct weir_span name, struct weir_span value);
+	int (*length)(struct weir_runtime_call *call, uint64_t bytes);
+	/* Where the answer's next bytes go, then how many of them were written. */
+	int (*room)(struct weir_runtime_call *call, uint8_t **out_data, size_t *out_bytes);
+	int (*commit)(struct weir_runtime_call *call, size_t bytes);
+	/* Send what is committed now, at least the head. 0, -EAGAIN, -ECANCELED. */
+	int (*flush)(struct weir_runtime_call *call);
+	/* Wait (others run meanwhile) until something may have changed for this call, one of `count`
+	 * (0 .. WEIR_RUNTIME_POLL_MAX) descriptors is ready, or `until_ns` (CLOCK_MONOTONIC; the
+	 * deadline if that is sooner) has passed. 0, -ETIMEDOUT, -ECANCELED. */
+	int (*wait)(struct weir_runtime_call *call, struct pollfd *fds, size_t count, uint64_t until_ns);
+	/* One line of the function's own log: level is 0 debug, 1 info, 2 warning, 3 error. */
+	void (*log)(struct weir_runtime_call *call, int level, struct weir_span text);
+};
+
+struct weir_runtime_call {
+	const struct weir_runtime_call_ops *ops;
+	const struct weir_request_head *head; /* checked; valid while the call runs */
+	uint64_t deadline_ns;
+	uint64_t activation_high;
+	uint64_t activation_low;
+	bool is_body_whole; /* the whole body is there: body_peek never returns -EAGAIN */
+	void *running;      /* the runtime's own, NULL at the start */
+	/* Set by invoke() before it returns an error; FAILED and no text otherwise. */
+	enum weir_abort abort_code;
+	char abort_reason[WEIR_RUNTIME_REASON_BYTES];
+};
+
+struct weir_runtime_ops {
+	const char *name; /* "native", "exec" */
+	/* Can this machine run it? 0 or -errno and a reason for people. */
+	int (*probe)(char out_reason[WEIR_RUNTIME_REASON_BYTES]);
+	/* Before the first load. *out_runtime is passed to load and close. */
+	int (*open)(void **out_runtime);
+	/* Load a function: 0 and *out_instance, or -errno and a reason for people. May block on disk. */
+	int (*load)(void *runtime, const struct weir_runtime_function *function, void **out_instance,
+		    char out_reason[WEIR_RUNTIME_REASON_BYTES]);
+	/* Run one call. 0 = the answer is complete, negative = failed, see abort_code. */
+	int (*invoke)(void *instance, struct weir_runtime_call *call);
+	/* The call that waits inside invoke() is cancelled: speed up its end. Must not use the call's
+	 * operations. NULL where operations that return -ECANCELED are enough. */
+	void (*cancel)(void *instance, struct weir_runtime_call *call);
+	/* Forget what a call left behind, after it and before the next. NULL: there is nothing. */
+	void (*reset)(void *instance);
+	/* No call runs in it any more. */
+	void (*unload)(void *instance);
+	void (*close)(void *runtime);
+};
+
+/* The runtime that is linked into this program. */
+extern const struct weir_runtime_ops weir_runtime;
+
+/* "GET" and so on: the names of the numbers in a request's head; empty for one out of range. */
+static inline struct weir_span weir_runtime_method(const struct weir_runtime_call *call)
+{
+	static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+	const size_t method = call->head->method;
+
+	return weir_span_of(method < sizeof(names) / sizeof(names[0]) ? names[method] : "");
+}
+
+/* The bytes of a slice of the request's head. */
+static inline struct weir_span weir_runtime_span(const struct weir_runtime_call *call,
+						 struct weir_head_slice slice)
+{
+	return (struct weir_span){.data = (const char *)call->head + slice.offset, .bytes = slice.bytes};
+}
+
+/* The request's fields, followed by its path parameters (name, value). */
+static inline const struct weir_head_field *weir_runtime_fields(const struct weir_runtime_call *call)
+{
+	return (const struct weir_head_field *)(const void *)(call->head + 1);
+}
+
+#endif

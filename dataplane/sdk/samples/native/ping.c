@@ -1,0 +1,9 @@
+/* GET /ping */
+#include "weir_function.h"
+
+int weir_handle(const struct weir_request *request, struct weir_response *response)
+{
+	(void)request;
+	(void)weir_response_header(response, "content-type", "application/json");
+	return weir_response_write_text(response, "{\"pong\":true}");
+}

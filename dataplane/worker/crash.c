@@ -1,0 +1,85 @@
+#include "dataplane/worker/crash.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/id.h"
+
+struct running {
+	const char *function;
+	struct weir_id activation;
+};
+
+static _Thread_local struct running running;
+
+struct line {
+	char text[400];
+	size_t bytes;
+};
+
+static void line_add(struct line *line, const char *text)
+{
+	while (*text != '\0' && line->bytes < sizeof(line->text) - 1)
+		line->text[line->bytes++] = *text++;
+}
+
+/* Only async-signal-safe calls from here on. */
+static void signal_report(int number, siginfo_t *info, void *context)
+{
+	struct line line = {.bytes = 0};
+	char digits[3] = {(char)('0' + number / 10 % 10), (char)('0' + number % 10), '\0'};
+	char activation[33] = {0};
+
+	(void)context;
+	line_add(&line, "weir-worker: crashed with signal ");
+	line_add(&line, digits[0] == '0' ? digits + 1 : digits);
+	if (running.function != NULL) {
+		weir_id_format(running.activation, activation);
+		line_add(&line, " in ");
+		line_add(&line, running.function);
+		line_add(&line, " activation ");
+		line_add(&line, activation);
+	}
+	line_add(&line, "\n");
+	if (write(STDERR_FILENO, line.text, line.bytes) < 0)
+		return; /* nobody reads it: die without words */
+	/* A fault happens again on return, with the default action; a sent signal must be sent again. */
+	if (info->si_code <= 0)
+		(void)raise(number);
+}
+
+void weir_crash_open(void)
+{
+	static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_sigaction = signal_report;
+	action.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		const int result = sigaction(numbers[i], &action, NULL);
+
+		WEIR_ASSERT(result == 0);
+	}
+}
+
+void weir_crash_thread_open(struct weir_crash_stack *stack)
+{
+	const stack_t signal_stack = {.ss_sp = stack->bytes, .ss_size = sizeof(stack->bytes)};
+	const int result = sigaltstack(&signal_stack, NULL);
+
+	WEIR_ASSERT(result == 0);
+}
+
+void weir_crash_enter(const char *function, uint64_t activation_high, uint64_t activation_low)
+{
+	running = (struct running){.function = function,
+				   .activation = {.high = activation_high, .low = activation_low}};
+}
+
+void weir_crash_leave(void)
+{
+	running.function = NULL;
+}

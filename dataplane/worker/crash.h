@@ -1,0 +1,27 @@
+/* crash: one line on standard error when a function takes the process with it:
+ *   weir-worker: crashed with signal 11 in default/crash activation 0123456789abcdef0123456789abcdef
+ * Then the signal does what it does by default, so the exit status tells the truth.
+ * Threads: enter and leave mark the calling thread's function; each thread opens its own stack, since
+ * a function may have used up its first one. */
+#ifndef WEIR_DATAPLANE_WORKER_CRASH_H
+#define WEIR_DATAPLANE_WORKER_CRASH_H
+
+#include <stdint.h>
+
+enum { WEIR_CRASH_STACK_BYTES = 65536 };
+
+struct weir_crash_stack {
+	_Alignas(16) unsigned char bytes[WEIR_CRASH_STACK_BYTES];
+};
+
+/* Once, before threads. */
+void weir_crash_open(void);
+
+/* Use `stack`, which lives as long as the thread, for the message. */
+void weir_crash_thread_open(struct weir_crash_stack *stack);
+
+/* This thread runs `function` (NUL-terminated, valid until leave) for an activation. */
+void weir_crash_enter(const char *function, uint64_t activation_high, uint64_t activation_low);
+void weir_crash_leave(void);
+
+#endif

@@ -1,0 +1,188 @@
+#include "dataplane/worker/functions.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dataplane/base/assert.h"
+
+enum { MASK = WEIR_FUNCTIONS_CELLS - 1 };
+static_assert((WEIR_FUNCTIONS_CELLS & MASK) == 0, "cells are found by masking");
+static_assert(WEIR_FUNCTIONS_LOADED_MAX <= WEIR_FUNCTIONS_CELLS / 2, "a search ends at an empty cell");
+
+int weir_functions_open(struct weir_functions *functions)
+{
+	return weir_runtime.open(&functions->runtime);
+}
+
+/* Where a function's search starts: ids may be small and consecutive or spread. */
+static uint32_t cell_first(uint64_t id)
+{
+	return (uint32_t)((id * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & MASK;
+}
+
+/* The cell of `id`, or the empty one where it would be. */
+static uint32_t cell_find(const struct weir_functions *functions, uint64_t id)
+{
+	uint32_t place = cell_first(id);
+
+	while (functions->cell[place] != NULL && functions->cell[place]->id != id)
+		place = (place + 1) & MASK;
+	return place;
+}
+
+static void cell_insert(struct weir_functions *functions, struct weir_function *function)
+{
+	functions->cell[cell_find(functions, function->id)] = function;
+	functions->count++;
+}
+
+/* Empty a cell and move those up whose search would end there. */
+static void cell_remove(struct weir_functions *functions, uint32_t place)
+{
+	uint32_t next = (place + 1) & MASK;
+
+	functions->cell[place] = NULL;
+	functions->count--;
+	while (functions->cell[next] != NULL) {
+		const uint32_t first = cell_first(functions->cell[next]->id);
+
+		if (((next - first) & MASK) >= ((next - place) & MASK)) {
+			functions->cell[place] = functions->cell[next];
+			functions->cell[next] = NULL;
+			place = next;
+		}
+		next = (next + 1) & MASK;
+	}
+}
+
+static void function_destroy(struct weir_function *function)
+{
+	weir_runtime.unload(function->instance);
+	free(function);
+}
+
+/* Out of the table; unloaded now or after its last call. */
+static void function_retire(struct weir_functions *functions, uint32_t place)
+{
+	struct weir_function *const function = functions->cell[place];
+
+	cell_remove(functions, place);
+	function->is_replaced = true;
+	if (function->calls == 0)
+		function_destroy(function);
+}
+
+/* Unload the idle function that was used longest ago. */
+static int function_evict(struct weir_functions *functions)
+{
+	uint32_t oldest = WEIR_FUNCTIONS_CELLS;
+
+	for (uint32_t i = 0; i < WEIR_FUNCTIONS_CELLS; i++) {
+		const struct weir_function *const function = functions->cell[i];
+
+		if (function != NULL && function->calls == 0 &&
+		    (oldest == WEIR_FUNCTIONS_CELLS || function->used_ns < functions->cell[oldest]->used_ns))
+			oldest = i;
+	}
+	if (oldest == WEIR_FUNCTIONS_CELLS)
+		return -ENOSPC;
+	function_retire(functions, oldest);
+	return 0;
+}
+
+static int function_load(struct weir_functions *functions, const struct weir_snapshot *snapshot,
+			 const struct weir_snapshot_function *row, struct weir_function **out_function,
+			 char *out_reason)
+{
+	const struct weir_runtime_function wanted = {
+		.id = row->id,
+		.version = row->version,
+		.memory_bytes = row->memory_bytes,
+		.space = weir_snapshot_span(snapshot, row->space),
+		.name = weir_snapshot_span(snapshot, row->name),
+		.code_path = weir_snapshot_span(snapshot, row->code_path),
+		.handler = weir_snapshot_span(snapshot, row->handler),
+		.interpreter = weir_snapshot_span(snapshot, row->interpreter),
+	};
+	struct weir_function *function = NULL;
+	int result = 0;
+
+	if (functions->count == WEIR_FUNCTIONS_LOADED_MAX && function_evict(functions) != 0) {
+		(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES,
+			       "the worker already runs %d functions", WEIR_FUNCTIONS_LOADED_MAX);
+		return -ENOSPC;
+	}
+	function = calloc(1, sizeof(*function));
+	if (function == NULL) {
+		(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, "no memory to load the function");
+		return -ENOMEM;
+	}
+	result = weir_runtime.load(functions->runtime, &wanted, &function->instance, out_reason);
+	if (result != 0) {
+		free(function);
+		return result;
+	}
+	function->id = row->id;
+	function->version = row->version;
+	(void)snprintf(function->name, sizeof(function->name), "%s/%s", wanted.space.data, wanted.name.data);
+	cell_insert(functions, function);
+	*out_function = function;
+	return 0;
+}
+
+int weir_functions_claim(struct weir_functions *functions, const struct weir_snapshot *snapshot, uint64_t id,
+			 struct weir_function **out_function, char out_reason[WEIR_RUNTIME_REASON_BYTES])
+{
+	const uint32_t place = cell_find(functions, id);
+	struct weir_function *function = functions->cell[place];
+	const struct weir_snapshot_function *row = NULL;
+	int result = 0;
+
+	if (function == NULL || function->generation != snapshot->header->generation) {
+		row = weir_snapshot_function_find(snapshot, id);
+		if (row == NULL) {
+			(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES,
+				       "the function is not in the worker's configuration");
+			return -ESRCH;
+		}
+		if (function != NULL && function->version != row->version) {
+			function_retire(functions, place);
+			function = NULL;
+		}
+		if (function == NULL)
+			result = function_load(functions, snapshot, row, &function, out_reason);
+		if (result != 0)
+			return result;
+		function->generation = snapshot->header->generation;
+	}
+	function->calls++;
+	*out_function = function;
+	return 0;
+}
+
+void weir_functions_release(struct weir_functions *functions, struct weir_function *function)
+{
+	WEIR_ASSERT(function->calls != 0);
+	(void)functions;
+	function->calls--;
+	if (weir_runtime.reset != NULL)
+		weir_runtime.reset(function->instance);
+	if (function->is_replaced && function->calls == 0)
+		function_destroy(function);
+}
+
+void weir_functions_configured(struct weir_functions *functions, const struct weir_snapshot *snapshot)
+{
+	uint32_t i = 0;
+
+	while (i < WEIR_FUNCTIONS_CELLS) {
+		const struct weir_function *const function = functions->cell[i];
+
+		/* A removal may move another function into this cell: look at it again. */
+		if (function != NULL && weir_snapshot_function_find(snapshot, function->id) == NULL)
+			function_retire(functions, i);
+		else
+			i++;
+	}
+}

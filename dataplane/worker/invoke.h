@@ -1,0 +1,22 @@
+/* invoke: runs one accepted call in its function: the hooks of host.h.
+ * Owns: nothing; the state of a call lies on the stack of its thread. Threads: the baton's holder. */
+#ifndef WEIR_DATAPLANE_WORKER_INVOKE_H
+#define WEIR_DATAPLANE_WORKER_INVOKE_H
+
+#include "dataplane/worker/functions.h"
+#include "dataplane/worker/host.h"
+
+/* How long a call waits for the snapshot that routed it. */
+#define WEIR_INVOKE_SNAPSHOT_WAIT_NS UINT64_C(2000000000)
+
+struct weir_invoke {
+	struct weir_functions functions;
+	uint64_t service_ns;     /* moving average over all calls */
+	uint64_t load_logged_ns; /* last line about a function that could not be loaded */
+	uint64_t unpublished_ns; /* when the oldest answer that waits for publication was made; 0 = none */
+};
+
+/* The hooks, for weir_host_create() with a struct weir_invoke as context. */
+extern const struct weir_host_hooks weir_invoke_hooks;
+
+#endif

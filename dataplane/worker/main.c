@@ -1,0 +1,85 @@
+/* weir-worker-<runtime>: a resident worker, started by the supervisor with its control socket as
+ * descriptor 3. Everything that a call needs stays in this process: functions, threads, links. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dataplane/abi/control.h"
+#include "dataplane/base/log.h"
+#include "dataplane/worker/attend.h"
+#include "dataplane/worker/crash.h"
+#include "dataplane/worker/invoke.h"
+#include "dataplane/worker/rights.h"
+
+static struct weir_invoke invoke;
+
+/* The supervisor's end must be a SOCK_SEQPACKET socket that children do not inherit. */
+static int control_check(void)
+{
+	int type = 0;
+	socklen_t bytes = sizeof(type);
+	int flags = 0;
+
+	if (getsockopt(WEIR_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &bytes) != 0)
+		return -errno;
+	if (type != SOCK_SEQPACKET)
+		return -EINVAL;
+	flags = fcntl(WEIR_CONTROL_FD, F_GETFL);
+	if (flags == -1 || fcntl(WEIR_CONTROL_FD, F_SETFD, FD_CLOEXEC) != 0 ||
+	    fcntl(WEIR_CONTROL_FD, F_SETFL, flags | O_NONBLOCK) != 0)
+		return -errno;
+	return 0;
+}
+
+static void signals_open(void)
+{
+	/* A terminal's Ctrl-C goes to the whole group: the supervisor decides when workers end. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	weir_crash_open();
+}
+
+static int fail(const char *what, int error)
+{
+	weir_log(WEIR_LOG_ERROR, what, "runtime=%s error=%s", weir_runtime.name, strerror(-error));
+	return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	struct weir_host *host = NULL;
+	char reason[WEIR_RUNTIME_REASON_BYTES] = "";
+	int result = 0;
+
+	if (argc > 1) {
+		(void)fprintf(stderr, "%s %s: runs functions of runtime '%s'; started by weir-supervisor\n", argv[0],
+			      WEIR_VERSION, weir_runtime.name);
+		return strcmp(argv[1], "--version") == 0 ? EXIT_SUCCESS : 2;
+	}
+	weir_log_open("worker");
+	result = control_check();
+	if (result != 0)
+		return fail("descriptor 3 is no control socket; workers are started by weir-supervisor", result);
+	signals_open();
+	result = weir_rights_drop();
+	if (result != 0)
+		return fail("cannot give up rights", result);
+	result = weir_runtime.probe(reason);
+	if (result != 0)
+		return fail(reason, result);
+	result = weir_functions_open(&invoke.functions);
+	if (result == 0)
+		result = weir_host_create(&weir_invoke_hooks, &invoke, &host);
+	if (result != 0)
+		return fail("cannot start", result);
+	result = weir_attend_run(WEIR_CONTROL_FD, host);
+	if (result != 0)
+		return fail("the control socket is unusable", result);
+	/* Not exit(): other threads wait for ever and functions may have left exit handlers. */
+	_exit(EXIT_SUCCESS);
+}

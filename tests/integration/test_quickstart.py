@@ -2,6 +2,7 @@
 # timeout: 300
 """quickstart's life: start, the printed curl lines, stop, restart, two at once, clear refusals."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -53,7 +54,8 @@ class Run:
             self.process.kill()
             self.process.wait()
         for pid in processes_marked(self.mark):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def command(data, listen, *extra):
@@ -121,6 +123,14 @@ class Quickstart(weir_instance.Case):
         data, port = self.home / "data", port_free()
         run = Run(self, data, port, ignoring_interrupts=True).wait_ready()
         self.assertEqual(run.interrupt(), 0, run.output())
+        self.assert_all_gone(run, data, port)
+
+    def test_a_killed_quickstart_takes_the_platform_with_it(self):
+        data, port = self.home / "data", port_free()
+        run = Run(self, data, port).wait_ready()
+        run.process.kill()
+        run.process.wait()
+        wait_until(lambda: not processes_marked(run.mark), "all processes have ended")
         self.assert_all_gone(run, data, port)
 
     def test_two_instances_run_side_by_side_and_stopping_one_leaves_the_other(self):

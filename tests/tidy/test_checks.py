@@ -173,8 +173,17 @@ class Docs(Tree):
         self.catches("docs", "ctrl/a.h:4", "weir_a_do")
 
     def test_a_bare_inline_function_is_caught(self):
-        self.write("ctrl/a.h", HEADER + "\nstatic inline int weir_a_do(int a)\n{\n\treturn a;\n}\n")
+        self.write("ctrl/a.h", HEADER + "\nstatic inline int weir_a_do(int a)\n{\n\ta++;\n\treturn a;\n}\n")
         self.catches("docs", "ctrl/a.h:3", "weir_a_do")
+
+    def test_an_inline_function_of_one_expression_and_siblings_of_many_lines_pass(self):
+        self.write("ctrl/a.h", HEADER + "\nstatic inline int weir_a_get(const struct a *a)\n{\n\treturn a->x;\n}\n"
+                   "\n/* Both. */\nint weir_a_on(int a,\n\t      int b);\nint weir_a_off(int a);\n")
+        self.passes("docs")
+
+    def test_a_function_after_a_commented_structure_is_caught(self):
+        self.write("ctrl/a.h", HEADER + "\n/* A thing. */\nstruct weir_a {\n\tint x;\n};\nint weir_a_do(struct weir_a *a);\n")
+        self.catches("docs", "weir_a_do")
 
     def test_a_blank_line_between_comment_and_function_is_caught(self):
         self.write("ctrl/a.h", HEADER + "/* Do it. */\n\nint weir_a_do(int a);\n")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Headers explain themselves: each header of dataplane/, ctrl/ and bpf/ starts with a comment that
-says what it is, and each function that others call has a comment right above it (a run of
-one-line siblings may share one)."""
+says what it is, and each function that others call has a comment right above it. Declarations that
+follow each other without an empty line share the comment above the first; an inline function that
+only returns one expression may speak for itself."""
 
 import re
 
@@ -34,16 +35,20 @@ def statements(code):
 
 
 def commented(lines, first):
-    """True where a comment ends on the line above, siblings of one line between allowed."""
-    index = first - 2
-    while index >= 0:
-        line = lines[index].strip()
+    """True where a comment ends right above, or above siblings that stand between."""
+    for line in reversed([line.strip() for line in lines[:first - 1]]):
         if line.endswith("*/") or line.startswith("//"):
             return True
-        if not (line.endswith(";") and "(" in line):
+        # A blank line, the end of a body or a directive ends the run of declarations.
+        if not line or line.startswith(("}", "#")):
             return False
-        index -= 1
     return False
+
+
+def speaks_for_itself(lines, first):
+    """True for `static inline ... { return one expression; }`."""
+    text = " ".join(line.strip() for line in lines[first - 1:first + 8])
+    return re.match(r"static inline [^{;]*\{ return [^;]*; \}", text) is not None
 
 
 def file_problems(name, text):
@@ -57,9 +62,9 @@ def file_problems(name, text):
         match = DECLARED.search(head.split("=")[0])
         if not match or re.match(r"\s*(typedef|struct|union|enum)\b[^()]*\{", statement):
             continue
-        if head.lstrip().startswith("static_assert") or head.lstrip().startswith("_Static_assert"):
+        if head.lstrip().startswith(("static_assert", "_Static_assert", "typedef")):
             continue
-        if not commented(lines, first):
+        if not commented(lines, first) and not speaks_for_itself(lines, first):
             problems.append(f"{name}:{first}: {match.group(1)} has no comment")
     return problems
 

@@ -1,0 +1,75 @@
+/* api: the management API, HTTP over DATA/run/api.sock, mode 0600; the peer's user decides (this
+ * process's own, or root).
+ *
+ *   connection -> request (dataplane/http) -> endpoint table -> handler -> answer
+ *                                                 |-- try again: a database is locked, up to 2 s
+ *                                                 |-- wait: committed, until every shard took the
+ *                                                 |   generation, up to 2 s
+ *                                                 '-- done
+ *
+ * Nothing waits in place: waiting calls are entries with a deadline, looked at by weir_api_run().
+ * Every buffer has a limit: connections, head, body, answers to one peer.
+ * Owns: the socket and its connections. The store and the rows are the owner's. Threads: one.
+ * Peer death: its connection is closed; what it committed stays committed. */
+#ifndef WEIR_CTRL_API_API_H
+#define WEIR_CTRL_API_API_H
+
+#include <cjson/cJSON.h>
+
+#include "ctrl/store/public_rows.h"
+#include "dataplane/shm/snapshot.h"
+
+enum {
+	WEIR_API_CONNECTIONS_MAX = 64,
+	WEIR_API_BODY_BYTES_MAX = 1 << 20,
+	WEIR_API_JSON_DEPTH_MAX = 16,
+	WEIR_API_ACKNOWLEDGE_MS = 2000, /* then the answer says: saved, but not acknowledged */
+	WEIR_API_LOCKED_MS = 2000,      /* then the answer says: locked */
+};
+
+/* What the data path said last about a generation. */
+struct weir_api_acknowledgement {
+	uint64_t generation;
+	uint32_t acked;
+	uint32_t total;
+};
+
+/* Who runs the API: ctrld, or a test. */
+struct weir_api_owner {
+	void *context;
+	struct weir_store *store;
+	struct weir_public_table *table;
+	struct weir_public_rows *rows;
+	/* weir.db has a new generation: build and send its snapshot. 0, or -errno with *error. */
+	int (*publish)(void *context, struct weir_store_error *error);
+	/* The public table was written: read it, and publish what changed. 0, or -errno with *error. */
+	int (*table_written)(void *context, struct weir_store_error *error);
+	/* The newest published snapshot, or NULL. Valid until the handler returns. */
+	const struct weir_snapshot *(*snapshot)(void *context);
+	/* Add the owner's part to the answer of /weir/status. */
+	void (*status)(void *context, cJSON *status);
+};
+
+struct weir_api;
+
+/* Make the socket (replacing one that a dead process left) and listen. `owner` is copied. 0,
+ * -ENAMETOOLONG (path over 107 bytes), -ENOMEM or -errno. */
+int weir_api_create(const struct weir_api_owner *owner, const char *socket_path,
+		    struct weir_api **out_api);
+
+/* Close every connection and remove the socket. NULL is accepted. */
+void weir_api_destroy(struct weir_api *api);
+
+/* A descriptor that is readable when weir_api_run() has work; and when it has work without one:
+ * CLOCK_MONOTONIC ns, UINT64_MAX for never. */
+int weir_api_fd(const struct weir_api *api);
+uint64_t weir_api_deadline_ns(const struct weir_api *api);
+
+/* Do what can be done now. Never blocks on a peer; commits block on the disk. */
+void weir_api_run(struct weir_api *api);
+
+/* The data path acknowledged: answers what waited for that generation or an older one. */
+void weir_api_acknowledge(struct weir_api *api,
+			  const struct weir_api_acknowledgement *acknowledgement);
+
+#endif

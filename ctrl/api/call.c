@@ -1,0 +1,317 @@
+#include "ctrl/api/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dataplane/base/clock.h"
+
+/* The one list of what the API offers. '*' stands for one path segment. */
+static const struct {
+	enum weir_http_method method;
+	const char *path;
+	weir_api_handler *handler;
+} endpoints[] = {
+	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list},
+	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add},
+	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get},
+	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove},
+	/* ?route=GET%20/x&host=h names one route. */
+	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list},
+	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add},
+	{WEIR_HTTP_PATCH, "/weir/routes", weir_api_route_update},
+	{WEIR_HTTP_DELETE, "/weir/routes", weir_api_route_remove},
+	{WEIR_HTTP_POST, "/weir/route-test", weir_api_route_test},
+	{WEIR_HTTP_GET, "/weir/settings", weir_api_setting_list},
+	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read},
+	{WEIR_HTTP_PUT, "/weir/settings/*", weir_api_setting_write},
+	{WEIR_HTTP_DELETE, "/weir/settings/*", weir_api_setting_unset},
+	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get},
+};
+
+/* Does `path` have the form of `pattern`? Fills the parameters as far as it gets. */
+static bool path_match(struct weir_api_call *call, const char *pattern, const char *path)
+{
+	size_t param = 0;
+
+	while (*pattern != '\0') {
+		size_t bytes = 0;
+
+		if (*pattern != '*') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		bytes = strcspn(path, "/");
+		if (bytes == 0 || param == WEIR_API_PARAMS_MAX ||
+		    !weir_api_decode((struct weir_span){.data = path, .bytes = bytes},
+				     call->param[param], sizeof(call->param[param])))
+			return false;
+		param++;
+		path += bytes;
+		pattern++;
+	}
+	return *path == '\0';
+}
+
+weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char *path)
+{
+	bool path_known = false;
+
+	for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
+		if (!path_match(call, endpoints[i].path, path))
+			continue;
+		if (endpoints[i].method == call->method)
+			return endpoints[i].handler;
+		path_known = true;
+	}
+	if (path_known)
+		(void)weir_api_refuse(
+			call, 405, "method_not_allowed", NULL,
+			"this path of the management API knows other methods only");
+	else
+		(void)weir_api_refuse(call, 404, "no_endpoint", NULL,
+				      "the management API has no such path; see /weir/status, "
+				      "/weir/functions, "
+				      "/weir/routes, /weir/settings");
+	return NULL;
+}
+
+enum weir_api_result weir_api_refuse(struct weir_api_call *call, uint16_t status,
+				     const char *code, const char *field, const char *sentence)
+{
+	cJSON *answer = cJSON_CreateObject();
+
+	/* Without memory an empty answer with the right status goes out. */
+	(void)cJSON_AddStringToObject(answer, "error", sentence);
+	(void)cJSON_AddStringToObject(answer, "code", code);
+	(void)cJSON_AddStringToObject(answer, "part", "control");
+	if (field != NULL)
+		(void)cJSON_AddStringToObject(answer, "field", field);
+	cJSON_Delete(call->answer);
+	call->answer = answer;
+	call->status = status;
+	return WEIR_API_DONE;
+}
+
+enum weir_api_result weir_api_refuse_field(struct weir_api_call *call,
+					   const struct weir_model_error *wrong)
+{
+	char sentence[sizeof(wrong->field) + sizeof(wrong->reason) + 2];
+
+	(void)snprintf(sentence, sizeof(sentence), "%s %s", wrong->field, wrong->reason);
+	return weir_api_refuse(call, 422, "invalid", wrong->field, sentence);
+}
+
+enum weir_api_result weir_api_refuse_store(struct weir_api_call *call, int code,
+					   const struct weir_store_error *error)
+{
+	static const struct {
+		int code;
+		uint16_t status;
+		const char *word;
+	} words[] = {
+		{-ENOENT, 404, "not_found"}, {-EEXIST, 409, "exists"},
+		{-EBUSY, 409, "in_use"},     {-EINVAL, 422, "invalid"},
+		{-EDQUOT, 409, "limit"},     {-E2BIG, 409, "limit"},
+		{-EAGAIN, 503, "locked"},    {-ENOSPC, 507, "disk_full"},
+		{-EBADMSG, 503, "damaged"},  {-EPROTO, 503, "damaged"},
+		{-EACCES, 503, "denied"},    {-EROFS, 503, "read_only"},
+		{-ENOMEM, 503, "memory"},
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (words[i].code == code) {
+			(void)weir_api_refuse(call, words[i].status, words[i].word, NULL,
+					      error->text);
+			return code == -EAGAIN ? WEIR_API_RETRY : WEIR_API_DONE;
+		}
+	}
+	return weir_api_refuse(call, 500, "io", NULL, error->text);
+}
+
+/* The generation of a change that is safe now; how it went is reported when the wait ends. */
+static enum weir_api_result wait_begin(struct weir_api_call *call, uint16_t status, int code,
+				       const struct weir_store_error *error)
+{
+	char sentence[sizeof(error->text) + 64];
+
+	if (code != 0) {
+		(void)snprintf(sentence, sizeof(sentence), "saved, but not published: %s",
+			       error->text);
+		return weir_api_refuse(call, 500, "not_published", NULL, sentence);
+	}
+	call->status = status;
+	call->generation = weir_store_generation(call->owner->store);
+	return WEIR_API_WAIT;
+}
+
+enum weir_api_result weir_api_committed(struct weir_api_call *call, uint16_t status)
+{
+	struct weir_store_error error = {{0}};
+
+	call->committed_ns = weir_clock_now_ns();
+	return wait_begin(call, status, call->owner->publish(call->owner->context, &error),
+			  &error);
+}
+
+enum weir_api_result weir_api_table_committed(struct weir_api_call *call)
+{
+	struct weir_store_error error = {{0}};
+
+	call->committed_ns = weir_clock_now_ns();
+	return wait_begin(call, 200, call->owner->table_written(call->owner->context, &error),
+			  &error);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool weir_api_decode(struct weir_span text, char *out, size_t max)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < text.bytes; i++) {
+		char byte = text.data[i];
+
+		if (byte == '%') {
+			const int high = i + 2 < text.bytes ? hex_digit(text.data[i + 1]) : -1;
+			const int low = high < 0 ? -1 : hex_digit(text.data[i + 2]);
+
+			if (high < 0 || low < 0)
+				return false;
+			byte = (char)(high * 16 + low);
+			i += 2;
+		}
+		if (byte == '\0' || used + 1 >= max)
+			return false;
+		out[used++] = byte;
+	}
+	out[used] = '\0';
+	return true;
+}
+
+bool weir_api_query(const struct weir_api_call *call, const char *name, char *out, size_t max)
+{
+	const size_t name_bytes = strlen(name);
+	size_t at = 0;
+
+	while (at < call->query.bytes) {
+		const char *item = call->query.data + at;
+		const char *end = memchr(item, '&', call->query.bytes - at);
+		const size_t bytes =
+			end == NULL ? call->query.bytes - at : (size_t)(end - item);
+
+		if (bytes > name_bytes && memcmp(item, name, name_bytes) == 0 &&
+		    item[name_bytes] == '=')
+			return weir_api_decode(
+				(struct weir_span){.data = item + name_bytes + 1,
+						   .bytes = bytes - name_bytes - 1},
+				out, max);
+		at += bytes + 1;
+	}
+	return false;
+}
+
+static bool body_refuse(struct weir_api_call *call, const char *name, const char *reason)
+{
+	struct weir_model_error wrong;
+
+	(void)snprintf(wrong.field, sizeof(wrong.field), "%s", name); /* cut is fine */
+	(void)snprintf(wrong.reason, sizeof(wrong.reason), "%s", reason);
+	(void)weir_api_refuse_field(call, &wrong);
+	return false;
+}
+
+bool weir_api_body_text(struct weir_api_call *call, const char *name, char *out, size_t max)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(call->body, name);
+
+	if (item == NULL)
+		return true;
+	if (!cJSON_IsString(item))
+		return body_refuse(call, name, "must be a string");
+	if (strlen(item->valuestring) >= max)
+		return body_refuse(call, name, "is too long");
+	(void)snprintf(out, max, "%s", item->valuestring); /* fits */
+	return true;
+}
+
+bool weir_api_body_number(struct weir_api_call *call, const char *name, uint32_t *out_value)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(call->body, name);
+
+	if (item == NULL)
+		return true;
+	/* Written so that NaN fails too. */
+	if (!cJSON_IsNumber(item) ||
+	    !(item->valuedouble >= 0 && item->valuedouble <= UINT32_MAX))
+		return body_refuse(call, name, "must be a whole number");
+	if ((double)(uint32_t)item->valuedouble < item->valuedouble)
+		return body_refuse(call, name, "must be a whole number");
+	*out_value = (uint32_t)item->valuedouble;
+	return true;
+}
+
+bool weir_api_body_only(struct weir_api_call *call, const char *const *names)
+{
+	if (call->body == NULL) {
+		(void)weir_api_refuse(call, 400, "bad_json", NULL,
+				      "this request needs a body: one JSON object");
+		return false;
+	}
+	for (const cJSON *item = call->body->child; item != NULL; item = item->next) {
+		size_t i = 0;
+
+		while (names[i] != NULL && strcmp(names[i], item->string) != 0)
+			i++;
+		if (names[i] == NULL)
+			return body_refuse(call, item->string,
+					   "is not a member that this request knows");
+	}
+	return true;
+}
+
+/* cJSON recurses once per level; this looks before it does. */
+static bool json_depth_ok(const char *text, size_t bytes)
+{
+	int depth = 0;
+	bool inside = false;
+
+	for (size_t i = 0; i < bytes; i++) {
+		if (text[i] == '\0' || (bytes - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0))
+			return false; /* a string with a NUL would be cut short */
+		if (inside && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			inside = !inside;
+		else if (!inside && (text[i] == '[' || text[i] == '{') &&
+			 ++depth > WEIR_API_JSON_DEPTH_MAX)
+			return false;
+		else if (!inside && (text[i] == ']' || text[i] == '}'))
+			depth--;
+	}
+	return true;
+}
+
+cJSON *weir_api_json_parse(const char *text, size_t bytes)
+{
+	const char *end = NULL;
+	cJSON *json = NULL;
+
+	if (!json_depth_ok(text, bytes))
+		return NULL;
+	json = cJSON_ParseWithLengthOpts(text, bytes, &end, false);
+	while (json != NULL && end < text + bytes && strchr(" \t\r\n", *end) != NULL)
+		end++;
+	if (json != NULL && cJSON_IsObject(json) && end == text + bytes)
+		return json;
+	cJSON_Delete(json);
+	return NULL;
+}

@@ -1,0 +1,87 @@
+/* call: one API request inside the handlers, and what they share. Private to ctrl/api. */
+#ifndef WEIR_CTRL_API_CALL_H
+#define WEIR_CTRL_API_CALL_H
+
+#include "ctrl/api/api.h"
+#include "dataplane/http/http_request.h"
+
+enum {
+	WEIR_API_PARAMS_MAX = 2,
+	WEIR_API_PARAM_BYTES_MAX = 1400, /* decoded */
+};
+
+enum weir_api_result {
+	WEIR_API_DONE, /* call->status and call->answer are set */
+	WEIR_API_WAIT, /* answer when call->generation is acknowledged */
+	WEIR_API_RETRY, /* a database is locked: run the handler again; call->answer says so if it never frees */
+};
+
+struct weir_api_call {
+	const struct weir_api_owner *owner;
+	enum weir_http_method method;
+	struct weir_span query; /* undecoded */
+	char param[WEIR_API_PARAMS_MAX]
+		  [WEIR_API_PARAM_BYTES_MAX]; /* what '*' of the endpoint's path stood for */
+	cJSON *body;                          /* an object, or NULL */
+	uint16_t status;
+	cJSON *answer;
+	uint64_t generation;
+	uint64_t committed_ns;
+};
+
+typedef enum weir_api_result weir_api_handler(struct weir_api_call *call);
+
+/* Find the endpoint of call->method and `path` in the one table and fill call->param. NULL: the
+ * answer (404 or 405) is set. */
+weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char *path);
+
+/* Handlers, by the endpoint table. */
+weir_api_handler weir_api_function_list, weir_api_function_get, weir_api_function_add,
+	weir_api_function_remove;
+weir_api_handler weir_api_route_list, weir_api_route_add, weir_api_route_update,
+	weir_api_route_remove;
+weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_write,
+	weir_api_setting_unset;
+weir_api_handler weir_api_status_get, weir_api_route_test;
+
+/* Rows of the public table, as routes. */
+cJSON *weir_api_row_json(const struct weir_public_row *row);
+enum weir_api_result weir_api_row_update(struct weir_api_call *call,
+					 const struct weir_public_row *row);
+enum weir_api_result weir_api_row_remove(struct weir_api_call *call,
+					 const struct weir_public_row *row);
+
+/* Answer with an error; `code` is the word, `field` may be NULL. Returns WEIR_API_DONE. */
+enum weir_api_result weir_api_refuse(struct weir_api_call *call, uint16_t status,
+				     const char *code, const char *field, const char *sentence);
+enum weir_api_result weir_api_refuse_field(struct weir_api_call *call,
+					   const struct weir_model_error *wrong);
+
+/* Turn the store's -errno into an answer, or into WEIR_API_RETRY where a lock is in the way. */
+enum weir_api_result weir_api_refuse_store(struct weir_api_call *call, int code,
+					   const struct weir_store_error *error);
+
+/* weir.db was changed: publish and wait. `status` is the answer's if all goes well. */
+enum weir_api_result weir_api_committed(struct weir_api_call *call, uint16_t status);
+
+/* The public table was changed: sync, publish and wait. */
+enum weir_api_result weir_api_table_committed(struct weir_api_call *call);
+
+/* The value of a query parameter, decoded, to out[0 .. max-1]; false if it is not there or too long. */
+bool weir_api_query(const struct weir_api_call *call, const char *name, char *out, size_t max);
+
+/* Decode %XX (and '+' as it is). False: bad escape, NUL or too long. */
+bool weir_api_decode(struct weir_span text, char *out, size_t max);
+
+/* Members of call->body. Absent: true and *out untouched. Wrong type, size or range: false, with the
+ * answer set. */
+bool weir_api_body_text(struct weir_api_call *call, const char *name, char *out, size_t max);
+bool weir_api_body_number(struct weir_api_call *call, const char *name, uint32_t *out_value);
+
+/* Refuse members of the body that are not in the NULL-terminated list. */
+bool weir_api_body_only(struct weir_api_call *call, const char *const *names);
+
+/* Parse a JSON text after checking its depth. NULL if it is no JSON object. */
+cJSON *weir_api_json_parse(const char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,133 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctrl/api/call.h"
+#include "ctrl/api/setting.h"
+
+static cJSON *function_json(const struct weir_model_function *function)
+{
+	cJSON *json = cJSON_CreateObject();
+
+	(void)cJSON_AddStringToObject(json, "namespace",
+				      function->space); /* without memory: members lack */
+	(void)cJSON_AddStringToObject(json, "name", function->name);
+	(void)cJSON_AddStringToObject(json, "runtime", function->runtime);
+	(void)cJSON_AddStringToObject(json, "file", function->code_path);
+	(void)cJSON_AddStringToObject(json, "handler", function->handler);
+	(void)cJSON_AddNumberToObject(json, "timeout_ms", function->timeout_ms);
+	(void)cJSON_AddNumberToObject(json, "memory_mb", function->memory_mb);
+	(void)cJSON_AddNumberToObject(json, "queue_max", function->queue_max);
+	(void)cJSON_AddNumberToObject(json, "version", (double)function->version);
+	(void)cJSON_AddStringToObject(json, "source",
+				      function->from_public_table ? "table" : "weir");
+	return json;
+}
+
+enum weir_api_result weir_api_function_list(struct weir_api_call *call)
+{
+	struct weir_store_catalog catalog = {0};
+	struct weir_store_error error = {{0}};
+	cJSON *list = NULL;
+	int code = weir_store_load(call->owner->store, &catalog, &error);
+
+	if (code == 0)
+		code = weir_public_rows_append(call->owner->rows, &catalog);
+	if (code != 0) {
+		weir_store_catalog_release(&catalog);
+		return weir_api_refuse_store(call, code, &error);
+	}
+	call->answer = cJSON_CreateObject();
+	list = cJSON_AddArrayToObject(call->answer, "functions");
+	for (size_t i = 0; i < catalog.function_count; i++)
+		(void)cJSON_AddItemToArray(list, function_json(&catalog.functions[i]));
+	weir_store_catalog_release(&catalog);
+	call->status = 200;
+	return WEIR_API_DONE;
+}
+
+enum weir_api_result weir_api_function_get(struct weir_api_call *call)
+{
+	struct weir_store_error error = {{0}};
+	struct weir_model_function function;
+	const int code = weir_store_function_find(call->owner->store, call->param[0],
+						  call->param[1], &function, &error);
+
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	call->answer = function_json(&function);
+	call->status = 200;
+	return WEIR_API_DONE;
+}
+
+/* The file must be there for this process, which runs as the same user as the workers' parent. */
+static bool function_file_check(struct weir_api_call *call,
+				const struct weir_model_function *function)
+{
+	const bool program = strcmp(function->runtime, "exec") == 0;
+	struct weir_model_error wrong = {.field = "file"};
+
+	if (access(function->code_path, program ? X_OK : R_OK) == 0)
+		return true;
+	(void)snprintf(wrong.reason, sizeof(wrong.reason), "'%.160s' cannot be %s: %s",
+		       function->code_path, program ? "executed" : "read",
+		       strerror(errno)); /* cut is fine */
+	(void)weir_api_refuse_field(call, &wrong);
+	return false;
+}
+
+static bool function_body_read(struct weir_api_call *call, struct weir_model_function *function)
+{
+	static const char *const members[] = {"namespace", "name",      "runtime",
+					      "file",      "handler",   "timeout_ms",
+					      "memory_mb", "queue_max", NULL};
+
+	return weir_api_body_only(call, members) &&
+	       weir_api_body_text(call, "namespace", function->space,
+				  sizeof(function->space)) &&
+	       weir_api_body_text(call, "name", function->name, sizeof(function->name)) &&
+	       weir_api_body_text(call, "runtime", function->runtime,
+				  sizeof(function->runtime)) &&
+	       weir_api_body_text(call, "file", function->code_path,
+				  sizeof(function->code_path)) &&
+	       weir_api_body_text(call, "handler", function->handler,
+				  sizeof(function->handler)) &&
+	       weir_api_body_number(call, "timeout_ms", &function->timeout_ms) &&
+	       weir_api_body_number(call, "memory_mb", &function->memory_mb) &&
+	       weir_api_body_number(call, "queue_max", &function->queue_max);
+}
+
+enum weir_api_result weir_api_function_add(struct weir_api_call *call)
+{
+	struct weir_store_error error = {{0}};
+	struct weir_model_function function = {.space = "default"};
+	struct weir_setting_values values;
+	struct weir_model_error wrong;
+	int code = weir_setting_load(call->owner->store, &values, &error);
+
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	function.timeout_ms = values.function_timeout_ms;
+	function.memory_mb = values.function_memory_mb;
+	function.queue_max = values.function_queue_max;
+	if (!function_body_read(call, &function))
+		return WEIR_API_DONE;
+	if (weir_model_function_check(&function, &wrong) != 0)
+		return weir_api_refuse_field(call, &wrong);
+	if (!function_file_check(call, &function))
+		return WEIR_API_DONE;
+	code = weir_store_function_add(call->owner->store, &function, &error);
+	return code != 0 ? weir_api_refuse_store(call, code, &error)
+			 : weir_api_committed(call, 201);
+}
+
+enum weir_api_result weir_api_function_remove(struct weir_api_call *call)
+{
+	struct weir_store_error error = {{0}};
+	const int code = weir_store_function_remove(call->owner->store, call->param[0],
+						    call->param[1], &error);
+
+	return code != 0 ? weir_api_refuse_store(call, code, &error)
+			 : weir_api_committed(call, 200);
+}

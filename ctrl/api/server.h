@@ -1,0 +1,65 @@
+/* server: the connections behind the API's socket. Private to ctrl/api: server.c moves bytes,
+ * server_call.c runs handlers and waits for what they wait for. */
+#ifndef WEIR_CTRL_API_SERVER_H
+#define WEIR_CTRL_API_SERVER_H
+
+#include "ctrl/api/call.h"
+#include "dataplane/base/id.h"
+
+enum { WEIR_API_HEAD_BYTES_MAX = 16384 };
+
+enum weir_api_connection_state {
+	WEIR_API_READING,  /* a request, or nothing yet */
+	WEIR_API_HANDLING, /* the handler waits: for a lock, or for the shards */
+	WEIR_API_WRITING,  /* the answer */
+};
+
+struct weir_api_connection {
+	int fd; /* -1: this place is free */
+	enum weir_api_connection_state state;
+	bool head_done;
+	bool continued; /* 100 Continue was sent */
+	bool keep_alive;
+	uint64_t deadline_ns; /* when to look without an event */
+	struct weir_http_parser parser;
+	char *in;
+	size_t in_bytes;
+	size_t in_room;
+	char activation[33];
+	char head[512];
+	size_t head_bytes;
+	char *out; /* the answer's body, from cJSON or malloc */
+	size_t out_bytes;
+	size_t out_at; /* of head and body */
+	struct weir_api_call call;
+	weir_api_handler *handler;
+	char *query;         /* keeps call.query */
+	uint64_t started_ns; /* of the call */
+};
+
+struct weir_api {
+	struct weir_api_owner owner;
+	int epoll_fd;
+	int listen_fd;
+	char socket_path[108];
+	struct weir_id_source ids;
+	struct weir_api_acknowledgement acknowledged; /* newest that all shards took */
+	struct weir_api_acknowledgement partial;      /* last word of the data path */
+	struct weir_api_connection connections[WEIR_API_CONNECTIONS_MAX];
+};
+
+/* Send an answer; `body` (from malloc, may be NULL with 0 bytes) passes over. May close the connection. */
+void weir_api_connection_send(struct weir_api *api, struct weir_api_connection *connection,
+			      uint16_t status, char *body, size_t body_bytes);
+
+/* A complete request stands at the start of connection->in: prepare the call. */
+void weir_api_call_start(struct weir_api_connection *connection, size_t head_bytes,
+			 size_t body_bytes);
+
+/* Run the handler, or look again at what it waits for; answers when that is done or overdue. */
+void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connection);
+
+/* Release what the call holds. */
+void weir_api_call_clear(struct weir_api_connection *connection);
+
+#endif

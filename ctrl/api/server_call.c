@@ -1,0 +1,149 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctrl/api/server.h"
+#include "dataplane/base/clock.h"
+
+enum { RETRY_MS = 10 };
+
+void weir_api_call_clear(struct weir_api_connection *connection)
+{
+	cJSON_Delete(connection->call.body);
+	cJSON_Delete(connection->call.answer);
+	free(connection->query);
+	connection->query = NULL;
+	connection->handler = NULL;
+	memset(&connection->call, 0, sizeof(connection->call));
+}
+
+void weir_api_call_start(struct weir_api_connection *connection, size_t head_bytes,
+			 size_t body_bytes)
+{
+	const struct weir_http_parser *parser = &connection->parser;
+	const struct weir_span path = weir_http_slice_span(connection->in, parser->path);
+	const struct weir_span query = weir_http_slice_span(connection->in, parser->query);
+	struct weir_api_call *call = &connection->call;
+	char path_text[8193];
+
+	weir_api_call_clear(connection);
+	connection->started_ns = weir_clock_now_ns();
+	call->method = parser->method == WEIR_HTTP_HEAD ? WEIR_HTTP_GET : parser->method;
+	connection->query = strndup(query.bytes == 0 ? "" : query.data, query.bytes);
+	if (connection->query != NULL)
+		call->query = weir_span_of(connection->query);
+	(void)snprintf(path_text, sizeof(path_text), "%.*s", (int)path.bytes,
+		       path.data); /* targets are shorter */
+	connection->handler = weir_api_endpoint_find(call, path_text);
+	if (connection->handler == NULL || body_bytes == 0)
+		return;
+	call->body = weir_api_json_parse(connection->in + head_bytes, body_bytes);
+	if (call->body != NULL)
+		return;
+	connection->handler = NULL;
+	(void)weir_api_refuse(call, 400, "bad_json", NULL,
+			      "the body is not one sound JSON object of at most 16 levels");
+}
+
+/* The answer of a call that is done: its JSON, with the activation id in errors. */
+static void answer_send(struct weir_api *api, struct weir_api_connection *connection)
+{
+	struct weir_api_call *call = &connection->call;
+	const uint16_t status = call->status;
+	char *text = NULL;
+
+	if (status >= 400)
+		(void)cJSON_AddStringToObject(call->answer, "activation",
+					      connection->activation);
+	text = call->answer == NULL ? NULL : cJSON_PrintUnformatted(call->answer);
+	weir_api_call_clear(connection);
+	weir_api_connection_send(api, connection, text == NULL ? 503 : status, text,
+				 text == NULL ? 0 : strlen(text));
+}
+
+/* The generation reached the shards, or did not in time. */
+static void wait_answer(struct weir_api *api, struct weir_api_connection *connection,
+			bool complete)
+{
+	struct weir_api_call *call = &connection->call;
+	const struct weir_api_acknowledgement *last =
+		complete ? &api->acknowledged : &api->partial;
+	const bool known = complete || last->generation >= call->generation;
+	const uint64_t took_ns = weir_clock_now_ns() - call->committed_ns;
+
+	cJSON_Delete(call->answer);
+	call->answer = cJSON_CreateObject();
+	(void)cJSON_AddNumberToObject(call->answer, "generation",
+				      (double)call->generation); /* or members lack */
+	(void)cJSON_AddNumberToObject(call->answer, "acked", known ? last->acked : 0);
+	(void)cJSON_AddNumberToObject(call->answer, "total", last->total);
+	(void)cJSON_AddNumberToObject(call->answer, "milliseconds",
+				      (double)(took_ns / 1000) / 1000);
+	(void)cJSON_AddBoolToObject(call->answer, "acknowledged", complete);
+	if (!complete) {
+		call->status = 202;
+		(void)cJSON_AddStringToObject(call->answer, "warning",
+					      "saved, but not every shard acknowledged it in "
+					      "time; it takes effect when "
+					      "the gateway is back, see `ctrlctl status`");
+	}
+	answer_send(api, connection);
+}
+
+static void wait_look(struct weir_api *api, struct weir_api_connection *connection,
+		      uint64_t now_ns)
+{
+	const struct weir_api_call *call = &connection->call;
+	const uint64_t due_ns = call->committed_ns + WEIR_API_ACKNOWLEDGE_MS * WEIR_NS_PER_MS;
+
+	if (api->acknowledged.generation >= call->generation)
+		wait_answer(api, connection, true);
+	else if (now_ns >= due_ns)
+		wait_answer(api, connection, false);
+	else
+		connection->deadline_ns = due_ns;
+}
+
+void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connection)
+{
+	struct weir_api_call *call = &connection->call;
+	const uint64_t now_ns = weir_clock_now_ns();
+
+	if (call->generation != 0) {
+		wait_look(api, connection, now_ns);
+		return;
+	}
+	call->owner = &api->owner;
+	switch (connection->handler == NULL ? WEIR_API_DONE : connection->handler(call)) {
+	case WEIR_API_DONE:
+		answer_send(api, connection);
+		break;
+	case WEIR_API_WAIT:
+		wait_look(api, connection, weir_clock_now_ns());
+		break;
+	case WEIR_API_RETRY:
+		if (now_ns - connection->started_ns >= WEIR_API_LOCKED_MS * WEIR_NS_PER_MS)
+			answer_send(api, connection);
+		else
+			connection->deadline_ns = now_ns + RETRY_MS * WEIR_NS_PER_MS;
+		break;
+	}
+}
+
+void weir_api_acknowledge(struct weir_api *api,
+			  const struct weir_api_acknowledgement *acknowledgement)
+{
+	api->partial = *acknowledgement;
+	if (acknowledgement->total == 0 || acknowledgement->acked != acknowledgement->total ||
+	    acknowledgement->generation < api->acknowledged.generation)
+		return;
+	api->acknowledged = *acknowledgement;
+	for (size_t i = 0; i < WEIR_API_CONNECTIONS_MAX; i++) {
+		struct weir_api_connection *connection = &api->connections[i];
+
+		if (connection->fd != -1 && connection->state == WEIR_API_HANDLING &&
+		    connection->call.generation != 0)
+			wait_look(api, connection, weir_clock_now_ns());
+	}
+}

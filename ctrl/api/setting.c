@@ -1,0 +1,245 @@
+#include "ctrl/api/setting.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dataplane/base/assert.h"
+
+enum { POOL_WORKERS_MIN = 2, POOL_WORKERS_MAX = 16 };
+
+#define DATA(field)                                       \
+	offsetof(struct weir_setting_values, data.field), \
+		sizeof(((struct weir_settings *)0)->field)
+#define OURS(field) offsetof(struct weir_setting_values, field), sizeof(uint32_t)
+#define KIB         UINT64_C(1024)
+#define GIB         (KIB * KIB * KIB)
+
+static const struct weir_setting settings[] = {
+	{"target_bytes_max", WEIR_SETTING_BYTES, 64, 60 * KIB, DATA(target_bytes_max),
+	 "request target (414 beyond it)"},
+	{"head_bytes_max", WEIR_SETTING_BYTES, 256, 16 * KIB, DATA(head_bytes_max),
+	 "request head (431 beyond it)"},
+	{"headers_max", WEIR_SETTING_COUNT, 1, 100, DATA(headers_max),
+	 "fields of a request head (431 beyond it)"},
+	{"body_bytes_max", WEIR_SETTING_BYTES, 0, 1024 * GIB, DATA(body_bytes_max),
+	 "request body (413 beyond it)"},
+	{"head_timeout_ms", WEIR_SETTING_MS, 10, 3600000, DATA(head_timeout_ms),
+	 "time for a whole request head (408)"},
+	{"body_idle_ms", WEIR_SETTING_MS, 10, 3600000, DATA(body_idle_ms),
+	 "silence within a request body (408)"},
+	{"send_idle_ms", WEIR_SETTING_MS, 10, 3600000, DATA(send_idle_ms),
+	 "time in which a client takes no byte of its answer (closed)"},
+	{"keep_alive_ms", WEIR_SETTING_MS, 10, 86400000, DATA(keep_alive_ms),
+	 "silence between two requests (closed)"},
+	{"kill_grace_ms", WEIR_SETTING_MS, 1, 600000, DATA(kill_grace_ms),
+	 "how long past its deadline a call may run before its worker is killed"},
+	{"connections_max", WEIR_SETTING_COUNT, 0, 1000000, DATA(connections_max),
+	 "client connections; 0 = what the descriptor limit allows"},
+	{"pipeline_max", WEIR_SETTING_COUNT, 1, 1024, DATA(pipeline_max),
+	 "requests in flight on one connection"},
+	{"shared_memory_bytes_max", WEIR_SETTING_BYTES, 0, 1024 * GIB,
+	 DATA(shared_memory_bytes_max), "all link segments; 0 = a quarter of the memory"},
+	{"workers_max", WEIR_SETTING_COUNT, 1, 400, DATA(workers_max),
+	 "workers of the instance"},
+	{"pool.workers_min", WEIR_SETTING_COUNT, 0, 400, OURS(pool_workers_min),
+	 "workers that each namespace and runtime keeps"},
+	{"pool.workers_max", WEIR_SETTING_COUNT, 1, 400, OURS(pool_workers_max),
+	 "workers that each namespace and runtime may have"},
+	{"function.timeout_ms", WEIR_SETTING_MS, WEIR_MODEL_TIMEOUT_MS_MIN,
+	 WEIR_MODEL_TIMEOUT_MS_MAX, OURS(function_timeout_ms),
+	 "time of a call, for functions added without one"},
+	{"function.memory_mb", WEIR_SETTING_MB, WEIR_MODEL_MEMORY_MB_MIN,
+	 WEIR_MODEL_MEMORY_MB_MAX, OURS(function_memory_mb),
+	 "memory, for functions added without a limit"},
+	{"function.queue_max", WEIR_SETTING_COUNT, 1, WEIR_MODEL_QUEUE_MAX,
+	 OURS(function_queue_max), "waiting requests, for functions added without a limit"},
+};
+
+const struct weir_setting *weir_setting_at(size_t i)
+{
+	return i < sizeof(settings) / sizeof(settings[0]) ? &settings[i] : NULL;
+}
+
+const struct weir_setting *weir_setting_find(const char *name)
+{
+	const struct weir_setting *setting = NULL;
+	const size_t bytes = strlen(name);
+
+	for (size_t i = 0; (setting = weir_setting_at(i)) != NULL; i++) {
+		if (strcmp(setting->name, name) == 0)
+			return setting;
+		if (setting->unit == WEIR_SETTING_MS && bytes > 0 &&
+		    strncmp(setting->name, name, bytes) == 0 &&
+		    strcmp(setting->name + bytes, "_ms") == 0)
+			return setting;
+	}
+	return NULL;
+}
+
+uint64_t weir_setting_get(const struct weir_setting_values *values,
+			  const struct weir_setting *setting)
+{
+	const char *at = (const char *)values + setting->offset;
+	uint32_t narrow = 0;
+	uint64_t wide = 0;
+
+	WEIR_ASSERT(setting->offset + setting->bytes <= sizeof(*values));
+	if (setting->bytes == sizeof(wide)) {
+		memcpy(&wide, at, sizeof(wide));
+		return wide;
+	}
+	memcpy(&narrow, at, sizeof(narrow));
+	return narrow;
+}
+
+void weir_setting_put(struct weir_setting_values *values, const struct weir_setting *setting,
+		      uint64_t value)
+{
+	char *at = (char *)values + setting->offset;
+	const uint32_t narrow = (uint32_t)value;
+
+	WEIR_ASSERT(setting->offset + setting->bytes <= sizeof(*values));
+	WEIR_ASSERT(value >= setting->min && value <= setting->max);
+	if (setting->bytes == sizeof(value))
+		memcpy(at, &value, sizeof(value));
+	else
+		memcpy(at, &narrow, sizeof(narrow));
+}
+
+void weir_setting_defaults(struct weir_setting_values *out_values)
+{
+	*out_values = (struct weir_setting_values){
+		.data = weir_publish_settings_default(),
+		.pool_workers_min = POOL_WORKERS_MIN,
+		.pool_workers_max = POOL_WORKERS_MAX,
+		.function_timeout_ms = WEIR_MODEL_TIMEOUT_MS_DEFAULT,
+		.function_memory_mb = WEIR_MODEL_MEMORY_MB_DEFAULT,
+		.function_queue_max = WEIR_MODEL_QUEUE_DEFAULT,
+	};
+}
+
+static void setting_visit(void *context, const char *name, uint64_t value)
+{
+	const struct weir_setting *setting = weir_setting_find(name);
+
+	if (setting != NULL && value >= setting->min && value <= setting->max)
+		weir_setting_put(context, setting, value);
+}
+
+int weir_setting_load(struct weir_store *store, struct weir_setting_values *out_values,
+		      struct weir_store_error *error)
+{
+	struct weir_setting_values values;
+	int code = 0;
+
+	weir_setting_defaults(&values);
+	code = weir_store_setting_each(store, setting_visit, &values, error);
+	if (code == 0)
+		*out_values = values;
+	return code;
+}
+
+/* Cut texts are fine here. */
+static int fail(struct weir_model_error *error, const char *field, const char *reason,
+		const char *text)
+{
+	(void)snprintf(error->field, sizeof(error->field), "%s", field);
+	(void)snprintf(error->reason, sizeof(error->reason), "%s '%.60s'", reason, text);
+	return -EINVAL;
+}
+
+/* How much one unit of a suffix is; 0 if the unit does not know the suffix. */
+static uint64_t suffix_scale(enum weir_setting_unit unit, const char *suffix)
+{
+	static const struct {
+		enum weir_setting_unit unit;
+		const char *suffix;
+		uint64_t scale;
+	} scales[] = {
+		{WEIR_SETTING_BYTES, "b", 1},
+		{WEIR_SETTING_BYTES, "k", KIB},
+		{WEIR_SETTING_BYTES, "kib", KIB},
+		{WEIR_SETTING_BYTES, "m", KIB * KIB},
+		{WEIR_SETTING_BYTES, "mib", KIB * KIB},
+		{WEIR_SETTING_BYTES, "g", GIB},
+		{WEIR_SETTING_BYTES, "gib", GIB},
+		{WEIR_SETTING_MS, "ms", 1},
+		{WEIR_SETTING_MS, "s", 1000},
+		{WEIR_SETTING_MS, "m", 60000},
+		{WEIR_SETTING_MS, "h", 3600000},
+		{WEIR_SETTING_MB, "m", 1},
+		{WEIR_SETTING_MB, "mb", 1},
+		{WEIR_SETTING_MB, "g", 1024},
+		{WEIR_SETTING_MB, "gb", 1024},
+	};
+
+	for (size_t i = 0; i < sizeof(scales) / sizeof(scales[0]); i++) {
+		if (scales[i].unit == unit && strcasecmp(scales[i].suffix, suffix) == 0)
+			return scales[i].scale;
+	}
+	return 0;
+}
+
+int weir_setting_parse(const struct weir_setting *setting, const char *name, const char *text,
+		       uint64_t *out_value, struct weir_model_error *error)
+{
+	static const char *const wanted[] = {
+		"wants a whole number, not",
+		"wants a size (bytes, or 16k, 64M, 1G), not",
+		"wants a duration (250ms, 5s, 2m, 1h), not",
+		"wants a size in MB (256, or 1G), not",
+	};
+	uint64_t scale =
+		setting->unit == WEIR_SETTING_MS && strcmp(name, setting->name) != 0 ? 1000 : 1;
+	uint64_t value = 0;
+	size_t i = 0;
+
+	for (; text[i] >= '0' && text[i] <= '9' && i < 16; i++)
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	if (text[i] != '\0')
+		scale = suffix_scale(setting->unit, text + i + (text[i] == ' ' ? 1 : 0));
+	if (i == 0 || scale == 0)
+		return fail(error, setting->name, wanted[setting->unit], text);
+	if (value > UINT64_MAX / scale || value * scale < setting->min ||
+	    value * scale > setting->max) {
+		char low[32];
+		char high[32];
+		char range[80];
+
+		(void)snprintf(range, sizeof(range), "%s to %s",
+			       weir_setting_format(setting, setting->min, low, sizeof(low)),
+			       weir_setting_format(setting, setting->max, high, sizeof(high)));
+		return fail(error, setting->name, "must be within", range);
+	}
+	*out_value = value * scale;
+	return 0;
+}
+
+const char *weir_setting_format(const struct weir_setting *setting, uint64_t value, char *out,
+				size_t max)
+{
+	static const char *const sizes[] = {"", " KiB", " MiB", " GiB"};
+	unsigned long long number = value;
+	const char *unit = "";
+	size_t i = 0;
+
+	switch (setting->unit) {
+	case WEIR_SETTING_BYTES:
+		for (; i < 3 && number != 0 && number % KIB == 0; i++)
+			number /= KIB;
+		unit = sizes[i];
+		break;
+	case WEIR_SETTING_MS:
+		unit = number % 1000 == 0 ? "s" : "ms";
+		number = number % 1000 == 0 ? number / 1000 : number;
+		break;
+	case WEIR_SETTING_MB:
+		unit = " MB";
+		break;
+	case WEIR_SETTING_COUNT:
+		break;
+	}
+	(void)snprintf(out, max, "%llu%s", number, unit);
+	return out;
+}

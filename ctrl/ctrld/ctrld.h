@@ -1,0 +1,96 @@
+/* ctrld: the control process. Owns the databases, publishes snapshots, serves the management API.
+ *
+ *   fd 3 (supervisor) ---- START, ACK, STOP ----> loop <---- requests ---- run/api.sock
+ *        ^                                         |  ^
+ *        '---- READY, SNAPSHOT(memfd) -------------'  '---- inotify ---- faas_meta.db, weir.db
+ *
+ * main.c        arguments, the loop
+ * control.c     messages on fd 3
+ * databases.c   opening, watching and reopening the databases; the public table's rows
+ * publisher.c   catalog -> snapshot -> supervisor, disk
+ *
+ * One thread, one epoll; whatever waits is a deadline. Trouble with a database is a sentence in
+ * `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
+ * keeps serving. Death at any point loses nothing that was answered: commits are on the disk first. */
+#ifndef WEIR_CTRL_CTRLD_CTRLD_H
+#define WEIR_CTRL_CTRLD_CTRLD_H
+
+#include "ctrl/api/api.h"
+#include "ctrl/store/watch.h"
+
+enum ctrld_problem {
+	CTRLD_PROBLEM_STORE,   /* weir.db */
+	CTRLD_PROBLEM_TABLE,   /* faas_meta.db */
+	CTRLD_PROBLEM_ROWS,    /* good rows that weir.db does not have yet */
+	CTRLD_PROBLEM_PUBLISH, /* building or sending a snapshot */
+	CTRLD_PROBLEM_DISK,    /* DATA/snapshot.weir, init.sql */
+	CTRLD_PROBLEM_WATCH,   /* inotify */
+	CTRLD_PROBLEM_COUNT,
+};
+
+struct ctrld {
+	char data[WEIR_STORE_PATH_BYTES_MAX];
+	int epoll_fd;
+	int signal_fd;
+	int watch_fd; /* -1: changes are found by looking every second */
+	bool started;
+	bool stopping;
+
+	struct weir_store *store;
+	struct weir_public_table *table;
+	struct weir_public_rows rows;
+	bool store_was_open; /* a missing file is now trouble, not a fresh start */
+	bool rows_loaded;
+	uint64_t
+		table_due_ns; /* look at the public table then; UINT64_MAX: nothing is known to have changed */
+	uint64_t check_due_ns; /* look at everything then */
+
+	struct weir_api *api;
+
+	struct weir_snapshot snapshot; /* newest: ours, or the one that START brought */
+	int snapshot_fd;               /* of it; -1 none */
+	uint64_t generation_sent;
+	bool send_due;        /* the control socket was full */
+	bool publish_due;     /* the last attempt failed */
+	uint64_t save_due_ns; /* write DATA/snapshot.weir then */
+	uint64_t published_ns;
+	struct weir_api_acknowledgement acknowledged;
+	uint64_t acknowledged_took_ns;
+
+	char problem[CTRLD_PROBLEM_COUNT][1024]; /* empty: fine */
+};
+
+/* Remember and log trouble once; NULL ends it. */
+void ctrld_problem_set(struct ctrld *ctrld, enum ctrld_problem problem, const char *sentence);
+
+/* control.c: send READY; take what waits on fd 3. Sets `stopping` on STOP or end of file. */
+void ctrld_ready_send(struct ctrld *ctrld);
+void ctrld_control_take(struct ctrld *ctrld);
+
+/* databases.c: open all and publish for the first time; look at what may have changed. */
+void ctrld_databases_open(struct ctrld *ctrld);
+void ctrld_databases_check(struct ctrld *ctrld, uint64_t now_ns);
+void ctrld_databases_close(struct ctrld *ctrld);
+
+/* Read the public table; publish and save what changed. 0, or store.h with *error; trouble becomes a
+ * problem too. */
+int ctrld_table_sync(struct ctrld *ctrld, struct weir_store_error *error);
+
+/* publisher.c: build a snapshot of the store's generation and hand it to the supervisor. 0 or -errno
+ * with *error; then `publish_due` is set and it is tried again. */
+int ctrld_publish(struct ctrld *ctrld, struct weir_store_error *error);
+
+/* Take over the snapshot that START brought, for explanations until there is one of our own; raises
+ * the generation. Closes fd where it is not sound. */
+void ctrld_snapshot_inherit(struct ctrld *ctrld, int fd);
+
+/* Send what waits, save what is due. */
+void ctrld_publisher_run(struct ctrld *ctrld, uint64_t now_ns);
+void ctrld_publisher_close(struct ctrld *ctrld);
+
+/* An acknowledgement came. */
+void ctrld_acknowledged(struct ctrld *ctrld,
+			const struct weir_api_acknowledgement *acknowledgement,
+			uint64_t took_ns);
+
+#endif

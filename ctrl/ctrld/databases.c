@@ -1,0 +1,205 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctrl/ctrld/ctrld.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/fd.h"
+#include "dataplane/base/log.h"
+
+enum {
+	CHECK_MS = 1000, /* between two looks at everything, events or not */
+	LOCKED_MS = 20,  /* between two tries at a locked table */
+};
+
+void ctrld_problem_set(struct ctrld *ctrld, enum ctrld_problem problem, const char *sentence)
+{
+	char *text = ctrld->problem[problem];
+	char fresh[sizeof(ctrld->problem[problem])] = "";
+
+	if (sentence != NULL)
+		(void)snprintf(fresh, sizeof(fresh), "%s", sentence); /* cut is fine */
+	if (strcmp(text, fresh) == 0)
+		return;
+	if (sentence != NULL)
+		weir_log(WEIR_LOG_ERROR, "problem", "%s", fresh);
+	else
+		weir_log(WEIR_LOG_INFO, "problem solved", "it was: %s", text);
+	(void)snprintf(text, sizeof(fresh), "%s", fresh);
+}
+
+static void row_report(void *context, const struct weir_public_row *row,
+		       enum weir_public_event event)
+{
+	(void)context;
+	switch (event) {
+	case WEIR_PUBLIC_ROW_TAKEN:
+		weir_log(WEIR_LOG_INFO, "row taken", "row=\"%s\" runtime=%s module=\"%s\"",
+			 row->key, row->function.runtime, row->function.code_path);
+		break;
+	case WEIR_PUBLIC_ROW_REFUSED:
+		weir_log(WEIR_LOG_ERROR, "row refused",
+			 "row=\"%s\" field=%s reason=\"%s\" effect=\"%s\"", row->key,
+			 row->error.field, row->error.reason,
+			 row->value == NULL ? "it serves nothing"
+					    : "its last good version serves");
+		break;
+	case WEIR_PUBLIC_ROW_GONE:
+		weir_log(WEIR_LOG_INFO, "row gone", "row=\"%s\"", row->key);
+		break;
+	}
+}
+
+/* Rows changed: a new generation, saved if weir.db can be written, published in any case. */
+static int rows_commit(struct ctrld *ctrld, struct weir_store_error *error)
+{
+	const int code = weir_public_rows_save(&ctrld->rows, ctrld->store, error);
+
+	if (code != 0)
+		weir_store_generation_raise(ctrld->store,
+					    weir_store_generation(ctrld->store) + 1);
+	ctrld_problem_set(ctrld, CTRLD_PROBLEM_ROWS, code != 0 ? error->text : NULL);
+	return ctrld_publish(ctrld, error);
+}
+
+int ctrld_table_sync(struct ctrld *ctrld, struct weir_store_error *error)
+{
+	const uint64_t now_ns = weir_clock_now_ns();
+	bool changed = false;
+	const int code = weir_public_rows_sync(&ctrld->rows, ctrld->table,
+					       weir_store_generation(ctrld->store) + 1,
+					       row_report, NULL, &changed, error);
+
+	ctrld->table_due_ns =
+		code == -EAGAIN ? now_ns + LOCKED_MS * WEIR_NS_PER_MS : UINT64_MAX;
+	if (code != -EAGAIN)
+		ctrld_problem_set(ctrld, CTRLD_PROBLEM_TABLE, code != 0 ? error->text : NULL);
+	if (code != 0)
+		return code;
+	return changed ? rows_commit(ctrld, error) : 0;
+}
+
+/* weir.db opened for the first time, or again after trouble. */
+static bool store_open(struct ctrld *ctrld, struct weir_store_error *error)
+{
+	const int code = weir_store_open(ctrld->store, !ctrld->store_was_open, error);
+
+	if (code == 0 && !ctrld->rows_loaded)
+		ctrld->rows_loaded =
+			weir_public_rows_load(&ctrld->rows, ctrld->store, error) == 0;
+	ctrld_problem_set(ctrld, CTRLD_PROBLEM_STORE,
+			  code == 0 && ctrld->rows_loaded ? NULL : error->text);
+	ctrld->store_was_open = ctrld->store_was_open || code == 0;
+	return code == 0 && ctrld->rows_loaded;
+}
+
+/* The public table exists from the first start on. One that vanished while Weir was off comes back
+ * with its last good rows; one that vanishes later is left to whoever did it. */
+static void table_make(struct ctrld *ctrld, struct weir_store_error *error)
+{
+	bool made = false;
+	int code = weir_public_table_make(ctrld->table, &made, error);
+
+	if (code == 0 && made && ctrld->rows.count > 0) {
+		code = weir_public_rows_restore(&ctrld->rows, ctrld->table, error);
+		weir_log(WEIR_LOG_WARN, "the public table was missing and was made again",
+			 "rows=%zu", ctrld->rows.count);
+	}
+	if (code != 0)
+		ctrld_problem_set(ctrld, CTRLD_PROBLEM_TABLE, error->text);
+	code = weir_public_table_script_write(ctrld->data);
+	if (code != 0)
+		weir_log(WEIR_LOG_WARN, "cannot write init.sql", "error=\"%s\"",
+			 strerror(-code));
+}
+
+/* All is open: take the rows in, then publish under a fresh generation, whatever changed meanwhile. */
+static void publish_fresh(struct ctrld *ctrld)
+{
+	struct weir_store_error error = {{0}};
+	bool changed = false;
+	int code = weir_public_rows_sync(&ctrld->rows, ctrld->table,
+					 weir_store_generation(ctrld->store) + 1, row_report,
+					 NULL, &changed, &error);
+
+	ctrld_problem_set(ctrld, CTRLD_PROBLEM_TABLE, code != 0 ? error.text : NULL);
+	code = weir_public_rows_save(&ctrld->rows, ctrld->store, &error);
+	if (code != 0)
+		weir_store_generation_raise(ctrld->store,
+					    weir_store_generation(ctrld->store) + 1);
+	ctrld_problem_set(ctrld, CTRLD_PROBLEM_ROWS, code != 0 ? error.text : NULL);
+	(void)ctrld_publish(ctrld, &error); /* a failure is a problem, and tried again */
+}
+
+void ctrld_databases_open(struct ctrld *ctrld)
+{
+	struct weir_store_error error = {{0}};
+	const int watching = weir_watch_open(ctrld->data, &ctrld->watch_fd);
+
+	if (watching != 0)
+		ctrld_problem_set(ctrld, CTRLD_PROBLEM_WATCH,
+				  "the kernel has no inotify watch left; changes of the public "
+				  "table are found "
+				  "within a second instead");
+	ctrld->check_due_ns = weir_clock_now_ns() + CHECK_MS * WEIR_NS_PER_MS;
+	if (store_open(ctrld, &error)) {
+		table_make(ctrld, &error);
+		publish_fresh(ctrld);
+	}
+}
+
+static void store_look(struct ctrld *ctrld)
+{
+	struct weir_store_error error = {{0}};
+	const bool was_open = weir_store_is_open(ctrld->store) && ctrld->rows_loaded;
+	int code = 0;
+
+	if (was_open) {
+		code = weir_store_check(ctrld->store, &error);
+		ctrld_problem_set(ctrld, CTRLD_PROBLEM_STORE, code != 0 ? error.text : NULL);
+		return;
+	}
+	if (!store_open(ctrld, &error))
+		return;
+	table_make(ctrld, &error);
+	publish_fresh(ctrld);
+}
+
+static void leftovers_look(struct ctrld *ctrld)
+{
+	struct weir_store_error error = {{0}};
+
+	if (ctrld->rows.unsaved)
+		(void)rows_commit(ctrld, &error); /* a failure is a problem, and tried again */
+	else if (ctrld->publish_due)
+		(void)ctrld_publish(ctrld, &error); /* likewise */
+}
+
+void ctrld_databases_check(struct ctrld *ctrld, uint64_t now_ns)
+{
+	struct weir_store_error error = {{0}};
+
+	if (!ctrld->started)
+		return;
+	if (ctrld->check_due_ns <= now_ns) {
+		ctrld->check_due_ns = now_ns + CHECK_MS * WEIR_NS_PER_MS;
+		store_look(ctrld);
+		if (weir_store_is_open(ctrld->store))
+			leftovers_look(ctrld);
+		ctrld->table_due_ns = now_ns;
+	}
+	if (ctrld->table_due_ns > now_ns)
+		return;
+	ctrld->table_due_ns = UINT64_MAX;
+	if (ctrld->rows_loaded && weir_public_table_changed(ctrld->table))
+		(void)ctrld_table_sync(ctrld,
+				       &error); /* a failure is a problem, and tried again */
+}
+
+void ctrld_databases_close(struct ctrld *ctrld)
+{
+	weir_public_rows_release(&ctrld->rows);
+	weir_public_table_destroy(ctrld->table);
+	weir_store_destroy(ctrld->store);
+	weir_fd_close(&ctrld->watch_fd);
+}

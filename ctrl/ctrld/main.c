@@ -1,0 +1,284 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctrl/ctrld/ctrld.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/log.h"
+#include "dataplane/shm/control.h"
+
+enum {
+	EXIT_USAGE = 2,
+	DEBOUNCE_MS = 2, /* a commit writes its log in several steps */
+	EVENTS_MAX = 8,
+};
+
+static int api_publish(void *context, struct weir_store_error *error)
+{
+	return ctrld_publish(context, error);
+}
+
+static int api_table_written(void *context, struct weir_store_error *error)
+{
+	return ctrld_table_sync(context, error);
+}
+
+static const struct weir_snapshot *api_snapshot(void *context)
+{
+	const struct ctrld *ctrld = context;
+
+	return ctrld->snapshot.header == NULL ? NULL : &ctrld->snapshot;
+}
+
+static void api_status(void *context, cJSON *status)
+{
+	static const char *const names[CTRLD_PROBLEM_COUNT] = {
+		"weir.db", "faas_meta.db", "rows", "snapshot", "disk", "watch"};
+	const struct ctrld *ctrld = context;
+	cJSON *problems = cJSON_GetObjectItemCaseSensitive(status, "problems");
+	cJSON *acknowledged = cJSON_AddObjectToObject(status, "acknowledged");
+
+	(void)cJSON_AddNumberToObject(status, "pid",
+				      getpid()); /* without memory: members lack */
+	(void)cJSON_AddNumberToObject(status, "sent", (double)ctrld->generation_sent);
+	(void)cJSON_AddNumberToObject(acknowledged, "generation",
+				      (double)ctrld->acknowledged.generation);
+	(void)cJSON_AddNumberToObject(acknowledged, "acked", ctrld->acknowledged.acked);
+	(void)cJSON_AddNumberToObject(acknowledged, "total", ctrld->acknowledged.total);
+	(void)cJSON_AddNumberToObject(acknowledged, "milliseconds",
+				      (double)(ctrld->acknowledged_took_ns / 1000) / 1000);
+	for (int i = 0; i < CTRLD_PROBLEM_COUNT; i++) {
+		cJSON *problem = NULL;
+
+		if (ctrld->problem[i][0] == '\0')
+			continue;
+		problem = cJSON_CreateObject();
+		(void)cJSON_AddStringToObject(problem, "what", names[i]);
+		(void)cJSON_AddStringToObject(problem, "reason", ctrld->problem[i]);
+		(void)cJSON_AddItemToArray(problems, problem);
+	}
+}
+
+static bool api_start(struct ctrld *ctrld)
+{
+	const struct weir_api_owner owner = {
+		.context = ctrld,
+		.store = ctrld->store,
+		.table = ctrld->table,
+		.rows = &ctrld->rows,
+		.publish = api_publish,
+		.table_written = api_table_written,
+		.snapshot = api_snapshot,
+		.status = api_status,
+	};
+	struct epoll_event event = {.events = EPOLLIN};
+	char path[WEIR_STORE_PATH_BYTES_MAX + sizeof("/run/api.sock")];
+	int code = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/run", ctrld->data); /* fits */
+	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+		weir_log(WEIR_LOG_ERROR, "cannot make the directory for sockets",
+			 "path=\"%s\" error=\"%s\"", path, strerror(errno));
+		return false;
+	}
+	(void)snprintf(path, sizeof(path), "%s/run/api.sock", ctrld->data);
+	code = weir_api_create(&owner, path, &ctrld->api);
+	if (code == -ENAMETOOLONG)
+		weir_log(WEIR_LOG_ERROR, "the data directory's path is too long for a socket",
+			 "path=\"%s\" bytes_max=107 hint=\"choose a shorter --data\"", path);
+	else if (code != 0)
+		weir_log(WEIR_LOG_ERROR, "cannot listen for management requests",
+			 "path=\"%s\" error=\"%s\"", path, strerror(-code));
+	if (code != 0)
+		return false;
+	event.data.fd = weir_api_fd(ctrld->api);
+	return epoll_ctl(ctrld->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) == 0;
+}
+
+static bool watch_fd_add(struct ctrld *ctrld, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return fd == -1 || epoll_ctl(ctrld->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* Signals as events: SIGTERM stops; SIGINT of a terminal is the keeper's business; a file size limit
+ * or a peer that left shows as an error where it happens. */
+static bool signals_open(struct ctrld *ctrld)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set); /* cannot fail */
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		return false;
+	ctrld->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return ctrld->signal_fd != -1 && watch_fd_add(ctrld, ctrld->signal_fd);
+}
+
+static void signals_take(struct ctrld *ctrld)
+{
+	struct signalfd_siginfo info;
+
+	while (read(ctrld->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTERM)
+			ctrld->stopping = true;
+	}
+}
+
+static int wait_ms(const struct ctrld *ctrld, uint64_t now_ns)
+{
+	uint64_t due_ns = now_ns + WEIR_NS_PER_SECOND;
+
+	if (ctrld->started && ctrld->check_due_ns < due_ns)
+		due_ns = ctrld->check_due_ns;
+	if (ctrld->table_due_ns < due_ns)
+		due_ns = ctrld->table_due_ns;
+	if (ctrld->save_due_ns < due_ns)
+		due_ns = ctrld->save_due_ns;
+	if (ctrld->api != NULL && weir_api_deadline_ns(ctrld->api) < due_ns)
+		due_ns = weir_api_deadline_ns(ctrld->api);
+	/* Rounded up: a deadline is past when we wake. */
+	return due_ns <= now_ns
+		       ? 0
+		       : (int)((due_ns - now_ns + WEIR_NS_PER_MS - 1) / WEIR_NS_PER_MS);
+}
+
+/* While a snapshot waits to be sent, room on the control socket is an event too. */
+static void control_interest(struct ctrld *ctrld)
+{
+	struct epoll_event event = {.events = EPOLLIN |
+					      (ctrld->send_due ? (uint32_t)EPOLLOUT : 0),
+				    .data.fd = WEIR_CONTROL_FD};
+
+	(void)epoll_ctl(ctrld->epoll_fd, EPOLL_CTL_MOD, WEIR_CONTROL_FD,
+			&event); /* tried again next turn */
+}
+
+static void event_take(struct ctrld *ctrld, int fd)
+{
+	if (fd == WEIR_CONTROL_FD)
+		ctrld_control_take(ctrld);
+	else if (fd == ctrld->signal_fd)
+		signals_take(ctrld);
+	else if (fd == ctrld->watch_fd && weir_watch_take(fd, WEIR_PUBLIC_TABLE_FILE) &&
+		 ctrld->table_due_ns == UINT64_MAX)
+		ctrld->table_due_ns = weir_clock_now_ns() + DEBOUNCE_MS * WEIR_NS_PER_MS;
+}
+
+static bool start(struct ctrld *ctrld)
+{
+	if (!watch_fd_add(ctrld, ctrld->watch_fd)) {
+		weir_log(WEIR_LOG_ERROR, "cannot watch the data directory", "error=\"%s\"",
+			 strerror(errno));
+		return false;
+	}
+	if (!api_start(ctrld))
+		return false;
+	ctrld_ready_send(ctrld);
+	weir_log(WEIR_LOG_INFO, "ready", "generation=%llu rows=%zu",
+		 (unsigned long long)weir_store_generation(ctrld->store), ctrld->rows.count);
+	return true;
+}
+
+static int loop(struct ctrld *ctrld)
+{
+	struct epoll_event events[EVENTS_MAX];
+
+	while (!ctrld->stopping) {
+		const bool was_started = ctrld->started;
+		const int count = epoll_wait(ctrld->epoll_fd, events, EVENTS_MAX,
+					     wait_ms(ctrld, weir_clock_now_ns()));
+		uint64_t now_ns = 0;
+
+		if (count < 0 && errno != EINTR)
+			return -errno;
+		for (int i = 0; i < count; i++)
+			event_take(ctrld, events[i].data.fd);
+		if (ctrld->started && !was_started && !ctrld->stopping && !start(ctrld))
+			return -EIO;
+		if (ctrld->api != NULL)
+			weir_api_run(ctrld->api);
+		now_ns = weir_clock_now_ns();
+		ctrld_databases_check(ctrld, now_ns);
+		ctrld_publisher_run(ctrld, now_ns);
+		control_interest(ctrld);
+	}
+	return 0;
+}
+
+static int run(struct ctrld *ctrld)
+{
+	int code = weir_store_create(ctrld->data, &ctrld->store);
+
+	if (code == 0)
+		code = weir_public_table_create(ctrld->data, &ctrld->table);
+	if (code != 0)
+		return code;
+	ctrld->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (ctrld->epoll_fd == -1)
+		return -errno;
+	if (fcntl(WEIR_CONTROL_FD, F_SETFD, FD_CLOEXEC) != 0 ||
+	    fcntl(WEIR_CONTROL_FD, F_SETFL, O_NONBLOCK) != 0 ||
+	    !watch_fd_add(ctrld, WEIR_CONTROL_FD)) {
+		weir_log(WEIR_LOG_ERROR, "descriptor 3 is no control socket",
+			 "hint=\"weir-ctrld is started by weir-supervisor\"");
+		return -EBADF;
+	}
+	return signals_open(ctrld) ? loop(ctrld) : -errno;
+}
+
+static struct ctrld *ctrld_create(const char *data)
+{
+	struct ctrld *ctrld = calloc(1, sizeof(*ctrld));
+
+	if (ctrld == NULL)
+		return NULL;
+	(void)snprintf(ctrld->data, sizeof(ctrld->data), "%s",
+		       data); /* fits: checked by the caller */
+	ctrld->epoll_fd = -1;
+	ctrld->signal_fd = -1;
+	ctrld->watch_fd = -1;
+	ctrld->snapshot_fd = -1;
+	ctrld->table_due_ns = UINT64_MAX;
+	ctrld->check_due_ns = UINT64_MAX;
+	ctrld->save_due_ns = UINT64_MAX;
+	return ctrld;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctrld *ctrld = NULL;
+	int code = 0;
+
+	weir_log_open("ctrld");
+	if (argc != 3 || strcmp(argv[1], "--data") != 0 || argv[2][0] != '/' ||
+	    strlen(argv[2]) >= WEIR_STORE_PATH_BYTES_MAX) {
+		(void)fprintf(stderr, "usage: weir-ctrld --data DIR (absolute; started by "
+				      "weir-supervisor)\n");
+		return EXIT_USAGE;
+	}
+	ctrld = ctrld_create(argv[2]);
+	if (ctrld == NULL)
+		return EXIT_FAILURE;
+	code = run(ctrld);
+	if (code != 0)
+		weir_log(WEIR_LOG_ERROR, "stopped by an error", "error=\"%s\"",
+			 strerror(-code));
+	weir_api_destroy(ctrld->api);
+	ctrld_publisher_close(ctrld);
+	ctrld_databases_close(ctrld);
+	weir_fd_close(&ctrld->signal_fd);
+	weir_fd_close(&ctrld->epoll_fd);
+	free(ctrld);
+	return code == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

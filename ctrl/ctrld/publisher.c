@@ -1,0 +1,204 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctrl/api/setting.h"
+#include "ctrl/ctrld/ctrld.h"
+#include "dataplane/base/cleanup.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/log.h"
+#include "dataplane/shm/control.h"
+
+/* Changes in a row cost one write of the copy on the disk, after their acknowledgements. */
+enum { SAVE_DELAY_MS = 100 };
+
+static int fail(struct weir_store_error *error, int code, const char *what)
+{
+	(void)snprintf(error->text, sizeof(error->text), "%s: %s", what,
+		       strerror(-code)); /* cut is fine */
+	return code;
+}
+
+void ctrld_snapshot_inherit(struct ctrld *ctrld, int fd)
+{
+	struct weir_snapshot snapshot = {0};
+	const int code = weir_snapshot_attach(fd, &snapshot);
+
+	if (code != 0) {
+		weir_log(WEIR_LOG_WARN, "the snapshot that was handed over is not sound",
+			 "error=\"%s\"", strerror(-code));
+		weir_fd_close(&fd);
+		return;
+	}
+	ctrld->snapshot = snapshot;
+	ctrld->snapshot_fd = fd;
+	weir_store_generation_raise(ctrld->store, snapshot.header->generation);
+}
+
+/* Which rows lost against a route of Weir's own. The rows' routes stand behind the store's. */
+static void shadowed_mark(struct ctrld *ctrld, const struct weir_store_catalog *catalog,
+			  const bool *shadowed)
+{
+	for (size_t i = 0; i < catalog->route_count; i++) {
+		struct weir_public_row *row = NULL;
+
+		if (!catalog->routes[i].from_public_table)
+			continue;
+		row = weir_public_rows_find_route(&ctrld->rows, &catalog->routes[i]);
+		if (row == NULL || row->route.id != catalog->routes[i].id)
+			continue;
+		if (shadowed[i] && !row->shadowed)
+			weir_log(WEIR_LOG_WARN,
+				 "a row of the public table is shadowed by a route of Weir's "
+				 "own",
+				 "row=\"%s\"", row->key);
+		row->shadowed = shadowed[i];
+	}
+}
+
+static int snapshot_build(struct ctrld *ctrld, const struct weir_store_catalog *catalog,
+			  const struct weir_setting_values *values,
+			  struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_free) bool *shadowed = calloc(catalog->route_count + 1, sizeof(bool));
+	WEIR_CLEANUP(weir_fd_close) int fd = -1;
+	const struct weir_publish_input input = {
+		.generation = weir_store_generation(ctrld->store),
+		.settings = values->data,
+		.pool_workers_min = values->pool_workers_min,
+		.pool_workers_max = values->pool_workers_max,
+		.functions = catalog->functions,
+		.function_count = catalog->function_count,
+		.routes = catalog->routes,
+		.route_count = catalog->route_count,
+		.out_shadowed = shadowed,
+	};
+	struct weir_snapshot snapshot = {0};
+	int code = shadowed == NULL ? -ENOMEM : weir_publish_build(&input, &fd);
+
+	if (code != 0)
+		return fail(error, code, "cannot build a snapshot");
+	code = weir_snapshot_attach(fd, &snapshot);
+	if (code != 0)
+		return fail(error, code, "cannot read the snapshot that was just built");
+	shadowed_mark(ctrld, catalog, shadowed);
+	weir_snapshot_detach(&ctrld->snapshot);
+	weir_fd_close(&ctrld->snapshot_fd);
+	ctrld->snapshot = snapshot;
+	ctrld->snapshot_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static void snapshot_send(struct ctrld *ctrld)
+{
+	const struct weir_control message = {
+		.kind = WEIR_CONTROL_SNAPSHOT,
+		.snapshot = {.generation = ctrld->snapshot.header->generation},
+	};
+	const int code = weir_control_send(WEIR_CONTROL_FD, &message, &ctrld->snapshot_fd, 1);
+
+	if (code == -EAGAIN) {
+		ctrld->send_due = true; /* the newest goes when the supervisor reads again */
+		return;
+	}
+	ctrld->send_due = false;
+	if (code != 0) {
+		weir_log(WEIR_LOG_ERROR, "cannot send the snapshot to the supervisor",
+			 "error=\"%s\"", strerror(-code));
+		ctrld->stopping =
+			true; /* its side is gone; whoever starts us again gets a new one */
+		return;
+	}
+	ctrld->generation_sent = message.snapshot.generation;
+	ctrld->published_ns = weir_clock_now_ns();
+}
+
+static int publish(struct ctrld *ctrld, struct weir_store_error *error)
+{
+	struct weir_store_catalog catalog = {0};
+	struct weir_setting_values values;
+	int code = weir_setting_load(ctrld->store, &values, error);
+
+	if (code == 0)
+		code = weir_store_load(ctrld->store, &catalog, error);
+	if (code == 0 && weir_public_rows_append(&ctrld->rows, &catalog) != 0)
+		code = fail(error, -ENOMEM, "too many functions and routes");
+	if (code == 0)
+		code = snapshot_build(ctrld, &catalog, &values, error);
+	weir_store_catalog_release(&catalog);
+	return code;
+}
+
+int ctrld_publish(struct ctrld *ctrld, struct weir_store_error *error)
+{
+	const int code = publish(ctrld, error);
+
+	ctrld->publish_due = code != 0;
+	ctrld_problem_set(ctrld, CTRLD_PROBLEM_PUBLISH, code != 0 ? error->text : NULL);
+	if (code != 0)
+		return code;
+	snapshot_send(ctrld);
+	if (ctrld->save_due_ns == UINT64_MAX)
+		ctrld->save_due_ns = weir_clock_now_ns() + SAVE_DELAY_MS * WEIR_NS_PER_MS;
+	return 0;
+}
+
+static void snapshot_save(struct ctrld *ctrld)
+{
+	char path[WEIR_STORE_PATH_BYTES_MAX + sizeof("/snapshot.weir")];
+	char sentence[512];
+	int code = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/snapshot.weir", ctrld->data); /* fits */
+	code = weir_publish_save(ctrld->snapshot_fd, path);
+	if (code == 0) {
+		ctrld_problem_set(ctrld, CTRLD_PROBLEM_DISK, NULL);
+		return;
+	}
+	(void)snprintf(sentence, sizeof(sentence),
+		       "cannot write snapshot.weir in the data directory (%s); a restart would "
+		       "begin with the old one, "
+		       "then read the database",
+		       strerror(-code));
+	ctrld_problem_set(ctrld, CTRLD_PROBLEM_DISK, sentence);
+}
+
+void ctrld_publisher_run(struct ctrld *ctrld, uint64_t now_ns)
+{
+	if (ctrld->send_due)
+		snapshot_send(ctrld);
+	if (ctrld->save_due_ns <= now_ns && ctrld->snapshot_fd != -1) {
+		ctrld->save_due_ns = UINT64_MAX;
+		snapshot_save(ctrld);
+	}
+}
+
+void ctrld_publisher_close(struct ctrld *ctrld)
+{
+	if (ctrld->save_due_ns != UINT64_MAX && ctrld->snapshot_fd != -1)
+		snapshot_save(ctrld);
+	weir_snapshot_detach(&ctrld->snapshot);
+	weir_fd_close(&ctrld->snapshot_fd);
+}
+
+void ctrld_acknowledged(struct ctrld *ctrld,
+			const struct weir_api_acknowledgement *acknowledgement,
+			uint64_t took_ns)
+{
+	const bool first = acknowledgement->generation > ctrld->acknowledged.generation &&
+			   acknowledgement->acked == acknowledgement->total;
+
+	ctrld->acknowledged = *acknowledgement;
+	ctrld->acknowledged_took_ns = took_ns;
+	if (first)
+		weir_log(WEIR_LOG_INFO, "published",
+			 "generation=%llu acked=%u/%u functions=%u ms=%.3f",
+			 (unsigned long long)acknowledgement->generation,
+			 acknowledgement->acked, acknowledgement->total,
+			 ctrld->snapshot.header == NULL ? 0 : ctrld->snapshot.function_count,
+			 (double)(weir_clock_now_ns() - ctrld->published_ns) / 1e6);
+	if (ctrld->api != NULL)
+		weir_api_acknowledge(ctrld->api, acknowledgement);
+}

@@ -1,0 +1,64 @@
+/* public_table: the file DATA/faas_meta.db, a contract that any program may write:
+ *   functions(k TEXT PRIMARY KEY, v TEXT NOT NULL, updated INTEGER DEFAULT (strftime('%s','now')))
+ *   and an index on `updated`; nothing else.
+ * This module opens the file, notices foreign commits and reads and writes rows as text; what the
+ * rows mean is public_rows.h. The file may be locked, damaged, removed or made anew by others at any
+ * moment: each call says so with a sentence, and the next one looks again.
+ * One connection watches (PRAGMA data_version counts the commits of all others); every read and
+ * write uses a fresh one, so that it sees what is on the disk and counts as foreign.
+ * Owns: the connections. Threads: one. Waits for nobody's lock. Errors: store.h. */
+#ifndef WEIR_CTRL_STORE_PUBLIC_TABLE_H
+#define WEIR_CTRL_STORE_PUBLIC_TABLE_H
+
+#include "ctrl/store/store.h"
+
+enum { WEIR_PUBLIC_ROWS_MAX = 16384 };
+
+#define WEIR_PUBLIC_TABLE_FILE "faas_meta.db"
+
+/* The table, its index, and nothing else; harmless where they exist. */
+#define WEIR_PUBLIC_TABLE_SCHEMA                             \
+	"CREATE TABLE IF NOT EXISTS functions (\n"           \
+	"  k TEXT PRIMARY KEY,\n"                            \
+	"  v TEXT NOT NULL,\n"                               \
+	"  updated INTEGER DEFAULT (strftime('%s','now'))\n" \
+	");\n"                                               \
+	"CREATE INDEX IF NOT EXISTS idx_functions_updated ON functions (updated);\n"
+
+struct weir_public_table;
+
+/* Prepare for the file in `directory`; opens nothing yet. 0, -ENAMETOOLONG, -ENOMEM. */
+int weir_public_table_create(const char *directory, struct weir_public_table **out_table);
+void weir_public_table_destroy(struct weir_public_table *table);
+const char *weir_public_table_path(const struct weir_public_table *table);
+
+/* Make the file and the table if they are missing; *out_made says so. */
+int weir_public_table_make(struct weir_public_table *table, bool *out_made,
+			   struct weir_store_error *error);
+
+/* Did anything change since the last complete weir_public_table_read()? Costs a stat and, where a
+ * program wrote, a page. After trouble the answer is true until a read succeeds. */
+bool weir_public_table_changed(struct weir_public_table *table);
+
+/* Read all rows in the order of their keys' bytes. `visit` returns 0 or -errno, which ends the read.
+ * Keys are NUL-terminated and hold no NUL byte; value is NULL where v is not text. -ENOENT: the
+ * file or the table is missing; -E2BIG: more than WEIR_PUBLIC_ROWS_MAX rows. */
+typedef int weir_public_table_visit(void *context, const char *key, const char *value,
+				    size_t value_bytes);
+int weir_public_table_read(struct weir_public_table *table, weir_public_table_visit *visit,
+			   void *context, struct weir_store_error *error);
+
+/* Insert (with `updated` = now), change (likewise) or remove one row. Change and remove: -ENOENT if
+ * there is no such key; insert: -EEXIST if there is. */
+int weir_public_table_insert(struct weir_public_table *table, const char *key,
+			     const char *value, struct weir_store_error *error);
+int weir_public_table_change(struct weir_public_table *table, const char *key,
+			     const char *value, struct weir_store_error *error);
+int weir_public_table_remove(struct weir_public_table *table, const char *key,
+			     struct weir_store_error *error);
+
+/* Write DATA/init.sql unless it exists: a script that recreates the public table with the sample
+ * rows, whose modules lie in DATA/samples/php. 0 or -errno. */
+int weir_public_table_script_write(const char *directory);
+
+#endif

@@ -1,0 +1,120 @@
+#include "ctrl/store/sql.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void weir_sql_finalize(sqlite3_stmt **statement)
+{
+	(void)sqlite3_finalize(
+		*statement); /* repeats the last step's error, which was handled */
+	*statement = NULL;
+}
+
+/* A full disk shows as SQLITE_FULL, or as an I/O error whose cause is in the system's errno. */
+static bool is_disk_full(sqlite3 *db, int code)
+{
+	const int cause = db == NULL ? 0 : sqlite3_system_errno(db);
+
+	if ((code & 0xff) == SQLITE_FULL)
+		return true;
+	return (code & 0xff) == SQLITE_IOERR &&
+	       (cause == ENOSPC || cause == EDQUOT || cause == EFBIG);
+}
+
+static int error_number(sqlite3 *db, int code)
+{
+	if (is_disk_full(db, code))
+		return -ENOSPC;
+	switch (code & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EAGAIN;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_FORMAT:
+	case SQLITE_SCHEMA:
+	case SQLITE_ERROR:
+	case SQLITE_TOOBIG:
+		return -EBADMSG;
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+	case SQLITE_CANTOPEN:
+		return -EACCES;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_CONSTRAINT:
+		return -EEXIST;
+	default:
+		return -EIO;
+	}
+}
+
+int weir_sql_error(sqlite3 *db, int code, const char *path, struct weir_store_error *error)
+{
+	const char *detail = db == NULL ? sqlite3_errstr(code) : sqlite3_errmsg(db);
+	const char *advice = "look at the disk and the file's rights";
+	const char *what = "cannot use";
+	const int number = error_number(db, code);
+
+	switch (number) {
+	case -EAGAIN:
+		what = "another program holds a lock on";
+		advice = "end its transaction and try again";
+		break;
+	case -ENOSPC:
+		what = "no room on the disk to change";
+		advice = "free some space and try again; nothing was changed";
+		break;
+	case -EBADMSG:
+		what = "damaged or not the expected database:";
+		advice = "restore the file from a copy; the last good configuration keeps "
+			 "serving";
+		break;
+	case -EEXIST:
+		what = "a rule of the tables refuses the change of";
+		advice = "nothing was changed";
+		break;
+	default:
+		break;
+	}
+	(void)snprintf(error->text, sizeof(error->text), "%s %s (%s); %s", what, path, detail,
+		       advice);
+	return number;
+}
+
+int weir_sql_prepare(sqlite3 *db, const char *path, const char *text,
+		     sqlite3_stmt **out_statement, struct weir_store_error *error)
+{
+	const int code = sqlite3_prepare_v2(db, text, -1, out_statement, NULL);
+
+	return code == SQLITE_OK ? 0 : weir_sql_error(db, code, path, error);
+}
+
+int weir_sql_run(sqlite3 *db, const char *path, const char *text,
+		 struct weir_store_error *error)
+{
+	const int code = sqlite3_exec(db, text, NULL, NULL, NULL);
+
+	return code == SQLITE_OK ? 0 : weir_sql_error(db, code, path, error);
+}
+
+const char *weir_sql_text(sqlite3_stmt *statement, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(statement, column);
+
+	return text == NULL ? "" : text;
+}
+
+bool weir_sql_text_copy(sqlite3_stmt *statement, int column, char *out, size_t max)
+{
+	const char *text = weir_sql_text(statement, column);
+	const size_t bytes = strlen(text);
+
+	if (bytes >= max)
+		return false;
+	memcpy(out, text, bytes + 1);
+	return true;
+}

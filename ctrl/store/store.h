@@ -1,0 +1,120 @@
+/* store: Weir's own database, DATA/weir.db: functions, routes, settings and the generation.
+ *
+ *   change -> BEGIN IMMEDIATE -> check -> write -> generation + 1 -> COMMIT (synced) -> 0
+ *
+ * Every committed change raises the generation by one; a failed one changes nothing. The public
+ * table lives in another file (public_table.h), so that nobody's lock on it stops a change here.
+ * The file may be damaged, replaced or removed under us: then changes are refused with a sentence
+ * and weir_store_open() may be called again; what was published before is not touched.
+ * Owns: the connection. Threads: one. May block on the disk, never on another program's lock
+ * (-EAGAIN at once; the caller decides how long to try).
+ *
+ * Errors of all calls that take a struct weir_store_error fill it with a sentence: -EAGAIN (locked),
+ * -ENOSPC (disk full), -EBADMSG (damaged), -EACCES, -EROFS, -EIO, -ENOMEM; others are named. */
+#ifndef WEIR_CTRL_STORE_STORE_H
+#define WEIR_CTRL_STORE_STORE_H
+
+#include "ctrl/model/model.h"
+
+enum {
+	WEIR_STORE_FUNCTIONS_MAX = 16384,
+	WEIR_STORE_ROUTES_MAX = 65536,
+	WEIR_STORE_PATH_BYTES_MAX = 4096, /* of a database file, the NUL included */
+	WEIR_STORE_SETTING_NAME_MAX = 64,
+};
+
+struct weir_store;
+
+struct weir_store_error {
+	char text[4608]; /* a path and a sentence */
+};
+
+/* Functions and routes, for publishing and listing. */
+struct weir_store_catalog {
+	struct weir_model_function *functions;
+	size_t function_count;
+	size_t function_room;
+	struct weir_model_route *routes;
+	size_t route_count;
+	size_t route_room;
+};
+
+/* Prepare for the database in `directory`; opens nothing yet. 0, -ENAMETOOLONG, -ENOMEM. */
+int weir_store_create(const char *directory, struct weir_store **out_store);
+void weir_store_destroy(struct weir_store *store);
+
+/* Open, or open again after a failure; with `may_create` a missing file is made and old tables are
+ * migrated. Waits for nobody. 0; -ENOENT (missing and `may_create` is false), -EPROTO (made by a
+ * newer Weir), or as above. */
+int weir_store_open(struct weir_store *store, bool may_create, struct weir_store_error *error);
+
+/* Is the file still the one that was opened, and sound where something else wrote to it? Cheap when
+ * nothing changed. 0 or as above; after a failure the store is closed until weir_store_open(). */
+int weir_store_check(struct weir_store *store, struct weir_store_error *error);
+bool weir_store_is_open(const struct weir_store *store);
+
+/* The newest generation. Survives restarts, only grows. */
+uint64_t weir_store_generation(const struct weir_store *store);
+
+/* Raise the generation to `generation` if it is smaller (the data path may know a newer one than a
+ * restored database). In memory; the next change saves it. */
+void weir_store_generation_raise(struct weir_store *store, uint64_t generation);
+
+/* Count one change that was made elsewhere (the public table) and save the new generation. When it
+ * cannot be saved the generation still grows in memory, so that publishing goes on: the result then
+ * says why, and the next change saves it. */
+int weir_store_generation_next(struct weir_store *store, struct weir_store_error *error);
+
+/* Functions. `function->id` and `version` are set by the store. -EEXIST, -ENOENT, -EINVAL (a field),
+ * -EBUSY (routes still lead to it: named in the sentence), -EDQUOT (WEIR_STORE_FUNCTIONS_MAX). */
+int weir_store_function_add(struct weir_store *store,
+			    const struct weir_model_function *function,
+			    struct weir_store_error *error);
+int weir_store_function_find(struct weir_store *store, const char *space, const char *name,
+			     struct weir_model_function *out_function,
+			     struct weir_store_error *error);
+int weir_store_function_remove(struct weir_store *store, const char *space, const char *name,
+			       struct weir_store_error *error);
+
+/* Routes. Two patterns are the same if they differ in parameter names only. Add: -EEXIST if a route
+ * of the same host and pattern has one of the methods already; -ENOENT if `route->space`/`name` is
+ * no function. Update and remove name a route by methods, host and pattern exactly: -ENOENT, with
+ * near misses in the sentence. -EINVAL (a field), -EDQUOT (WEIR_STORE_ROUTES_MAX). */
+int weir_store_route_add(struct weir_store *store, const struct weir_model_route *route,
+			 struct weir_store_error *error);
+int weir_store_route_find(struct weir_store *store, const struct weir_model_route *key,
+			  struct weir_model_route *out_route, struct weir_store_error *error);
+int weir_store_route_update(struct weir_store *store, const struct weir_model_route *route,
+			    struct weir_store_error *error);
+int weir_store_route_remove(struct weir_store *store, const struct weir_model_route *key,
+			    struct weir_store_error *error);
+
+/* The form in which patterns are compared: every "{name}" becomes "{}". */
+void weir_store_pattern_shape(const char *pattern, char out[WEIR_MODEL_PATTERN_BYTES_MAX + 1]);
+
+/* True if two routes stand in each other's way: same host and shape, one method in common. */
+bool weir_store_routes_overlap(const struct weir_model_route *a,
+			       const struct weir_model_route *b);
+
+/* Settings: whole numbers by name; which exist and what they mean is the caller's business.
+ * Unset: -ENOENT if it was not set. */
+int weir_store_setting_set(struct weir_store *store, const char *name, uint64_t value,
+			   struct weir_store_error *error);
+int weir_store_setting_unset(struct weir_store *store, const char *name,
+			     struct weir_store_error *error);
+typedef void weir_store_setting_visit(void *context, const char *name, uint64_t value);
+int weir_store_setting_each(struct weir_store *store, weir_store_setting_visit *visit,
+			    void *context, struct weir_store_error *error);
+
+/* Append all functions and routes, in a fixed order (by name; by pattern). The catalog starts zeroed
+ * and is released by the caller, after a failure too. Rows that no longer pass the model's checks
+ * are -EBADMSG. */
+int weir_store_load(struct weir_store *store, struct weir_store_catalog *catalog,
+		    struct weir_store_error *error);
+void weir_store_catalog_release(struct weir_store_catalog *catalog);
+
+/* Make room for one more; the new record is zeroed. NULL: no memory, or the limit is reached. */
+struct weir_model_function *weir_store_catalog_function(struct weir_store_catalog *catalog);
+struct weir_model_route *weir_store_catalog_route(struct weir_store_catalog *catalog);
+
+#endif

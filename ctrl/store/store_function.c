@@ -1,0 +1,303 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctrl/store/store_internal.h"
+#include "dataplane/base/cleanup.h"
+
+#define FUNCTION_COLUMNS                                                                 \
+	"id, version, space, name, runtime, code_path, handler, timeout_ms, memory_mb, " \
+	"queue_max"
+
+enum { CATALOG_ROOM_FIRST = 64 };
+
+/* Doubles an array of records up to a limit. */
+static void *array_grow(void *array, size_t count, size_t *room, size_t record_bytes,
+			size_t count_max)
+{
+	size_t wanted = *room == 0 ? CATALOG_ROOM_FIRST : *room * 2;
+	void *grown = NULL;
+
+	if (count < *room)
+		return array;
+	if (count >= count_max)
+		return NULL;
+	grown = realloc(array, wanted * record_bytes);
+	if (grown != NULL)
+		*room = wanted;
+	return grown;
+}
+
+struct weir_model_function *weir_store_catalog_function(struct weir_store_catalog *catalog)
+{
+	struct weir_model_function *grown =
+		array_grow(catalog->functions, catalog->function_count, &catalog->function_room,
+			   sizeof(*grown), (size_t)WEIR_STORE_FUNCTIONS_MAX * 2);
+
+	if (grown == NULL)
+		return NULL;
+	catalog->functions = grown;
+	memset(&grown[catalog->function_count], 0, sizeof(*grown));
+	return &grown[catalog->function_count++];
+}
+
+struct weir_model_route *weir_store_catalog_route(struct weir_store_catalog *catalog)
+{
+	struct weir_model_route *grown =
+		array_grow(catalog->routes, catalog->route_count, &catalog->route_room,
+			   sizeof(*grown), (size_t)WEIR_STORE_ROUTES_MAX * 2);
+
+	if (grown == NULL)
+		return NULL;
+	catalog->routes = grown;
+	memset(&grown[catalog->route_count], 0, sizeof(*grown));
+	return &grown[catalog->route_count++];
+}
+
+void weir_store_catalog_release(struct weir_store_catalog *catalog)
+{
+	free(catalog->functions);
+	free(catalog->routes);
+	memset(catalog, 0, sizeof(*catalog));
+}
+
+/* One row -> a checked record. Another program may have written it. */
+static int function_read(struct weir_store *store, sqlite3_stmt *row,
+			 struct weir_model_function *out_function,
+			 struct weir_store_error *error)
+{
+	struct weir_model_error wrong = {{0}, {0}};
+	const bool fits =
+		weir_sql_text_copy(row, 2, out_function->space, sizeof(out_function->space)) &&
+		weir_sql_text_copy(row, 3, out_function->name, sizeof(out_function->name)) &&
+		weir_sql_text_copy(row, 4, out_function->runtime,
+				   sizeof(out_function->runtime)) &&
+		weir_sql_text_copy(row, 5, out_function->code_path,
+				   sizeof(out_function->code_path)) &&
+		weir_sql_text_copy(row, 6, out_function->handler,
+				   sizeof(out_function->handler));
+
+	out_function->id = (uint64_t)sqlite3_column_int64(row, 0);
+	out_function->version = (uint64_t)sqlite3_column_int64(row, 1);
+	out_function->timeout_ms = (uint32_t)sqlite3_column_int64(row, 7);
+	out_function->memory_mb = (uint32_t)sqlite3_column_int64(row, 8);
+	out_function->queue_max = (uint32_t)sqlite3_column_int64(row, 9);
+	if (fits && weir_model_function_check(out_function, &wrong) == 0)
+		return 0;
+	return weir_store_fail(error, -EBADMSG, "%s, table functions, %s/%s: %s: %s",
+			       store->path, weir_sql_text(row, 2), weir_sql_text(row, 3),
+			       fits ? wrong.field : "text", fits ? wrong.reason : "too long");
+}
+
+int weir_store_function_load(struct weir_store *store, struct weir_store_catalog *catalog,
+			     struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	int code = weir_store_prepare(
+		store, "SELECT " FUNCTION_COLUMNS " FROM functions ORDER BY space, name",
+		&statement, error);
+
+	if (code != 0)
+		return code;
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct weir_model_function *function = weir_store_catalog_function(catalog);
+
+		if (function == NULL)
+			return weir_store_fail(error, -ENOMEM,
+					       "not enough memory for the functions");
+		code = function_read(store, statement, function, error);
+		if (code != 0)
+			return code;
+	}
+	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
+}
+
+static void function_bind_name(sqlite3_stmt *statement, const char *space, const char *name)
+{
+	(void)sqlite3_bind_text(statement, 1, space, -1,
+				SQLITE_STATIC); /* errors show at the step */
+	(void)sqlite3_bind_text(statement, 2, name, -1, SQLITE_STATIC);
+}
+
+int weir_store_function_find(struct weir_store *store, const char *space, const char *name,
+			     struct weir_model_function *out_function,
+			     struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	struct weir_model_function function = {0};
+	int code = weir_store_prepare(store,
+				      "SELECT " FUNCTION_COLUMNS
+				      " FROM functions WHERE space = ?1 AND name = ?2",
+				      &statement, error);
+
+	if (code != 0)
+		return code;
+	function_bind_name(statement, space, name);
+	code = sqlite3_step(statement);
+	if (code == SQLITE_DONE)
+		return weir_store_fail(
+			error, -ENOENT,
+			"there is no function %s/%s; `ctrlctl fn list` shows what there is",
+			space, name);
+	if (code != SQLITE_ROW)
+		return weir_sql_error(store->db, code, store->path, error);
+	code = function_read(store, statement, &function, error);
+	if (code == 0)
+		*out_function = function;
+	return code;
+}
+
+static int function_count(struct weir_store *store, uint64_t *out_count,
+			  struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	int code =
+		weir_store_prepare(store, "SELECT count(*) FROM functions", &statement, error);
+
+	if (code != 0)
+		return code;
+	code = sqlite3_step(statement);
+	if (code != SQLITE_ROW)
+		return weir_sql_error(store->db, code, store->path, error);
+	*out_count = (uint64_t)sqlite3_column_int64(statement, 0);
+	return 0;
+}
+
+static int function_insert(struct weir_store *store, const struct weir_model_function *function,
+			   struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	uint64_t id = 0;
+	int code = weir_store_id_next(store, &id, error);
+
+	if (code == 0)
+		code = weir_store_prepare(store,
+					  "INSERT INTO functions (" FUNCTION_COLUMNS ") "
+					  "VALUES (?3, ?4, ?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10)",
+					  &statement, error);
+	if (code != 0)
+		return code;
+	function_bind_name(statement, function->space, function->name);
+	(void)sqlite3_bind_int64(statement, 3, (sqlite3_int64)id);
+	(void)sqlite3_bind_int64(statement, 4, (sqlite3_int64)(store->generation + 1));
+	(void)sqlite3_bind_text(statement, 5, function->runtime, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 6, function->code_path, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 7, function->handler, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 8, function->timeout_ms);
+	(void)sqlite3_bind_int64(statement, 9, function->memory_mb);
+	(void)sqlite3_bind_int64(statement, 10, function->queue_max);
+	code = sqlite3_step(statement);
+	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
+}
+
+static int function_add_checked(struct weir_store *store,
+				const struct weir_model_function *function,
+				struct weir_store_error *error)
+{
+	struct weir_model_function existing;
+	uint64_t count = 0;
+	int code = weir_store_function_find(store, function->space, function->name, &existing,
+					    error);
+
+	if (code == 0)
+		return weir_store_fail(
+			error, -EEXIST,
+			"the function %s/%s exists; remove it first, or choose another name",
+			function->space, function->name);
+	if (code != -ENOENT)
+		return code;
+	code = function_count(store, &count, error);
+	if (code != 0)
+		return code;
+	if (count >= WEIR_STORE_FUNCTIONS_MAX)
+		return weir_store_fail(
+			error, -EDQUOT,
+			"there are %d functions, the most that Weir keeps; remove one first",
+			WEIR_STORE_FUNCTIONS_MAX);
+	return function_insert(store, function, error);
+}
+
+int weir_store_function_add(struct weir_store *store,
+			    const struct weir_model_function *function,
+			    struct weir_store_error *error)
+{
+	struct weir_model_error wrong;
+	int code = weir_model_function_check(function, &wrong);
+
+	if (code != 0)
+		return weir_store_fail(error, -EINVAL, "%s: %s", wrong.field, wrong.reason);
+	code = weir_store_begin(store, error);
+	if (code != 0)
+		return code;
+	code = function_add_checked(store, function, error);
+	if (code == 0)
+		return weir_store_finish(store, error);
+	weir_store_undo(store);
+	return code;
+}
+
+/* Refuse while routes lead to the function, naming one of them. */
+static int function_is_free(struct weir_store *store,
+			    const struct weir_model_function *function,
+			    struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	char methods[64];
+	int code = weir_store_prepare(
+		store,
+		"SELECT methods, host, pattern, count(*) OVER () FROM routes "
+		"WHERE function_id = ?1 ORDER BY pattern LIMIT 1",
+		&statement, error);
+
+	if (code != 0)
+		return code;
+	(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)function->id);
+	code = sqlite3_step(statement);
+	if (code == SQLITE_DONE)
+		return 0;
+	if (code != SQLITE_ROW)
+		return weir_sql_error(store->db, code, store->path, error);
+	return weir_store_fail(
+		error, -EBUSY,
+		"%lld route%s to %s/%s, such as '%s %s'; remove the routes first (`ctrlctl "
+		"route rm`)",
+		(long long)sqlite3_column_int64(statement, 3),
+		sqlite3_column_int64(statement, 3) == 1 ? " leads" : "s lead", function->space,
+		function->name,
+		weir_model_methods_format((uint16_t)sqlite3_column_int(statement, 0), methods,
+					  sizeof(methods)),
+		weir_sql_text(statement, 2));
+}
+
+static int function_delete(struct weir_store *store, uint64_t id,
+			   struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	int code = weir_store_prepare(store, "DELETE FROM functions WHERE id = ?1", &statement,
+				      error);
+
+	if (code != 0)
+		return code;
+	(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
+	code = sqlite3_step(statement);
+	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
+}
+
+int weir_store_function_remove(struct weir_store *store, const char *space, const char *name,
+			       struct weir_store_error *error)
+{
+	struct weir_model_function function;
+	int code = weir_store_begin(store, error);
+
+	if (code != 0)
+		return code;
+	code = weir_store_function_find(store, space, name, &function, error);
+	if (code == 0)
+		code = function_is_free(store, &function, error);
+	if (code == 0)
+		code = function_delete(store, function.id, error);
+	if (code == 0)
+		return weir_store_finish(store, error);
+	weir_store_undo(store);
+	return code;
+}

@@ -1,0 +1,45 @@
+/* store_internal: what the files of the store share; nobody else includes it. */
+#ifndef WEIR_CTRL_STORE_STORE_INTERNAL_H
+#define WEIR_CTRL_STORE_STORE_INTERNAL_H
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "ctrl/store/sql.h"
+
+struct weir_store {
+	sqlite3 *db; /* NULL: closed after a failure, or not opened yet */
+	char path[WEIR_STORE_PATH_BYTES_MAX];
+	/* The file as we last left it: anything else means that another program wrote to it. */
+	dev_t device;
+	ino_t inode;
+	off_t bytes;
+	struct timespec written;
+	uint64_t generation;
+};
+
+/* One change: begin, write, then either finish (commits and counts the generation) or undo. */
+int weir_store_begin(struct weir_store *store, struct weir_store_error *error);
+int weir_store_finish(struct weir_store *store, struct weir_store_error *error);
+void weir_store_undo(struct weir_store *store);
+
+/* Prepare on weir.db. 0 or as weir_sql_error(); -EBADMSG if the store is closed. */
+int weir_store_prepare(struct weir_store *store, const char *text, sqlite3_stmt **out_statement,
+		       struct weir_store_error *error);
+
+/* A fresh id, never used before. Only between begin and finish. */
+int weir_store_id_next(struct weir_store *store, uint64_t *out_id,
+		       struct weir_store_error *error);
+
+/* Append one kind of record, ordered. */
+int weir_store_function_load(struct weir_store *store, struct weir_store_catalog *catalog,
+			     struct weir_store_error *error);
+int weir_store_route_load(struct weir_store *store, struct weir_store_catalog *catalog,
+			  struct weir_store_error *error);
+
+/* Fill error->text; returns `number`. */
+int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -7,11 +7,11 @@
 
 /* The first three run here; the rest are of the public table or of Weir's plan. */
 static const char *const runtimes[] = {
-	"native", "exec", "php",  "c",  "cpp",  "c++",     "python",    "rust",
+	"native", "exec",   "php",  "c",  "cpp",  "c++",     "python",    "rust",
 	"go",     "tinygo", "wasm", "js", "node", "virtine", "container",
 };
-#define RUNTIMES_TEXT                                                                          \
-	"native, exec, php; not here yet: c, cpp, c++, python, rust, go, tinygo, wasm, js, "   \
+#define RUNTIMES_TEXT                                                                        \
+	"native, exec, php; not here yet: c, cpp, c++, python, rust, go, tinygo, wasm, js, " \
 	"node, virtine, container"
 
 bool weir_model_runtime_known(const char *runtime)
@@ -28,14 +28,16 @@ static bool is_alphanumeric(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-static int check_name(const char *field, const char *name, size_t bytes, struct weir_model_error *error)
+static int check_name(const char *field, const char *name, size_t bytes,
+		      struct weir_model_error *error)
 {
 	char quote[WEIR_MODEL_QUOTE_BYTES_MAX];
 
 	if (bytes == 0)
 		return weir_model_fail(error, field, "is empty");
 	if (bytes > WEIR_MODEL_NAME_BYTES_MAX)
-		return weir_model_fail(error, field, "is longer than %d bytes", WEIR_MODEL_NAME_BYTES_MAX);
+		return weir_model_fail(error, field, "is longer than %d bytes",
+				       WEIR_MODEL_NAME_BYTES_MAX);
 	for (size_t i = 0; i < bytes; i++) {
 		if (is_alphanumeric(name[i]) || name[i] == '_')
 			continue;
@@ -43,10 +45,11 @@ static int check_name(const char *field, const char *name, size_t bytes, struct 
 			continue;
 		if (i > 0 && i + 1 < bytes && name[i] == ' ')
 			continue;
-		return weir_model_fail(error, field,
-				       "is '%s'; a name holds letters, digits and '_', after the first "
-				       "also '@', '.', '-' and blanks, and does not end in a blank",
-				       weir_model_quote(name, bytes, quote));
+		return weir_model_fail(
+			error, field,
+			"is '%s'; a name holds letters, digits and '_', after the first "
+			"also '@', '.', '-' and blanks, and does not end in a blank",
+			weir_model_quote(name, bytes, quote));
 	}
 	return 0;
 }
@@ -63,34 +66,42 @@ static bool is_identifier(const char *text)
 	return true;
 }
 
-static int check_code(const struct weir_model_function *function, struct weir_model_error *error)
+static int check_code(const struct weir_model_function *function,
+		      struct weir_model_error *error)
 {
 	const size_t path_bytes = strnlen(function->code_path, sizeof(function->code_path));
 	const size_t handler_bytes = strnlen(function->handler, sizeof(function->handler));
 
 	if (path_bytes > WEIR_MODEL_PATH_BYTES_MAX)
-		return weir_model_fail(error, "file", "is longer than %d bytes", WEIR_MODEL_PATH_BYTES_MAX);
+		return weir_model_fail(error, "file", "is longer than %d bytes",
+				       WEIR_MODEL_PATH_BYTES_MAX);
 	if (function->code_path[0] != '/')
-		return weir_model_fail(error, "file", "must be an absolute path (begin with '/')");
+		return weir_model_fail(error, "file",
+				       "must be an absolute path (begin with '/')");
 	if (!weir_model_text_clean(function->code_path, path_bytes))
-		return weir_model_fail(error, "file", "must be UTF-8 without control characters");
+		return weir_model_fail(error, "file",
+				       "must be UTF-8 without control characters");
 	if (handler_bytes > WEIR_MODEL_HANDLER_BYTES_MAX)
 		return weir_model_fail(error, "handler", "is longer than %d bytes",
 				       WEIR_MODEL_HANDLER_BYTES_MAX);
 	if (!weir_model_text_clean(function->handler, handler_bytes))
-		return weir_model_fail(error, "handler", "must be UTF-8 without control characters");
-	if (strcmp(function->runtime, "native") == 0 && !is_identifier(function->handler))
 		return weir_model_fail(error, "handler",
-				       "must be the name of a C function (or empty: weir_handle)");
+				       "must be UTF-8 without control characters");
+	if (strcmp(function->runtime, "native") == 0 && !is_identifier(function->handler))
+		return weir_model_fail(
+			error, "handler",
+			"must be the name of a C function (or empty: weir_handle)");
 	return 0;
 }
 
-static int check_limits(const struct weir_model_function *function, struct weir_model_error *error)
+static int check_limits(const struct weir_model_function *function,
+			struct weir_model_error *error)
 {
 	if (function->timeout_ms < WEIR_MODEL_TIMEOUT_MS_MIN ||
 	    function->timeout_ms > WEIR_MODEL_TIMEOUT_MS_MAX)
 		return weir_model_fail(error, "timeout", "must be between %d ms and %d s",
-				       WEIR_MODEL_TIMEOUT_MS_MIN, WEIR_MODEL_TIMEOUT_MS_MAX / 1000);
+				       WEIR_MODEL_TIMEOUT_MS_MIN,
+				       WEIR_MODEL_TIMEOUT_MS_MAX / 1000);
 	if (function->memory_mb < WEIR_MODEL_MEMORY_MB_MIN ||
 	    function->memory_mb > WEIR_MODEL_MEMORY_MB_MAX)
 		return weir_model_fail(error, "memory", "must be between %d and %d MB",
@@ -101,7 +112,8 @@ static int check_limits(const struct weir_model_function *function, struct weir_
 	return 0;
 }
 
-int weir_model_function_check(const struct weir_model_function *function, struct weir_model_error *error)
+int weir_model_function_check(const struct weir_model_function *function,
+			      struct weir_model_error *error)
 {
 	const size_t space_bytes = strnlen(function->space, sizeof(function->space));
 	const size_t name_bytes = strnlen(function->name, sizeof(function->name));
@@ -113,9 +125,11 @@ int weir_model_function_check(const struct weir_model_function *function, struct
 		result = check_name("name", function->name, name_bytes, error);
 	if (result != 0)
 		return result;
-	if (runtime_bytes == sizeof(function->runtime) || !weir_model_runtime_known(function->runtime))
-		return weir_model_fail(error, "runtime", "is '%s'; known are " RUNTIMES_TEXT,
-				       weir_model_quote(function->runtime, runtime_bytes, quote));
+	if (runtime_bytes == sizeof(function->runtime) ||
+	    !weir_model_runtime_known(function->runtime))
+		return weir_model_fail(
+			error, "runtime", "is '%s'; known are " RUNTIMES_TEXT,
+			weir_model_quote(function->runtime, runtime_bytes, quote));
 	result = check_code(function, error);
 	if (result == 0)
 		result = check_limits(function, error);
@@ -123,7 +137,8 @@ int weir_model_function_check(const struct weir_model_function *function, struct
 }
 
 int weir_model_name_parse(const char *text, char out_space[WEIR_MODEL_NAME_BYTES_MAX + 1],
-			  char out_name[WEIR_MODEL_NAME_BYTES_MAX + 1], struct weir_model_error *error)
+			  char out_name[WEIR_MODEL_NAME_BYTES_MAX + 1],
+			  struct weir_model_error *error)
 {
 	const char *slash = strchr(text, '/');
 	const char *space = slash != NULL ? text : "default";
@@ -185,24 +200,27 @@ static bool number_parse(const char **text, uint64_t *out_thousandths)
 	return true;
 }
 
-int weir_model_duration_parse(const char *text, uint32_t *out_ms, struct weir_model_error *error)
+int weir_model_duration_parse(const char *text, uint32_t *out_ms,
+			      struct weir_model_error *error)
 {
 	char quote[WEIR_MODEL_QUOTE_BYTES_MAX];
 	const char *at = text;
 	uint64_t thousandths = 0;
 
 	if (!number_parse(&at, &thousandths) || unit_ms(at) == 0)
-		return weir_model_fail(error, "duration",
-				       "is '%s'; write 250ms, 5s, 1.5s, 2m, 1h, or a number of seconds",
-				       weir_model_quote(text, strlen(text), quote));
+		return weir_model_fail(
+			error, "duration",
+			"is '%s'; write 250ms, 5s, 1.5s, 2m, 1h, or a number of seconds",
+			weir_model_quote(text, strlen(text), quote));
 	const uint64_t scaled = thousandths * unit_ms(at);
 
 	if (scaled % 1000 != 0 || scaled < WEIR_MODEL_TIMEOUT_MS_MIN * UINT64_C(1000) ||
 	    scaled > WEIR_MODEL_TIMEOUT_MS_MAX * UINT64_C(1000))
-		return weir_model_fail(error, "duration",
-				       "is '%s'; must be a whole number of milliseconds, %d ms to %d s",
-				       weir_model_quote(text, strlen(text), quote),
-				       WEIR_MODEL_TIMEOUT_MS_MIN, WEIR_MODEL_TIMEOUT_MS_MAX / 1000);
+		return weir_model_fail(
+			error, "duration",
+			"is '%s'; must be a whole number of milliseconds, %d ms to %d s",
+			weir_model_quote(text, strlen(text), quote), WEIR_MODEL_TIMEOUT_MS_MIN,
+			WEIR_MODEL_TIMEOUT_MS_MAX / 1000);
 	*out_ms = (uint32_t)(scaled / 1000);
 	return 0;
 }

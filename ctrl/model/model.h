@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-	WEIR_MODEL_NAME_BYTES_MAX = 63,  /* namespace, function name */
+	WEIR_MODEL_NAME_BYTES_MAX = 63, /* namespace, function name */
 	WEIR_MODEL_PATH_BYTES_MAX = 4095,
 	WEIR_MODEL_PATTERN_BYTES_MAX = 1023,
 	WEIR_MODEL_HOST_BYTES_MAX = 253,
@@ -24,17 +24,18 @@ enum {
 	WEIR_MODEL_MEMORY_MB_DEFAULT = 256,
 	WEIR_MODEL_QUEUE_DEFAULT = 1024,
 	WEIR_MODEL_QUEUE_MAX = 65536,
-	WEIR_MODEL_SEGMENTS_MAX = 32,    /* of a pattern: abi/snapshot.h */
-	WEIR_MODEL_PARAMS_MAX = 16,      /* of a pattern: abi/head.h */
+	WEIR_MODEL_SEGMENTS_MAX = 32,      /* of a pattern: abi/snapshot.h */
+	WEIR_MODEL_PARAMS_MAX = 16,        /* of a pattern: abi/head.h */
 	WEIR_MODEL_METHODS_BYTES_MAX = 48, /* every method's name, commas and the NUL */
 };
 
 struct weir_model_function {
-	uint64_t id;      /* store's row id; rows of the public table get one too (stable per key) */
-	uint64_t version; /* grows with each change */
+	uint64_t id; /* store's row id; rows of the public table get one too (stable per key) */
+	uint64_t version;                          /* grows with each change */
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* namespace; "default" if left out */
 	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
-	char runtime[16]; /* "native", "exec", "php" (runs through exec), "wasm" (not here yet), ... */
+	char runtime
+		[16]; /* "native", "exec", "php" (runs through exec), "wasm" (not here yet), ... */
 	char code_path[WEIR_MODEL_PATH_BYTES_MAX + 1];
 	char handler[WEIR_MODEL_HANDLER_BYTES_MAX + 1];
 	uint32_t timeout_ms;
@@ -46,8 +47,8 @@ struct weir_model_function {
 struct weir_model_route {
 	uint64_t id;
 	uint64_t function_id;
-	uint32_t timeout_ms; /* 0 = the function's */
-	uint16_t methods;    /* bit 1 << enum weir_http_method; 0 = any */
+	uint32_t timeout_ms;                      /* 0 = the function's */
+	uint16_t methods;                         /* bit 1 << enum weir_http_method; 0 = any */
 	char host[WEIR_MODEL_HOST_BYTES_MAX + 1]; /* lower case, no port; empty = any */
 	char pattern[WEIR_MODEL_PATTERN_BYTES_MAX + 1];
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* of its function, for people */
@@ -70,8 +71,10 @@ struct weir_model_error {
  * '/ *' (no blank) at the end. They are compared with decoded paths, so '%', '?' and '#' have no
  * place in them, nor do '.', '..' and empty segments inside; a slash at the end counts.
  * Hosts: lower-case name, IPv4 or [IPv6] address, no port; "function.weir" belongs to Weir. */
-int weir_model_function_check(const struct weir_model_function *function, struct weir_model_error *error);
-int weir_model_route_check(const struct weir_model_route *route, struct weir_model_error *error);
+int weir_model_function_check(const struct weir_model_function *function,
+			      struct weir_model_error *error);
+int weir_model_route_check(const struct weir_model_route *route,
+			   struct weir_model_error *error);
 
 /* True for the names that a function's runtime may have: those that run here and those of the
  * public table and of Weir's plan that do not yet (calls get 501). */
@@ -84,7 +87,8 @@ int weir_model_route_parse(const char *text, struct weir_model_route *out_route,
 
 /* "name" or "namespace/name". 0 or -EINVAL with *error. */
 int weir_model_name_parse(const char *text, char out_space[WEIR_MODEL_NAME_BYTES_MAX + 1],
-			  char out_name[WEIR_MODEL_NAME_BYTES_MAX + 1], struct weir_model_error *error);
+			  char out_name[WEIR_MODEL_NAME_BYTES_MAX + 1],
+			  struct weir_model_error *error);
 
 /* A host as people write it -> lower case, checked. Empty stays empty (any host). 0 or -EINVAL. */
 int weir_model_host_parse(const char *text, char out_host[WEIR_MODEL_HOST_BYTES_MAX + 1],
@@ -92,7 +96,8 @@ int weir_model_host_parse(const char *text, char out_host[WEIR_MODEL_HOST_BYTES_
 
 /* "5s", "250ms", "2m", "1h", "1.5s", plain number = seconds -> ms, within the limits of a timeout.
  * 0 or -EINVAL with *error. */
-int weir_model_duration_parse(const char *text, uint32_t *out_ms, struct weir_model_error *error);
+int weir_model_duration_parse(const char *text, uint32_t *out_ms,
+			      struct weir_model_error *error);
 
 /* Methods as text, "GET,POST" or "ANY", in the order of enum weir_http_method; returns out. Cut short
  * where `max` (1 or more) is below WEIR_MODEL_METHODS_BYTES_MAX. */
@@ -106,8 +111,8 @@ const char *weir_model_methods_format(uint16_t methods, char *out, size_t max);
  * given twice, or with another type, is refused. Ids and version are 0: the store gives them.
  * 0, or -EINVAL with *error (field "k", "v" or "v.NAME"). */
 int weir_model_row_parse(const char *key, const char *value, size_t value_bytes,
-			 struct weir_model_function *out_function, struct weir_model_route *out_route,
-			 struct weir_model_error *error);
+			 struct weir_model_function *out_function,
+			 struct weir_model_route *out_route, struct weir_model_error *error);
 
 /* The inverse: the JSON of a public row, NUL-terminated. Returns its bytes without the NUL, or 0 if
  * `max` is too small. WEIR_MODEL_ROW_BYTES_MAX always suffices. */

@@ -6,7 +6,8 @@
 
 /* In the order of enum weir_http_method (dataplane/http), which this room cannot see; a test holds
  * the two together. */
-static const char *const methods_names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+static const char *const methods_names[] = {"GET",    "HEAD",  "POST",   "PUT",
+					    "DELETE", "PATCH", "OPTIONS"};
 enum { METHODS_COUNT = sizeof(methods_names) / sizeof(methods_names[0]) };
 
 static const char host_reserved[] = "function.weir";
@@ -14,7 +15,8 @@ static const char host_reserved[] = "function.weir";
 uint16_t weir_model_method_bit(const char *name, size_t bytes)
 {
 	for (size_t i = 0; i < METHODS_COUNT; i++) {
-		if (strlen(methods_names[i]) == bytes && memcmp(methods_names[i], name, bytes) == 0)
+		if (strlen(methods_names[i]) == bytes &&
+		    memcmp(methods_names[i], name, bytes) == 0)
 			return (uint16_t)(1U << i);
 	}
 	return 0;
@@ -28,8 +30,8 @@ const char *weir_model_methods_format(uint16_t methods, char *out, size_t max)
 	for (size_t i = 0; i < METHODS_COUNT && at < max; i++) {
 		if ((methods & (1U << i)) == 0)
 			continue;
-		const int bytes =
-			snprintf(out + at, max - at, "%s%s", at > 0 ? "," : "", methods_names[i]);
+		const int bytes = snprintf(out + at, max - at, "%s%s", at > 0 ? "," : "",
+					   methods_names[i]);
 
 		at += (size_t)bytes;
 	}
@@ -62,12 +64,14 @@ static int check_param(const char *segment, size_t bytes, struct params *params,
 	const char *name = segment + 1;
 
 	if (bytes < 3 || segment[bytes - 1] != '}' || !is_param_name(name, bytes - 2))
-		return weir_model_fail(error, "pattern",
-				       "has segment '%s'; a parameter fills a whole segment as {name}, its "
-				       "name of a-z, 0-9 and '_'",
-				       weir_model_quote(segment, bytes, quote));
+		return weir_model_fail(
+			error, "pattern",
+			"has segment '%s'; a parameter fills a whole segment as {name}, its "
+			"name of a-z, 0-9 and '_'",
+			weir_model_quote(segment, bytes, quote));
 	for (size_t i = 0; i < params->count; i++) {
-		if (params->bytes[i] == bytes - 2 && memcmp(params->name[i], name, bytes - 2) == 0)
+		if (params->bytes[i] == bytes - 2 &&
+		    memcmp(params->name[i], name, bytes - 2) == 0)
 			return weir_model_fail(error, "pattern", "names parameter '%s' twice",
 					       weir_model_quote(name, bytes - 2, quote));
 	}
@@ -79,23 +83,27 @@ static int check_param(const char *segment, size_t bytes, struct params *params,
 	return 0;
 }
 
-static int check_literal(const char *segment, size_t bytes, bool last, struct weir_model_error *error)
+static int check_literal(const char *segment, size_t bytes, bool last,
+			 struct weir_model_error *error)
 {
 	char quote[WEIR_MODEL_QUOTE_BYTES_MAX];
 
 	if (bytes == 0 && !last)
 		return weir_model_fail(error, "pattern", "has an empty segment ('//')");
 	if ((bytes == 1 && segment[0] == '.') || (bytes == 2 && memcmp(segment, "..", 2) == 0))
-		return weir_model_fail(error, "pattern",
-				       "has a '.' or '..' segment, which no request path keeps");
+		return weir_model_fail(
+			error, "pattern",
+			"has a '.' or '..' segment, which no request path keeps");
 	for (size_t i = 0; i < bytes; i++) {
 		if (segment[i] == '{' || segment[i] == '}')
-			return weir_model_fail(error, "pattern",
-					       "has segment '%s'; a parameter fills a whole segment as {name}",
-					       weir_model_quote(segment, bytes, quote));
+			return weir_model_fail(
+				error, "pattern",
+				"has segment '%s'; a parameter fills a whole segment as {name}",
+				weir_model_quote(segment, bytes, quote));
 		if (segment[i] == '*')
-			return weir_model_fail(error, "pattern",
-					       "has a '*' that is not the whole last segment ('/*')");
+			return weir_model_fail(
+				error, "pattern",
+				"has a '*' that is not the whole last segment ('/*')");
 	}
 	return 0;
 }
@@ -109,17 +117,21 @@ static int check_path_text(const char *pattern, size_t bytes, struct weir_model_
 	if (bytes == 0 || pattern[0] != '/')
 		return weir_model_fail(error, "pattern", "must begin with '/'");
 	if (memchr(pattern, '?', bytes) != NULL)
-		return weir_model_fail(error, "pattern",
-				       "holds a query string; routes match the path only, leave out '?' and "
-				       "what follows");
+		return weir_model_fail(
+			error, "pattern",
+			"holds a query string; routes match the path only, leave out '?' and "
+			"what follows");
 	if (memchr(pattern, '#', bytes) != NULL)
-		return weir_model_fail(error, "pattern", "holds a '#', which no request path has");
-	if (memchr(pattern, '%', bytes) != NULL)
 		return weir_model_fail(error, "pattern",
-				       "holds a '%%'; paths are decoded before they are matched, write the "
-				       "character itself");
+				       "holds a '#', which no request path has");
+	if (memchr(pattern, '%', bytes) != NULL)
+		return weir_model_fail(
+			error, "pattern",
+			"holds a '%%'; paths are decoded before they are matched, write the "
+			"character itself");
 	if (!weir_model_text_clean(pattern, bytes))
-		return weir_model_fail(error, "pattern", "must be UTF-8 without control characters");
+		return weir_model_fail(error, "pattern",
+				       "must be UTF-8 without control characters");
 	if (pattern[bytes - 1] == ' ')
 		return weir_model_fail(error, "pattern", "ends in a blank");
 	return 0;
@@ -171,13 +183,15 @@ static int check_host(const char *host, size_t bytes, struct weir_model_error *e
 		return weir_model_fail(error, "host", "'%s' is Weir's own", host_reserved);
 	for (size_t i = first; i < end; i++) {
 		if (!address6 && (host[i] == ':' || host[i] == '['))
-			return weir_model_fail(error, "host",
-					       "is '%s'; leave out the port (an IPv6 address stands in [])",
-					       weir_model_quote(host, bytes, quote));
+			return weir_model_fail(
+				error, "host",
+				"is '%s'; leave out the port (an IPv6 address stands in [])",
+				weir_model_quote(host, bytes, quote));
 		if (!is_host_byte(host[i], address6))
-			return weir_model_fail(error, "host",
-					       "is '%s'; a host holds a-z, 0-9, '.', '-' and '_'",
-					       weir_model_quote(host, bytes, quote));
+			return weir_model_fail(
+				error, "host",
+				"is '%s'; a host holds a-z, 0-9, '.', '-' and '_'",
+				weir_model_quote(host, bytes, quote));
 	}
 	if (!address6 && (host[0] == '.' || host[bytes - 1] == '.'))
 		return weir_model_fail(error, "host", "begins or ends with '.'");
@@ -191,7 +205,8 @@ int weir_model_host_parse(const char *text, char out_host[WEIR_MODEL_HOST_BYTES_
 	const size_t bytes = strnlen(text, WEIR_MODEL_HOST_BYTES_MAX + 1);
 
 	for (size_t i = 0; i < bytes; i++)
-		host[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
+		host[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a')
+							   : text[i];
 	host[bytes] = '\0';
 	const int result = check_host(host, bytes, error);
 
@@ -203,15 +218,19 @@ int weir_model_host_parse(const char *text, char out_host[WEIR_MODEL_HOST_BYTES_
 int weir_model_route_check(const struct weir_model_route *route, struct weir_model_error *error)
 {
 	if (route->methods >= 1U << METHODS_COUNT)
-		return weir_model_fail(error, "methods", "holds a method that Weir does not know");
+		return weir_model_fail(error, "methods",
+				       "holds a method that Weir does not know");
 	if (route->timeout_ms > WEIR_MODEL_TIMEOUT_MS_MAX)
-		return weir_model_fail(error, "timeout", "must be between %d ms and %d s, or left out",
-				       WEIR_MODEL_TIMEOUT_MS_MIN, WEIR_MODEL_TIMEOUT_MS_MAX / 1000);
-	const int result = check_host(route->host, strnlen(route->host, sizeof(route->host)), error);
+		return weir_model_fail(
+			error, "timeout", "must be between %d ms and %d s, or left out",
+			WEIR_MODEL_TIMEOUT_MS_MIN, WEIR_MODEL_TIMEOUT_MS_MAX / 1000);
+	const int result =
+		check_host(route->host, strnlen(route->host, sizeof(route->host)), error);
 
 	if (result != 0)
 		return result;
-	return check_pattern(route->pattern, strnlen(route->pattern, sizeof(route->pattern)), error);
+	return check_pattern(route->pattern, strnlen(route->pattern, sizeof(route->pattern)),
+			     error);
 }
 
 /* "GET", "GET,POST" or "ANY" -> bits. */
@@ -231,10 +250,11 @@ static int methods_parse(const char *text, size_t bytes, uint16_t *out_methods,
 		const uint16_t bit = weir_model_method_bit(text + at, length);
 
 		if (bit == 0)
-			return weir_model_fail(error, "methods",
-					       "has '%s'; known are GET, HEAD, POST, PUT, DELETE, PATCH, "
-					       "OPTIONS (joined by ','), or ANY alone",
-					       weir_model_quote(text + at, length, quote));
+			return weir_model_fail(
+				error, "methods",
+				"has '%s'; known are GET, HEAD, POST, PUT, DELETE, PATCH, "
+				"OPTIONS (joined by ','), or ANY alone",
+				weir_model_quote(text + at, length, quote));
 		methods |= bit;
 		at += length + 1;
 	}
@@ -249,8 +269,9 @@ int weir_model_route_parse(const char *text, struct weir_model_route *out_route,
 	uint16_t methods = 0;
 
 	if (blank == NULL || text[0] == '/')
-		return weir_model_fail(error, "route",
-				       "must be a method and a pattern, as in 'GET /img/{id}' or 'ANY /x/*'");
+		return weir_model_fail(
+			error, "route",
+			"must be a method and a pattern, as in 'GET /img/{id}' or 'ANY /x/*'");
 	const char *pattern = blank + strspn(blank, " ");
 	const size_t pattern_bytes = strlen(pattern);
 	int result = methods_parse(text, (size_t)(blank - text), &methods, error);

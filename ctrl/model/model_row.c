@@ -8,7 +8,8 @@
 #include "dataplane/base/cleanup.h"
 
 /* The fields that Weir reads; each may be given once. */
-static const char *const field_names[] = {"name", "runtime", "module", "handler", "memory", "timeout"};
+static const char *const field_names[] = {"name",    "runtime", "module",
+					  "handler", "memory",  "timeout"};
 
 /* A function's field -> the row's. */
 static const struct {
@@ -59,12 +60,14 @@ static int check_json_text(const char *value, size_t bytes, struct weir_model_er
 	struct scan scan = {.depth = 0};
 
 	if (bytes > WEIR_MODEL_ROW_BYTES_MAX)
-		return weir_model_fail(error, "v", "is longer than %d bytes", WEIR_MODEL_ROW_BYTES_MAX);
+		return weir_model_fail(error, "v", "is longer than %d bytes",
+				       WEIR_MODEL_ROW_BYTES_MAX);
 	for (size_t i = 0; i < bytes; i++) {
 		if (value[i] == '\0')
 			return weir_model_fail(error, "v", "holds a NUL byte at offset %zu", i);
 		if (scan.escaped && bytes - i >= 5 && memcmp(value + i, "u0000", 5) == 0)
-			return weir_model_fail(error, "v", "holds \\u0000 at offset %zu", i - 1);
+			return weir_model_fail(error, "v", "holds \\u0000 at offset %zu",
+					       i - 1);
 		if (!scan_byte(&scan, value[i]))
 			return weir_model_fail(error, "v", "is nested deeper than %d levels",
 					       WEIR_MODEL_JSON_DEPTH_MAX);
@@ -72,21 +75,25 @@ static int check_json_text(const char *value, size_t bytes, struct weir_model_er
 	return 0;
 }
 
-static int parse_json(const char *value, size_t bytes, cJSON **out_json, struct weir_model_error *error)
+static int parse_json(const char *value, size_t bytes, cJSON **out_json,
+		      struct weir_model_error *error)
 {
 	const char *end = value;
 	const int result = check_json_text(value, bytes, error);
 
 	if (result != 0)
 		return result;
-	WEIR_CLEANUP(json_delete) cJSON *json = cJSON_ParseWithLengthOpts(value, bytes, &end, false);
+	WEIR_CLEANUP(json_delete)
+	cJSON *json = cJSON_ParseWithLengthOpts(value, bytes, &end, false);
 	if (json == NULL)
 		return weir_model_fail(error, "v", "is not JSON (near byte %zu of %zu)",
 				       (size_t)(end - value), bytes);
 	for (; end < value + bytes; end++) {
 		if (strchr(" \t\r\n", *end) == NULL)
-			return weir_model_fail(error, "v", "has something behind its JSON (near byte %zu of %zu)",
-					       (size_t)(end - value), bytes);
+			return weir_model_fail(
+				error, "v",
+				"has something behind its JSON (near byte %zu of %zu)",
+				(size_t)(end - value), bytes);
 	}
 	if (!cJSON_IsObject(json))
 		return weir_model_fail(error, "v", "must be a JSON object, {...}");
@@ -113,8 +120,8 @@ static int check_fields_once(const cJSON *json, struct weir_model_error *error)
 }
 
 /* Copy a string field; `fallback` stands in for a missing or empty one, NULL means required. */
-static int read_text(const cJSON *json, const char *row_field, const char *fallback, char *out, size_t max,
-		     struct weir_model_error *error)
+static int read_text(const cJSON *json, const char *row_field, const char *fallback, char *out,
+		     size_t max, struct weir_model_error *error)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, row_field + strlen("v."));
 	const char *text = fallback;
@@ -144,7 +151,8 @@ static int read_timeout(const cJSON *json, uint32_t *out_ms, struct weir_model_e
 
 	/* Written so that a NaN fails too. */
 	if (!(ms >= WEIR_MODEL_TIMEOUT_MS_MIN && ms <= WEIR_MODEL_TIMEOUT_MS_MAX))
-		return weir_model_fail(error, "v.timeout", "must be a number of seconds between 0.001 and %d",
+		return weir_model_fail(error, "v.timeout",
+				       "must be a number of seconds between 0.001 and %d",
 				       WEIR_MODEL_TIMEOUT_MS_MAX / 1000);
 	*out_ms = (uint32_t)ms;
 	return 0;
@@ -161,7 +169,8 @@ static int read_memory(const cJSON *json, uint32_t *out_mb, struct weir_model_er
 
 	if (!(mb >= WEIR_MODEL_MEMORY_MB_MIN && mb <= WEIR_MODEL_MEMORY_MB_MAX) ||
 	    (double)(uint32_t)mb < mb)
-		return weir_model_fail(error, "v.memory", "must be a whole number of MB between %d and %d",
+		return weir_model_fail(error, "v.memory",
+				       "must be a whole number of MB between %d and %d",
 				       WEIR_MODEL_MEMORY_MB_MIN, WEIR_MODEL_MEMORY_MB_MAX);
 	*out_mb = (uint32_t)mb;
 	return 0;
@@ -175,8 +184,8 @@ static void name_from_key(const char *key, char out_name[WEIR_MODEL_NAME_BYTES_M
 
 	for (; *key != '\0' && bytes < WEIR_MODEL_NAME_BYTES_MAX; key++) {
 		const bool upper = *key >= 'A' && *key <= 'Z';
-		const bool plain = upper || (*key >= 'a' && *key <= 'z') || (*key >= '0' && *key <= '9') ||
-				   *key == '_';
+		const bool plain = upper || (*key >= 'a' && *key <= 'z') ||
+				   (*key >= '0' && *key <= '9') || *key == '_';
 
 		if (plain && gap && bytes + 1 < WEIR_MODEL_NAME_BYTES_MAX)
 			out_name[bytes++] = '-';
@@ -187,7 +196,8 @@ static void name_from_key(const char *key, char out_name[WEIR_MODEL_NAME_BYTES_M
 	out_name[bytes] = '\0';
 }
 
-static int parse_key(const char *key, struct weir_model_route *out_route, struct weir_model_error *error)
+static int parse_key(const char *key, struct weir_model_route *out_route,
+		     struct weir_model_error *error)
 {
 	struct weir_model_error found;
 	const char *colon = strchr(key, ':');
@@ -195,18 +205,21 @@ static int parse_key(const char *key, struct weir_model_route *out_route, struct
 	const char *path = key + method_bytes + 1;
 
 	if (colon == NULL)
-		return weir_model_fail(error, "k", "must be METHOD:/path, as in 'POST:/api/hello'");
+		return weir_model_fail(error, "k",
+				       "must be METHOD:/path, as in 'POST:/api/hello'");
 	out_route->methods = weir_model_method_bit(key, method_bytes);
 	if (out_route->methods == 0)
 		return weir_model_fail(error, "k",
-				       "must begin with GET, HEAD, POST, PUT, DELETE, PATCH or OPTIONS, and ':'");
+				       "must begin with GET, HEAD, POST, PUT, DELETE, PATCH or "
+				       "OPTIONS, and ':'");
 	if (strlen(path) > WEIR_MODEL_PATTERN_BYTES_MAX)
 		return weir_model_fail(error, "k", "has a path longer than %d bytes",
 				       WEIR_MODEL_PATTERN_BYTES_MAX);
 	if (path[strcspn(path, "{}*")] != '\0')
-		return weir_model_fail(error, "k",
-				       "holds '{', '}' or '*'; rows of this table are exact paths, for "
-				       "patterns use: ctrlctl route add");
+		return weir_model_fail(
+			error, "k",
+			"holds '{', '}' or '*'; rows of this table are exact paths, for "
+			"patterns use: ctrlctl route add");
 	memcpy(out_route->pattern, path, strlen(path) + 1);
 	if (weir_model_route_check(out_route, &found) != 0)
 		return weir_model_fail(error, "k", "has a path that %s", found.reason);
@@ -214,7 +227,8 @@ static int parse_key(const char *key, struct weir_model_route *out_route, struct
 }
 
 /* The same checks as for every function, told in the row's words. */
-static int check_function(const struct weir_model_function *function, struct weir_model_error *error)
+static int check_function(const struct weir_model_function *function,
+			  struct weir_model_error *error)
 {
 	struct weir_model_error found;
 
@@ -222,13 +236,14 @@ static int check_function(const struct weir_model_function *function, struct wei
 		return 0;
 	for (size_t i = 0; i < sizeof(row_fields) / sizeof(row_fields[0]); i++) {
 		if (strcmp(found.field, row_fields[i].field) == 0)
-			return weir_model_fail(error, row_fields[i].row_field, "%s", found.reason);
+			return weir_model_fail(error, row_fields[i].row_field, "%s",
+					       found.reason);
 	}
 	return weir_model_fail(error, "v", "%s: %s", found.field, found.reason);
 }
 
-static int read_value(const cJSON *json, const char *key, struct weir_model_function *out_function,
-		      struct weir_model_error *error)
+static int read_value(const cJSON *json, const char *key,
+		      struct weir_model_function *out_function, struct weir_model_error *error)
 {
 	struct weir_model_function *const f = out_function;
 	char fallback[WEIR_MODEL_NAME_BYTES_MAX + 1];
@@ -236,13 +251,16 @@ static int read_value(const cJSON *json, const char *key, struct weir_model_func
 
 	name_from_key(key, fallback);
 	if (result == 0)
-		result = read_text(json, "v.module", NULL, f->code_path, sizeof(f->code_path), error);
+		result = read_text(json, "v.module", NULL, f->code_path, sizeof(f->code_path),
+				   error);
 	if (result == 0)
-		result = read_text(json, "v.handler", NULL, f->handler, sizeof(f->handler), error);
+		result = read_text(json, "v.handler", NULL, f->handler, sizeof(f->handler),
+				   error);
 	if (result == 0)
 		result = read_text(json, "v.name", fallback, f->name, sizeof(f->name), error);
 	if (result == 0)
-		result = read_text(json, "v.runtime", "wasm", f->runtime, sizeof(f->runtime), error);
+		result = read_text(json, "v.runtime", "wasm", f->runtime, sizeof(f->runtime),
+				   error);
 	if (result == 0)
 		result = read_timeout(json, &f->timeout_ms, error);
 	if (result == 0)
@@ -251,8 +269,8 @@ static int read_value(const cJSON *json, const char *key, struct weir_model_func
 }
 
 int weir_model_row_parse(const char *key, const char *value, size_t value_bytes,
-			 struct weir_model_function *out_function, struct weir_model_route *out_route,
-			 struct weir_model_error *error)
+			 struct weir_model_function *out_function,
+			 struct weir_model_route *out_route, struct weir_model_error *error)
 {
 	struct weir_model_function function = {
 		.space = "default",
@@ -303,7 +321,8 @@ static void write_string(struct writer *writer, const char *text)
 		if ((unsigned char)*text < 0x20) {
 			char escape[8];
 
-			(void)snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)*text); /* fits */
+			(void)snprintf(escape, sizeof(escape), "\\u%04x",
+				       (unsigned)*text); /* fits */
 			write_text(writer, escape);
 			continue;
 		}
@@ -328,8 +347,8 @@ size_t weir_model_row_format(const struct weir_model_function *function, char *o
 	write_string(&writer, function->code_path);
 	write_text(&writer, ",\"handler\":");
 	write_string(&writer, function->handler);
-	(void)snprintf(number, sizeof(number), ",\"memory\":%u,\"timeout\":%u", function->memory_mb,
-		       function->timeout_ms / 1000); /* fits */
+	(void)snprintf(number, sizeof(number), ",\"memory\":%u,\"timeout\":%u",
+		       function->memory_mb, function->timeout_ms / 1000); /* fits */
 	write_text(&writer, number);
 	(void)snprintf(number, sizeof(number), ".%03u", ms); /* fits */
 	if (ms != 0)

@@ -12,14 +12,16 @@ int weir_model_fail(struct weir_model_error *error, const char *field, const cha
 	if (error == NULL)
 		return -EINVAL;
 	memset(error, 0, sizeof(*error));
-	(void)snprintf(error->field, sizeof(error->field), "%s", field); /* cut is fine: for people */
+	(void)snprintf(error->field, sizeof(error->field), "%s",
+		       field); /* cut is fine: for people */
 	va_start(arguments, format);
 	(void)vsnprintf(error->reason, sizeof(error->reason), format, arguments); /* the same */
 	va_end(arguments);
 	return -EINVAL;
 }
 
-const char *weir_model_quote(const char *text, size_t bytes, char out[WEIR_MODEL_QUOTE_BYTES_MAX])
+const char *weir_model_quote(const char *text, size_t bytes,
+			     char out[WEIR_MODEL_QUOTE_BYTES_MAX])
 {
 	const size_t shown = bytes > 40 ? 40 : bytes;
 
@@ -67,7 +69,8 @@ bool weir_model_text_clean(const char *text, size_t bytes)
 	size_t at = 0;
 
 	while (at < bytes) {
-		const size_t step = sequence_bytes((const unsigned char *)text + at, bytes - at);
+		const size_t step =
+			sequence_bytes((const unsigned char *)text + at, bytes - at);
 
 		if (step == 0)
 			return false;

@@ -13,7 +13,8 @@ int weir_model_fail(struct weir_model_error *error, const char *field, const cha
 
 /* Somebody's bytes, fit for a sentence: printable ASCII, at most 40 of them, other bytes as '?',
  * "..." where cut. Returns out. */
-const char *weir_model_quote(const char *text, size_t bytes, char out[WEIR_MODEL_QUOTE_BYTES_MAX]);
+const char *weir_model_quote(const char *text, size_t bytes,
+			     char out[WEIR_MODEL_QUOTE_BYTES_MAX]);
 
 /* True if text is valid UTF-8 without control characters. */
 bool weir_model_text_clean(const char *text, size_t bytes);

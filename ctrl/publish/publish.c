@@ -66,7 +66,8 @@ static uint64_t pieces_place(struct piece *pieces, size_t count)
 }
 
 /* Lay the tables out in a fresh memfd and seal it. */
-static int write_out(struct weir_snapshot_header *header, struct piece *pieces, size_t count, int *out_fd)
+static int write_out(struct weir_snapshot_header *header, struct piece *pieces, size_t count,
+		     int *out_fd)
 {
 	header->bytes = pieces_place(pieces, count);
 	WEIR_CLEANUP(weir_fd_close) int fd = -1;
@@ -109,15 +110,20 @@ static int plan_write(const struct weir_publish_plan *plan, int *out_fd)
 		.root = plan->root,
 	};
 	struct piece pieces[] = {
-		{plan->functions.data, plan->functions.count, sizeof(struct weir_snapshot_function),
-		 &header.functions},
-		{plan->pools.data, plan->pools.count, sizeof(struct weir_snapshot_pool), &header.pools},
-		{plan->nodes.data, plan->nodes.count, sizeof(struct weir_snapshot_node), &header.nodes},
-		{plan->edges.cell, plan->edges.cell_count, sizeof(struct weir_snapshot_edge), &header.edges},
-		{plan->hosts.data, plan->hosts.count, sizeof(struct weir_snapshot_host), &header.hosts},
+		{plan->functions.data, plan->functions.count,
+		 sizeof(struct weir_snapshot_function), &header.functions},
+		{plan->pools.data, plan->pools.count, sizeof(struct weir_snapshot_pool),
+		 &header.pools},
+		{plan->nodes.data, plan->nodes.count, sizeof(struct weir_snapshot_node),
+		 &header.nodes},
+		{plan->edges.cell, plan->edges.cell_count, sizeof(struct weir_snapshot_edge),
+		 &header.edges},
+		{plan->hosts.data, plan->hosts.count, sizeof(struct weir_snapshot_host),
+		 &header.hosts},
 		{plan->targets.data, plan->targets.count, sizeof(struct weir_snapshot_target),
 		 &header.targets},
-		{plan->params.data, plan->params.count, sizeof(struct weir_snapshot_string), &header.params},
+		{plan->params.data, plan->params.count, sizeof(struct weir_snapshot_string),
+		 &header.params},
 		{plan->strings.text, plan->strings.bytes, 1, &header.strings},
 	};
 

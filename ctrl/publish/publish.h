@@ -21,7 +21,7 @@ struct weir_publish_input {
 	uint32_t pool_workers_max;
 	const struct weir_model_function *functions; /* checked records */
 	size_t function_count;
-	const struct weir_model_route *routes;       /* checked records */
+	const struct weir_model_route *routes; /* checked records */
 	size_t route_count;
 	bool *out_shadowed; /* route_count flags, or NULL: the route lost a method at least */
 };

@@ -21,7 +21,8 @@ enum { COPY_BYTES = 65536 };
 
 int weir_publish_memfd_create(size_t bytes, int *out_fd)
 {
-	WEIR_CLEANUP(weir_fd_close) int fd = memfd_create("weir-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	WEIR_CLEANUP(weir_fd_close)
+	int fd = memfd_create("weir-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd == -1 || ftruncate(fd, (off_t)bytes) == -1)
 		return -errno;
@@ -59,7 +60,8 @@ static int sync_folder(const char *path)
 	const char *slash = strrchr(path, '/');
 	const int bytes = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
 
-	(void)snprintf(folder, sizeof(folder), "%.*s", bytes, slash == NULL ? "." : path); /* checked */
+	(void)snprintf(folder, sizeof(folder), "%.*s", bytes,
+		       slash == NULL ? "." : path); /* checked */
 	WEIR_CLEANUP(weir_fd_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd == -1 || fsync(fd) == -1)
@@ -69,8 +71,8 @@ static int sync_folder(const char *path)
 
 static int write_file(const char *path, const void *data, size_t bytes)
 {
-	WEIR_CLEANUP(weir_fd_close) int fd =
-		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	WEIR_CLEANUP(weir_fd_close)
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd == -1 || fchmod(fd, 0600) == -1)
 		return -errno;

@@ -43,7 +43,8 @@ static int sort_functions(struct weir_publish_plan *plan)
 	return 0;
 }
 
-static int intern(struct weir_publish_plan *plan, const char *text, struct weir_snapshot_string *out_string)
+static int intern(struct weir_publish_plan *plan, const char *text,
+		  struct weir_snapshot_string *out_string)
 {
 	return weir_publish_strings_intern(&plan->strings, weir_span_of(text), out_string);
 }
@@ -113,8 +114,8 @@ static int compare_wishes(const void *left, const void *right)
 	return (a->function > b->function) - (a->function < b->function);
 }
 
-static int add_pool(struct weir_publish_plan *plan, const struct weir_snapshot_function *function,
-		    uint32_t *out_index)
+static int add_pool(struct weir_publish_plan *plan,
+		    const struct weir_snapshot_function *function, uint32_t *out_index)
 {
 	const struct weir_span space = {.data = plan->strings.text + function->space.offset,
 					.bytes = function->space.bytes};
@@ -136,7 +137,8 @@ static int add_pool(struct weir_publish_plan *plan, const struct weir_snapshot_f
 static int add_pools(struct weir_publish_plan *plan)
 {
 	struct weir_snapshot_function *functions = plan->functions.data;
-	WEIR_CLEANUP(weir_free) struct wish *wishes = calloc(plan->functions.count + 1, sizeof(*wishes));
+	WEIR_CLEANUP(weir_free)
+	struct wish *wishes = calloc(plan->functions.count + 1, sizeof(*wishes));
 	size_t count = 0;
 	uint32_t pool = 0;
 
@@ -144,15 +146,18 @@ static int add_pools(struct weir_publish_plan *plan)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < plan->functions.count; i++) {
 		if (functions[i].runtime != WEIR_RUNTIME_MISSING)
-			wishes[count++] = (struct wish){.space_offset = functions[i].space.offset,
-							.runtime = functions[i].runtime,
-							.function = i};
+			wishes[count++] =
+				(struct wish){.space_offset = functions[i].space.offset,
+					      .runtime = functions[i].runtime,
+					      .function = i};
 	}
 	qsort(wishes, count, sizeof(*wishes), compare_wishes);
 	for (size_t i = 0; i < count; i++) {
-		const bool first = i == 0 || wishes[i].space_offset != wishes[i - 1].space_offset ||
+		const bool first = i == 0 ||
+				   wishes[i].space_offset != wishes[i - 1].space_offset ||
 				   wishes[i].runtime != wishes[i - 1].runtime;
-		const int result = first ? add_pool(plan, &functions[wishes[i].function], &pool) : 0;
+		const int result =
+			first ? add_pool(plan, &functions[wishes[i].function], &pool) : 0;
 
 		if (result != 0)
 			return result;

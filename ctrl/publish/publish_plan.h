@@ -14,14 +14,14 @@
 
 struct weir_publish_plan {
 	const struct weir_publish_input *input;
-	uint32_t root; /* node of the tree without host */
-	const struct weir_model_function **sorted; /* input's functions by id, beside `functions` */
-	struct weir_publish_rows functions; /* struct weir_snapshot_function */
-	struct weir_publish_rows pools;     /* struct weir_snapshot_pool */
-	struct weir_publish_rows nodes;     /* struct weir_snapshot_node */
-	struct weir_publish_rows hosts;     /* struct weir_snapshot_host */
-	struct weir_publish_rows targets;   /* struct weir_snapshot_target */
-	struct weir_publish_rows params;    /* struct weir_snapshot_string */
+	uint32_t root;                             /* node of the tree without host */
+	const struct weir_model_function **sorted; /* input's, by id: beside `functions` */
+	struct weir_publish_rows functions;        /* struct weir_snapshot_function */
+	struct weir_publish_rows pools;            /* struct weir_snapshot_pool */
+	struct weir_publish_rows nodes;            /* struct weir_snapshot_node */
+	struct weir_publish_rows hosts;            /* struct weir_snapshot_host */
+	struct weir_publish_rows targets;          /* struct weir_snapshot_target */
+	struct weir_publish_rows params;           /* struct weir_snapshot_string */
 	struct weir_publish_edges edges;
 	struct weir_publish_strings strings;
 };
@@ -38,6 +38,7 @@ int weir_publish_plan_function_index(const struct weir_publish_plan *plan, uint6
  * 0, -EINVAL, -ENOENT, -E2BIG, -ENOMEM. */
 int weir_publish_plan_routes(struct weir_publish_plan *plan);
 
+/* Free the tables; accepts a zeroed plan. */
 void weir_publish_plan_free(struct weir_publish_plan *plan);
 
 #endif

@@ -6,7 +6,8 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/base/cleanup.h"
 
-static_assert((int)WEIR_MODEL_SEGMENTS_MAX == (int)WEIR_SNAPSHOT_SEGMENTS_MAX, "one limit, two rooms");
+static_assert((int)WEIR_MODEL_SEGMENTS_MAX == (int)WEIR_SNAPSHOT_SEGMENTS_MAX,
+	      "one limit, two rooms");
 static_assert((int)WEIR_MODEL_PARAMS_MAX == (int)WEIR_HEAD_PARAMS_MAX, "one limit, two rooms");
 
 static const char local_host[] = "function.weir"; /* the model refuses it in anybody's route */
@@ -37,14 +38,16 @@ static struct weir_snapshot_node *node_at(struct weir_publish_plan *plan, uint32
 
 static int add_node(struct weir_publish_plan *plan, uint32_t *out_node)
 {
-	const int result = weir_publish_rows_add(&plan->nodes, sizeof(struct weir_snapshot_node), out_node);
+	const int result = weir_publish_rows_add(&plan->nodes,
+						 sizeof(struct weir_snapshot_node), out_node);
 
 	if (result == 0)
 		node_at(plan, *out_node)->param_child = WEIR_SNAPSHOT_NONE;
 	return result;
 }
 
-static int enter_literal(struct weir_publish_plan *plan, struct weir_span segment, uint32_t *node)
+static int enter_literal(struct weir_publish_plan *plan, struct weir_span segment,
+			 uint32_t *node)
 {
 	/* An empty segment has the edge "/", which no other segment can have (route.h). */
 	const struct weir_span text = segment.bytes > 0 ? segment : WEIR_SPAN("/");
@@ -66,7 +69,8 @@ static int enter_literal(struct weir_publish_plan *plan, struct weir_span segmen
 	return 0;
 }
 
-static int enter_param(struct weir_publish_plan *plan, struct weir_span segment, struct place *place)
+static int enter_param(struct weir_publish_plan *plan, struct weir_span segment,
+		       struct place *place)
 {
 	const struct weir_span name = {.data = segment.data + 1, .bytes = segment.bytes - 2};
 	struct weir_snapshot_string interned;
@@ -123,7 +127,8 @@ static int add_host(struct weir_publish_plan *plan, const char *name)
 {
 	struct weir_snapshot_host host = {.root = 0};
 	uint32_t index = 0;
-	int result = weir_publish_strings_intern(&plan->strings, weir_span_of(name), &host.name);
+	int result =
+		weir_publish_strings_intern(&plan->strings, weir_span_of(name), &host.name);
 
 	if (result == 0)
 		result = add_node(plan, &host.root);
@@ -139,7 +144,8 @@ static int add_host(struct weir_publish_plan *plan, const char *name)
 static int add_hosts(struct weir_publish_plan *plan)
 {
 	const struct weir_publish_input *input = plan->input;
-	WEIR_CLEANUP(weir_free) const char **names = calloc(input->route_count + 1, sizeof(*names));
+	WEIR_CLEANUP(weir_free)
+	const char **names = calloc(input->route_count + 1, sizeof(*names));
 	size_t count = 0;
 	int result = 0;
 
@@ -194,7 +200,8 @@ static int add_pending(struct weir_publish_rows *list, const struct pending *pen
 }
 
 /* A target for each method of the route. */
-static int add_route(struct weir_publish_plan *plan, struct weir_publish_rows *list, uint32_t index)
+static int add_route(struct weir_publish_plan *plan, struct weir_publish_rows *list,
+		     uint32_t index)
 {
 	const struct weir_model_route *route = &plan->input->routes[index];
 	struct pending pending = {.route = index};
@@ -202,13 +209,15 @@ static int add_route(struct weir_publish_plan *plan, struct weir_publish_rows *l
 
 	if (weir_model_route_check(route, NULL) != 0)
 		return -EINVAL;
-	int result = weir_publish_plan_function_index(plan, route->function_id, &pending.target.function);
+	int result = weir_publish_plan_function_index(plan, route->function_id,
+						      &pending.target.function);
 
 	if (result == 0)
-		result = enter_pattern(plan, root_of(plan, route->host), route->pattern, &place);
+		result =
+			enter_pattern(plan, root_of(plan, route->host), route->pattern, &place);
 	if (result == 0)
-		result = weir_publish_strings_intern(&plan->strings, weir_span_of(route->pattern),
-						     &pending.target.pattern);
+		result = weir_publish_strings_intern(
+			&plan->strings, weir_span_of(route->pattern), &pending.target.pattern);
 	if (result != 0)
 		return result;
 	pending.node = place.node;
@@ -229,8 +238,8 @@ static int add_route(struct weir_publish_plan *plan, struct weir_publish_rows *l
 }
 
 /* The way to a function by its name: /NAMESPACE/NAME and all below it, on the Unix socket only. */
-static int add_local(struct weir_publish_plan *plan, struct weir_publish_rows *list, uint32_t function,
-		     bool wildcard)
+static int add_local(struct weir_publish_plan *plan, struct weir_publish_rows *list,
+		     uint32_t function, bool wildcard)
 {
 	const struct weir_model_function *from = plan->sorted[function];
 	char pattern[2 * sizeof(from->name) + 8];
@@ -261,9 +270,9 @@ static int add_locals(struct weir_publish_plan *plan, struct weir_publish_rows *
 {
 	int result = 0;
 
-	for (int public = 0; public < 2; public++) {
+	for (int pass = 0; pass < 2; pass++) {
 		for (uint32_t i = 0; result == 0 && i < plan->functions.count; i++) {
-			if (plan->sorted[i]->from_public_table != (public == 1))
+			if (plan->sorted[i]->from_public_table != (pass == 1))
 				continue;
 			result = add_local(plan, list, i, false);
 			if (result == 0)
@@ -289,7 +298,8 @@ static int compare_routes(const void *left, const void *right)
 static int add_routes(struct weir_publish_plan *plan, struct weir_publish_rows *list)
 {
 	const struct weir_publish_input *input = plan->input;
-	WEIR_CLEANUP(weir_free) const struct weir_model_route **sorted =
+	WEIR_CLEANUP(weir_free)
+	const struct weir_model_route **sorted =
 		calloc(input->route_count + 1, sizeof(*sorted));
 	int result = 0;
 
@@ -322,7 +332,8 @@ static int compare_pending(const void *left, const void *right)
 
 static bool pending_conflicts(const struct pending *a, const struct pending *b)
 {
-	return a->node == b->node && a->wildcard == b->wildcard && a->target.method == b->target.method;
+	return a->node == b->node && a->wildcard == b->wildcard &&
+	       a->target.method == b->target.method;
 }
 
 /* Give each target its place; what comes second with the same node and method is left out. */
@@ -341,14 +352,17 @@ static int place_targets(struct weir_publish_plan *plan, struct weir_publish_row
 				plan->input->out_shadowed[pending[i].route] = true;
 			continue;
 		}
-		const int result = weir_publish_rows_add(&plan->targets, sizeof(pending->target), &index);
+		const int result =
+			weir_publish_rows_add(&plan->targets, sizeof(pending->target), &index);
 
 		if (result != 0)
 			return result;
 		((struct weir_snapshot_target *)plan->targets.data)[index] = pending[i].target;
 		struct weir_snapshot_node *node = node_at(plan, pending[i].node);
-		uint32_t *first = pending[i].wildcard ? &node->wildcard_first : &node->routes_first;
-		uint32_t *count = pending[i].wildcard ? &node->wildcard_count : &node->routes_count;
+		uint32_t *first =
+			pending[i].wildcard ? &node->wildcard_first : &node->routes_first;
+		uint32_t *count =
+			pending[i].wildcard ? &node->wildcard_count : &node->routes_count;
 
 		if ((*count)++ == 0)
 			*first = index;

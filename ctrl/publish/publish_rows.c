@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-
 enum {
 	ROWS_FIRST = 64,
 	CELLS_FIRST = 64,
@@ -34,8 +33,9 @@ void weir_publish_rows_free(struct weir_publish_rows *rows)
 	*rows = (struct weir_publish_rows){.data = NULL};
 }
 
-static struct weir_snapshot_string *string_cell(struct weir_snapshot_string *cells, size_t count,
-						const char *text, struct weir_span wanted)
+static struct weir_snapshot_string *string_cell(struct weir_snapshot_string *cells,
+						size_t count, const char *text,
+						struct weir_span wanted)
 {
 	size_t place = weir_snapshot_edge_hash(0, 0, wanted) & (count - 1);
 
@@ -62,7 +62,8 @@ static int string_cells_grow(struct weir_publish_strings *strings)
 		cells[i] = (struct weir_snapshot_string){.bytes = UINT32_MAX};
 	for (size_t i = 0; i < strings->cell_count; i++) {
 		const struct weir_snapshot_string old = strings->cell[i];
-		const struct weir_span text = {.data = strings->text + old.offset, .bytes = old.bytes};
+		const struct weir_span text = {.data = strings->text + old.offset,
+					       .bytes = old.bytes};
 
 		if (old.bytes != UINT32_MAX)
 			*string_cell(cells, count, strings->text, text) = old;
@@ -116,7 +117,8 @@ int weir_publish_strings_intern(struct weir_publish_strings *strings, struct wei
 		result = string_append(strings, text);
 		if (result != 0)
 			return result;
-		*cell = (struct weir_snapshot_string){.offset = offset, .bytes = (uint32_t)text.bytes};
+		*cell = (struct weir_snapshot_string){.offset = offset,
+						      .bytes = (uint32_t)text.bytes};
 		strings->cell_used++;
 	}
 	*out_string = *cell;
@@ -169,8 +171,9 @@ int weir_publish_edges_open(struct weir_publish_edges *edges)
 	return edges_grow(edges);
 }
 
-int weir_publish_edges_at(struct weir_publish_edges *edges, uint32_t parent, struct weir_span text,
-			  struct weir_snapshot_string segment, struct weir_snapshot_edge **out_edge)
+int weir_publish_edges_at(struct weir_publish_edges *edges, uint32_t parent,
+			  struct weir_span text, struct weir_snapshot_string segment,
+			  struct weir_snapshot_edge **out_edge)
 {
 	const struct weir_snapshot_edge wanted = {
 		.parent = parent,

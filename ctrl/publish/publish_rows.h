@@ -47,8 +47,9 @@ int weir_publish_edges_open(struct weir_publish_edges *edges);
 
 /* The cell of (parent, segment), whose segment is interned: found, or added with child
  * WEIR_SNAPSHOT_NONE for the caller to set at once. Valid until the next call. */
-int weir_publish_edges_at(struct weir_publish_edges *edges, uint32_t parent, struct weir_span text,
-			  struct weir_snapshot_string segment, struct weir_snapshot_edge **out_edge);
+int weir_publish_edges_at(struct weir_publish_edges *edges, uint32_t parent,
+			  struct weir_span text, struct weir_snapshot_string segment,
+			  struct weir_snapshot_edge **out_edge);
 void weir_publish_edges_free(struct weir_publish_edges *edges);
 
 #endif

@@ -30,7 +30,7 @@ struct walk {
 	uint32_t steps_left;
 	uint32_t segment_count; /* at most WEIR_SNAPSHOT_SEGMENTS_MAX + 1: "too many to end" */
 	uint16_t allow;
-	struct candidate best;   /* of this tree */
+	struct candidate best; /* of this tree */
 	/* Segment i is path[start[i] .. start[i + 1] - 2]: between two slashes. */
 	uint32_t start[WEIR_SNAPSHOT_SEGMENTS_MAX + 2];
 };
@@ -65,12 +65,13 @@ static struct weir_span segment_at(const struct walk *walk, uint32_t depth)
 }
 
 /* The child that a literal segment leads to, or WEIR_SNAPSHOT_NONE. */
-static uint32_t literal_child(const struct weir_snapshot *snapshot, uint32_t parent, struct weir_span segment)
+static uint32_t literal_child(const struct weir_snapshot *snapshot, uint32_t parent,
+			      struct weir_span segment)
 {
 	/* An empty segment goes by the name "/": the byte before it. */
-	const struct weir_span name = segment.bytes > 0
-					      ? segment
-					      : (struct weir_span){.data = segment.data - 1, .bytes = 1};
+	const struct weir_span name =
+		segment.bytes > 0 ? segment
+				  : (struct weir_span){.data = segment.data - 1, .bytes = 1};
 	const uint32_t hash =
 		(uint32_t)weir_snapshot_edge_hash(snapshot->header->hash_seed, parent, name);
 	uint32_t place = hash & snapshot->edge_mask;
@@ -89,7 +90,8 @@ static uint32_t literal_child(const struct weir_snapshot *snapshot, uint32_t par
 }
 
 /* Of the targets at one place in the tree, the one for the request's method; notes all methods. */
-static const struct weir_snapshot_target *choose(struct walk *walk, uint32_t first, uint32_t count)
+static const struct weir_snapshot_target *choose(struct walk *walk, uint32_t first,
+						 uint32_t count)
 {
 	const struct weir_snapshot_target *any = NULL;
 	const struct weir_snapshot_target *get = NULL;
@@ -118,11 +120,13 @@ static const struct weir_snapshot_target *choose(struct walk *walk, uint32_t fir
 static bool visit_end(struct walk *walk, const struct branch *at)
 {
 	const struct weir_snapshot_node *node = &walk->snapshot->nodes[at->node];
-	const struct weir_snapshot_target *target = choose(walk, node->routes_first, node->routes_count);
+	const struct weir_snapshot_target *target =
+		choose(walk, node->routes_first, node->routes_count);
 
 	if (target == NULL)
 		return false;
-	walk->best = (struct candidate){.target = target, .depth = at->depth, .params = at->params};
+	walk->best =
+		(struct candidate){.target = target, .depth = at->depth, .params = at->params};
 	return true;
 }
 
@@ -163,7 +167,8 @@ static void walk_tree(struct walk *walk, uint32_t root)
 
 			visit_wildcard(walk, &at);
 			if (at.depth < WEIR_SNAPSHOT_SEGMENTS_MAX) {
-				if (node->param_child != WEIR_SNAPSHOT_NONE && segment.bytes > 0)
+				if (node->param_child != WEIR_SNAPSHOT_NONE &&
+				    segment.bytes > 0)
 					stack[waiting++] = (struct branch){
 						.node = node->param_child,
 						.depth = at.depth + 1,
@@ -188,9 +193,9 @@ static void walk_tree(struct walk *walk, uint32_t root)
 static size_t host_normalize(struct weir_span authority, char out[HOST_BYTES_MAX])
 {
 	const bool address6 = authority.bytes > 0 && authority.data[0] == '[';
-	const char *end = authority.bytes > 0
-				  ? memchr(authority.data, address6 ? ']' : ':', authority.bytes)
-				  : NULL;
+	const char *end = authority.bytes > 0 ? memchr(authority.data, address6 ? ']' : ':',
+						       authority.bytes)
+					      : NULL;
 	size_t bytes = authority.bytes;
 
 	if (end != NULL)
@@ -217,8 +222,10 @@ static uint32_t host_root(const struct weir_snapshot *snapshot, struct weir_span
 
 	while (bytes > 0 && first < end) {
 		const uint32_t middle = first + (end - first) / 2;
-		const struct weir_span have = weir_snapshot_span(snapshot, snapshot->hosts[middle].name);
-		const int order = memcmp(have.data, name, have.bytes < bytes ? have.bytes : bytes);
+		const struct weir_span have =
+			weir_snapshot_span(snapshot, snapshot->hosts[middle].name);
+		const int order =
+			memcmp(have.data, name, have.bytes < bytes ? have.bytes : bytes);
 
 		if (order == 0 && have.bytes == bytes)
 			return snapshot->hosts[middle].root;
@@ -241,13 +248,15 @@ static void match_fill(const struct walk *walk, struct weir_route_match *out_mat
 	out_match->allow = 0;
 	out_match->param_count = 0;
 	out_match->rest = (struct weir_span){.data = path.data + path.bytes, .bytes = 0};
-	for (; left != 0 && out_match->param_count < best->target->param_count; left &= left - 1)
+	for (; left != 0 && out_match->param_count < best->target->param_count;
+	     left &= left - 1)
 		out_match->param[out_match->param_count++] =
 			segment_at(walk, (uint32_t)__builtin_ctz(left));
 	if (best->wildcard) {
 		const uint32_t start = walk->start[best->depth];
 
-		out_match->rest = (struct weir_span){.data = path.data + start, .bytes = path.bytes - start};
+		out_match->rest = (struct weir_span){.data = path.data + start,
+						     .bytes = path.bytes - start};
 	}
 }
 

@@ -21,7 +21,7 @@
 
 struct weir_route_query {
 	struct weir_span path;      /* normalised: http_path.h */
-	struct weir_span authority; /* Host as sent: port and case do not matter; may be empty */
+	struct weir_span authority; /* Host as sent, or empty; port and case are ignored */
 	uint8_t method;             /* enum weir_http_method */
 	bool local;                 /* came through the Unix socket */
 };
@@ -36,7 +36,7 @@ struct weir_route_match {
 	const struct weir_snapshot_target *target;
 	const struct weir_snapshot_function *function;
 	uint16_t param_count;
-	uint16_t allow;  /* WEIR_ROUTE_METHOD: bit 1 << enum weir_http_method */
+	uint16_t allow; /* WEIR_ROUTE_METHOD: bit 1 << enum weir_http_method */
 	struct weir_span param[WEIR_HEAD_PARAMS_MAX]; /* values, borrowed from the path */
 	struct weir_span rest; /* of a '/ *' pattern: what the star stood for; else empty */
 };

@@ -15,18 +15,18 @@
 #include <stdint.h>
 
 enum {
-	WEIR_SCHEDULE_WAIT_NS_MAX = 200000, /* what waiting behind other calls may cost: 200 us */
-	WEIR_SCHEDULE_AHEAD_MAX = 256,      /* calls ahead in a worker, however short they are */
-	WEIR_SCHEDULE_AHEAD_UNKNOWN = 16,   /* before the first service time is known */
+	WEIR_SCHEDULE_WAIT_NS_MAX = 200000, /* what waiting behind others may cost: 200 us */
+	WEIR_SCHEDULE_AHEAD_MAX = 256,    /* calls ahead in a worker, however short they are */
+	WEIR_SCHEDULE_AHEAD_UNKNOWN = 16, /* before the first service time is known */
 };
 
 /* One worker, as this shard sees it now. */
 struct weir_schedule_candidate {
-	uint32_t in_flight;       /* calls bound to it and not finished, over all shards (estimate) */
-	uint32_t in_flight_limit; /* how many of them may stand between a new call and the CPU */
-	uint32_t parked; /* of in_flight: wait for a client or a child process, so delay nobody */
-	bool usable;     /* link up, not draining, below its parked_max */
-	bool home;       /* this shard is its home */
+	uint32_t in_flight;       /* calls bound and not finished, over all shards (estimate) */
+	uint32_t in_flight_limit; /* how many of them may stand before a new one's CPU time */
+	uint32_t parked;          /* of in_flight: wait for client or child, delay nobody */
+	bool usable;              /* link up, not draining, below its parked_max */
+	bool home;                /* this shard is its home */
 };
 
 struct weir_schedule_policy {
@@ -45,7 +45,9 @@ const struct weir_schedule_policy *weir_schedule_policy_find(const char *name);
  * from a line that a worker writes, so parked > in_flight is possible and counts as 0. */
 static inline uint32_t weir_schedule_ahead(const struct weir_schedule_candidate *candidate)
 {
-	return candidate->in_flight > candidate->parked ? candidate->in_flight - candidate->parked : 0;
+	return candidate->in_flight > candidate->parked
+		       ? candidate->in_flight - candidate->parked
+		       : 0;
 }
 
 /* True if the candidate may be given a call: usable, and fewer than in_flight_limit calls ahead. */

@@ -2,12 +2,15 @@
 #ifndef WEIR_TESTS_MODEL_MODEL_TEST_H
 #define WEIR_TESTS_MODEL_MODEL_TEST_H
 
+/* cmocka.h leaves these to be included before it. */
+/* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
 #include <cmocka.h>
+/* clang-format on */
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +18,8 @@
 #include "ctrl/model/model.h"
 
 /* The error names this field, and its sentence holds these words. */
-static inline void assert_error(const struct weir_model_error *error, const char *field, const char *words)
+static inline void assert_error(const struct weir_model_error *error, const char *field,
+				const char *words)
 {
 	assert_string_equal(error->field, field);
 	if (strstr(error->reason, words) == NULL)

@@ -1,6 +1,7 @@
 #include "tests/model/model_test.h"
 
-static void assert_refused(struct weir_model_function function, const char *field, const char *words)
+static void assert_refused(struct weir_model_function function, const char *field,
+			   const char *words)
 {
 	struct weir_model_error error;
 
@@ -11,7 +12,8 @@ static void assert_refused(struct weir_model_function function, const char *fiel
 
 static void a_sound_function_passes(void **state)
 {
-	static const char *const names[] = {"hello", "Hello_2", "_", "9", "a@b.c-d", "image converter"};
+	static const char *const names[] = {"hello", "Hello_2", "_",
+					    "9",     "a@b.c-d", "image converter"};
 	struct weir_model_function function = model_function();
 
 	(void)state;
@@ -25,7 +27,8 @@ static void a_sound_function_passes(void **state)
 
 static void a_name_with_other_characters_is_refused(void **state)
 {
-	static const char *const names[] = {"a/b", ".hidden", "-x", " x", "x ", "caf\xc3\xa9", "a\nb", "a*"};
+	static const char *const names[] = {"a/b", ".hidden",     "-x",   " x",
+					    "x ",  "caf\xc3\xa9", "a\nb", "a*"};
 	struct weir_model_function function = model_function();
 
 	(void)state;
@@ -44,8 +47,8 @@ static void a_name_with_other_characters_is_refused(void **state)
 
 static void every_runtime_of_the_plan_is_a_valid_name(void **state)
 {
-	static const char *const runtimes[] = {"native", "exec", "php", "c", "cpp", "c++", "python",
-					       "rust", "go", "tinygo", "wasm"};
+	static const char *const runtimes[] = {"native", "exec", "php", "c",      "cpp", "c++",
+					       "python", "rust", "go",  "tinygo", "wasm"};
 	struct weir_model_function function = model_function();
 
 	(void)state;
@@ -121,18 +124,31 @@ static void utf8_is_judged_as_unicode_does(void **state)
 		const char *bytes;
 		int result;
 	} cases[] = {
-		{"/\xc3\xa9", 0},         {"/\xe2\x82\xac", 0},     {"/\xf0\x9f\x98\x80", 0},
-		{"/\xf4\x8f\xbf\xbf", 0}, {"/\xc0\x80", -EINVAL},   {"/\xc1\xbf", -EINVAL},
-		{"/\xc2\x85", -EINVAL},   {"/\xe0\x9f\xbf", -EINVAL}, {"/\xed\xa0\x80", -EINVAL},
-		{"/\xf0\x8f\xbf\xbf", -EINVAL}, {"/\xf4\x90\x80\x80", -EINVAL}, {"/\xf5\x80\x80\x80", -EINVAL},
-		{"/\xc3", -EINVAL},       {"/\xe2\x82", -EINVAL},   {"/\xe2\x82g", -EINVAL},
-		{"/\x80", -EINVAL},       {"/\x7f", -EINVAL},       {"/\x1f", -EINVAL},
+		{"/\xc3\xa9", 0},
+		{"/\xe2\x82\xac", 0},
+		{"/\xf0\x9f\x98\x80", 0},
+		{"/\xf4\x8f\xbf\xbf", 0},
+		{"/\xc0\x80", -EINVAL},
+		{"/\xc1\xbf", -EINVAL},
+		{"/\xc2\x85", -EINVAL},
+		{"/\xe0\x9f\xbf", -EINVAL},
+		{"/\xed\xa0\x80", -EINVAL},
+		{"/\xf0\x8f\xbf\xbf", -EINVAL},
+		{"/\xf4\x90\x80\x80", -EINVAL},
+		{"/\xf5\x80\x80\x80", -EINVAL},
+		{"/\xc3", -EINVAL},
+		{"/\xe2\x82", -EINVAL},
+		{"/\xe2\x82g", -EINVAL},
+		{"/\x80", -EINVAL},
+		{"/\x7f", -EINVAL},
+		{"/\x1f", -EINVAL},
 	};
 	struct weir_model_function function = model_function();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		(void)snprintf(function.code_path, sizeof(function.code_path), "%s", cases[i].bytes);
+		(void)snprintf(function.code_path, sizeof(function.code_path), "%s",
+			       cases[i].bytes);
 		if (weir_model_function_check(&function, NULL) != cases[i].result)
 			fail_msg("case %zu", i);
 	}
@@ -169,12 +185,13 @@ static void durations_have_units(void **state)
 		const char *text;
 		uint32_t ms;
 	} cases[] = {
-		{"5s", 5000},  {"250ms", 250}, {"2m", 120000},  {"1h", 3600000}, {"3", 3000},
-		{"1.5s", 1500}, {"0.001", 1},  {"0.5m", 30000}, {"3600", 3600000}, {"1.5ms", 0},
-		{"0", 0},      {"0s", 0},      {"", 0},         {"s", 0},        {"-1s", 0},
-		{"1 s", 0},    {"1.s", 0},     {".5s", 0},      {"1.2345s", 0},  {"3601s", 0},
-		{"2h", 0},     {"1d", 0},      {"1e3", 0},      {"99999999999999999999s", 0},
-		{"0x10", 0},   {"5s ", 0},     {" 5s", 0},      {"nan", 0},
+		{"5s", 5000},      {"250ms", 250}, {"2m", 120000}, {"1h", 3600000},
+		{"3", 3000},       {"1.5s", 1500}, {"0.001", 1},   {"0.5m", 30000},
+		{"3600", 3600000}, {"1.5ms", 0},   {"0", 0},       {"0s", 0},
+		{"", 0},           {"s", 0},       {"-1s", 0},     {"1 s", 0},
+		{"1.s", 0},        {".5s", 0},     {"1.2345s", 0}, {"3601s", 0},
+		{"2h", 0},         {"1d", 0},      {"1e3", 0},     {"99999999999999999999s", 0},
+		{"0x10", 0},       {"5s ", 0},     {" 5s", 0},     {"nan", 0},
 	};
 
 	(void)state;
@@ -183,7 +200,8 @@ static void durations_have_units(void **state)
 		uint32_t ms = 77;
 		const int result = weir_model_duration_parse(cases[i].text, &ms, &error);
 
-		if (cases[i].ms != 0 ? result != 0 || ms != cases[i].ms : result != -EINVAL || ms != 77)
+		if (cases[i].ms != 0 ? result != 0 || ms != cases[i].ms
+				     : result != -EINVAL || ms != 77)
 			fail_msg("'%s' -> %d, %u ms", cases[i].text, result, ms);
 		if (result != 0)
 			assert_string_equal(error.field, "duration");

@@ -32,15 +32,16 @@ static void method_bits_follow_the_http_enumeration(void **state)
 
 	(void)state;
 	for (int method = 0; method < WEIR_HTTP_METHOD_COUNT; method++) {
-		const struct weir_span name = weir_http_method_name((enum weir_http_method)method);
+		const struct weir_span name =
+			weir_http_method_name((enum weir_http_method)method);
 		char text[32];
 		char formatted[WEIR_MODEL_METHODS_BYTES_MAX];
 
 		(void)snprintf(text, sizeof(text), "%.*s /x", (int)name.bytes, name.data);
 		assert_route(text, (uint16_t)(1U << method), "/x");
 		(void)snprintf(text, sizeof(text), "%.*s", (int)name.bytes, name.data);
-		assert_string_equal(weir_model_methods_format((uint16_t)(1U << method), formatted,
-							      sizeof(formatted)),
+		assert_string_equal(weir_model_methods_format((uint16_t)(1U << method),
+							      formatted, sizeof(formatted)),
 				    text);
 		all |= (uint16_t)(1U << method);
 	}
@@ -89,7 +90,8 @@ static void patterns_are_literals_parameters_and_a_last_star(void **state)
 	assert_route("GET /img/{id}", 1, "/img/{id}");
 	assert_route("GET /img/{id}/", 1, "/img/{id}/");
 	assert_route("GET /{a}/{b_2}/c/*", 1, "/{a}/{b_2}/c/*");
-	assert_route("GET /a b/caf\xc3\xa9/x.y,z;=+!$&'()@:~-_", 1, "/a b/caf\xc3\xa9/x.y,z;=+!$&'()@:~-_");
+	assert_route("GET /a b/caf\xc3\xa9/x.y,z;=+!$&'()@:~-_", 1,
+		     "/a b/caf\xc3\xa9/x.y,z;=+!$&'()@:~-_");
 	assert_route("GET /.../.a", 1, "/.../.a");
 }
 
@@ -201,7 +203,8 @@ static void hosts_are_lower_case_and_have_no_port(void **state)
 
 static void a_route_may_have_a_timeout_within_limits(void **state)
 {
-	struct weir_model_route route = {.pattern = "/", .timeout_ms = WEIR_MODEL_TIMEOUT_MS_MAX};
+	struct weir_model_route route = {.pattern = "/",
+					 .timeout_ms = WEIR_MODEL_TIMEOUT_MS_MAX};
 	struct weir_model_error error;
 
 	(void)state;

@@ -2,9 +2,10 @@
 
 #include "tests/model/model_test.h"
 
-static const char sound_value[] = "{\"name\":\"imageConverter\",\"runtime\":\"wasm\",\"module\":"
-				  "\"/opt/functions/convert.wasm\",\"handler\":\"convert\","
-				  "\"memory\":512,\"timeout\":30}";
+static const char sound_value[] =
+	"{\"name\":\"imageConverter\",\"runtime\":\"wasm\",\"module\":"
+	"\"/opt/functions/convert.wasm\",\"handler\":\"convert\","
+	"\"memory\":512,\"timeout\":30}";
 
 static int parse(const char *key, const char *value, struct weir_model_function *out_function,
 		 struct weir_model_route *out_route, struct weir_model_error *error)
@@ -12,7 +13,8 @@ static int parse(const char *key, const char *value, struct weir_model_function 
 	return weir_model_row_parse(key, value, strlen(value), out_function, out_route, error);
 }
 
-static void assert_refused(const char *key, const char *value, const char *field, const char *words)
+static void assert_refused(const char *key, const char *value, const char *field,
+			   const char *words)
 {
 	struct weir_model_function function = {.name = "old"};
 	struct weir_model_route route = {.name = "old"};
@@ -54,7 +56,8 @@ static void the_seeds_published_row_is_read_whole(void **state)
 
 static void what_is_left_out_gets_a_default(void **state)
 {
-	static const char value[] = " {\"module\": \"/m\", \"handler\": \"h\", \"other\": [1, {}], \"other\": 2}\n";
+	static const char value[] =
+		" {\"module\": \"/m\", \"handler\": \"h\", \"other\": [1, {}], \"other\": 2}\n";
 	struct weir_model_function function;
 	struct weir_model_route route;
 	struct weir_model_error error;
@@ -67,8 +70,8 @@ static void what_is_left_out_gets_a_default(void **state)
 	assert_int_equal(function.timeout_ms, WEIR_MODEL_TIMEOUT_MS_DEFAULT);
 	assert_int_equal(parse("GET:/", value, &function, &route, &error), 0);
 	assert_string_equal(function.name, "get");
-	assert_int_equal(parse("GET:/x", "{\"name\":\"\",\"module\":\"/m\",\"handler\":\"h\"}", &function,
-			       &route, &error),
+	assert_int_equal(parse("GET:/x", "{\"name\":\"\",\"module\":\"/m\",\"handler\":\"h\"}",
+			       &function, &route, &error),
 			 0);
 	assert_string_equal(function.name, "get-x");
 }
@@ -82,7 +85,9 @@ static void a_made_name_stays_within_its_limit(void **state)
 	(void)state;
 	for (int i = 0; i < 45; i++)
 		(void)strcat(key, "a.");
-	assert_int_equal(parse(key, "{\"module\":\"/m\",\"handler\":\"h\"}", &function, &route, NULL), 0);
+	assert_int_equal(
+		parse(key, "{\"module\":\"/m\",\"handler\":\"h\"}", &function, &route, NULL),
+		0);
 	assert_in_range(strlen(function.name), 50, WEIR_MODEL_NAME_BYTES_MAX);
 }
 
@@ -114,7 +119,8 @@ static void a_value_that_is_not_json_says_where(void **state)
 {
 	(void)state;
 	/* The seed's printed update: its value ends in a literal "...". */
-	assert_refused("POST:/resize", "{\"module\":\"/new/path.wasm\",...}", "v", "is not JSON (near byte 28 of 31)");
+	assert_refused("POST:/resize", "{\"module\":\"/new/path.wasm\",...}", "v",
+		       "is not JSON (near byte 28 of 31)");
 	assert_refused("GET:/x", "", "v", "is not JSON");
 	assert_refused("GET:/x", "{\"module\":\"/m\",}", "v", "is not JSON");
 	assert_refused("GET:/x", "{} {}", "v", "behind its JSON (near byte 3 of 5)");
@@ -129,12 +135,17 @@ static void fields_have_their_types_and_ranges(void **state)
 	(void)state;
 	assert_refused("GET:/x", "{\"handler\":\"h\"}", "v.module", "is missing");
 	assert_refused("GET:/x", "{\"module\":\"/m\"}", "v.handler", "is missing");
-	assert_refused("GET:/x", "{\"Module\":\"/m\",\"handler\":\"h\"}", "v.module", "is missing");
+	assert_refused("GET:/x", "{\"Module\":\"/m\",\"handler\":\"h\"}", "v.module",
+		       "is missing");
 	assert_refused("GET:/x", "{\"module\":\"\",\"handler\":\"h\"}", "v.module", "is empty");
-	assert_refused("GET:/x", "{\"module\":\"/m\",\"handler\":\"\"}", "v.handler", "is empty");
-	assert_refused("GET:/x", "{\"module\":\"m\",\"handler\":\"h\"}", "v.module", "absolute");
-	assert_refused("GET:/x", "{\"module\":1,\"handler\":\"h\"}", "v.module", "must be a string");
-	assert_refused("GET:/x", "{\"module\":\"/\\u0007\",\"handler\":\"h\"}", "v.module", "control");
+	assert_refused("GET:/x", "{\"module\":\"/m\",\"handler\":\"\"}", "v.handler",
+		       "is empty");
+	assert_refused("GET:/x", "{\"module\":\"m\",\"handler\":\"h\"}", "v.module",
+		       "absolute");
+	assert_refused("GET:/x", "{\"module\":1,\"handler\":\"h\"}", "v.module",
+		       "must be a string");
+	assert_refused("GET:/x", "{\"module\":\"/\\u0007\",\"handler\":\"h\"}", "v.module",
+		       "control");
 	assert_refused("GET:/x", WITH("\"timeout\":\"30\""), "v.timeout",
 		       "must be a number of seconds between 0.001 and 3600");
 	assert_refused("GET:/x", WITH("\"timeout\":0"), "v.timeout", "between");
@@ -147,7 +158,8 @@ static void fields_have_their_types_and_ranges(void **state)
 	assert_refused("GET:/x", WITH("\"memory\":1048577"), "v.memory", "whole number of MB");
 	assert_refused("GET:/x", WITH("\"memory\":true"), "v.memory", "whole number of MB");
 	assert_refused("GET:/x", WITH("\"runtime\":\"perl\""), "v.runtime", "'perl'");
-	assert_refused("GET:/x", WITH("\"runtime\":\"a-very-long-runtime\""), "v.runtime", "longer than 15");
+	assert_refused("GET:/x", WITH("\"runtime\":\"a-very-long-runtime\""), "v.runtime",
+		       "longer than 15");
 	assert_refused("GET:/x", WITH("\"name\":\"a/b\""), "v.name", "'a/b'");
 	assert_refused("GET:/x", WITH("\"name\":7"), "v.name", "must be a string");
 }
@@ -156,7 +168,8 @@ static void a_field_given_twice_is_refused_rather_than_guessed(void **state)
 {
 	(void)state;
 	assert_refused("GET:/x", WITH("\"module\":\"/n\""), "v.module", "given 2 times");
-	assert_refused("GET:/x", WITH("\"timeout\":1,\"timeout\":1"), "v.timeout", "given 2 times");
+	assert_refused("GET:/x", WITH("\"timeout\":1,\"timeout\":1"), "v.timeout",
+		       "given 2 times");
 }
 
 static void json_that_is_too_deep_or_too_long_never_reaches_the_parser(void **state)
@@ -177,7 +190,8 @@ static void json_that_is_too_deep_or_too_long_never_reaches_the_parser(void **st
 	assert_refused("GET:/x", value, "v", "deeper than 16");
 	/* Brackets inside strings are no levels. */
 	assert_int_equal(parse("GET:/x",
-			       WITH("\"x\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[\\\\\",\"y\":\"{{{{{{{{{{{{{{{{{\""),
+			       WITH("\"x\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[\\\\\",\"y\":\"{{{{{{{"
+				    "{{{{{{{{{{\""),
 			       &function, &route, NULL),
 			 0);
 	memset(value, ' ', sizeof(value) - 1);
@@ -192,13 +206,15 @@ static void nul_bytes_cannot_cut_a_path_short(void **state)
 	struct weir_model_error error;
 
 	(void)state;
-	assert_int_equal(weir_model_row_parse("GET:/x", bare, sizeof(bare) - 1, &function, &route, &error),
+	assert_int_equal(weir_model_row_parse("GET:/x", bare, sizeof(bare) - 1, &function,
+					      &route, &error),
 			 -EINVAL);
 	assert_error(&error, "v", "NUL byte at offset 29");
-	assert_refused("GET:/x", "{\"module\":\"/bin/a\\u0000b\",\"handler\":\"h\"}", "v", "\\u0000 at offset 17");
+	assert_refused("GET:/x", "{\"module\":\"/bin/a\\u0000b\",\"handler\":\"h\"}", "v",
+		       "\\u0000 at offset 17");
 	/* An escaped backslash before u0000 is only text. */
-	assert_int_equal(parse("GET:/x", "{\"module\":\"/a\\\\u0000\",\"handler\":\"h\"}", &function, &route,
-			       &error),
+	assert_int_equal(parse("GET:/x", "{\"module\":\"/a\\\\u0000\",\"handler\":\"h\"}",
+			       &function, &route, &error),
 			 0);
 	assert_string_equal(function.code_path, "/a\\u0000");
 }
@@ -213,8 +229,11 @@ static void the_value_need_not_end_in_a_nul(void **state)
 	(void)state;
 	assert_non_null(exact);
 	memcpy(exact, sound_value, bytes);
-	assert_int_equal(weir_model_row_parse("GET:/x", exact, bytes, &function, &route, NULL), 0);
-	assert_int_equal(weir_model_row_parse("GET:/x", exact, bytes - 1, &function, &route, NULL), -EINVAL);
+	assert_int_equal(weir_model_row_parse("GET:/x", exact, bytes, &function, &route, NULL),
+			 0);
+	assert_int_equal(
+		weir_model_row_parse("GET:/x", exact, bytes - 1, &function, &route, NULL),
+		-EINVAL);
 	free(exact);
 }
 
@@ -251,7 +270,8 @@ static void the_seeds_row_is_written_as_the_seed_writes_it(void **state)
 
 	(void)state;
 	assert_int_equal(parse("POST:/api/convert", sound_value, &function, &route, NULL), 0);
-	assert_int_equal(weir_model_row_format(&function, text, sizeof(text)), strlen(sound_value));
+	assert_int_equal(weir_model_row_format(&function, text, sizeof(text)),
+			 strlen(sound_value));
 	assert_string_equal(text, sound_value);
 }
 

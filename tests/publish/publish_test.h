@@ -6,12 +6,15 @@
 #ifndef WEIR_TESTS_PUBLISH_PUBLISH_TEST_H
 #define WEIR_TESTS_PUBLISH_PUBLISH_TEST_H
 
+/* cmocka.h leaves these to be included before it. */
+/* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
 #include <cmocka.h>
+/* clang-format on */
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,7 +36,8 @@ struct publish_test {
 static inline uint64_t publish_test_function(struct publish_test *test, const char *name,
 					     const char *runtime)
 {
-	test->functions = reallocarray(test->functions, test->function_count + 1, sizeof(*test->functions));
+	test->functions = reallocarray(test->functions, test->function_count + 1,
+				       sizeof(*test->functions));
 	assert_non_null(test->functions);
 	struct weir_model_function *function = &test->functions[test->function_count++];
 
@@ -52,14 +56,16 @@ static inline uint64_t publish_test_function(struct publish_test *test, const ch
 
 /* A route "GET,POST /pattern" to a function, for one host or (empty) all. Returns it; its id is its
  * place, from 1. Valid until the next one. */
-static inline struct weir_model_route *publish_test_route(struct publish_test *test, const char *text,
-							  const char *host, uint64_t function_id)
+static inline struct weir_model_route *publish_test_route(struct publish_test *test,
+							  const char *text, const char *host,
+							  uint64_t function_id)
 {
 	struct weir_model_error error;
 
 	/* Doubled, not grown by one: some tests add 100,000. */
 	if ((test->route_count & (test->route_count - 1)) == 0)
-		test->routes = reallocarray(test->routes, test->route_count == 0 ? 1 : test->route_count * 2,
+		test->routes = reallocarray(test->routes,
+					    test->route_count == 0 ? 1 : test->route_count * 2,
 					    sizeof(*test->routes));
 	assert_non_null(test->routes);
 	struct weir_model_route *route = &test->routes[test->route_count++];

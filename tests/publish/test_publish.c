@@ -57,7 +57,8 @@ static void functions_are_sorted_by_id_and_keep_what_the_data_path_needs(void **
 	(void)strcpy(test.functions[1].handler, "run");
 	test.functions[2].id = 0;
 	publish_test_build(&test);
-	const struct weir_snapshot_function *function = weir_snapshot_function_find(&test.snapshot, 7);
+	const struct weir_snapshot_function *function =
+		weir_snapshot_function_find(&test.snapshot, 7);
 
 	assert_ptr_equal(function, &test.snapshot.functions[1]);
 	assert_int_equal(function->version, 12);
@@ -82,7 +83,8 @@ static void php_runs_through_exec_and_what_is_not_here_says_so(void **state)
 
 	(void)state;
 	publish_test_build(&test);
-	const struct weir_snapshot_function *function = weir_snapshot_function_find(&test.snapshot, php);
+	const struct weir_snapshot_function *function =
+		weir_snapshot_function_find(&test.snapshot, php);
 
 	assert_int_equal(function->runtime, WEIR_RUNTIME_EXEC);
 	assert_string_equal(text_of(&test, function->interpreter), "php");
@@ -121,7 +123,8 @@ static void a_pool_is_one_namespace_and_one_runtime(void **state)
 		assert_int_equal(pool->runtime, function[i].runtime);
 		assert_int_equal(pool->workers_min, 1);
 		assert_int_equal(pool->workers_max, 4);
-		assert_string_equal(text_of(&test, pool->space), text_of(&test, function[i].space));
+		assert_string_equal(text_of(&test, pool->space),
+				    text_of(&test, function[i].space));
 		keys[i] = pool->key;
 	}
 	/* A pool keeps its key when others come and go. */
@@ -184,14 +187,16 @@ static int compare_edges(const void *left, const void *right)
 static void assert_tables_equal(const struct weir_snapshot *a, const struct weir_snapshot *b,
 				struct weir_snapshot_table table)
 {
-	assert_memory_equal((const char *)a->header + table.offset, (const char *)b->header + table.offset,
+	assert_memory_equal((const char *)a->header + table.offset,
+			    (const char *)b->header + table.offset,
 			    (size_t)table.count * table.stride);
 }
 
 static void assert_snapshots_equal(const struct weir_snapshot *a, const struct weir_snapshot *b)
 {
 	const struct weir_snapshot_header *header = a->header;
-	const size_t edges_bytes = (size_t)header->edges.count * sizeof(struct weir_snapshot_edge);
+	const size_t edges_bytes =
+		(size_t)header->edges.count * sizeof(struct weir_snapshot_edge);
 	struct weir_snapshot_edge *edges[2] = {malloc(edges_bytes), malloc(edges_bytes)};
 
 	assert_int_equal(header->bytes, b->header->bytes);
@@ -232,8 +237,8 @@ static void fill(struct publish_test *test, bool backwards)
 		char text[64];
 		char host[16];
 
-		(void)snprintf(text, sizeof(text), "GET,PUT /%d/{a}/%d%s", (int)(id % 7), (int)(id % 11),
-			       id % 5 == 0 ? "/*" : "");
+		(void)snprintf(text, sizeof(text), "GET,PUT /%d/{a}/%d%s", (int)(id % 7),
+			       (int)(id % 11), id % 5 == 0 ? "/*" : "");
 		(void)snprintf(host, sizeof(host), "h%d", (int)(id % 4));
 		publish_test_route(test, text, id % 4 == 0 ? "" : host, id % 50 + 1)->id = id;
 	}
@@ -322,7 +327,8 @@ static void every_function_has_its_local_routes_and_the_own_one_wins_a_name(void
 		assert_int_equal(target->method, WEIR_SNAPSHOT_METHOD_ANY);
 	}
 	assert_string_equal(text_of(&test, test.snapshot.targets[0].pattern), "/default/same");
-	assert_string_equal(text_of(&test, test.snapshot.targets[1].pattern), "/default/same/*");
+	assert_string_equal(text_of(&test, test.snapshot.targets[1].pattern),
+			    "/default/same/*");
 	assert_int_equal(test.snapshot.header->hosts.count, 1);
 	assert_string_equal(text_of(&test, test.snapshot.hosts[0].name), "function.weir");
 	publish_test_close(&test);
@@ -337,11 +343,13 @@ int main(void)
 		cmocka_unit_test(php_runs_through_exec_and_what_is_not_here_says_so),
 		cmocka_unit_test(a_pool_is_one_namespace_and_one_runtime),
 		cmocka_unit_test(a_row_loses_to_a_route_with_its_host_method_and_pattern),
-		cmocka_unit_test(patterns_that_differ_in_names_only_are_one_and_the_older_stays),
+		cmocka_unit_test(
+			patterns_that_differ_in_names_only_are_one_and_the_older_stays),
 		cmocka_unit_test(equal_models_make_equal_tables_in_whatever_order_they_come),
 		cmocka_unit_test(a_wrong_input_is_refused_and_leaves_the_descriptor_alone),
 		cmocka_unit_test(a_snapshot_can_never_change_again),
-		cmocka_unit_test(every_function_has_its_local_routes_and_the_own_one_wins_a_name),
+		cmocka_unit_test(
+			every_function_has_its_local_routes_and_the_own_one_wins_a_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,8 @@ static void what_is_saved_is_loaded_byte_for_byte(void **state)
 
 	(void)umask(0);
 	assert_int_equal(weir_publish_save(place->test.fd, place->path), 0);
-	assert_int_equal(weir_publish_save(place->test.fd, place->path), 0); /* over an old one */
+	assert_int_equal(weir_publish_save(place->test.fd, place->path),
+			 0); /* over an old one */
 	assert_int_equal(stat(place->path, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
 	assert_int_equal(weir_publish_load(place->path, &fd), 0);
@@ -84,7 +85,8 @@ static void a_damaged_file_is_refused_wherever_the_damage_is(void **state)
 		const int result = weir_publish_load(place->path, &fd);
 
 		if (result != -EBADMSG &&
-		    !(result == -EPROTO && at >= (off_t)offsetof(struct weir_snapshot_header, abi_major) &&
+		    !(result == -EPROTO &&
+		      at >= (off_t)offsetof(struct weir_snapshot_header, abi_major) &&
 		      at < (off_t)offsetof(struct weir_snapshot_header, abi_major) + 4))
 			fail_msg("byte %lld: %d", (long long)at, result);
 		byte = (char)(byte ^ 0x10);
@@ -149,11 +151,14 @@ static void impossible_places_are_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_saved_is_loaded_byte_for_byte, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_damaged_file_is_refused_wherever_the_damage_is, setup,
+		cmocka_unit_test_setup_teardown(what_is_saved_is_loaded_byte_for_byte, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(what_is_no_snapshot_file_is_told_apart, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_save_that_fails_leaves_the_old_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_damaged_file_is_refused_wherever_the_damage_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_no_snapshot_file_is_told_apart, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_save_that_fails_leaves_the_old_file, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(impossible_places_are_errors, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,8 +33,9 @@ static bool matches(const struct cut *pattern, const struct cut *path)
 		return false;
 	for (size_t i = 0; i < fixed; i++) {
 		const bool param = *pattern->segment[i] == '{';
-		const bool same = pattern->bytes[i] == path->bytes[i] &&
-				  memcmp(pattern->segment[i], path->segment[i], path->bytes[i]) == 0;
+		const bool same =
+			pattern->bytes[i] == path->bytes[i] &&
+			memcmp(pattern->segment[i], path->segment[i], path->bytes[i]) == 0;
 
 		if (param ? path->bytes[i] == 0 : !same)
 			return false;
@@ -70,7 +71,8 @@ static int method_rank(const struct weir_model_route *route, uint8_t method)
 }
 
 /* Between two that serve the request on one pattern. */
-static bool is_before(const struct weir_model_route *a, const struct weir_model_route *b, uint8_t method)
+static bool is_before(const struct weir_model_route *a, const struct weir_model_route *b,
+		      uint8_t method)
 {
 	if (method_rank(a, method) != method_rank(b, method))
 		return method_rank(a, method) < method_rank(b, method);
@@ -79,8 +81,9 @@ static bool is_before(const struct weir_model_route *a, const struct weir_model_
 	return a->id < b->id;
 }
 
-static const struct weir_model_route *best_of_tree(const struct weir_model_route *routes, size_t count,
-						   uint8_t method, const char *host, const struct cut *path,
+static const struct weir_model_route *best_of_tree(const struct weir_model_route *routes,
+						   size_t count, uint8_t method,
+						   const char *host, const struct cut *path,
 						   uint16_t *allow)
 {
 	const struct weir_model_route *best = NULL;
@@ -102,8 +105,9 @@ static const struct weir_model_route *best_of_tree(const struct weir_model_route
 	return best;
 }
 
-struct route_reference_answer route_reference_match(const struct weir_model_route *routes, size_t count,
-						    uint8_t method, const char *host, const char *path)
+struct route_reference_answer route_reference_match(const struct weir_model_route *routes,
+						    size_t count, uint8_t method,
+						    const char *host, const char *path)
 {
 	const struct cut segments = cut(path);
 	uint16_t allow = 0;
@@ -114,7 +118,8 @@ struct route_reference_answer route_reference_match(const struct weir_model_rout
 	if (best == NULL)
 		best = best_of_tree(routes, count, method, "", &segments, &allow);
 	if (best != NULL)
-		return (struct route_reference_answer){.result = WEIR_ROUTE_MATCH, .route = best};
+		return (struct route_reference_answer){.result = WEIR_ROUTE_MATCH,
+						       .route = best};
 	if (allow == 0)
 		return (struct route_reference_answer){.result = WEIR_ROUTE_NONE};
 	if ((allow & (1U << GET)) != 0)

@@ -13,7 +13,8 @@ struct route_reference_answer {
 };
 
 /* `host` is the request's, already in lower case and without port. */
-struct route_reference_answer route_reference_match(const struct weir_model_route *routes, size_t count,
-						    uint8_t method, const char *host, const char *path);
+struct route_reference_answer route_reference_match(const struct weir_model_route *routes,
+						    size_t count, uint8_t method,
+						    const char *host, const char *path);
 
 #endif

@@ -5,8 +5,9 @@
 #include "dataplane/route/route.h"
 #include "tests/publish/publish_test.h"
 
-static inline enum weir_route_result route_test_match(const struct publish_test *test, uint8_t method,
-						      const char *authority, const char *path,
+static inline enum weir_route_result route_test_match(const struct publish_test *test,
+						      uint8_t method, const char *authority,
+						      const char *path,
 						      struct weir_route_match *out_match)
 {
 	const struct weir_route_query query = {

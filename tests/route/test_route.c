@@ -4,8 +4,8 @@
 enum { MANY = 100000, STEP_LEVELS = 13 };
 
 /* "METHOD PATH -> pattern" for host "", or "none", or "405 ALLOW". */
-static void assert_answer(const struct publish_test *test, uint8_t method, const char *authority,
-			  const char *path, const char *wanted)
+static void assert_answer(const struct publish_test *test, uint8_t method,
+			  const char *authority, const char *path, const char *wanted)
 {
 	struct weir_route_match match;
 	char got[WEIR_MODEL_PATTERN_BYTES_MAX + 1] = "none";
@@ -13,13 +13,16 @@ static void assert_answer(const struct publish_test *test, uint8_t method, const
 
 	switch (route_test_match(test, method, authority, path, &match)) {
 	case WEIR_ROUTE_MATCH:
-		(void)snprintf(got, sizeof(got), "%s", test->snapshot.strings + match.target->pattern.offset);
-		assert_ptr_equal(match.function, &test->snapshot.functions[match.target->function]);
+		(void)snprintf(got, sizeof(got), "%s",
+			       test->snapshot.strings + match.target->pattern.offset);
+		assert_ptr_equal(match.function,
+				 &test->snapshot.functions[match.target->function]);
 		assert_int_equal(match.param_count, match.target->param_count);
 		break;
 	case WEIR_ROUTE_METHOD:
-		(void)snprintf(got, sizeof(got), "405 %s",
-			       weir_model_methods_format(match.allow, methods, sizeof(methods)));
+		(void)snprintf(
+			got, sizeof(got), "405 %s",
+			weir_model_methods_format(match.allow, methods, sizeof(methods)));
 		break;
 	case WEIR_ROUTE_NONE:
 		break;
@@ -47,8 +50,8 @@ static void open_routes(struct publish_test *test, const char *const *patterns, 
 	publish_test_build(test);
 }
 
-#define OPEN(test, ...)                                                                        \
-	open_routes(test, (const char *const[]){__VA_ARGS__},                                  \
+#define OPEN(test, ...)                                       \
+	open_routes(test, (const char *const[]){__VA_ARGS__}, \
 		    sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
 
 static void nothing_matches_an_empty_table(void **state)
@@ -92,7 +95,8 @@ static void the_most_specific_pattern_wins(void **state)
 	struct publish_test test = {.fd = -1};
 
 	(void)state;
-	OPEN(&test, "/*", "/img/*", "/img/{id}", "/img/new", "/{a}/{b}", "/{a}/list", "/img/{id}/*", "/img/{id}/raw");
+	OPEN(&test, "/*", "/img/*", "/img/{id}", "/img/new", "/{a}/{b}", "/{a}/list",
+	     "/img/{id}/*", "/img/{id}/raw");
 	assert_get(&test, "/img/new", "/img/new");
 	assert_get(&test, "/img/7", "/img/{id}");
 	assert_get(&test, "/img/list", "/img/{id}"); /* the literal stands further left */
@@ -145,16 +149,19 @@ static void parameters_and_rest_are_pieces_of_the_path(void **state)
 
 	(void)state;
 	OPEN(&test, "/u/{user}/f/{file_2}/*");
-	assert_int_equal(route_test_match(&test, WEIR_HTTP_GET, "", path, &match), WEIR_ROUTE_MATCH);
+	assert_int_equal(route_test_match(&test, WEIR_HTTP_GET, "", path, &match),
+			 WEIR_ROUTE_MATCH);
 	assert_int_equal(match.param_count, 2);
 	assert_true(weir_span_equal(match.param[0], WEIR_SPAN("ann lee")));
 	assert_ptr_equal(match.param[0].data, path + 3);
 	assert_true(weir_span_equal(match.param[1], WEIR_SPAN("x%2Fy")));
 	assert_true(weir_span_equal(match.rest, WEIR_SPAN("deep//er/")));
-	assert_true(weir_span_equal(weir_route_param_name(&test.snapshot, match.target, 0), WEIR_SPAN("user")));
+	assert_true(weir_span_equal(weir_route_param_name(&test.snapshot, match.target, 0),
+				    WEIR_SPAN("user")));
 	assert_true(weir_span_equal(weir_route_param_name(&test.snapshot, match.target, 1),
 				    WEIR_SPAN("file_2")));
-	assert_int_equal(route_test_match(&test, WEIR_HTTP_GET, "", "/u/a/f/b/", &match), WEIR_ROUTE_MATCH);
+	assert_int_equal(route_test_match(&test, WEIR_HTTP_GET, "", "/u/a/f/b/", &match),
+			 WEIR_ROUTE_MATCH);
 	assert_int_equal(match.rest.bytes, 0);
 	assert_get(&test, "/u/a/f/b", "none");
 	assert_get(&test, "/u//f/b/c", "none"); /* a parameter is never empty */
@@ -174,7 +181,8 @@ static void sixteen_parameters_arrive_in_order(void **state)
 		(void)sprintf(path + strlen(path), "/v%d", i);
 	}
 	OPEN(&test, pattern);
-	assert_int_equal(route_test_match(&test, WEIR_HTTP_GET, "", path, &match), WEIR_ROUTE_MATCH);
+	assert_int_equal(route_test_match(&test, WEIR_HTTP_GET, "", path, &match),
+			 WEIR_ROUTE_MATCH);
 	assert_int_equal(match.param_count, WEIR_HEAD_PARAMS_MAX);
 	for (uint16_t i = 0; i < WEIR_HEAD_PARAMS_MAX; i++) {
 		char value[8];
@@ -183,8 +191,9 @@ static void sixteen_parameters_arrive_in_order(void **state)
 		(void)snprintf(value, sizeof(value), "v%d", i);
 		(void)snprintf(name, sizeof(name), "p%d", i);
 		assert_true(weir_span_equal(match.param[i], weir_span_of(value)));
-		assert_true(weir_span_equal(weir_route_param_name(&test.snapshot, match.target, i),
-					    weir_span_of(name)));
+		assert_true(
+			weir_span_equal(weir_route_param_name(&test.snapshot, match.target, i),
+					weir_span_of(name)));
 	}
 	publish_test_close(&test);
 }
@@ -226,7 +235,8 @@ static void a_method_that_no_route_has_is_405_with_all_that_the_path_has(void **
 	(void)publish_test_route(&test, "DELETE /*", "", function);
 	publish_test_build(&test);
 	assert_answer(&test, WEIR_HTTP_POST, "", "/a", "/a");
-	assert_answer(&test, WEIR_HTTP_PUT, "", "/a", "/{x}"); /* less specific, but has the method */
+	assert_answer(&test, WEIR_HTTP_PUT, "", "/a",
+		      "/{x}"); /* less specific, but has the method */
 	assert_answer(&test, WEIR_HTTP_DELETE, "", "/a", "/*");
 	assert_answer(&test, WEIR_HTTP_PATCH, "", "/a", "405 POST,PUT,DELETE");
 	assert_answer(&test, WEIR_HTTP_GET, "", "/b", "405 PUT,DELETE");
@@ -253,16 +263,21 @@ static void head_is_served_by_head_then_any_then_get(void **state)
 	(void)publish_test_route(&test, "GET /c", "", get);
 	(void)publish_test_route(&test, "ANY /*", "", any);
 	publish_test_build(&test);
-	assert_int_equal(route_test_match(&test, WEIR_HTTP_HEAD, "", "/a", &match), WEIR_ROUTE_MATCH);
+	assert_int_equal(route_test_match(&test, WEIR_HTTP_HEAD, "", "/a", &match),
+			 WEIR_ROUTE_MATCH);
 	assert_int_equal(match.function->id, head);
-	assert_int_equal(route_test_match(&test, WEIR_HTTP_HEAD, "", "/b", &match), WEIR_ROUTE_MATCH);
+	assert_int_equal(route_test_match(&test, WEIR_HTTP_HEAD, "", "/b", &match),
+			 WEIR_ROUTE_MATCH);
 	assert_int_equal(match.function->id, any);
 	/* GET and HEAD of one pattern belong together: the star is not asked. */
-	assert_int_equal(route_test_match(&test, WEIR_HTTP_HEAD, "", "/c", &match), WEIR_ROUTE_MATCH);
+	assert_int_equal(route_test_match(&test, WEIR_HTTP_HEAD, "", "/c", &match),
+			 WEIR_ROUTE_MATCH);
 	assert_int_equal(match.function->id, get);
-	assert_int_equal(route_test_match(&test, WEIR_HTTP_GET, "", "/b", &match), WEIR_ROUTE_MATCH);
+	assert_int_equal(route_test_match(&test, WEIR_HTTP_GET, "", "/b", &match),
+			 WEIR_ROUTE_MATCH);
 	assert_int_equal(match.function->id, get);
-	assert_int_equal(route_test_match(&test, WEIR_HTTP_PATCH, "", "/c", &match), WEIR_ROUTE_MATCH);
+	assert_int_equal(route_test_match(&test, WEIR_HTTP_PATCH, "", "/c", &match),
+			 WEIR_ROUTE_MATCH);
 	assert_int_equal(match.function->id, any);
 	publish_test_close(&test);
 }
@@ -271,8 +286,8 @@ static void a_host_has_its_own_tree_before_the_common_one(void **state)
 {
 	struct publish_test test = {.fd = -1};
 	const uint64_t function = publish_test_function(&test, "f", "native");
-	static const char *const same[] = {"example.com", "EXAMPLE.com", "example.com:80", "example.com.",
-					   "Example.Com.:8080"};
+	static const char *const same[] = {"example.com", "EXAMPLE.com", "example.com:80",
+					   "example.com.", "Example.Com.:8080"};
 
 	(void)state;
 	(void)publish_test_route(&test, "GET /*", "example.com", function);
@@ -282,7 +297,8 @@ static void a_host_has_its_own_tree_before_the_common_one(void **state)
 	(void)publish_test_route(&test, "POST /b", "", function);
 	publish_test_build(&test);
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
-		assert_answer(&test, WEIR_HTTP_GET, same[i], "/a", "/*"); /* even before an exact one */
+		assert_answer(&test, WEIR_HTTP_GET, same[i], "/a",
+			      "/*"); /* even before an exact one */
 	assert_answer(&test, WEIR_HTTP_POST, "example.com", "/b", "/b");
 	assert_answer(&test, WEIR_HTTP_GET, "[::1]", "/six", "/six");
 	assert_answer(&test, WEIR_HTTP_GET, "[::1]:8080", "/six", "/six");
@@ -352,7 +368,8 @@ static void a_route_carries_its_timeout_and_id(void **state)
 	route->timeout_ms = 1234;
 	route->id = 99;
 	publish_test_build(&test);
-	assert_int_equal(route_test_match(&test, WEIR_HTTP_POST, "", "/a", &match), WEIR_ROUTE_MATCH);
+	assert_int_equal(route_test_match(&test, WEIR_HTTP_POST, "", "/a", &match),
+			 WEIR_ROUTE_MATCH);
 	assert_int_equal(match.target->timeout_ms, 1234);
 	assert_int_equal(match.target->route_id, 99);
 	publish_test_close(&test);
@@ -365,16 +382,24 @@ static void a_table_made_to_branch_costs_a_bounded_walk(void **state)
 	struct publish_test test = {.fd = -1};
 	const uint64_t function = publish_test_function(&test, "f", "native");
 	char path[256] = "";
+	char last[256];
 
 	(void)state;
 	for (unsigned way = 0; way < 1U << STEP_LEVELS; way++) {
 		char text[256] = "GET ";
 
 		for (int level = 0; level < STEP_LEVELS; level++)
-			(void)sprintf(text + strlen(text), (way >> level & 1) != 0 ? "/{p%d}" : "/a", level);
+			(void)sprintf(text + strlen(text),
+				      (way >> level & 1) != 0 ? "/{p%d}" : "/a", level);
 		(void)strcat(text, "/end");
 		(void)publish_test_route(&test, text, "", function);
 	}
+	/* All parameters is the way that is tried last; its star would win if the walk came so far. */
+	(void)strcpy(last, "GET ");
+	for (int level = 0; level < STEP_LEVELS; level++)
+		(void)sprintf(last + strlen(last), "/{p%d}", level);
+	(void)strcat(last, "/*");
+	(void)publish_test_route(&test, last, "", function);
 	(void)publish_test_route(&test, "GET /a/*", "", function);
 	publish_test_build(&test);
 	for (int level = 0; level < STEP_LEVELS; level++)
@@ -392,16 +417,19 @@ static void every_one_of_100000_routes_is_found(void **state)
 
 	(void)state;
 	for (int i = 0; i < MANY; i++) {
-		(void)snprintf(text, sizeof(text), i % 3 == 0 ? "GET /api/%d/{id}" : "GET /api/%d/get", i);
-		(void)publish_test_route(&test, text, i % 10 == 0 ? "example.com" : "", function);
+		(void)snprintf(text, sizeof(text),
+			       i % 3 == 0 ? "GET /api/%d/{id}" : "GET /api/%d/get", i);
+		(void)publish_test_route(&test, text, i % 10 == 0 ? "example.com" : "",
+					 function);
 	}
 	publish_test_build(&test);
 	for (int i = 0; i < MANY; i++) {
 		struct weir_route_match match;
 
 		(void)snprintf(text, sizeof(text), "/api/%d/get", i);
-		assert_int_equal(route_test_match(&test, WEIR_HTTP_GET, "example.com", text, &match),
-				 WEIR_ROUTE_MATCH);
+		assert_int_equal(
+			route_test_match(&test, WEIR_HTTP_GET, "example.com", text, &match),
+			WEIR_ROUTE_MATCH);
 		assert_int_equal(match.target->route_id, i + 1);
 		assert_int_equal(match.param_count, i % 3 == 0);
 	}

@@ -11,10 +11,10 @@ enum {
 };
 
 static const char *const hosts[] = {"", "", "a.example", "b.example", "example"};
-static const char *const authorities[] = {"",          "A.Example",    "a.example:80", "b.EXAMPLE",
-					  "b.example.", "example:8080", "other"};
-static const char *const authority_hosts[] = {"",          "a.example", "a.example", "b.example",
-					      "b.example", "example",   "other"};
+static const char *const authorities[] = {
+	"", "A.Example", "a.example:80", "b.EXAMPLE", "b.example.", "example:8080", "other"};
+static const char *const authority_hosts[] = {
+	"", "a.example", "a.example", "b.example", "b.example", "example", "other"};
 
 struct random {
 	struct weir_id_source source;
@@ -31,24 +31,31 @@ static uint32_t below(struct random *random, uint32_t limit)
 static void random_route_text(struct random *random, char *out, size_t max)
 {
 	static const char *const literals[] = {"a", "b", "ab", "a b", "c"};
-	static const char *const methods[] = {"GET", "GET", "POST", "ANY", "HEAD", "GET,POST", "PUT,DELETE"};
+	static const char *const methods[] = {"GET",  "GET",      "POST",      "ANY",
+					      "HEAD", "GET,POST", "PUT,DELETE"};
 	const uint32_t depth = below(random, DEPTH_MAX);
 	size_t at = (size_t)snprintf(out, max, "%s ", PICK(random, methods));
 
 	for (uint32_t i = 0; i < depth; i++) {
 		if (below(random, 3) == 0)
-			at += (size_t)snprintf(out + at, max - at, "/{%s%u}", below(random, 2) ? "x" : "y", i);
+			at += (size_t)snprintf(out + at, max - at, "/{%s%u}",
+					       below(random, 2) ? "x" : "y", i);
 		else
-			at += (size_t)snprintf(out + at, max - at, "/%s", PICK(random, literals));
+			at += (size_t)snprintf(out + at, max - at, "/%s",
+					       PICK(random, literals));
 	}
-	(void)snprintf(out + at, max - at, "%s", below(random, 3) == 0 ? "/*" : depth == 0 ? "/" : "");
+	(void)snprintf(out + at, max - at, "%s",
+		       below(random, 3) == 0 ? "/*"
+		       : depth == 0          ? "/"
+					     : "");
 	if (below(random, 8) == 0 && out[strlen(out) - 1] != '*' && depth > 0)
 		(void)strcat(out, "/");
 }
 
 static void random_path(struct random *random, char *out, size_t max)
 {
-	static const char *const segments[] = {"a", "a", "b", "ab", "a b", "c", "d", "", "*", "{x0}"};
+	static const char *const segments[] = {"a", "a", "b", "ab", "a b",
+					       "c", "d", "",  "*",  "{x0}"};
 	const uint32_t depth = 1 + below(random, DEPTH_MAX + 1);
 	size_t at = 0;
 
@@ -73,8 +80,8 @@ static void open_random_table(struct random *random, struct publish_test *test)
 }
 
 /* Parameters and rest, put back into the pattern, make the path again. */
-static void assert_parts_make_the_path(const struct publish_test *test, const struct weir_route_match *match,
-				       const char *path)
+static void assert_parts_make_the_path(const struct publish_test *test,
+				       const struct weir_route_match *match, const char *path)
 {
 	const char *pattern = test->snapshot.strings + match->target->pattern.offset;
 	char made[256];
@@ -117,15 +124,16 @@ static void compare(struct random *random, const struct publish_test *test)
 		route_test_match(test, method, authorities[authority], path, &match);
 
 	if (result != wanted.result)
-		fail_msg("%u %s%s: result %d, not %d", method, authorities[authority], path, result,
-			 wanted.result);
+		fail_msg("%u %s%s: result %d, not %d", method, authorities[authority], path,
+			 result, wanted.result);
 	if (result == WEIR_ROUTE_METHOD)
 		assert_int_equal(match.allow, wanted.allow);
 	if (result != WEIR_ROUTE_MATCH)
 		return;
 	if (match.target->route_id != wanted.route->id)
 		fail_msg("%u %s%s: %s, not %s", method, authorities[authority], path,
-			 test->snapshot.strings + match.target->pattern.offset, wanted.route->pattern);
+			 test->snapshot.strings + match.target->pattern.offset,
+			 wanted.route->pattern);
 	assert_int_equal(match.function->id, wanted.route->function_id);
 	assert_parts_make_the_path(test, &match, path);
 }
@@ -137,7 +145,8 @@ static void random_tables_match_as_the_documentation_reads(void **state)
 
 	(void)state;
 	assert_int_equal(weir_id_source_open(&random.source), 0);
-	const uint64_t seed = wanted != NULL ? strtoull(wanted, NULL, 0) : weir_id_next(&random.source).low;
+	const uint64_t seed =
+		wanted != NULL ? strtoull(wanted, NULL, 0) : weir_id_next(&random.source).low;
 
 	print_message("WEIR_SEED=%llu\n", (unsigned long long)seed);
 	random.source = (struct weir_id_source){.state = {seed, 1, 2, 3}};

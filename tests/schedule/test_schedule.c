@@ -1,13 +1,17 @@
-#include "dataplane/schedule/schedule.h"
-
+/* cmocka.h leaves these to be included before it. */
+/* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 #include "dataplane/base/id.h"
+#include "dataplane/schedule/schedule.h"
 
 enum { CANDIDATES_MAX = 32, ROUNDS = 20000 };
 
@@ -32,8 +36,8 @@ static uint32_t below(struct weir_id_source *source, uint32_t limit)
 	return (uint32_t)(weir_id_next(source).low % limit);
 }
 
-static void random_candidates(struct weir_id_source *source, struct weir_schedule_candidate *out,
-			      size_t count)
+static void random_candidates(struct weir_id_source *source,
+			      struct weir_schedule_candidate *out, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		out[i] = (struct weir_schedule_candidate){
@@ -47,7 +51,8 @@ static void random_candidates(struct weir_id_source *source, struct weir_schedul
 
 static void nobody_to_pick_from_is_minus_one(void **state)
 {
-	const struct weir_schedule_candidate full = {.in_flight = 4, .in_flight_limit = 4, .usable = true};
+	const struct weir_schedule_candidate full = {
+		.in_flight = 4, .in_flight_limit = 4, .usable = true};
 	const struct weir_schedule_candidate away = {.in_flight_limit = 4, .usable = false};
 
 	(void)state;
@@ -63,12 +68,15 @@ static void the_least_loaded_wins_wherever_it_stands_and_whoever_is_home(void **
 		struct weir_schedule_candidate workers[5];
 
 		for (size_t i = 0; i < 5; i++)
-			workers[i] = (struct weir_schedule_candidate){
-				.in_flight = 3, .in_flight_limit = 16, .usable = true, .home = true};
+			workers[i] = (struct weir_schedule_candidate){.in_flight = 3,
+								      .in_flight_limit = 16,
+								      .usable = true,
+								      .home = true};
 		workers[place].in_flight = 2;
 		workers[place].home = false;
 		for (uint32_t rotation = 0; rotation < 10; rotation++)
-			assert_int_equal(weir_schedule_pick(policy, workers, 5, rotation), place);
+			assert_int_equal(weir_schedule_pick(policy, workers, 5, rotation),
+					 place);
 	}
 }
 
@@ -78,7 +86,8 @@ static void ties_go_home_first(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++)
-		workers[i] = (struct weir_schedule_candidate){.in_flight_limit = 16, .usable = true};
+		workers[i] =
+			(struct weir_schedule_candidate){.in_flight_limit = 16, .usable = true};
 	workers[2].home = true;
 	for (uint32_t rotation = 0; rotation < 10; rotation++)
 		assert_int_equal(weir_schedule_pick(policy, workers, 4, rotation), 2);
@@ -101,9 +110,11 @@ static void parked_calls_take_no_room_but_count_as_load(void **state)
 	assert_int_equal(weir_schedule_pick(policy, workers, 2, 1), -1);
 }
 
-static bool beats(const struct weir_schedule_candidate *a, const struct weir_schedule_candidate *b)
+static bool beats(const struct weir_schedule_candidate *a,
+		  const struct weir_schedule_candidate *b)
 {
-	return a->in_flight < b->in_flight || (a->in_flight == b->in_flight && a->home && !b->home);
+	return a->in_flight < b->in_flight ||
+	       (a->in_flight == b->in_flight && a->home && !b->home);
 }
 
 static void a_pick_has_room_and_nobody_with_room_is_better(void **state)
@@ -117,7 +128,8 @@ static void a_pick_has_room_and_nobody_with_room_is_better(void **state)
 		bool room = false;
 
 		random_candidates(&source, workers, count);
-		const int picked = weir_schedule_pick(policy, workers, count, below(&source, UINT32_MAX));
+		const int picked =
+			weir_schedule_pick(policy, workers, count, below(&source, UINT32_MAX));
 
 		for (size_t i = 0; i < count; i++) {
 			if (!weir_schedule_has_room(&workers[i]))
@@ -129,7 +141,8 @@ static void a_pick_has_room_and_nobody_with_room_is_better(void **state)
 		assert_int_equal(picked >= 0, room);
 		if (picked >= 0) {
 			assert_true(workers[picked].usable);
-			assert_true(weir_schedule_ahead(&workers[picked]) < workers[picked].in_flight_limit);
+			assert_true(weir_schedule_ahead(&workers[picked]) <
+				    workers[picked].in_flight_limit);
 		}
 	}
 }
@@ -141,7 +154,8 @@ static void equal_workers_share_evenly_whoever_stands_between_them(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 7; i++)
-		workers[i] = (struct weir_schedule_candidate){.in_flight_limit = 16, .usable = true};
+		workers[i] =
+			(struct weir_schedule_candidate){.in_flight_limit = 16, .usable = true};
 	workers[1].usable = false;
 	workers[2].usable = false;
 	workers[5].in_flight = 16;
@@ -171,9 +185,12 @@ static void a_burst_spreads_without_waiting_for_anybody(void **state)
 
 		for (size_t i = 0; i < count; i++)
 			workers[i] = (struct weir_schedule_candidate){
-				.in_flight_limit = limit, .usable = true, .home = below(&source, 2) != 0};
+				.in_flight_limit = limit,
+				.usable = true,
+				.home = below(&source, 2) != 0};
 		for (size_t call = 0; call < count * limit; call++) {
-			const int picked = weir_schedule_pick(policy, workers, count, rotation++);
+			const int picked =
+				weir_schedule_pick(policy, workers, count, rotation++);
 
 			assert_true(picked >= 0);
 			/* Nobody gets a second call before everybody has the first, and so on. */
@@ -209,13 +226,15 @@ static void a_pool_grows_by_one_while_calls_wait_and_stays_in_its_bounds(void **
 	assert_int_equal(weir_schedule_workers_wanted(0, 5, 2, 8), 2);
 	assert_int_equal(weir_schedule_workers_wanted(9, 0, 2, 8), 8);
 	assert_int_equal(weir_schedule_workers_wanted(1, 5, 4, 2), 2);
-	assert_int_equal(weir_schedule_workers_wanted(UINT32_MAX, 5, 0, UINT32_MAX), UINT32_MAX);
+	assert_int_equal(weir_schedule_workers_wanted(UINT32_MAX, 5, 0, UINT32_MAX),
+			 UINT32_MAX);
 }
 
 static void policies_are_found_by_name(void **state)
 {
 	(void)state;
-	assert_ptr_equal(weir_schedule_policy_find("least-in-flight"), &weir_schedule_least_in_flight);
+	assert_ptr_equal(weir_schedule_policy_find("least-in-flight"),
+			 &weir_schedule_least_in_flight);
 	assert_null(weir_schedule_policy_find("least"));
 	assert_null(weir_schedule_policy_find(""));
 }

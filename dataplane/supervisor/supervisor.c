@@ -19,6 +19,7 @@ enum {
 	TAG_SHIFT = 56,
 	CONTROL_GATEWAY = 0, /* ids of WEIR_WATCH_CONTROL and WEIR_WATCH_PIDFD; workers' start far above */
 	CONTROL_CTRLD = 1,
+	LOG_BYTES_MAX = 16 << 20,
 };
 
 static const uint64_t turn_ns_max = WEIR_NS_PER_SECOND;
@@ -300,6 +301,15 @@ static void stop_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
 		supervisor->done = true;
 }
 
+/* A detached instance logs to one file for all its processes; this one keeps it short. */
+static void log_keep_short(const struct weir_supervisor *supervisor)
+{
+	char path[PATH_MAX + sizeof("/log/weir.log")];
+
+	(void)snprintf(path, sizeof(path), "%s/log/weir.log", supervisor->options.data);
+	(void)weir_log_rotate(path, LOG_BYTES_MAX); /* a full disk: the log stays long, tried again */
+}
+
 /* Compare what is with what should be, and do the difference. */
 static void reconcile(struct weir_supervisor *supervisor)
 {
@@ -317,8 +327,10 @@ static void reconcile(struct weir_supervisor *supervisor)
 		weir_link_turn(supervisor, now_ns);
 		weir_config_spread(supervisor);
 	}
-	if (supervisor->rows_changed || now_ns - supervisor->rows_ns >= turn_ns_max)
+	if (supervisor->rows_changed || now_ns - supervisor->rows_ns >= turn_ns_max) {
 		weir_board_rows_write(supervisor, now_ns);
+		log_keep_short(supervisor);
+	}
 }
 
 static int wait_ms(const struct weir_supervisor *supervisor)

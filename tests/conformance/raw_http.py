@@ -9,11 +9,15 @@ http.client forgives too much for a conformance test: this one wants CRLF, one s
 names, a body that is as long as it says, and fails on everything else.
 """
 
+import contextlib
+import queue
 import re
 import socket
+import threading
 import time
 
 PATIENCE_S = 60  # how long to wait for what must come; long, because it costs nothing when it comes
+BACKGROUND_BYTES = 32768
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*)")
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 CHUNK_LINE = re.compile(rb"([0-9a-fA-F]{1,16})")
@@ -54,6 +58,7 @@ class Raw:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.ended = False
+        self.pending = None  # what a thread still has to send, once there was much
 
     def __enter__(self):
         return self
@@ -64,12 +69,23 @@ class Raw:
     # Sending
 
     def send(self, data):
-        """Send all; a server that already closed its side is no error, its answer tells more."""
-        try:
+        """Send all. Much data is sent by a thread, so that the answer can be read meanwhile: a server
+        that streams need not hold both. A server that already closed is no error, its answer tells."""
+        if self.pending is None and len(data) > BACKGROUND_BYTES:
+            self.pending = queue.SimpleQueue()
+            threading.Thread(target=self._send_pending, daemon=True).start()
+        if self.pending is not None:
+            self.pending.put(data)
+            return self
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
         return self
+
+    def _send_pending(self):
+        with contextlib.suppress(OSError):
+            while (data := self.pending.get()) is not None:
+                self.socket.sendall(data)
+            self.socket.shutdown(socket.SHUT_WR)
 
     def send_slowly(self, data, pause_s=0.002, step=1):
         """Send `step` bytes at a time, each in a segment of its own."""
@@ -79,6 +95,10 @@ class Raw:
         return self
 
     def half_close(self):
+        """Tell the server that nothing more will be sent."""
+        if self.pending is not None:
+            self.pending.put(None)
+            return self
         self.socket.shutdown(socket.SHUT_WR)
         return self
 

@@ -8,7 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import weir_instance  # noqa: E402 (found by the line above)
-from raw_http import Raw  # noqa: E402
+from raw_http import Raw, request  # noqa: E402
 
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -88,6 +88,13 @@ class HttpCase(weir_instance.Case):
         self.assertEqual(len(answers), 1, (data, answers))
         self.check_error(answers[0], status, code, part)
         self.assertEqual((answers[0].field("Connection") or "").lower(), "close", answers)
+
+    def check_goes_on(self, raw, answer):
+        """The connection serves another request, or it ends and `answer` said so."""
+        if answer.field("Connection") == "close":
+            raw.expect_end()
+        else:
+            self.assertEqual(raw.send(request("GET", "/hello")).answer().status, 200)
 
     def check_alive(self):
         """Other clients are still served."""

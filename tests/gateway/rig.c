@@ -1,0 +1,351 @@
+#include "rig.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ctrl/publish/publish.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/fd.h"
+#include "dataplane/shm/call.h"
+#include "dataplane/shm/control.h"
+
+enum { WAIT_MS = 5000 };
+
+static void send_fds(struct rig *rig, const struct weir_control *control, const int *fds, size_t count)
+{
+	assert_int_equal(weir_control_send(rig->control_fd, control, fds, count), 0);
+}
+
+static bool receive(struct rig *rig, enum weir_control_kind kind, int ms, struct weir_control *out)
+{
+	const uint64_t until = weir_clock_now_ns() + (uint64_t)ms * WEIR_NS_PER_MS;
+
+	for (;;) {
+		struct weir_control_fds fds = {.count = 0};
+		struct pollfd ready = {.fd = rig->control_fd, .events = POLLIN};
+		const uint64_t now = weir_clock_now_ns();
+
+		if (now >= until || poll(&ready, 1, (int)((until - now) / WEIR_NS_PER_MS) + 1) != 1)
+			return false;
+		assert_int_equal(weir_control_receive(rig->control_fd, out, &fds), 1);
+		if (out->kind == WEIR_CONTROL_READY && fds.count == 1)
+			rig->shard_board_fd = fds.fd[0];
+		if (out->kind == kind)
+			return true;
+	}
+}
+
+struct weir_control rig_expect(struct rig *rig, enum weir_control_kind kind)
+{
+	struct weir_control control;
+
+	assert_true(receive(rig, kind, WAIT_MS, &control));
+	return control;
+}
+
+bool rig_sees(struct rig *rig, enum weir_control_kind kind, int ms)
+{
+	struct weir_control control;
+
+	return receive(rig, kind, ms, &control);
+}
+
+static void spawn_gateway(struct rig *rig)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	rig->gateway = fork();
+	assert_true(rig->gateway >= 0);
+	if (rig->gateway == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)dup2(pair[1], WEIR_CONTROL_FD);
+		execl(RIG_GATEWAY, RIG_GATEWAY, (char *)NULL);
+		_exit(127);
+	}
+	close(pair[1]);
+	rig->control_fd = pair[0];
+}
+
+static void send_listener(struct rig *rig)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t bytes = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, bytes), 0);
+	assert_int_equal(listen(fd, 128), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
+	rig->port = ntohs(address.sin_port);
+	send_fds(rig, &(struct weir_control){.kind = WEIR_CONTROL_LISTEN, .listen = {.address = "test"}},
+		 &fd, 1);
+	close(fd);
+}
+
+static void send_snapshot(struct rig *rig)
+{
+	static struct weir_model_function function = {.id = 7,
+						      .version = 1,
+						      .space = "default",
+						      .name = "f",
+						      .runtime = "native",
+						      .code_path = "/f.so",
+						      .timeout_ms = 500,
+						      .memory_mb = 64,
+						      .queue_max = 4};
+	static struct weir_model_route routes[2] = {
+		{.id = 1, .function_id = 7, .pattern = "/f", .space = "default", .name = "f"},
+		{.id = 2, .function_id = 7, .pattern = "/f/{id}", .space = "default", .name = "f"}};
+	struct weir_publish_input input = {.generation = 1,
+					   .settings = weir_publish_settings_default(),
+					   .pool_workers_min = 1,
+					   .pool_workers_max = 1, /* a suspect function may use the only worker */
+					   .functions = &function,
+					   .function_count = 1,
+					   .routes = routes,
+					   .route_count = 2};
+	const struct weir_snapshot_header *header;
+	int fd;
+
+	input.settings.kill_grace_ms = 100;
+	input.settings.head_timeout_ms = 300;
+	input.settings.send_idle_ms = 1000;
+	assert_int_equal(weir_publish_build(&input, &fd), 0);
+	header = mmap(NULL, 65536, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(header != MAP_FAILED);
+	rig->pool_key = ((const struct weir_snapshot_pool *)(const void *)((const char *)header +
+									     header->pools.offset))
+				->key;
+	munmap((void *)(uintptr_t)header, 65536);
+	send_fds(rig, &(struct weir_control){.kind = WEIR_CONTROL_SNAPSHOT, .snapshot = {.generation = 1}},
+		 &fd, 1);
+	close(fd);
+}
+
+void rig_start(struct rig *rig)
+{
+	struct weir_control start = {.kind = WEIR_CONTROL_GATEWAY_START,
+				     .gateway_start = {.shard_count = 1}};
+
+	*rig = (struct rig){.shard_board_fd = -1};
+	(void)signal(SIGPIPE, SIG_IGN);
+	spawn_gateway(rig);
+	assert_int_equal(weir_fd_create_shared("board", sizeof(struct weir_board), &rig->board_fd), 0);
+	rig->board = mmap(NULL, sizeof(struct weir_board), PROT_READ, MAP_SHARED, rig->board_fd, 0);
+	assert_true(rig->board != MAP_FAILED);
+	send_fds(rig, &start, &rig->board_fd, 1);
+	(void)rig_expect(rig, WEIR_CONTROL_READY);
+	assert_true(rig->shard_board_fd >= 0);
+	send_listener(rig);
+	send_snapshot(rig);
+	assert_int_equal(rig_expect(rig, WEIR_CONTROL_SNAPSHOT_ACK).snapshot_ack.shards_acked, 1);
+}
+
+void rig_stop(struct rig *rig)
+{
+	int status;
+
+	send_fds(rig, &(struct weir_control){.kind = WEIR_CONTROL_STOP}, NULL, 0);
+	assert_int_equal(waitpid(rig->gateway, &status, 0), rig->gateway);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	munmap(rig->board, sizeof(struct weir_board));
+	close(rig->board_fd);
+	close(rig->shard_board_fd);
+	close(rig->control_fd);
+}
+
+void rig_worker_start(struct rig *rig, struct rig_worker *worker)
+{
+	struct weir_control open = {.kind = WEIR_CONTROL_LINK_OPEN};
+	int fds[3];
+
+	*worker = (struct rig_worker){.link_id = ++rig->next_id};
+	worker->pid = fork();
+	assert_true(worker->pid >= 0);
+	if (worker->pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(weir_segment_create(worker->link_id, worker->link_id, 1, &fds[0]), 0);
+	assert_int_equal(weir_segment_attach(fds[0], &worker->segment), 0);
+	fds[1] = (int)syscall(SYS_pidfd_open, worker->pid, 0);
+	fds[2] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	worker->event_fd = fds[2];
+	weir_ring_rx_open(&worker->rx, &worker->segment.pair[0].to_worker);
+	weir_ring_tx_open(&worker->tx, &worker->segment.pair[0].to_shard);
+	atomic_store(&worker->segment.header->parked_max, 64);
+	open.link_open.link_id = worker->link_id;
+	open.link_open.worker_id = worker->link_id;
+	open.link_open.pool_key = rig->pool_key;
+	open.link_open.shard_count = 1;
+	open.link_open.worker_pid = worker->pid;
+	send_fds(rig, &open, fds, 3);
+	close(fds[0]);
+	close(fds[1]);
+	(void)rig_expect(rig, WEIR_CONTROL_LINK_READY);
+}
+
+void rig_worker_kill(struct rig_worker *worker)
+{
+	kill(worker->pid, SIGKILL);
+	waitpid(worker->pid, NULL, 0);
+	weir_segment_detach(&worker->segment);
+	close(worker->event_fd);
+}
+
+bool rig_worker_has(struct rig_worker *worker, int ms)
+{
+	const uint64_t until = weir_clock_now_ns() + (uint64_t)ms * WEIR_NS_PER_MS;
+
+	while (weir_ring_is_empty(&worker->rx)) {
+		if (weir_clock_now_ns() > until)
+			return false;
+		usleep(200);
+	}
+	return true;
+}
+
+struct weir_message rig_worker_pop(struct rig_worker *worker)
+{
+	struct weir_message message;
+
+	assert_true(rig_worker_has(worker, WAIT_MS));
+	assert_int_equal(weir_ring_pop(&worker->rx, &message), 1);
+	weir_ring_release(&worker->rx);
+	return message;
+}
+
+struct weir_message rig_worker_accept(struct rig_worker *worker)
+{
+	const struct weir_message message = rig_worker_pop(worker);
+
+	assert_int_equal(message.kind, WEIR_MESSAGE_HEAD);
+	assert_true(weir_call_accept(&worker->segment.pair[0].call[message.call], message.sequence));
+	atomic_fetch_add(&worker->segment.header->accepted, 1);
+	return message;
+}
+
+void rig_worker_push(struct rig_worker *worker, const struct weir_message *message)
+{
+	assert_true(weir_ring_push(&worker->tx, message, 0));
+	(void)weir_ring_publish(&worker->tx);
+	assert_int_equal(eventfd_write(worker->event_fd, 1), 0);
+}
+
+void rig_worker_write(struct rig_worker *worker, struct weir_message *message, uint32_t chunk,
+		      uint16_t status, const void *body, size_t bytes)
+{
+	size_t room;
+	uint8_t *out = weir_segment_chunk(&worker->segment.pair[0], chunk, &room);
+	const struct weir_response_head head = {.bytes = sizeof(head),
+						.status = status,
+						.content_length = WEIR_HEAD_LENGTH_UNKNOWN};
+
+	assert_true(sizeof(head) + bytes <= room);
+	memcpy(out, &head, sizeof(head));
+	if (bytes > 0)
+		memcpy(out + sizeof(head), body, bytes);
+	message->chunk = chunk;
+	message->head_bytes = sizeof(head);
+	message->bytes = (uint32_t)(sizeof(head) + bytes);
+}
+
+void rig_worker_answer(struct rig_worker *worker, const struct weir_message *head, uint16_t status,
+		       const char *body)
+{
+	struct weir_message message = {.kind = WEIR_MESSAGE_HEAD,
+				       .flags = WEIR_MESSAGE_FLAG_END,
+				       .call = head->call,
+				       .sequence = head->sequence,
+				       .grant = WEIR_CHUNK_NONE};
+
+	rig_worker_write(worker, &message, head->grant, status, body, strlen(body));
+	atomic_fetch_add(&worker->segment.header->finished, 1);
+	rig_worker_push(worker, &message);
+}
+
+int rig_client(const struct rig *rig)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons(rig->port),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct timeval limit = {.tv_sec = WAIT_MS / 1000};
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+void rig_send(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), 0), (ssize_t)strlen(text));
+}
+
+size_t rig_read(int fd, char *out, size_t bytes)
+{
+	size_t at = 0;
+
+	while (at < bytes) {
+		const ssize_t got = recv(fd, out + at, bytes - at, 0);
+
+		if (got <= 0)
+			break;
+		at += (size_t)got;
+	}
+	return at;
+}
+
+void rig_read_answer(int fd, char *out, size_t max)
+{
+	size_t at = 0;
+	char *end, *length;
+
+	for (;;) {
+		assert_true(at + 1 < max);
+		assert_int_equal(rig_read(fd, out + at, 1), 1);
+		out[++at] = '\0';
+		end = strstr(out, "\r\n\r\n");
+		if (end)
+			break;
+	}
+	length = strcasestr(out, "content-length:");
+	if (length) {
+		const size_t bytes = strtoul(length + 15, NULL, 10);
+
+		assert_true(at + bytes < max);
+		assert_int_equal(rig_read(fd, out + at, bytes), bytes);
+		out[at + bytes] = '\0';
+	}
+}
+
+void rig_expect_metric(const struct rig *rig, enum weir_metric metric, uint64_t want)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < WAIT_MS; i++) {
+		value = atomic_load(&rig->board->shard[0].metric[metric]);
+		if (value == want)
+			return;
+		usleep(1000);
+	}
+	assert_int_equal(value, want);
+}

@@ -14,7 +14,8 @@
 
 static_assert(WEIR_PORT_CALLS_MAX <= UINT8_MAX, "a pair names running calls by one byte");
 
-void weir_port_open(struct weir_port *port, uint32_t parked_max, weir_port_wake *wake, void *context)
+void weir_port_open(struct weir_port *port, uint32_t parked_max, weir_port_wake *wake,
+		    void *context)
 {
 	WEIR_ASSERT(parked_max >= 1 && parked_max < WEIR_PORT_CALLS_MAX);
 	port->wake = wake;
@@ -34,8 +35,8 @@ void weir_port_open(struct weir_port *port, uint32_t parked_max, weir_port_wake 
 	}
 }
 
-int weir_port_link_create(int segment_fd, int board_fd, const int *event_fds, size_t event_fd_count,
-			  struct weir_port_link **out_link)
+int weir_port_link_create(int segment_fd, int board_fd, const int *event_fds,
+			  size_t event_fd_count, struct weir_port_link **out_link)
 {
 	WEIR_CLEANUP(weir_segment_detach) struct weir_segment segment = {0};
 	struct weir_port_link *link = NULL;
@@ -121,7 +122,8 @@ int weir_port_link_add(struct weir_port *port, struct weir_port_link *link)
 	port->link[port->link_count++] = link;
 	pairs_list(port);
 	lines_write_parked(port);
-	atomic_store_explicit(&link->segment.header->service_ns, port->service_ns, memory_order_relaxed);
+	atomic_store_explicit(&link->segment.header->service_ns, port->service_ns,
+			      memory_order_relaxed);
 	return 0;
 }
 
@@ -151,7 +153,8 @@ int weir_port_link_close(struct weir_port *port, uint64_t link_id)
 	return -ENOENT;
 }
 
-int weir_port_link_take(struct weir_port *port, uint64_t link_id, struct weir_port_link **out_link)
+int weir_port_link_take(struct weir_port *port, uint64_t link_id,
+			struct weir_port_link **out_link)
 {
 	for (uint32_t i = 0; i < port->link_count; i++) {
 		struct weir_port_link *const link = port->link[i];
@@ -160,7 +163,8 @@ int weir_port_link_take(struct weir_port *port, uint64_t link_id, struct weir_po
 			continue;
 		if (!link->is_closing || link->calls != 0)
 			return -EBUSY;
-		weir_port_publish(port); /* what its calls still said; empties the dirty list too */
+		weir_port_publish(
+			port); /* what its calls still said; empties the dirty list too */
 		port->link[i] = port->link[--port->link_count];
 		pairs_list(port);
 		lines_write_parked(port);
@@ -212,7 +216,8 @@ void weir_port_release(struct weir_port_call *call)
 	link->calls--;
 	link->finished++;
 	/* Relaxed: the answer's publication follows and orders it. */
-	atomic_store_explicit(&link->segment.header->finished, link->finished, memory_order_relaxed);
+	atomic_store_explicit(&link->segment.header->finished, link->finished,
+			      memory_order_relaxed);
 	port->call_count--;
 	port->call_free[WEIR_PORT_CALLS_MAX - 1 - port->call_count] = call;
 }
@@ -246,7 +251,9 @@ static int head_start(struct weir_port *port, struct weir_port_pair *pair,
 			      memory_order_relaxed);
 	if (weir_port_call_start(call, message) != 0) {
 		port->refused++;
-		weir_port_call_abort(call, WEIR_ABORT_FAILED, WEIR_SPAN("the request's head in shared memory is damaged"));
+		weir_port_call_abort(
+			call, WEIR_ABORT_FAILED,
+			WEIR_SPAN("the request's head in shared memory is damaged"));
 		return 0;
 	}
 	*out_call = call;
@@ -259,7 +266,8 @@ static void backlog_add(struct weir_port_pair *pair, const struct weir_message *
 	if (pair->is_waiting[message->call] != 0)
 		return; /* keeps the place of the stale one */
 	pair->is_waiting[message->call] = 1;
-	pair->backlog[(pair->backlog_first + pair->backlog_count) % WEIR_PAIR_CALLS] = message->call;
+	pair->backlog[(pair->backlog_first + pair->backlog_count) % WEIR_PAIR_CALLS] =
+		message->call;
 	pair->backlog_count++;
 }
 

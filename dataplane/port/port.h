@@ -38,9 +38,9 @@ struct weir_port_pair {
 	bool is_dirty; /* pushed, not published; then in the port's dirty list */
 	uint16_t backlog_first;
 	uint16_t backlog_count;
-	uint8_t running[WEIR_PAIR_CALLS];  /* 1 + place in the port's calls; 0 = not running */
+	uint8_t running[WEIR_PAIR_CALLS]; /* 1 + place in the port's calls; 0 = not running */
 	uint8_t is_waiting[WEIR_PAIR_CALLS]; /* the record has a HEAD in the backlog */
-	uint16_t backlog[WEIR_PAIR_CALLS]; /* ring of call indices, in order of arrival */
+	uint16_t backlog[WEIR_PAIR_CALLS];   /* ring of call indices, in order of arrival */
 	struct weir_message head[WEIR_PAIR_CALLS]; /* the waiting HEADs, by call index */
 };
 
@@ -49,8 +49,8 @@ struct weir_port_link {
 	const struct weir_shard_board *board;
 	uint64_t link_id;
 	uint32_t shard_count;
-	uint32_t calls;      /* running */
-	uint32_t parked;     /* of those, as weir_port_park() counted */
+	uint32_t calls;  /* running */
+	uint32_t parked; /* of those, as weir_port_park() counted */
 	uint64_t accepted;
 	uint64_t finished;
 	bool is_closing;
@@ -67,13 +67,13 @@ struct weir_port {
 	void *context;
 	uint32_t link_count;
 	uint32_t pair_count;
-	uint32_t cursor;      /* pair whose turn it is */
-	uint32_t turn_taken;  /* messages taken in this turn */
+	uint32_t cursor;     /* pair whose turn it is */
+	uint32_t turn_taken; /* messages taken in this turn */
 	uint32_t dirty_count;
 	uint32_t call_count;
 	uint32_t parked_max;
 	uint64_t service_ns;
-	uint64_t refused;     /* messages that made no sense and were dropped */
+	uint64_t refused; /* messages that made no sense and were dropped */
 	struct weir_port_link *link[WEIR_PORT_LINKS_MAX];
 	struct weir_port_pair *pair[WEIR_PORT_LINKS_MAX * WEIR_SHARDS_MAX];
 	struct weir_port_pair *dirty[WEIR_PORT_LINKS_MAX * WEIR_SHARDS_MAX];
@@ -82,13 +82,14 @@ struct weir_port {
 };
 
 /* Start without links. `parked_max` (1 .. WEIR_PORT_CALLS_MAX - 1) is announced in worker lines. */
-void weir_port_open(struct weir_port *port, uint32_t parked_max, weir_port_wake *wake, void *context);
+void weir_port_open(struct weir_port *port, uint32_t parked_max, weir_port_wake *wake,
+		    void *context);
 
 /* Map a link. `segment_fd` and `board_fd` stay the caller's; the `event_fd_count` eventfds become the
  * link's on success. 0, -EBADMSG (segment, board, or another number of shards), -EPROTO, -ENOMEM or
  * -errno. Blocks; any thread. */
-int weir_port_link_create(int segment_fd, int board_fd, const int *event_fds, size_t event_fd_count,
-			  struct weir_port_link **out_link);
+int weir_port_link_create(int segment_fd, int board_fd, const int *event_fds,
+			  size_t event_fd_count, struct weir_port_link **out_link);
 
 /* Unmap and close. NULL is accepted. The link is not in a port (any more). Any thread. */
 void weir_port_link_destroy(struct weir_port_link *link);
@@ -101,7 +102,8 @@ int weir_port_link_close(struct weir_port *port, uint64_t link_id);
 
 /* Take a closed link whose calls have ended out of the port, for link_destroy(). 0 and *out_link,
  * -EBUSY (not closed, or calls still run) or -ENOENT. */
-int weir_port_link_take(struct weir_port *port, uint64_t link_id, struct weir_port_link **out_link);
+int weir_port_link_take(struct weir_port *port, uint64_t link_id,
+			struct weir_port_link **out_link);
 
 /* Pop messages, fairly over the pairs, until a call may start.
  * 1 = *out_call is accepted and the caller's; 0 = all rings are empty, or only HEADs that may not

@@ -6,7 +6,8 @@
 #include "dataplane/port/port_private.h"
 #include "dataplane/shm/head_check.h"
 
-static const struct weir_message message_none = {.chunk = WEIR_CHUNK_NONE, .grant = WEIR_CHUNK_NONE};
+static const struct weir_message message_none = {.chunk = WEIR_CHUNK_NONE,
+						 .grant = WEIR_CHUNK_NONE};
 
 /* Remember a chunk to fill. */
 static bool grant_add(struct weir_port_call *call, uint32_t chunk)
@@ -63,12 +64,13 @@ int weir_port_call_start(struct weir_port_call *call, const struct weir_message 
 		return -EBADMSG;
 	if (weir_head_check_request(data, head->head_bytes) != 0)
 		return -EBADMSG;
-	call->head = (const struct weir_request_head *)(const void *)data; /* chunks start on pages */
+	call->head = (const struct weir_request_head *)(const void *)
+		data; /* chunks start on pages */
 	if (head->bytes > head->head_bytes)
-		call->piece[call->piece_count++] = (struct weir_port_piece){
-			.data = data + head->head_bytes,
-			.bytes = head->bytes - head->head_bytes,
-			.chunk = WEIR_CHUNK_NONE};
+		call->piece[call->piece_count++] =
+			(struct weir_port_piece){.data = data + head->head_bytes,
+						 .bytes = head->bytes - head->head_bytes,
+						 .chunk = WEIR_CHUNK_NONE};
 	return 0;
 }
 
@@ -159,7 +161,8 @@ static bool is_token(struct weir_span text)
 
 	for (size_t i = 0; i < text.bytes; i++) {
 		const char c = text.data[i];
-		const bool is_word = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+		const bool is_word = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+				     (c >= 'a' && c <= 'z');
 
 		if (!is_word && (c == '\0' || strchr(others, c) == NULL))
 			return false;
@@ -184,7 +187,8 @@ static size_t head_bytes_of(const struct weir_port_call *call, size_t fields, si
 	return sizeof(struct weir_response_head) + fields * sizeof(call->field[0]) + text_bytes;
 }
 
-int weir_port_call_field(struct weir_port_call *call, struct weir_span name, struct weir_span value)
+int weir_port_call_field(struct weir_port_call *call, struct weir_span name,
+			 struct weir_span value)
 {
 	struct weir_head_field *const field = &call->field[call->field_count];
 
@@ -197,8 +201,10 @@ int weir_port_call_field(struct weir_port_call *call, struct weir_span name, str
 		return -EINVAL;
 	}
 	if (call->field_count == WEIR_HEAD_RESPONSE_FIELDS_MAX ||
-	    name.bytes > WEIR_PORT_CALL_HEAD_BYTES_MAX || value.bytes > WEIR_PORT_CALL_HEAD_BYTES_MAX ||
-	    head_bytes_of(call, call->field_count + 1U, call->text_bytes + name.bytes + value.bytes) >
+	    name.bytes > WEIR_PORT_CALL_HEAD_BYTES_MAX ||
+	    value.bytes > WEIR_PORT_CALL_HEAD_BYTES_MAX ||
+	    head_bytes_of(call, call->field_count + 1U,
+			  call->text_bytes + name.bytes + value.bytes) >
 		    WEIR_PORT_CALL_HEAD_BYTES_MAX)
 		return -ENOSPC;
 	memcpy(call->text + call->text_bytes, name.data, name.bytes);
@@ -239,7 +245,8 @@ static bool out_open(struct weir_port_call *call)
 	call->grant_count--;
 	for (size_t i = 0; i < call->grant_count; i++)
 		call->grant[i] = call->grant[i + 1];
-	call->out = weir_segment_chunk(call->pair->shm, call->out_chunk, &size); /* checked by grant_add */
+	call->out = weir_segment_chunk(call->pair->shm, call->out_chunk,
+				       &size); /* checked by grant_add */
 	call->out_size = (uint32_t)size;
 	call->out_bytes = 0;
 	return true;
@@ -253,7 +260,8 @@ static int head_seal(struct weir_port_call *call)
 
 	if (call->out == NULL && !out_open(call))
 		return -EAGAIN;
-	fields = (void *)(call->out + sizeof(struct weir_response_head)); /* chunks start on pages */
+	fields = (void *)(call->out +
+			  sizeof(struct weir_response_head)); /* chunks start on pages */
 	for (size_t i = 0; i < call->field_count; i++) {
 		fields[i] = call->field[i];
 		fields[i].name.offset = (uint16_t)(fields[i].name.offset + text_offset);
@@ -362,16 +370,19 @@ bool weir_port_call_finish(struct weir_port_call *call)
 		return true; /* nobody reads it any more */
 	}
 	if (call->length != WEIR_HEAD_LENGTH_UNKNOWN && call->length != call->body_bytes) {
-		weir_port_call_abort(call, WEIR_ABORT_GARBAGE,
-				     WEIR_SPAN("the function's answer is shorter than it announced"));
+		weir_port_call_abort(
+			call, WEIR_ABORT_GARBAGE,
+			WEIR_SPAN("the function's answer is shorter than it announced"));
 		return false;
 	}
 	if (!call->is_sealed && head_seal(call) != 0) {
-		weir_port_call_abort(call, WEIR_ABORT_FAILED, WEIR_SPAN("the gateway granted no memory for the answer"));
+		weir_port_call_abort(call, WEIR_ABORT_FAILED,
+				     WEIR_SPAN("the gateway granted no memory for the answer"));
 		return false;
 	}
 	if (call->out != NULL && (!call->is_head_sent || call->out_bytes != 0)) {
-		(void)out_send(call, true); /* a full ring is counted; its shard is beyond help */
+		(void)out_send(call,
+			       true); /* a full ring is counted; its shard is beyond help */
 	} else {
 		struct weir_message end = message_none;
 
@@ -383,7 +394,8 @@ bool weir_port_call_finish(struct weir_port_call *call)
 	return true;
 }
 
-void weir_port_call_abort(struct weir_port_call *call, enum weir_abort code, struct weir_span text)
+void weir_port_call_abort(struct weir_port_call *call, enum weir_abort code,
+			  struct weir_span text)
 {
 	struct weir_message message = message_none;
 
@@ -398,6 +410,7 @@ void weir_port_call_abort(struct weir_port_call *call, enum weir_abort code, str
 		message.chunk = call->out_chunk;
 		message.bytes = (uint32_t)text.bytes;
 	}
-	(void)weir_port_push(call, message); /* a full ring is counted; its shard is beyond help */
+	(void)weir_port_push(call,
+			     message); /* a full ring is counted; its shard is beyond help */
 	weir_port_release(call);
 }

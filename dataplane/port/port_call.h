@@ -46,9 +46,9 @@ struct weir_port_call {
 
 	/* Read freely. */
 	bool is_cancelled;
-	bool is_head_sent;      /* a failure can no longer become a clean error answer */
-	bool is_body_complete;  /* no more pieces will come */
-	uint32_t refused;       /* fields, statuses and lengths refused with -EINVAL */
+	bool is_head_sent;     /* a failure can no longer become a clean error answer */
+	bool is_body_complete; /* no more pieces will come */
+	uint32_t refused;      /* fields, statuses and lengths refused with -EINVAL */
 
 	/* Private to port*.c. */
 	struct weir_port *port;
@@ -60,7 +60,7 @@ struct weir_port_call {
 	uint8_t grant_count;
 	struct weir_port_piece piece[WEIR_PORT_CALL_QUEUE];
 	uint32_t grant[WEIR_PORT_CALL_QUEUE];
-	uint8_t *out;       /* the chunk being filled, NULL = none */
+	uint8_t *out; /* the chunk being filled, NULL = none */
 	uint32_t out_chunk;
 	uint32_t out_size;
 	uint32_t out_bytes; /* filled, the head included */
@@ -78,7 +78,8 @@ struct weir_port_call {
 static inline struct weir_span weir_port_call_span(const struct weir_port_call *call,
 						   struct weir_head_slice slice)
 {
-	return (struct weir_span){.data = (const char *)call->head + slice.offset, .bytes = slice.bytes};
+	return (struct weir_span){.data = (const char *)call->head + slice.offset,
+				  .bytes = slice.bytes};
 }
 
 /* The next bytes of the body, without taking them: 1 = written, 0 = the body ended, -EAGAIN = not
@@ -93,7 +94,8 @@ int weir_port_call_status(struct weir_port_call *call, uint32_t status);
 
 /* Add a field: a token, and a value without control characters other than tab. 0, -EINVAL (counted
  * in `refused`), -ENOSPC (64 fields, or 4 KiB of head), -EALREADY, -ECANCELED. */
-int weir_port_call_field(struct weir_port_call *call, struct weir_span name, struct weir_span value);
+int weir_port_call_field(struct weir_port_call *call, struct weir_span name,
+			 struct weir_span value);
 
 /* Announce the answer's body bytes. 0, -EALREADY, -ECANCELED, -EINVAL (fewer than committed). */
 int weir_port_call_length(struct weir_port_call *call, uint64_t bytes);
@@ -116,6 +118,7 @@ int weir_port_call_flush(struct weir_port_call *call);
 bool weir_port_call_finish(struct weir_port_call *call);
 
 /* The call failed: `text` (at most 200 bytes are used) says why. The call is the port's again. */
-void weir_port_call_abort(struct weir_port_call *call, enum weir_abort code, struct weir_span text);
+void weir_port_call_abort(struct weir_port_call *call, enum weir_abort code,
+			  struct weir_span text);
 
 #endif

@@ -28,7 +28,7 @@ struct weir_runtime_function {
 	uint64_t id;
 	uint64_t version;
 	uint64_t memory_bytes;
-	struct weir_span space;       /* namespace */
+	struct weir_span space; /* namespace */
 	struct weir_span name;
 	struct weir_span code_path;   /* absolute */
 	struct weir_span handler;     /* empty = the runtime's default */
@@ -45,7 +45,8 @@ struct weir_runtime_call_ops {
 	void (*body_consume)(struct weir_runtime_call *call, size_t bytes);
 	/* 0, -EINVAL, -EALREADY (the head was sent), -ENOSPC, -ECANCELED. */
 	int (*status)(struct weir_runtime_call *call, uint32_t status);
-	int (*field)(struct weir_runtime_call *call, struct weir_span name, struct weir_span value);
+	int (*field)(struct weir_runtime_call *call, struct weir_span name,
+		     struct weir_span value);
 	int (*length)(struct weir_runtime_call *call, uint64_t bytes);
 	/* Where the answer's next bytes go, then how many of them were written. */
 	int (*room)(struct weir_runtime_call *call, uint8_t **out_data, size_t *out_bytes);
@@ -55,7 +56,8 @@ struct weir_runtime_call_ops {
 	/* Wait (others run meanwhile) until something may have changed for this call, one of `count`
 	 * (0 .. WEIR_RUNTIME_POLL_MAX) descriptors is ready, or `until_ns` (CLOCK_MONOTONIC; the
 	 * deadline if that is sooner) has passed. 0, -ETIMEDOUT, -ECANCELED. */
-	int (*wait)(struct weir_runtime_call *call, struct pollfd *fds, size_t count, uint64_t until_ns);
+	int (*wait)(struct weir_runtime_call *call, struct pollfd *fds, size_t count,
+		    uint64_t until_ns);
 	/* One line of the function's own log: level is 0 debug, 1 info, 2 warning, 3 error. */
 	void (*log)(struct weir_runtime_call *call, int level, struct weir_span text);
 };
@@ -80,8 +82,8 @@ struct weir_runtime_ops {
 	/* Before the first load. *out_runtime is passed to load and close. */
 	int (*open)(void **out_runtime);
 	/* Load a function: 0 and *out_instance, or -errno and a reason for people. May block on disk. */
-	int (*load)(void *runtime, const struct weir_runtime_function *function, void **out_instance,
-		    char out_reason[WEIR_RUNTIME_REASON_BYTES]);
+	int (*load)(void *runtime, const struct weir_runtime_function *function,
+		    void **out_instance, char out_reason[WEIR_RUNTIME_REASON_BYTES]);
 	/* Run one call. 0 = the answer is complete, negative = failed, see abort_code. */
 	int (*invoke)(void *instance, struct weir_runtime_call *call);
 	/* The call that waits inside invoke() is cancelled: speed up its end. Must not use the call's
@@ -100,7 +102,8 @@ extern const struct weir_runtime_ops weir_runtime;
 /* "GET" and so on: the names of the numbers in a request's head; empty for one out of range. */
 static inline struct weir_span weir_runtime_method(const struct weir_runtime_call *call)
 {
-	static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+	static const char *const names[] = {"GET",    "HEAD",  "POST",   "PUT",
+					    "DELETE", "PATCH", "OPTIONS"};
 	const size_t method = call->head->method;
 
 	return weir_span_of(method < sizeof(names) / sizeof(names[0]) ? names[method] : "");
@@ -110,11 +113,13 @@ static inline struct weir_span weir_runtime_method(const struct weir_runtime_cal
 static inline struct weir_span weir_runtime_span(const struct weir_runtime_call *call,
 						 struct weir_head_slice slice)
 {
-	return (struct weir_span){.data = (const char *)call->head + slice.offset, .bytes = slice.bytes};
+	return (struct weir_span){.data = (const char *)call->head + slice.offset,
+				  .bytes = slice.bytes};
 }
 
 /* The request's fields, followed by its path parameters (name, value). */
-static inline const struct weir_head_field *weir_runtime_fields(const struct weir_runtime_call *call)
+static inline const struct weir_head_field *
+weir_runtime_fields(const struct weir_runtime_call *call)
 {
 	return (const struct weir_head_field *)(const void *)(call->head + 1);
 }

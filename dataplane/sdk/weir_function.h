@@ -57,15 +57,16 @@ struct weir_response;
 /* The worker's side. It only grows at its end; members are private, use the functions below. */
 struct weir_function_ops {
 	struct weir_text (*header)(const struct weir_request *request, const char *name);
-	int (*header_at)(const struct weir_request *request, size_t index, struct weir_text *out_name,
-			 struct weir_text *out_value);
+	int (*header_at)(const struct weir_request *request, size_t index,
+			 struct weir_text *out_name, struct weir_text *out_value);
 	struct weir_text (*param)(const struct weir_request *request, const char *name);
 	int (*body)(const struct weir_request *request, struct weir_text *out_body);
 	ssize_t (*read)(const struct weir_request *request, void *data, size_t bytes);
 	int (*sleep_ms)(const struct weir_request *request, uint64_t ms);
 	void (*log)(const struct weir_request *request, int level, const char *text);
 	int (*status)(struct weir_response *response, unsigned int status);
-	int (*field)(struct weir_response *response, struct weir_text name, struct weir_text value);
+	int (*field)(struct weir_response *response, struct weir_text name,
+		     struct weir_text value);
 	int (*length)(struct weir_response *response, uint64_t bytes);
 	int (*write)(struct weir_response *response, const void *data, size_t bytes);
 	int (*flush)(struct weir_response *response);
@@ -96,10 +97,12 @@ struct weir_response {
 
 /* The worker checks this constant before it calls anything. */
 extern const uint32_t weir_function_abi;
-__attribute__((visibility("default"), weak)) const uint32_t weir_function_abi = WEIR_FUNCTION_ABI;
+__attribute__((visibility("default"), weak)) const uint32_t weir_function_abi =
+	WEIR_FUNCTION_ABI;
 
 /* Yours to write. */
-WEIR_FUNCTION_EXPORT int weir_handle(const struct weir_request *request, struct weir_response *response);
+WEIR_FUNCTION_EXPORT int weir_handle(const struct weir_request *request,
+				     struct weir_response *response);
 
 /* ---- the request ---- */
 
@@ -146,7 +149,8 @@ static inline uint64_t weir_request_deadline_ns(const struct weir_request *reque
 }
 
 /* 32 hex digits and a NUL: the id in x-openwhisk-activation-id. */
-static inline void weir_request_activation(const struct weir_request *request, char out_text[33])
+static inline void weir_request_activation(const struct weir_request *request,
+					   char out_text[33])
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -158,20 +162,23 @@ static inline void weir_request_activation(const struct weir_request *request, c
 }
 
 /* Value of the first field of that name (any case); `data` is NULL if there is none. */
-static inline struct weir_text weir_request_header(const struct weir_request *request, const char *name)
+static inline struct weir_text weir_request_header(const struct weir_request *request,
+						   const char *name)
 {
 	return request->ops->header(request, name);
 }
 
 /* The index-th field, from 0: 1 = written, 0 = there are no more. */
 static inline int weir_request_header_at(const struct weir_request *request, size_t index,
-					 struct weir_text *out_name, struct weir_text *out_value)
+					 struct weir_text *out_name,
+					 struct weir_text *out_value)
 {
 	return request->ops->header_at(request, index, out_name, out_value);
 }
 
 /* Value of the pattern's parameter: "id" of "/img/{id}"; `data` is NULL if there is none. */
-static inline struct weir_text weir_request_param(const struct weir_request *request, const char *name)
+static inline struct weir_text weir_request_param(const struct weir_request *request,
+						  const char *name)
 {
 	return request->ops->param(request, name);
 }
@@ -184,14 +191,16 @@ static inline uint64_t weir_request_body_bytes(const struct weir_request *reques
 
 /* The whole body without a copy, if it came with the request (small bodies do): 0, or -EAGAIN: use
  * weir_request_read(). Do not mix the two. */
-static inline int weir_request_body(const struct weir_request *request, struct weir_text *out_body)
+static inline int weir_request_body(const struct weir_request *request,
+				    struct weir_text *out_body)
 {
 	return request->ops->body(request, out_body);
 }
 
 /* Copy the body's next bytes, at most `bytes`. Waits for at least one. Returns how many, 0 at the end,
  * -ECANCELED or -ETIMEDOUT. */
-static inline ssize_t weir_request_read(const struct weir_request *request, void *data, size_t bytes)
+static inline ssize_t weir_request_read(const struct weir_request *request, void *data,
+					size_t bytes)
 {
 	return request->ops->read(request, data, bytes);
 }
@@ -205,8 +214,8 @@ static inline int weir_function_sleep_ms(const struct weir_request *request, uin
 }
 
 /* One line in Weir's log, with the function's name and the activation id. */
-static inline void weir_function_log(const struct weir_request *request, enum weir_function_log_level level,
-				     const char *text)
+static inline void weir_function_log(const struct weir_request *request,
+				     enum weir_function_log_level level, const char *text)
 {
 	request->ops->log(request, (int)level, text);
 }
@@ -222,7 +231,8 @@ static inline int weir_response_status(struct weir_response *response, unsigned 
 /* Add a field, before the first write or flush; both are copied. Fields that frame the message
  * (Content-Length, Connection, ...) are Weir's own and are dropped. 0, -EINVAL (not a token, or
  * control characters), -ENOSPC (64 fields, 4 KiB) or -EALREADY. */
-static inline int weir_response_header(struct weir_response *response, const char *name, const char *value)
+static inline int weir_response_header(struct weir_response *response, const char *name,
+				       const char *value)
 {
 	const struct weir_text name_text = {name, strlen(name)};
 	const struct weir_text value_text = {value, strlen(value)};
@@ -248,7 +258,8 @@ static inline int weir_response_length(struct weir_response *response, uint64_t 
 
 /* Append to the body. Waits while the client is slower than the function. 0, -ECANCELED, -ETIMEDOUT,
  * -EMSGSIZE (more than announced), -EINVAL (204 and 304 have no body). */
-static inline int weir_response_write(struct weir_response *response, const void *data, size_t bytes)
+static inline int weir_response_write(struct weir_response *response, const void *data,
+				      size_t bytes)
 {
 	return response->ops->write(response, data, bytes);
 }
@@ -266,7 +277,8 @@ static inline int weir_response_flush(struct weir_response *response)
 
 /* Write in place: *out_data takes up to *out_bytes (at least 1) bytes, then commit what was written.
  * Errors as write; the place is valid until the next operation on the response. */
-static inline int weir_response_reserve(struct weir_response *response, void **out_data, size_t *out_bytes)
+static inline int weir_response_reserve(struct weir_response *response, void **out_data,
+					size_t *out_bytes)
 {
 	return response->ops->reserve(response, out_data, out_bytes);
 }

@@ -26,7 +26,8 @@ static void send_message(const struct attend *attend, const struct weir_control 
 
 	/* A closed socket is noticed by receive, which ends the worker. */
 	if (result != 0)
-		weir_log(WEIR_LOG_WARN, "control message not sent", "kind=%u error=%d", control->kind, -result);
+		weir_log(WEIR_LOG_WARN, "control message not sent", "kind=%u error=%d",
+			 control->kind, -result);
 }
 
 static void ready_check(struct attend *attend)
@@ -63,9 +64,11 @@ static void started(struct attend *attend, const struct weir_control *control)
 
 	attend->worker_id = control->worker_start.worker_id;
 	attend->is_started = true;
-	(void)snprintf(name, sizeof(name), "worker/%llu", (unsigned long long)attend->worker_id); /* fits */
+	(void)snprintf(name, sizeof(name), "worker/%llu",
+		       (unsigned long long)attend->worker_id); /* fits */
 	weir_log_open(name);
-	(void)snprintf(name, sizeof(name), "weir-worker/%llu", (unsigned long long)attend->worker_id);
+	(void)snprintf(name, sizeof(name), "weir-worker/%llu",
+		       (unsigned long long)attend->worker_id);
 	(void)prctl(PR_SET_NAME, name, 0, 0, 0); /* cut to 15 bytes; only ps shows it */
 }
 
@@ -79,7 +82,8 @@ static void link_gone(const struct attend *attend, uint64_t link_id)
 }
 
 /* fds: segment, shard board, one eventfd per shard. */
-static void link_open(struct attend *attend, const struct weir_control *control, struct weir_control_fds *fds)
+static void link_open(struct attend *attend, const struct weir_control *control,
+		      struct weir_control_fds *fds)
 {
 	const uint32_t shards = control->link_open.shard_count;
 	struct weir_host_mail *mail = NULL;
@@ -87,7 +91,8 @@ static void link_open(struct attend *attend, const struct weir_control *control,
 	int result = -EBADMSG;
 
 	if (shards >= 1 && shards <= WEIR_SHARDS_MAX && fds->count == 2U + shards)
-		result = weir_port_link_create(fds->fd[0], fds->fd[1], fds->fd + 2, shards, &link);
+		result = weir_port_link_create(fds->fd[0], fds->fd[1], fds->fd + 2, shards,
+					       &link);
 	if (result == 0 && link->link_id != control->link_open.link_id) {
 		/* The eventfds belong to the link and go with it. */
 		fds->count = 2;
@@ -113,7 +118,8 @@ static void snapshot_open(struct attend *attend, const struct weir_control *cont
 {
 	struct weir_snapshot snapshot = {0};
 	struct weir_host_mail *mail = NULL;
-	const int result = fds->count == 1 ? weir_snapshot_attach(fds->fd[0], &snapshot) : -EBADMSG;
+	const int result =
+		fds->count == 1 ? weir_snapshot_attach(fds->fd[0], &snapshot) : -EBADMSG;
 
 	weir_fd_close_all(fds->fd, fds->count);
 	if (result != 0) {
@@ -165,7 +171,8 @@ static int messages_receive(struct attend *attend)
 		} else if (result == -EAGAIN) {
 			return 0;
 		} else if (result == 0 || result == -ECONNRESET) {
-			weir_log(WEIR_LOG_WARN, "the supervisor's socket is closed, stopping", "error=%d", -result);
+			weir_log(WEIR_LOG_WARN, "the supervisor's socket is closed, stopping",
+				 "error=%d", -result);
 			stop_post(attend);
 			return 0;
 		} else if (result == -EBADMSG || result == -EPROTO) {
@@ -182,7 +189,8 @@ static void report_handle(struct attend *attend, struct weir_host_mail *mail)
 
 	switch (mail->kind) {
 	case WEIR_HOST_LINK_ADDED:
-		weir_log(WEIR_LOG_DEBUG, "link opened", "link=%llu", (unsigned long long)mail->link_id);
+		weir_log(WEIR_LOG_DEBUG, "link opened", "link=%llu",
+			 (unsigned long long)mail->link_id);
 		break;
 	case WEIR_HOST_LINK_REFUSED:
 		weir_log(WEIR_LOG_ERROR, "link refused", "link=%llu error=%d",

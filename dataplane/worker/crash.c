@@ -75,8 +75,9 @@ void weir_crash_thread_open(struct weir_crash_stack *stack)
 
 void weir_crash_enter(const char *function, uint64_t activation_high, uint64_t activation_low)
 {
-	running = (struct running){.function = function,
-				   .activation = {.high = activation_high, .low = activation_low}};
+	running = (struct running){
+		.function = function,
+		.activation = {.high = activation_high, .low = activation_low}};
 }
 
 void weir_crash_leave(void)

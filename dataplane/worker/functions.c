@@ -8,7 +8,8 @@
 
 enum { MASK = WEIR_FUNCTIONS_CELLS - 1 };
 static_assert((WEIR_FUNCTIONS_CELLS & MASK) == 0, "cells are found by masking");
-static_assert(WEIR_FUNCTIONS_LOADED_MAX <= WEIR_FUNCTIONS_CELLS / 2, "a search ends at an empty cell");
+static_assert(WEIR_FUNCTIONS_LOADED_MAX <= WEIR_FUNCTIONS_CELLS / 2,
+	      "a search ends at an empty cell");
 
 int weir_functions_open(struct weir_functions *functions)
 {
@@ -82,7 +83,8 @@ static int function_evict(struct weir_functions *functions)
 		const struct weir_function *const function = functions->cell[i];
 
 		if (function != NULL && function->calls == 0 &&
-		    (oldest == WEIR_FUNCTIONS_CELLS || function->used_ns < functions->cell[oldest]->used_ns))
+		    (oldest == WEIR_FUNCTIONS_CELLS ||
+		     function->used_ns < functions->cell[oldest]->used_ns))
 			oldest = i;
 	}
 	if (oldest == WEIR_FUNCTIONS_CELLS)
@@ -92,8 +94,8 @@ static int function_evict(struct weir_functions *functions)
 }
 
 static int function_load(struct weir_functions *functions, const struct weir_snapshot *snapshot,
-			 const struct weir_snapshot_function *row, struct weir_function **out_function,
-			 char *out_reason)
+			 const struct weir_snapshot_function *row,
+			 struct weir_function **out_function, char *out_reason)
 {
 	const struct weir_runtime_function wanted = {
 		.id = row->id,
@@ -110,29 +112,34 @@ static int function_load(struct weir_functions *functions, const struct weir_sna
 
 	if (functions->count == WEIR_FUNCTIONS_LOADED_MAX && function_evict(functions) != 0) {
 		(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES,
-			       "the worker already runs %d functions", WEIR_FUNCTIONS_LOADED_MAX);
+			       "the worker already runs %d functions",
+			       WEIR_FUNCTIONS_LOADED_MAX);
 		return -ENOSPC;
 	}
 	function = calloc(1, sizeof(*function));
 	if (function == NULL) {
-		(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, "no memory to load the function");
+		(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES,
+			       "no memory to load the function");
 		return -ENOMEM;
 	}
-	result = weir_runtime.load(functions->runtime, &wanted, &function->instance, out_reason);
+	result =
+		weir_runtime.load(functions->runtime, &wanted, &function->instance, out_reason);
 	if (result != 0) {
 		free(function);
 		return result;
 	}
 	function->id = row->id;
 	function->version = row->version;
-	(void)snprintf(function->name, sizeof(function->name), "%s/%s", wanted.space.data, wanted.name.data);
+	(void)snprintf(function->name, sizeof(function->name), "%s/%s", wanted.space.data,
+		       wanted.name.data);
 	cell_insert(functions, function);
 	*out_function = function;
 	return 0;
 }
 
-int weir_functions_claim(struct weir_functions *functions, const struct weir_snapshot *snapshot, uint64_t id,
-			 struct weir_function **out_function, char out_reason[WEIR_RUNTIME_REASON_BYTES])
+int weir_functions_claim(struct weir_functions *functions, const struct weir_snapshot *snapshot,
+			 uint64_t id, struct weir_function **out_function,
+			 char out_reason[WEIR_RUNTIME_REASON_BYTES])
 {
 	const uint32_t place = cell_find(functions, id);
 	struct weir_function *function = functions->cell[place];
@@ -172,7 +179,8 @@ void weir_functions_release(struct weir_functions *functions, struct weir_functi
 		function_destroy(function);
 }
 
-void weir_functions_configured(struct weir_functions *functions, const struct weir_snapshot *snapshot)
+void weir_functions_configured(struct weir_functions *functions,
+			       const struct weir_snapshot *snapshot)
 {
 	uint32_t i = 0;
 
@@ -180,7 +188,8 @@ void weir_functions_configured(struct weir_functions *functions, const struct we
 		const struct weir_function *const function = functions->cell[i];
 
 		/* A removal may move another function into this cell: look at it again. */
-		if (function != NULL && weir_snapshot_function_find(snapshot, function->id) == NULL)
+		if (function != NULL &&
+		    weir_snapshot_function_find(snapshot, function->id) == NULL)
 			function_retire(functions, i);
 		else
 			i++;

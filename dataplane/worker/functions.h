@@ -26,7 +26,7 @@ struct weir_function {
 	uint32_t calls;      /* running in it */
 	bool is_replaced;    /* out of the table; unload after the last call */
 	void *instance;
-	char name[192];      /* "namespace/name", cut where longer */
+	char name[192]; /* "namespace/name", cut where longer */
 };
 
 struct weir_functions {
@@ -40,13 +40,15 @@ int weir_functions_open(struct weir_functions *functions);
 
 /* The function, loaded, with one more call running in it. 0, -ESRCH (not in the snapshot), -ENOSPC
  * (too many are loaded and all run), or the runtime's error with its reason. May block on disk. */
-int weir_functions_claim(struct weir_functions *functions, const struct weir_snapshot *snapshot, uint64_t id,
-			 struct weir_function **out_function, char out_reason[WEIR_RUNTIME_REASON_BYTES]);
+int weir_functions_claim(struct weir_functions *functions, const struct weir_snapshot *snapshot,
+			 uint64_t id, struct weir_function **out_function,
+			 char out_reason[WEIR_RUNTIME_REASON_BYTES]);
 
 /* A call in it ended. */
 void weir_functions_release(struct weir_functions *functions, struct weir_function *function);
 
 /* Another snapshot: unload what it no longer has. */
-void weir_functions_configured(struct weir_functions *functions, const struct weir_snapshot *snapshot);
+void weir_functions_configured(struct weir_functions *functions,
+			       const struct weir_snapshot *snapshot);
 
 #endif

@@ -12,7 +12,9 @@
 #include "dataplane/base/fd.h"
 #include "dataplane/base/log.h"
 #include "dataplane/shm/doorbell.h"
+#include "dataplane/worker/baton.h"
 #include "dataplane/worker/crash.h"
+#include "dataplane/worker/mailbox.h"
 
 enum { THREADS_MAX = WEIR_PORT_CALLS_MAX + 1 }; /* every call may be parked, and one leads */
 
@@ -27,8 +29,7 @@ struct weir_host_thread {
 	bool has_event;  /* baton: while this thread waits as leader */
 	bool is_ready;   /* lock: in the ready list */
 	bool is_granted; /* lock: taken from it, the baton is on its way */
-	_Atomic bool has_baton;
-	_Atomic uint32_t bell;
+	struct weir_baton baton;
 	struct weir_crash_stack crash_stack;
 };
 
@@ -46,13 +47,11 @@ struct weir_host {
 	struct weir_host_mail *stop;
 	struct weir_host_mail *closing; /* LINK_CLOSE mails whose links still have calls */
 	struct weir_snapshot snapshot;
-	_Atomic uint32_t bell;          /* the leader's, beside those of its links */
-	_Atomic bool has_mail;          /* something in mail, or in ready from another thread */
-	pthread_mutex_t lock;           /* mail, ready and report lists */
-	struct weir_host_mail *mail_first;
-	struct weir_host_mail *mail_last;
-	struct weir_host_mail *report_first;
-	struct weir_host_mail *report_last;
+	_Atomic uint32_t bell; /* the leader's, beside those of its links */
+	_Atomic bool has_mail; /* something in mail, or in ready from another thread */
+	struct weir_mailbox mail;
+	struct weir_mailbox reports;
+	pthread_mutex_t lock; /* the ready list */
 	struct weir_host_thread *ready_first;
 	struct weir_host_thread *ready_last;
 	int report_fd;
@@ -73,17 +72,6 @@ static void unlock(struct weir_host *host)
 	WEIR_ASSERT(error == 0);
 }
 
-static void mail_append(struct weir_host_mail **first, struct weir_host_mail **last,
-			struct weir_host_mail *mail)
-{
-	mail->next = NULL;
-	if (*first == NULL)
-		*first = mail;
-	else
-		(*last)->next = mail;
-	*last = mail;
-}
-
 /* Something for the leader is in a list: it looks there before it sleeps, or is woken. */
 static void leader_notify(struct weir_host *host)
 {
@@ -95,20 +83,17 @@ static void leader_notify(struct weir_host *host)
 
 void weir_host_post(struct weir_host *host, struct weir_host_mail *mail)
 {
-	lock(host);
-	mail_append(&host->mail_first, &host->mail_last, mail);
-	unlock(host);
+	weir_mailbox_push(&host->mail, mail);
 	leader_notify(host);
 }
 
-static void report(struct weir_host *host, struct weir_host_mail *mail, enum weir_host_mail_kind kind)
+static void report(struct weir_host *host, struct weir_host_mail *mail,
+		   enum weir_host_mail_kind kind)
 {
 	const uint64_t one = 1;
 
 	mail->kind = kind;
-	lock(host);
-	mail_append(&host->report_first, &host->report_last, mail);
-	unlock(host);
+	weir_mailbox_push(&host->reports, mail);
 	/* Fails only when the counter is full: then it is readable anyway. */
 	if (write(host->report_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		WEIR_ASSERT(errno == EAGAIN);
@@ -116,54 +101,15 @@ static void report(struct weir_host *host, struct weir_host_mail *mail, enum wei
 
 struct weir_host_mail *weir_host_take_report(struct weir_host *host)
 {
-	struct weir_host_mail *mail = NULL;
 	uint64_t count = 0;
 
-	lock(host);
-	mail = host->report_first;
-	if (mail != NULL)
-		host->report_first = mail->next;
-	/* Empty under the lock: the next report makes it readable again. */
-	else if (read(host->report_fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
+	/* First: a report that comes after the look makes it readable again. */
+	if (read(host->report_fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
 		WEIR_ASSERT(errno == EAGAIN);
-	unlock(host);
-	return mail;
+	return weir_mailbox_pop(&host->reports);
 }
 
-/* ---- the baton ---- */
-
-static void baton_give(struct weir_host_thread *thread)
-{
-	/* ORDER worker_baton seq_cst: publishes what was done under the baton, before the look at the
-	 * thread's bell in the one order of all seq_cst operations. */
-	atomic_store_explicit(&thread->has_baton, true, memory_order_seq_cst);
-	(void)weir_bell_ring(&thread->bell); /* false: it did not sleep yet and sees the baton */
-}
-
-/* Wait for the baton until `until_ns` (UINT64_MAX = for ever). True if this thread has it. */
-static bool baton_wait(struct weir_host_thread *self, uint64_t until_ns)
-{
-	for (;;) {
-		_Atomic uint32_t *const bell = &self->bell;
-		uint64_t timeout_ns = 0;
-
-		weir_bell_announce(bell);
-		/* ORDER worker_baton seq_cst: after the announcement; sees what its last holder did. */
-		if (atomic_load_explicit(&self->has_baton, memory_order_seq_cst))
-			break;
-		if (until_ns != UINT64_MAX) {
-			const uint64_t now_ns = weir_clock_now_ns();
-
-			if (now_ns >= until_ns)
-				return false;
-			timeout_ns = until_ns - now_ns;
-		}
-		(void)weir_bell_wait(&bell, 1, timeout_ns); /* whatever ended it: look again */
-	}
-	weir_bell_cancel(&self->bell);
-	atomic_store_explicit(&self->has_baton, false, memory_order_relaxed);
-	return true;
-}
+/* ---- the ready list ---- */
 
 static void ready_append(struct weir_host_thread *thread)
 {
@@ -203,8 +149,8 @@ static void ready_run(struct weir_host *host, struct weir_host_thread *self)
 	struct weir_host_thread *thread = ready_take(host);
 
 	while (thread != NULL) {
-		baton_give(thread);
-		(void)baton_wait(self, UINT64_MAX); /* returns with the baton only */
+		weir_baton_give(&thread->baton);
+		(void)weir_baton_wait(&self->baton, WEIR_BATON_FOREVER);
 		thread = ready_take(host);
 	}
 }
@@ -221,7 +167,8 @@ static void thread_wake(struct weir_host_thread *thread)
 		return; /* it looks itself */
 	ready_append(thread);
 	thread->host->has_ready = true;
-	if (thread->is_polling && write(thread->event_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+	if (thread->is_polling &&
+	    write(thread->event_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		WEIR_ASSERT(errno == EAGAIN);
 }
 
@@ -276,10 +223,12 @@ static void mail_handle(struct weir_host *host, struct weir_host_mail *mail)
 	switch (mail->kind) {
 	case WEIR_HOST_LINK_ADD:
 		mail->error = weir_port_link_add(&host->port, mail->link);
-		report(host, mail, mail->error == 0 ? WEIR_HOST_LINK_ADDED : WEIR_HOST_LINK_REFUSED);
+		report(host, mail,
+		       mail->error == 0 ? WEIR_HOST_LINK_ADDED : WEIR_HOST_LINK_REFUSED);
 		break;
 	case WEIR_HOST_LINK_CLOSE:
-		(void)weir_port_link_close(&host->port, mail->link_id); /* unknown: gone at once */
+		(void)weir_port_link_close(&host->port,
+					   mail->link_id); /* unknown: gone at once */
 		mail->next = host->closing;
 		host->closing = mail;
 		break;
@@ -312,16 +261,8 @@ static void chores(struct weir_host *host, struct weir_host_thread *self)
 		 * after it sets the flag again. */
 		atomic_store_explicit(&host->has_mail, false, memory_order_seq_cst);
 		host->has_ready = true; /* or not: a parked thread notifies like a mail does */
-		lock(host);
-		mail = host->mail_first;
-		host->mail_first = NULL;
-		unlock(host);
-		while (mail != NULL) {
-			struct weir_host_mail *const next = mail->next;
-
+		while ((mail = weir_mailbox_pop(&host->mail)) != NULL)
 			mail_handle(host, mail);
-			mail = next;
-		}
 	}
 	if (host->has_ready) {
 		host->has_ready = false;
@@ -393,8 +334,8 @@ static bool may_start(struct weir_host *host)
 	error = thread_create(host);
 	if (error != 0 && !host->is_thread_refused) {
 		host->is_thread_refused = true;
-		weir_log(WEIR_LOG_WARN, "no thread for more waiting calls", "threads=%u error=%d",
-			 host->thread_count, -error);
+		weir_log(WEIR_LOG_WARN, "no thread for more waiting calls",
+			 "threads=%u error=%d", host->thread_count, -error);
 	}
 	return error == 0;
 }
@@ -421,7 +362,8 @@ static void leader_sleep(struct weir_host *host, uint64_t until_ns)
 	}
 	if (is_idle) {
 		count += weir_port_bells(&host->port, bells + 1);
-		(void)weir_bell_wait(bells, count, timeout_ns); /* whatever ended it: look again */
+		(void)weir_bell_wait(bells, count,
+				     timeout_ns); /* whatever ended it: look again */
 	}
 	weir_port_sleep_cancel(&host->port);
 	weir_bell_cancel(&host->bell);
@@ -429,8 +371,8 @@ static void leader_sleep(struct weir_host *host, uint64_t until_ns)
 
 static void link_broke(struct weir_host *host)
 {
-	weir_log(WEIR_LOG_ERROR, "a ring of the gateway is broken, its link is closed", "links=%u",
-		 host->port.link_count);
+	weir_log(WEIR_LOG_ERROR, "a ring of the gateway is broken, its link is closed",
+		 "links=%u", host->port.link_count);
 }
 
 static void lead(struct weir_host_thread *self)
@@ -461,12 +403,12 @@ static void *thread_main(void *argument)
 
 	weir_crash_thread_open(&self->crash_stack);
 	for (;;) {
-		(void)baton_wait(self, UINT64_MAX); /* returns with the baton only */
+		(void)weir_baton_wait(&self->baton, WEIR_BATON_FOREVER);
 		lead(self);
 		/* Another leads; this thread's call has ended. */
 		self->next = host->idle;
 		host->idle = self;
-		baton_give(host->leader);
+		weir_baton_give(&host->leader->baton);
 	}
 	return NULL;
 }
@@ -500,7 +442,8 @@ static bool wait_leading(struct weir_host_thread *self, uint64_t until_ns)
 }
 
 /* Until a descriptor is ready, thread_wake() writes the eventfd, or the time has come. */
-static void wait_polling(struct weir_host_thread *self, struct pollfd *fds, size_t count, uint64_t until_ns)
+static void wait_polling(struct weir_host_thread *self, struct pollfd *fds, size_t count,
+			 uint64_t until_ns)
 {
 	struct pollfd all[WEIR_HOST_POLL_MAX + 1];
 	const uint64_t now_ns = weir_clock_now_ns();
@@ -522,23 +465,24 @@ static void wait_polling(struct weir_host_thread *self, struct pollfd *fds, size
 }
 
 /* Without the baton until the wait is over, then in line for it. */
-static void wait_parked(struct weir_host_thread *self, struct pollfd *fds, size_t count, uint64_t until_ns)
+static void wait_parked(struct weir_host_thread *self, struct pollfd *fds, size_t count,
+			uint64_t until_ns)
 {
 	struct weir_host *const host = self->host;
 
 	self->is_polling = count != 0;
 	if (host->leader == self)
 		host->leader = idle_take(host);
-	baton_give(host->leader);
+	weir_baton_give(&host->leader->baton);
 	if (count == 0) {
-		if (baton_wait(self, until_ns))
+		if (weir_baton_wait(&self->baton, until_ns))
 			return;
 	} else {
 		wait_polling(self, fds, count, until_ns);
 	}
 	ready_append(self);
 	leader_notify(host);
-	(void)baton_wait(self, UINT64_MAX); /* returns with the baton only */
+	(void)weir_baton_wait(&self->baton, WEIR_BATON_FOREVER);
 }
 
 /* The eventfd for polling; without one the wait is a short sleep, and the caller looks again. */
@@ -549,8 +493,8 @@ static bool event_fd_open(struct weir_host_thread *self)
 	return self->event_fd != -1;
 }
 
-void weir_host_wait(struct weir_host_thread *self, struct weir_port_call *call, struct pollfd *fds,
-		    size_t count, uint64_t until_ns)
+void weir_host_wait(struct weir_host_thread *self, struct weir_port_call *call,
+		    struct pollfd *fds, size_t count, uint64_t until_ns)
 {
 	struct weir_host *const host = self->host;
 	const uint64_t since_ns = weir_clock_now_ns();
@@ -612,7 +556,8 @@ int weir_host_report_fd(const struct weir_host *host)
 	return host->report_fd;
 }
 
-int weir_host_create(const struct weir_host_hooks *hooks, void *context, struct weir_host **out_host)
+int weir_host_create(const struct weir_host_hooks *hooks, void *context,
+		     struct weir_host **out_host)
 {
 	struct weir_host *const host = calloc(1, sizeof(*host));
 	int error = 0;
@@ -622,6 +567,8 @@ int weir_host_create(const struct weir_host_hooks *hooks, void *context, struct 
 	host->hooks = *hooks;
 	host->context = context;
 	weir_port_open(&host->port, WEIR_HOST_PARKED_MAX, call_wake, host);
+	weir_mailbox_open(&host->mail);
+	weir_mailbox_open(&host->reports);
 	error = pthread_mutex_init(&host->lock, NULL);
 	WEIR_ASSERT(error == 0); /* cannot fail without attributes */
 	host->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -633,7 +580,7 @@ int weir_host_create(const struct weir_host_hooks *hooks, void *context, struct 
 		return error;
 	}
 	host->leader = idle_take(host);
-	baton_give(host->leader);
+	weir_baton_give(&host->leader->baton);
 	*out_host = host;
 	return 0;
 }

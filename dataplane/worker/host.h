@@ -56,7 +56,8 @@ struct weir_host_mail {
 /* What the host does not know: functions. All run on the baton. */
 struct weir_host_hooks {
 	/* Run an accepted call to its end (weir_port_call_finish or _abort). */
-	void (*run)(struct weir_host *host, struct weir_host_thread *thread, struct weir_port_call *call);
+	void (*run)(struct weir_host *host, struct weir_host_thread *thread,
+		    struct weir_port_call *call);
 	/* The call of a parked thread was cancelled; `running` is what the thread set. */
 	void (*cancel)(void *running);
 	/* Another snapshot is in weir_host_snapshot(); the old one is still mapped. */
@@ -64,7 +65,8 @@ struct weir_host_hooks {
 };
 
 /* A host with its first leader, without links. 0, -ENOMEM or -errno. */
-int weir_host_create(const struct weir_host_hooks *hooks, void *context, struct weir_host **out_host);
+int weir_host_create(const struct weir_host_hooks *hooks, void *context,
+		     struct weir_host **out_host);
 
 /* Hand a mail (malloc'd) to the leader; comes back by take_report. */
 void weir_host_post(struct weir_host *host, struct weir_host_mail *mail);
@@ -86,8 +88,8 @@ void weir_host_thread_set_running(struct weir_host_thread *thread, void *running
 /* The call of this thread waits: others run meanwhile. Returns when something arrived for the call,
  * a descriptor of fds[0 .. count-1] is ready (revents as poll(2)), a snapshot was installed, or
  * `until_ns` passed; perhaps sooner: look again. */
-void weir_host_wait(struct weir_host_thread *thread, struct weir_port_call *call, struct pollfd *fds,
-		    size_t count, uint64_t until_ns);
+void weir_host_wait(struct weir_host_thread *thread, struct weir_port_call *call,
+		    struct pollfd *fds, size_t count, uint64_t until_ns);
 
 /* Time that the thread's call spent waiting since the last reset, ns. */
 uint64_t weir_host_thread_waited_ns(const struct weir_host_thread *thread);

@@ -40,7 +40,8 @@ static int call_status(struct weir_runtime_call *base, uint32_t status)
 	return weir_port_call_status(run_of(base)->call, status);
 }
 
-static int call_field(struct weir_runtime_call *base, struct weir_span name, struct weir_span value)
+static int call_field(struct weir_runtime_call *base, struct weir_span name,
+		      struct weir_span value)
 {
 	return weir_port_call_field(run_of(base)->call, name, value);
 }
@@ -65,7 +66,8 @@ static int call_flush(struct weir_runtime_call *base)
 	return weir_port_call_flush(run_of(base)->call);
 }
 
-static int call_wait(struct weir_runtime_call *base, struct pollfd *fds, size_t count, uint64_t until_ns)
+static int call_wait(struct weir_runtime_call *base, struct pollfd *fds, size_t count,
+		     uint64_t until_ns)
 {
 	struct run *const run = run_of(base);
 
@@ -93,8 +95,8 @@ static void call_log(struct weir_runtime_call *base, int level, struct weir_span
 	if (level < WEIR_LOG_DEBUG || level > WEIR_LOG_ERROR)
 		level = WEIR_LOG_INFO;
 	weir_log((enum weir_log_level)level, "function", "name=%s activation=%.32s text=%.*s",
-		 run->function->name, activation, text.bytes > INT16_MAX ? INT16_MAX : (int)text.bytes,
-		 text.data);
+		 run->function->name, activation,
+		 text.bytes > INT16_MAX ? INT16_MAX : (int)text.bytes, text.data);
 }
 
 static const struct weir_runtime_call_ops call_ops = {
@@ -129,8 +131,9 @@ static void failure_log(struct run *run, const char *reason, uint64_t now_ns)
 		return;
 	}
 	weir_id_format(activation_of(run->call), activation);
-	weir_log(WEIR_LOG_WARN, "call failed", "function=%s activation=%.32s since_last=%llu reason=%s",
-		 function->name, activation, (unsigned long long)function->unlogged, reason);
+	weir_log(WEIR_LOG_WARN, "call failed",
+		 "function=%s activation=%.32s since_last=%llu reason=%s", function->name,
+		 activation, (unsigned long long)function->unlogged, reason);
 	function->logged_ns = now_ns;
 	function->unlogged = 0;
 }
@@ -148,7 +151,8 @@ static void run_fail(struct run *run, int result, uint64_t now_ns)
 			       "the function had not finished at its deadline");
 	}
 	failure_log(run, run->base.abort_reason, now_ns);
-	weir_port_call_abort(run->call, run->base.abort_code, weir_span_of(run->base.abort_reason));
+	weir_port_call_abort(run->call, run->base.abort_code,
+			     weir_span_of(run->base.abort_reason));
 }
 
 static void run_invoke(struct weir_host *host, struct run *run, uint64_t start_ns)
@@ -168,7 +172,8 @@ static void run_invoke(struct weir_host *host, struct run *run, uint64_t start_n
 	end_ns = weir_clock_now_ns();
 	service_ns = end_ns - start_ns - weir_host_thread_waited_ns(run->thread);
 	if (call->refused != 0 && result == 0)
-		failure_log(run, "a status, field or length that the function set was refused", end_ns);
+		failure_log(run, "a status, field or length that the function set was refused",
+			    end_ns);
 	run->function->service_ns = average(run->function->service_ns, service_ns);
 	invoke->service_ns = average(invoke->service_ns, service_ns);
 	weir_port_service(weir_host_port(host), invoke->service_ns);
@@ -181,7 +186,8 @@ static void run_invoke(struct weir_host *host, struct run *run, uint64_t start_n
 }
 
 /* Answers already made must not wait for a function that takes long. */
-static void publish_before(struct weir_host *host, const struct weir_function *function, uint64_t now_ns)
+static void publish_before(struct weir_host *host, const struct weir_function *function,
+			   uint64_t now_ns)
 {
 	struct weir_invoke *const invoke = weir_host_context(host);
 	struct weir_port *const port = weir_host_port(host);
@@ -214,12 +220,13 @@ static bool snapshot_wait(struct weir_host *host, struct weir_host_thread *threa
 	return true;
 }
 
-static void load_failed(struct weir_invoke *invoke, struct weir_port_call *call, enum weir_abort code,
-			const char *reason)
+static void load_failed(struct weir_invoke *invoke, struct weir_port_call *call,
+			enum weir_abort code, const char *reason)
 {
 	const uint64_t now_ns = weir_clock_now_ns();
 
-	if (invoke->load_logged_ns == 0 || now_ns - invoke->load_logged_ns >= WEIR_NS_PER_SECOND) {
+	if (invoke->load_logged_ns == 0 ||
+	    now_ns - invoke->load_logged_ns >= WEIR_NS_PER_SECOND) {
 		weir_log(WEIR_LOG_WARN, "load failed", "function_id=%llu reason=%s",
 			 (unsigned long long)call->function_id, reason);
 		invoke->load_logged_ns = now_ns;
@@ -227,7 +234,8 @@ static void load_failed(struct weir_invoke *invoke, struct weir_port_call *call,
 	weir_port_call_abort(call, code, weir_span_of(reason));
 }
 
-static void run_call(struct weir_host *host, struct weir_host_thread *thread, struct weir_port_call *call)
+static void run_call(struct weir_host *host, struct weir_host_thread *thread,
+		     struct weir_port_call *call)
 {
 	struct weir_invoke *const invoke = weir_host_context(host);
 	const uint64_t start_ns = weir_clock_now_ns();
@@ -236,18 +244,21 @@ static void run_call(struct weir_host *host, struct weir_host_thread *thread, st
 
 	weir_host_thread_reset_waited(thread);
 	if (start_ns >= call->deadline_ns) {
-		weir_port_call_abort(call, WEIR_ABORT_TIMEOUT, WEIR_SPAN("the deadline passed before a worker was free"));
+		weir_port_call_abort(call, WEIR_ABORT_TIMEOUT,
+				     WEIR_SPAN("the deadline passed before a worker was free"));
 		return;
 	}
 	if (!snapshot_wait(host, thread, call, start_ns)) {
-		weir_port_call_abort(call, WEIR_ABORT_UNKNOWN,
-				     WEIR_SPAN("the worker has not received the newest configuration"));
+		weir_port_call_abort(
+			call, WEIR_ABORT_UNKNOWN,
+			WEIR_SPAN("the worker has not received the newest configuration"));
 		return;
 	}
-	result = weir_functions_claim(&invoke->functions, weir_host_snapshot(host), call->function_id,
-				      &run.function, run.base.abort_reason);
+	result = weir_functions_claim(&invoke->functions, weir_host_snapshot(host),
+				      call->function_id, &run.function, run.base.abort_reason);
 	if (result != 0) {
-		load_failed(invoke, call, result == -ESRCH ? WEIR_ABORT_UNKNOWN : WEIR_ABORT_LOAD,
+		load_failed(invoke, call,
+			    result == -ESRCH ? WEIR_ABORT_UNKNOWN : WEIR_ABORT_LOAD,
 			    run.base.abort_reason);
 		return;
 	}

@@ -13,7 +13,8 @@ struct weir_invoke {
 	struct weir_functions functions;
 	uint64_t service_ns;     /* moving average over all calls */
 	uint64_t load_logged_ns; /* last line about a function that could not be loaded */
-	uint64_t unpublished_ns; /* when the oldest answer that waits for publication was made; 0 = none */
+	uint64_t
+		unpublished_ns; /* when the oldest answer that waits for publication was made; 0 = none */
 };
 
 /* The hooks, for weir_host_create() with a struct weir_invoke as context. */

@@ -46,7 +46,8 @@ static void signals_open(void)
 
 static int fail(const char *what, int error)
 {
-	weir_log(WEIR_LOG_ERROR, what, "runtime=%s error=%s", weir_runtime.name, strerror(-error));
+	weir_log(WEIR_LOG_ERROR, what, "runtime=%s error=%s", weir_runtime.name,
+		 strerror(-error));
 	return EXIT_FAILURE;
 }
 
@@ -57,14 +58,18 @@ int main(int argc, char **argv)
 	int result = 0;
 
 	if (argc > 1) {
-		(void)fprintf(stderr, "%s %s: runs functions of runtime '%s'; started by weir-supervisor\n", argv[0],
-			      WEIR_VERSION, weir_runtime.name);
+		(void)fprintf(
+			stderr,
+			"%s %s: runs functions of runtime '%s'; started by weir-supervisor\n",
+			argv[0], WEIR_VERSION, weir_runtime.name);
 		return strcmp(argv[1], "--version") == 0 ? EXIT_SUCCESS : 2;
 	}
 	weir_log_open("worker");
 	result = control_check();
 	if (result != 0)
-		return fail("descriptor 3 is no control socket; workers are started by weir-supervisor", result);
+		return fail("descriptor 3 is no control socket; workers are started by "
+			    "weir-supervisor",
+			    result);
 	signals_open();
 	result = weir_rights_drop();
 	if (result != 0)

@@ -1,9 +1,11 @@
+/* cmocka.h leaves these to be included before it. */
+/* clang-format off */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-
 #include <cmocka.h>
+/* clang-format on */
 
 #include "dataplane/http/http_request.h"
 #include "dataplane/runtime/runtime.h"
@@ -17,7 +19,8 @@ static void methods_have_the_names_that_http_gives_them(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < WEIR_HTTP_METHOD_COUNT; i++) {
 		head.method = (uint8_t)i;
-		assert_true(weir_span_equal(weir_runtime_method(&call), weir_http_method_name((enum weir_http_method)i)));
+		assert_true(weir_span_equal(weir_runtime_method(&call),
+					    weir_http_method_name((enum weir_http_method)i)));
 	}
 	head.method = WEIR_HTTP_METHOD_COUNT;
 	assert_int_equal(weir_runtime_method(&call).bytes, 0);

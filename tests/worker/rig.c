@@ -103,7 +103,8 @@ struct rig_link *rig_link_open(struct rig *rig, uint32_t shard_count)
 	link->is_open = true;
 	link->link_id = ++rig->link_id;
 	link->shard_count = shard_count;
-	assert_int_equal(weir_segment_create(link->link_id, 7, shard_count, &link->segment_fd), 0);
+	assert_int_equal(weir_segment_create(link->link_id, 7, shard_count, &link->segment_fd),
+			 0);
 	assert_int_equal(weir_segment_attach(link->segment_fd, &link->segment), 0);
 	assert_int_equal(weir_shard_board_create(&link->board_fd, &link->board), 0);
 	fds[0] = link->segment_fd;
@@ -161,7 +162,8 @@ static void control_take(struct rig *rig, const struct weir_control *control)
 		rig->generation_acked = control->snapshot_ack.generation;
 	} else if (control->kind == WEIR_CONTROL_LINK_GONE) {
 		for (size_t i = 0; i < RIG_LINKS_MAX; i++)
-			if (rig->link[i].is_open && rig->link[i].link_id == control->link.link_id)
+			if (rig->link[i].is_open &&
+			    rig->link[i].link_id == control->link.link_id)
 				rig->link[i].is_gone = true;
 	} else {
 		fail_msg("the worker sent a control message of kind %u", control->kind);
@@ -201,8 +203,9 @@ static void publish(struct rig_call *call)
 
 static struct weir_head_slice text_add(uint8_t *head, size_t *bytes, const char *text)
 {
-	const struct weir_head_slice slice = {.offset = (uint16_t)*bytes,
-					      .bytes = (uint16_t)(text != NULL ? strlen(text) : 0)};
+	const struct weir_head_slice slice = {
+		.offset = (uint16_t)*bytes,
+		.bytes = (uint16_t)(text != NULL ? strlen(text) : 0)};
 
 	if (text != NULL)
 		memcpy(head + *bytes, text, slice.bytes);
@@ -222,7 +225,8 @@ static size_t head_write(uint8_t *out, const struct rig_request *request)
 	head->minor = 1;
 	head->field_count = request->field_name != NULL;
 	head->param_count = request->param_name != NULL;
-	head->content_length = request->is_length_unknown ? WEIR_HEAD_LENGTH_UNKNOWN : request->body_bytes;
+	head->content_length =
+		request->is_length_unknown ? WEIR_HEAD_LENGTH_UNKNOWN : request->body_bytes;
 	bytes = sizeof(*head) + sizeof(*rows) * (size_t)(head->field_count + head->param_count);
 	if (request->field_name != NULL) {
 		rows[0].name = text_add(out, &bytes, request->field_name);
@@ -267,7 +271,8 @@ struct rig_call *rig_call_push(struct rig_link *link, uint32_t shard, uint64_t f
 	struct weir_link_pair *const shm = &link->segment.pair[shard];
 	struct rig_call *const call = call_take(pair);
 	struct weir_link_call *const record = &shm->call[call->index];
-	const uint64_t timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : RIG_WAIT_MS;
+	const uint64_t timeout_ms =
+		request->timeout_ms != 0 ? request->timeout_ms : RIG_WAIT_MS;
 	struct weir_message head = {.kind = WEIR_MESSAGE_HEAD};
 	size_t size = 0;
 	uint8_t *data = NULL;
@@ -278,10 +283,12 @@ struct rig_call *rig_call_push(struct rig_link *link, uint32_t shard, uint64_t f
 	record->activation_high = UINT64_C(0x0123456789abcdef);
 	record->activation_low = call->sequence;
 	record->function_id = function_id;
-	record->generation = request->generation != 0 ? request->generation : link->rig->generation;
+	record->generation =
+		request->generation != 0 ? request->generation : link->rig->generation;
 	head.chunk = weir_chunk_take(&pair->arena, call->index,
-				     request->is_streamed || request->body_bytes < 3000 ? WEIR_CHUNK_SMALL_BYTES
-											: WEIR_CHUNK_LARGE_BYTES);
+				     request->is_streamed || request->body_bytes < 3000
+					     ? WEIR_CHUNK_SMALL_BYTES
+					     : WEIR_CHUNK_LARGE_BYTES);
 	head.grant = weir_chunk_take(&pair->arena, call->index, 1);
 	assert_true(head.chunk != WEIR_CHUNK_NONE && head.grant != WEIR_CHUNK_NONE);
 	data = weir_segment_chunk(shm, head.chunk, &size);
@@ -313,14 +320,16 @@ struct rig_call *rig_call(struct rig_link *link, uint32_t shard, uint64_t functi
 
 void rig_cancel(struct rig_call *call)
 {
-	push(call, (struct weir_message){
-			   .kind = WEIR_MESSAGE_CANCEL, .chunk = WEIR_CHUNK_NONE, .grant = WEIR_CHUNK_NONE});
+	push(call, (struct weir_message){.kind = WEIR_MESSAGE_CANCEL,
+					 .chunk = WEIR_CHUNK_NONE,
+					 .grant = WEIR_CHUNK_NONE});
 	publish(call);
 }
 
 bool rig_recall(struct rig_call *call)
 {
-	struct weir_link_call *const record = &call->pair->link->segment.pair[call->pair->shard].call[call->index];
+	struct weir_link_call *const record =
+		&call->pair->link->segment.pair[call->pair->shard].call[call->index];
 
 	if (!weir_call_recall(record, call->sequence))
 		return false;
@@ -332,12 +341,14 @@ bool rig_recall(struct rig_call *call)
 
 static void grant_push(struct rig_call *call)
 {
-	const uint32_t chunk = weir_chunk_take(&call->pair->arena, call->index, WEIR_CHUNK_LARGE_BYTES);
+	const uint32_t chunk =
+		weir_chunk_take(&call->pair->arena, call->index, WEIR_CHUNK_LARGE_BYTES);
 
 	assert_true(chunk != WEIR_CHUNK_NONE);
 	call->grants_out++;
-	push(call, (struct weir_message){
-			   .kind = WEIR_MESSAGE_CREDIT, .chunk = WEIR_CHUNK_NONE, .grant = chunk});
+	push(call, (struct weir_message){.kind = WEIR_MESSAGE_CREDIT,
+					 .chunk = WEIR_CHUNK_NONE,
+					 .grant = chunk});
 }
 
 void rig_grant(struct rig_call *call)
@@ -352,8 +363,11 @@ static void body_push(struct rig_call *call)
 {
 	const struct rig_request *const request = &call->request;
 
-	while (call->is_asked && !request->is_body_withheld && !call->is_body_ended && call->body_out < WINDOW) {
-		struct weir_message data = {.kind = WEIR_MESSAGE_DATA, .chunk = WEIR_CHUNK_NONE, .grant = WEIR_CHUNK_NONE};
+	while (call->is_asked && !request->is_body_withheld && !call->is_body_ended &&
+	       call->body_out < WINDOW) {
+		struct weir_message data = {.kind = WEIR_MESSAGE_DATA,
+					    .chunk = WEIR_CHUNK_NONE,
+					    .grant = WEIR_CHUNK_NONE};
 		const size_t rest = request->body_bytes - call->body_sent;
 		size_t size = 0;
 		uint8_t *place = NULL;
@@ -361,11 +375,15 @@ static void body_push(struct rig_call *call)
 		if (rest == 0) {
 			data.flags = WEIR_MESSAGE_FLAG_END;
 		} else {
-			data.chunk = weir_chunk_take(&call->pair->arena, call->index, WEIR_CHUNK_LARGE_BYTES);
+			data.chunk = weir_chunk_take(&call->pair->arena, call->index,
+						     WEIR_CHUNK_LARGE_BYTES);
 			assert_true(data.chunk != WEIR_CHUNK_NONE);
-			place = weir_segment_chunk(&call->pair->link->segment.pair[call->pair->shard], data.chunk, &size);
+			place = weir_segment_chunk(
+				&call->pair->link->segment.pair[call->pair->shard], data.chunk,
+				&size);
 			data.bytes = (uint32_t)(rest < size ? rest : size);
-			memcpy(place, (const uint8_t *)request->body + call->body_sent, data.bytes);
+			memcpy(place, (const uint8_t *)request->body + call->body_sent,
+			       data.bytes);
 			call->body_sent += data.bytes;
 			call->body_out++;
 			/* Sometimes the last piece says so, sometimes an empty message does. */
@@ -397,7 +415,8 @@ static void answer_append(struct rig_call *call, const uint8_t *data, size_t byt
 	call->parts++;
 }
 
-static void head_take(struct rig_call *call, const uint8_t *data, const struct weir_message *message)
+static void head_take(struct rig_call *call, const uint8_t *data,
+		      const struct weir_message *message)
 {
 	struct weir_response_head head;
 	size_t used = 0;
@@ -415,8 +434,9 @@ static void head_take(struct rig_call *call, const uint8_t *data, const struct w
 		int written = 0;
 
 		memcpy(&field, data + sizeof(head) + i * sizeof(field), sizeof(field));
-		written = snprintf(call->fields + used, sizeof(call->fields) - used, "%.*s: %.*s\n",
-				   field.name.bytes, (const char *)data + field.name.offset, field.value.bytes,
+		written = snprintf(call->fields + used, sizeof(call->fields) - used,
+				   "%.*s: %.*s\n", field.name.bytes,
+				   (const char *)data + field.name.offset, field.value.bytes,
 				   (const char *)data + field.value.offset);
 		assert_true(written > 0 && (size_t)written < sizeof(call->fields) - used);
 		used += (size_t)written;
@@ -424,7 +444,8 @@ static void head_take(struct rig_call *call, const uint8_t *data, const struct w
 	answer_append(call, data + message->head_bytes, message->bytes - message->head_bytes);
 }
 
-static void abort_take(struct rig_call *call, const uint8_t *data, const struct weir_message *message)
+static void abort_take(struct rig_call *call, const uint8_t *data,
+		       const struct weir_message *message)
 {
 	assert_true(message->code >= WEIR_ABORT_FAILED && message->code <= WEIR_ABORT_UNKNOWN);
 	assert_true(message->bytes <= 200);
@@ -448,7 +469,8 @@ static void credit_take(struct rig_call *call, const struct weir_message *messag
 	body_push(call);
 }
 
-static void payload_take(struct rig_call *call, const uint8_t *data, const struct weir_message *message)
+static void payload_take(struct rig_call *call, const uint8_t *data,
+			 const struct weir_message *message)
 {
 	if (message->kind == WEIR_MESSAGE_HEAD) {
 		assert_non_null(data);
@@ -480,7 +502,8 @@ static void message_take(struct rig_pair *pair, const struct weir_message *messa
 	call = &pair->call[message->call];
 	assert_true(call->is_used && !call->is_done);
 	assert_true(call->sequence == message->sequence);
-	assert_int_equal(weir_call_peek(&shm->call[message->call], &(uint64_t){0}), WEIR_CALL_RUNNING);
+	assert_int_equal(weir_call_peek(&shm->call[message->call], &(uint64_t){0}),
+			 WEIR_CALL_RUNNING);
 	if (message->chunk != WEIR_CHUNK_NONE) {
 		assert_true(weir_chunk_is_held(&pair->arena, call->index, message->chunk));
 		data = weir_segment_chunk(shm, message->chunk, &size);
@@ -550,7 +573,8 @@ static void sleep_once(struct rig *rig, int ms)
 		for (uint32_t k = 0; link->is_open && k < link->shard_count; k++) {
 			weir_shard_sleep_begin(&link->board->shard[k]);
 			is_empty = is_empty && weir_ring_is_empty(&link->pair[k].rx);
-			fds[count++] = (struct pollfd){.fd = link->event_fd[k], .events = POLLIN};
+			fds[count++] =
+				(struct pollfd){.fd = link->event_fd[k], .events = POLLIN};
 		}
 	}
 	if (is_empty)
@@ -573,7 +597,8 @@ void rig_turn(struct rig *rig, int ms)
 	control_drain(rig);
 }
 
-void rig_wait(struct rig *rig, bool (*condition)(void *argument), void *argument, const char *what)
+void rig_wait(struct rig *rig, bool (*condition)(void *argument), void *argument,
+	      const char *what)
 {
 	const uint64_t end_ns = weir_clock_now_ns() + RIG_WAIT_MS * WEIR_NS_PER_MS;
 
@@ -607,7 +632,8 @@ void rig_call_free(struct rig_call *call)
 	call->is_used = false;
 }
 
-struct rig_call *rig_invoke(struct rig_link *link, uint64_t function_id, const struct rig_request *request)
+struct rig_call *rig_invoke(struct rig_link *link, uint64_t function_id,
+			    const struct rig_request *request)
 {
 	struct rig_call *const call = rig_call(link, 0, function_id, request);
 

@@ -5,14 +5,17 @@
 #ifndef WEIR_TESTS_WORKER_RIG_H
 #define WEIR_TESTS_WORKER_RIG_H
 
+/* cmocka.h leaves these to be included before it. */
+/* clang-format off */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
+#include <cmocka.h>
+/* clang-format on */
+
 #include <stdbool.h>
 #include <sys/types.h>
-
-#include <cmocka.h>
 
 #include "dataplane/abi/control.h"
 #include "dataplane/abi/head.h"
@@ -39,19 +42,19 @@ struct rig_function {
 struct rig_request {
 	const char *path;
 	const char *query;
-	const char *field_name;  /* one field, or NULL */
+	const char *field_name; /* one field, or NULL */
 	const char *field_value;
-	const char *param_name;  /* one parameter, or NULL */
+	const char *param_name; /* one parameter, or NULL */
 	const char *param_value;
 	const void *body;
 	size_t body_bytes;
-	bool is_streamed;        /* the body is sent when the worker asks for it */
+	bool is_streamed; /* the body is sent when the worker asks for it */
 	bool is_length_unknown;
-	bool is_body_withheld;   /* streamed, but never sent */
-	bool is_grant_withheld;  /* no grants beyond the first */
+	bool is_body_withheld;  /* streamed, but never sent */
+	bool is_grant_withheld; /* no grants beyond the first */
 	uint8_t method;
-	uint64_t generation;     /* 0 = the newest sent */
-	uint64_t timeout_ms;     /* 0 = RIG_WAIT_MS */
+	uint64_t generation; /* 0 = the newest sent */
+	uint64_t timeout_ms; /* 0 = RIG_WAIT_MS */
 };
 
 /* One call and what became of it. */
@@ -61,21 +64,21 @@ struct rig_call {
 	uint64_t sequence;
 	uint16_t index;
 	bool is_used;
-	bool is_done;       /* the worker's last message came */
-	bool is_asked;      /* the worker asked for the body */
+	bool is_done;  /* the worker's last message came */
+	bool is_asked; /* the worker asked for the body */
 	bool is_head_seen;
 	size_t body_sent;
-	uint32_t body_out;  /* body chunks in the worker's hands */
+	uint32_t body_out; /* body chunks in the worker's hands */
 	bool is_body_ended;
 	uint32_t grants_out;
 	uint32_t abort_code; /* 0 = none */
 	char abort_text[256];
 	uint32_t status;
 	uint64_t content_length;
-	char fields[4096];  /* "name: value\n" ... */
+	char fields[4096]; /* "name: value\n" ... */
 	uint8_t *answer;
 	size_t answer_bytes;
-	uint32_t parts;     /* messages with payload */
+	uint32_t parts; /* messages with payload */
 };
 
 struct rig_pair {
@@ -107,7 +110,7 @@ struct rig {
 	int socket_fd;
 	int stderr_fd; /* the worker's, when captured */
 	bool is_ready;
-	uint64_t generation;       /* newest sent */
+	uint64_t generation; /* newest sent */
 	uint64_t generation_acked;
 	uint64_t sequence;
 	uint64_t link_id;
@@ -145,14 +148,16 @@ void rig_body_go_on(struct rig_call *call);
 
 /* Handle everything that the worker sends until the call's last message / until `condition` holds. */
 void rig_wait_done(struct rig_call *call);
-void rig_wait(struct rig *rig, bool (*condition)(void *argument), void *argument, const char *what);
+void rig_wait(struct rig *rig, bool (*condition)(void *argument), void *argument,
+	      const char *what);
 /* One turn: handle what is there, sleeping at most `ms` as a shard sleeps. */
 void rig_turn(struct rig *rig, int ms);
 
 /* Free a done call. */
 void rig_call_free(struct rig_call *call);
 /* A call from start to end; free it with rig_call_free(). */
-struct rig_call *rig_invoke(struct rig_link *link, uint64_t function_id, const struct rig_request *request);
+struct rig_call *rig_invoke(struct rig_link *link, uint64_t function_id,
+			    const struct rig_request *request);
 
 /* Wait for the worker's end; returns the status as waitpid(2) gives it. */
 int rig_wait_exit(struct rig *rig);

@@ -16,10 +16,12 @@ struct layout {
 	char strings[16384];
 };
 
-static struct weir_snapshot_string string_add(struct layout *layout, size_t *used, const char *text)
+static struct weir_snapshot_string string_add(struct layout *layout, size_t *used,
+					      const char *text)
 {
 	const size_t bytes = text != NULL ? strlen(text) : 0;
-	const struct weir_snapshot_string string = {.offset = (uint32_t)*used, .bytes = (uint32_t)bytes};
+	const struct weir_snapshot_string string = {.offset = (uint32_t)*used,
+						    .bytes = (uint32_t)bytes};
 
 	assert_true(*used + bytes + 1 <= sizeof(layout->strings));
 	if (bytes != 0)
@@ -35,8 +37,8 @@ static struct weir_snapshot_table table(size_t offset, size_t count, size_t stri
 		.offset = offset, .count = (uint32_t)count, .stride = (uint32_t)stride};
 }
 
-static void functions_write(struct layout *layout, size_t *used, const struct rig_function *functions,
-			    size_t count)
+static void functions_write(struct layout *layout, size_t *used,
+			    const struct rig_function *functions, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		layout->functions[i] = (struct weir_snapshot_function){
@@ -68,7 +70,8 @@ int rig_snapshot_build(const struct rig_function *functions, size_t count, uint6
 	assert_true(count <= RIG_FUNCTIONS_MAX);
 	memset(&layout, 0, sizeof(layout));
 	functions_write(&layout, &used, functions, count);
-	layout.pool = (struct weir_snapshot_pool){.key = 70, .runtime = WEIR_RUNTIME_NATIVE, .workers_max = 1};
+	layout.pool = (struct weir_snapshot_pool){
+		.key = 70, .runtime = WEIR_RUNTIME_NATIVE, .workers_max = 1};
 	layout.pool.space = string_add(&layout, &used, "default");
 	layout.root.param_child = WEIR_SNAPSHOT_NONE;
 	layout.edges[0].child = WEIR_SNAPSHOT_NONE;
@@ -78,7 +81,8 @@ int rig_snapshot_build(const struct rig_function *functions, size_t count, uint6
 	header->header_bytes = sizeof(*header);
 	header->bytes = sizeof(layout);
 	header->generation = generation;
-	header->functions = table(offsetof(struct layout, functions), count, sizeof(layout.functions[0]));
+	header->functions =
+		table(offsetof(struct layout, functions), count, sizeof(layout.functions[0]));
 	header->pools = table(offsetof(struct layout, pool), 1, sizeof(layout.pool));
 	header->nodes = table(offsetof(struct layout, root), 1, sizeof(layout.root));
 	header->edges = table(offsetof(struct layout, edges), 2, sizeof(layout.edges[0]));
@@ -94,6 +98,8 @@ int rig_snapshot_build(const struct rig_function *functions, size_t count, uint6
 	fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	assert_true(fd != -1);
 	assert_int_equal(write(fd, &layout, sizeof(layout)), sizeof(layout));
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS,
+			       F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL),
+			 0);
 	return fd;
 }

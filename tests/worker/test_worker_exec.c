@@ -1,5 +1,3 @@
-#include "tests/worker/rig.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +10,7 @@
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
+#include "tests/worker/rig.h"
 
 /* Each test brings a shell program; it runs as function 1, through /bin/sh, or as itself. */
 struct fixture {
@@ -62,7 +61,8 @@ static void program(struct fixture *fixture, const char *text, const char *inter
 	rig_configure(&fixture->rig, &function, 1);
 }
 
-static void run_expect(struct fixture *fixture, const char *text, uint32_t status, const char *answer)
+static void run_expect(struct fixture *fixture, const char *text, uint32_t status,
+		       const char *answer)
 {
 	struct rig_call *call = NULL;
 
@@ -80,21 +80,27 @@ static void json_passes_and_other_output_is_wrapped_and_escaped(void **state)
 	run_expect(fixture, "printf '{\"a\":1}'", 200, "{\"a\":1}");
 	run_expect(fixture, "printf '[1,2]\\n'", 200, "[1,2]\n");
 	run_expect(fixture, "printf 'hello\\n'", 200, "{\"result\":\"hello\\n\"}");
-	run_expect(fixture, "printf 'a\"b\\\\\\001\\377'", 200, "{\"result\":\"a\\\"b\\\\\\u0001\xef\xbf\xbd\"}");
+	run_expect(fixture, "printf 'a\"b\\\\\\001\\377'", 200,
+		   "{\"result\":\"a\\\"b\\\\\\u0001\xef\xbf\xbd\"}");
 }
 
 static void failure_is_the_seeds_error_once_and_escaped(void **state)
 {
 	struct fixture *const fixture = *state;
 
-	run_expect(fixture, "printf 'say \"no\"'; exit 3", 500,
-		   "{\"error\":\"Function failed\",\"exit_code\":3,\"output_bytes\":8,\"output\":\"say \\\"no\\\"\"}");
+	run_expect(
+		fixture, "printf 'say \"no\"'; exit 3", 500,
+		"{\"error\":\"Function "
+		"failed\",\"exit_code\":3,\"output_bytes\":8,\"output\":\"say \\\"no\\\"\"}");
 	run_expect(fixture, "exit 0", 500,
-		   "{\"error\":\"Function failed\",\"exit_code\":0,\"output_bytes\":0,\"output\":\"\"}");
+		   "{\"error\":\"Function "
+		   "failed\",\"exit_code\":0,\"output_bytes\":0,\"output\":\"\"}");
 	run_expect(fixture, "printf out; printf err >&2; exit 1", 500,
-		   "{\"error\":\"Function failed\",\"exit_code\":1,\"output_bytes\":6,\"output\":\"outerr\"}");
+		   "{\"error\":\"Function "
+		   "failed\",\"exit_code\":1,\"output_bytes\":6,\"output\":\"outerr\"}");
 	run_expect(fixture, "kill -9 $$", 500,
-		   "{\"error\":\"Function failed\",\"exit_code\":137,\"output_bytes\":0,\"output\":\"\"}");
+		   "{\"error\":\"Function "
+		   "failed\",\"exit_code\":137,\"output_bytes\":0,\"output\":\"\"}");
 }
 
 static void only_the_first_200_bytes_of_a_failure_are_shown(void **state)
@@ -106,7 +112,9 @@ static void only_the_first_200_bytes_of_a_failure_are_shown(void **state)
 	memset(shown, 'x', 200);
 	shown[200] = '\0';
 	(void)snprintf(expected, sizeof(expected),
-		       "{\"error\":\"Function failed\",\"exit_code\":1,\"output_bytes\":5000,\"output\":\"%s\"}", shown);
+		       "{\"error\":\"Function "
+		       "failed\",\"exit_code\":1,\"output_bytes\":5000,\"output\":\"%s\"}",
+		       shown);
 	run_expect(fixture, "head -c 5000 /dev/zero | tr '\\0' x; exit 1", 500, expected);
 }
 
@@ -115,7 +123,8 @@ static void standard_error_goes_to_the_log_and_does_no_harm(void **state)
 	struct fixture *const fixture = *state;
 	char *text = NULL;
 
-	run_expect(fixture, "echo one >&2; echo two >&2; head -c 200000 /dev/zero >&2; printf ok", 200,
+	run_expect(fixture,
+		   "echo one >&2; echo two >&2; head -c 200000 /dev/zero >&2; printf ok", 200,
 		   "{\"result\":\"ok\"}");
 	text = rig_stderr(&fixture->rig);
 	assert_non_null(strstr(text, "name=default/program activation=0123456789abcdef"));
@@ -129,7 +138,8 @@ static void body_comes_on_standard_input_whether_it_is_read_or_not(void **state)
 	struct fixture *const fixture = *state;
 	const size_t bytes = 1500000;
 	char *const body = malloc(bytes);
-	struct rig_request request = {.body = body, .body_bytes = bytes, .is_streamed = true, .method = 2};
+	struct rig_request request = {
+		.body = body, .body_bytes = bytes, .is_streamed = true, .method = 2};
 	struct rig_call *call = NULL;
 
 	assert_non_null(body);
@@ -174,14 +184,26 @@ static void a_failure_after_a_long_output_cuts_the_answer(void **state)
 static void the_environment_is_small_and_tells_about_the_request(void **state)
 {
 	struct fixture *const fixture = *state;
-	const struct rig_request request = {.method = 3, .path = "/img/a b", .query = "x=1&y=%20", .param_name = "id",
-					    .param_value = "seven; rm", .field_name = "Content-Type",
+	const struct rig_request request = {.method = 3,
+					    .path = "/img/a b",
+					    .query = "x=1&y=%20",
+					    .param_name = "id",
+					    .param_value = "seven; rm",
+					    .field_name = "Content-Type",
 					    .field_value = "text/plain"};
 	static const char *const expected[] = {
-		"WEIR_ACTIVATION_ID=0123456789abcdef", "WEIR_METHOD=PUT\\n", "WEIR_PATH=/img/a b\\n",
-		"WEIR_QUERY=x=1&y=%20\\n", "WEIR_PARAM_id=seven; rm\\n", "WEIR_CONTENT_TYPE=text/plain\\n",
-		"WEIR_FUNCTION=default/program\\n", "WEIR_PATTERN=/pattern\\n", "WEIR_PEER=127.0.0.1\\n",
-		"WEIR_DEADLINE_MS=1", "LANG=C.UTF-8\\n", "PATH=/usr/local/sbin:",
+		"WEIR_ACTIVATION_ID=0123456789abcdef",
+		"WEIR_METHOD=PUT\\n",
+		"WEIR_PATH=/img/a b\\n",
+		"WEIR_QUERY=x=1&y=%20\\n",
+		"WEIR_PARAM_id=seven; rm\\n",
+		"WEIR_CONTENT_TYPE=text/plain\\n",
+		"WEIR_FUNCTION=default/program\\n",
+		"WEIR_PATTERN=/pattern\\n",
+		"WEIR_PEER=127.0.0.1\\n",
+		"WEIR_DEADLINE_MS=1",
+		"LANG=C.UTF-8\\n",
+		"PATH=/usr/local/sbin:",
 	};
 	struct rig_call *call = NULL;
 	size_t lines = 0;
@@ -192,7 +214,8 @@ static void the_environment_is_small_and_tells_about_the_request(void **state)
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
 		if (strstr((const char *)call->answer, expected[i]) == NULL)
 			fail_msg("'%s' is not in %s", expected[i], (const char *)call->answer);
-	for (const char *at = (const char *)call->answer; (at = strstr(at, "\\n")) != NULL; at++)
+	for (const char *at = (const char *)call->answer; (at = strstr(at, "\\n")) != NULL;
+	     at++)
 		lines++;
 	assert_int_equal(lines, 14); /* 13 of ours, and PWD by the shell */
 	rig_call_free(call);
@@ -216,12 +239,14 @@ static void an_executable_file_runs_by_itself_in_its_directory(void **state)
 
 	program(fixture, "#!/bin/sh\npwd\n", NULL);
 	call = rig_invoke(fixture->link, 1, &(struct rig_request){0});
-	(void)snprintf(expected, sizeof(expected), "{\"result\":\"%s\\n\"}", fixture->directory);
+	(void)snprintf(expected, sizeof(expected), "{\"result\":\"%s\\n\"}",
+		       fixture->directory);
 	rig_assert_answer(call, 200, expected);
 	rig_call_free(call);
 }
 
-static void load_expect(struct fixture *fixture, const struct rig_function *function, const char *text)
+static void load_expect(struct fixture *fixture, const struct rig_function *function,
+			const char *text)
 {
 	struct rig_call *call = NULL;
 
@@ -236,7 +261,8 @@ static void load_expect(struct fixture *fixture, const struct rig_function *func
 static void what_cannot_be_started_is_named(void **state)
 {
 	struct fixture *const fixture = *state;
-	struct rig_function function = {.id = 2, .version = 1, .name = "f", .code_path = "/opt/nowhere/convert.wasm"};
+	struct rig_function function = {
+		.id = 2, .version = 1, .name = "f", .code_path = "/opt/nowhere/convert.wasm"};
 	struct rig_call *call = NULL;
 
 	load_expect(fixture, &function, "'/opt/nowhere/convert.wasm': No such file");
@@ -244,7 +270,8 @@ static void what_cannot_be_started_is_named(void **state)
 	load_expect(fixture, &function, "interpreter 'no-such-interpreter'");
 	program(fixture, "text", NULL);
 	assert_int_equal(chmod(fixture->path, 0600), 0);
-	function = (struct rig_function){.id = 3, .version = 1, .name = "f", .code_path = fixture->path};
+	function = (struct rig_function){
+		.id = 3, .version = 1, .name = "f", .code_path = fixture->path};
 	load_expect(fixture, &function, "is not executable");
 	assert_int_equal(unlink(fixture->path), 0);
 	function.code_path = "/etc";
@@ -372,7 +399,8 @@ static void programs_run_side_by_side_and_leave_no_descriptor(void **state)
 	char after[32] = {0};
 	const uint64_t start_ns = weir_clock_now_ns();
 
-	(void)snprintf(command, sizeof(command), "ls -l /proc/%d/fd | grep -c pipe:", fixture->rig.pid);
+	(void)snprintf(command, sizeof(command),
+		       "ls -l /proc/%d/fd | grep -c pipe:", fixture->rig.pid);
 	program(fixture, "sleep 0.5; echo $$", "sh");
 	for (int round = 0; round < 2; round++) {
 		FILE *counts = NULL;
@@ -386,7 +414,8 @@ static void programs_run_side_by_side_and_leave_no_descriptor(void **state)
 		}
 		counts = popen(command, "r"); /* NOLINT(cert-env33-c) */
 		assert_non_null(counts);
-		assert_true(fread(round == 0 ? before : after, 1, sizeof(before) - 1, counts) != 0);
+		assert_true(fread(round == 0 ? before : after, 1, sizeof(before) - 1, counts) !=
+			    0);
 		(void)pclose(counts);
 	}
 	/* One after the other they would have slept 20 s. */
@@ -398,9 +427,21 @@ static void the_php_samples_answer_as_published(void **state)
 {
 	struct fixture *const fixture = *state;
 	const struct rig_function functions[] = {
-		{.id = 1, .version = 1, .name = "hello", .code_path = RIG_PHP "/hello.php", .interpreter = "php"},
-		{.id = 2, .version = 1, .name = "info", .code_path = RIG_PHP "/info.php", .interpreter = "php"},
-		{.id = 3, .version = 1, .name = "resize", .code_path = RIG_PHP "/resize.php", .interpreter = "php"},
+		{.id = 1,
+		 .version = 1,
+		 .name = "hello",
+		 .code_path = RIG_PHP "/hello.php",
+		 .interpreter = "php"},
+		{.id = 2,
+		 .version = 1,
+		 .name = "info",
+		 .code_path = RIG_PHP "/info.php",
+		 .interpreter = "php"},
+		{.id = 3,
+		 .version = 1,
+		 .name = "resize",
+		 .code_path = RIG_PHP "/resize.php",
+		 .interpreter = "php"},
 	};
 	const char *const image = "{\"image\":\"base64data...\",\"width\":800}";
 	struct rig_call *call = NULL;
@@ -409,8 +450,12 @@ static void the_php_samples_answer_as_published(void **state)
 		skip();
 	rig_configure(&fixture->rig, functions, 3);
 	call = rig_invoke(fixture->link, 1,
-			  &(struct rig_request){.path = "/api/hello", .body = "{\"name\":\"Alice\"}", .body_bytes = 16});
-	rig_assert_answer(call, 200, "{\"message\":\"Hello, Alice\",\"runtime\":\"php\",\"endpoint\":\"/api/hello\"}");
+			  &(struct rig_request){.path = "/api/hello",
+						.body = "{\"name\":\"Alice\"}",
+						.body_bytes = 16});
+	rig_assert_answer(call, 200,
+			  "{\"message\":\"Hello, "
+			  "Alice\",\"runtime\":\"php\",\"endpoint\":\"/api/hello\"}");
 	rig_call_free(call);
 	call = rig_invoke(fixture->link, 2, &(struct rig_request){.path = "/api/info"});
 	assert_int_equal(call->status, 200);
@@ -418,8 +463,9 @@ static void the_php_samples_answer_as_published(void **state)
 	rig_call_free(call);
 	call = rig_invoke(fixture->link, 3,
 			  &(struct rig_request){.body = image, .body_bytes = strlen(image)});
-	rig_assert_answer(call, 200,
-			  "{\"ok\":true,\"requested_width\":800,\"image_bytes\":13,\"runtime\":\"php\"}");
+	rig_assert_answer(
+		call, 200,
+		"{\"ok\":true,\"requested_width\":800,\"image_bytes\":13,\"runtime\":\"php\"}");
 	rig_call_free(call);
 }
 

@@ -1,5 +1,3 @@
-#include "tests/worker/rig.h"
-
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,17 +9,45 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
 #include "dataplane/shm/control.h"
+#include "tests/worker/rig.h"
 
-enum { HELLO = 1, ECHO, STATUS, SLEEP, PING, CRASH, HANG, PARTS, GARBAGE, MISSING, NO_SYMBOL, NOT_CODE };
+enum {
+	HELLO = 1,
+	ECHO,
+	STATUS,
+	SLEEP,
+	PING,
+	CRASH,
+	HANG,
+	PARTS,
+	GARBAGE,
+	MISSING,
+	NO_SYMBOL,
+	NOT_CODE
+};
 
-#define SAMPLE(number, text) {.id = (number), .version = 1, .name = (text), .code_path = RIG_SAMPLES "/" text ".so"}
+#define SAMPLE(number, text)                                  \
+	{                                                     \
+		.id = (number), .version = 1, .name = (text), \
+		.code_path = RIG_SAMPLES "/" text ".so"       \
+	}
 
 static const struct rig_function samples[] = {
-	SAMPLE(HELLO, "hello"), SAMPLE(ECHO, "echo"), SAMPLE(STATUS, "status"), SAMPLE(SLEEP, "sleep"),
-	SAMPLE(PING, "ping"), SAMPLE(CRASH, "crash"), SAMPLE(HANG, "hang"), SAMPLE(PARTS, "parts"),
+	SAMPLE(HELLO, "hello"),
+	SAMPLE(ECHO, "echo"),
+	SAMPLE(STATUS, "status"),
+	SAMPLE(SLEEP, "sleep"),
+	SAMPLE(PING, "ping"),
+	SAMPLE(CRASH, "crash"),
+	SAMPLE(HANG, "hang"),
+	SAMPLE(PARTS, "parts"),
 	SAMPLE(GARBAGE, "garbage"),
 	{.id = MISSING, .version = 1, .name = "missing", .code_path = "/nowhere/missing.so"},
-	{.id = NO_SYMBOL, .version = 1, .name = "no_symbol", .code_path = RIG_SAMPLES "/ping.so", .handler = "other"},
+	{.id = NO_SYMBOL,
+	 .version = 1,
+	 .name = "no_symbol",
+	 .code_path = RIG_SAMPLES "/ping.so",
+	 .handler = "other"},
 	{.id = NOT_CODE, .version = 1, .name = "not_code", .code_path = "/etc/hostname"},
 };
 
@@ -67,7 +93,8 @@ static void free_all(struct rig_call **calls, size_t count)
 static void a_small_answer_is_one_message_with_its_exact_length(void **state)
 {
 	struct fixture *const fixture = *state;
-	struct rig_call *const call = rig_invoke(fixture->link, HELLO, &(struct rig_request){.path = "/hello"});
+	struct rig_call *const call =
+		rig_invoke(fixture->link, HELLO, &(struct rig_request){.path = "/hello"});
 
 	assert_true(fixture->rig.is_ready);
 	rig_assert_answer(call, 200, "{\"message\":\"Hello, world\"}");
@@ -80,8 +107,8 @@ static void a_small_answer_is_one_message_with_its_exact_length(void **state)
 static void a_query_is_decoded_and_escaped_by_hello(void **state)
 {
 	struct fixture *const fixture = *state;
-	struct rig_call *const call =
-		rig_invoke(fixture->link, HELLO, &(struct rig_request){.query = "x=1&name=A%22d+a%0a%zz"});
+	struct rig_call *const call = rig_invoke(
+		fixture->link, HELLO, &(struct rig_request){.query = "x=1&name=A%22d+a%0a%zz"});
 
 	rig_assert_answer(call, 200, "{\"message\":\"Hello, A\\\"d a\\u000a%zz\"}");
 	rig_call_free(call);
@@ -94,8 +121,11 @@ static void status_answers_the_parameter_and_refuses_other_codes(void **state)
 		uint32_t status;
 		const char *body;
 	} cases[] = {
-		{"200", 200, "{\"status\":200}"}, {"404", 404, "{\"status\":404}"}, {"599", 599, "{\"status\":599}"},
-		{"204", 204, ""},		  {"304", 304, ""},
+		{"200", 200, "{\"status\":200}"},
+		{"404", 404, "{\"status\":404}"},
+		{"599", 599, "{\"status\":599}"},
+		{"204", 204, ""},
+		{"304", 304, ""},
 		{"199", 400, "{\"error\":\"the code must be a number from 200 to 599\"}"},
 		{"600", 400, "{\"error\":\"the code must be a number from 200 to 599\"}"},
 		{"20x", 400, "{\"error\":\"the code must be a number from 200 to 599\"}"},
@@ -105,8 +135,9 @@ static void status_answers_the_parameter_and_refuses_other_codes(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rig_call *const call =
-			rig_invoke(fixture->link, STATUS, &(struct rig_request){
-				.param_name = "code", .param_value = cases[i].param});
+			rig_invoke(fixture->link, STATUS,
+				   &(struct rig_request){.param_name = "code",
+							 .param_value = cases[i].param});
 
 		rig_assert_answer(call, cases[i].status, cases[i].body);
 		rig_call_free(call);
@@ -131,9 +162,12 @@ static void echo_returns_bodies_of_any_size_and_their_type(void **state)
 	for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
 		const size_t bytes = sizes[i / 2];
 		uint8_t *const body = bytes_make(bytes);
-		const struct rig_request request = {
-			.body = body, .body_bytes = bytes, .is_streamed = bytes > 60000 || i % 2 == 1,
-			.is_length_unknown = i % 2 == 1, .field_name = "Content-Type", .field_value = "image/png"};
+		const struct rig_request request = {.body = body,
+						    .body_bytes = bytes,
+						    .is_streamed = bytes > 60000 || i % 2 == 1,
+						    .is_length_unknown = i % 2 == 1,
+						    .field_name = "Content-Type",
+						    .field_value = "image/png"};
 		struct rig_call *const call = rig_invoke(fixture->link, ECHO, &request);
 
 		assert_int_equal(call->abort_code, 0);
@@ -157,7 +191,9 @@ static void many_bodies_at_once_all_come_back_whole(void **state)
 
 	for (size_t i = 0; i < CALLS; i++)
 		calls[i] = rig_call(fixture->link, i % 2, ECHO,
-				    &(struct rig_request){.body = body + i, .body_bytes = BYTES, .is_streamed = true});
+				    &(struct rig_request){.body = body + i,
+							  .body_bytes = BYTES,
+							  .is_streamed = true});
 	for (size_t i = 0; i < CALLS; i++) {
 		rig_wait_done(calls[i]);
 		assert_int_equal(calls[i]->answer_bytes, BYTES);
@@ -171,7 +207,8 @@ static void a_function_that_ignores_its_body_never_asks_for_it(void **state)
 {
 	struct fixture *const fixture = *state;
 	struct rig_call *const call = rig_invoke(
-		fixture->link, PING, &(struct rig_request){.body = "abc", .body_bytes = 3, .is_streamed = true});
+		fixture->link, PING,
+		&(struct rig_request){.body = "abc", .body_bytes = 3, .is_streamed = true});
 
 	rig_assert_answer(call, 200, "{\"pong\":true}");
 	assert_false(call->is_asked);
@@ -215,8 +252,9 @@ static void sleepers_delay_nobody_and_are_counted_as_parked(void **state)
 	struct rig_call *quick = NULL;
 
 	for (size_t i = 0; i < CALLS; i++)
-		calls[i] = rig_call(fixture->link, 0, SLEEP,
-				    &(struct rig_request){.param_name = "ms", .param_value = "300"});
+		calls[i] = rig_call(
+			fixture->link, 0, SLEEP,
+			&(struct rig_request){.param_name = "ms", .param_value = "300"});
 	rig_wait(&fixture->rig, is_parked, fixture->link, "ten parked calls");
 	quick = rig_invoke(fixture->link, PING, &(struct rig_request){0});
 	rig_assert_answer(quick, 200, "{\"pong\":true}");
@@ -239,8 +277,9 @@ static void more_calls_than_may_park_wait_their_turn_and_can_be_taken_back(void 
 	struct rig_call *again = NULL;
 
 	for (size_t i = 0; i < CALLS; i++)
-		calls[i] = rig_call_push(fixture->link, 0, SLEEP,
-					 &(struct rig_request){.param_name = "ms", .param_value = "400"});
+		calls[i] = rig_call_push(
+			fixture->link, 0, SLEEP,
+			&(struct rig_request){.param_name = "ms", .param_value = "400"});
 	rig_publish(fixture->link, 0);
 	while (atomic_load(&line_of(fixture->link)->parked) < 64)
 		rig_turn(&fixture->rig, 10);
@@ -261,12 +300,15 @@ static void more_calls_than_may_park_wait_their_turn_and_can_be_taken_back(void 
 static void flushed_parts_are_messages_of_their_own(void **state)
 {
 	struct fixture *const fixture = *state;
-	struct rig_call *const call = rig_call(fixture->link, 0, PARTS, &(struct rig_request){0});
+	struct rig_call *const call =
+		rig_call(fixture->link, 0, PARTS, &(struct rig_request){0});
 
 	rig_wait_done(call);
-	assert_int_equal(call->parts, 5); /* a message each, the end is another one without bytes */
+	assert_int_equal(call->parts,
+			 5); /* a message each, the end is another one without bytes */
 	assert_true(call->content_length == WEIR_HEAD_LENGTH_UNKNOWN);
-	rig_assert_answer(call, 200, "part 1 of 5\npart 2 of 5\npart 3 of 5\npart 4 of 5\npart 5 of 5\n");
+	rig_assert_answer(call, 200,
+			  "part 1 of 5\npart 2 of 5\npart 3 of 5\npart 4 of 5\npart 5 of 5\n");
 	rig_call_free(call);
 }
 
@@ -275,9 +317,10 @@ static void an_answer_without_grants_waits_for_them(void **state)
 	enum { BYTES = 50000 };
 	struct fixture *const fixture = *state;
 	uint8_t *const body = bytes_make(BYTES);
-	struct rig_call *const call = rig_call(
-		fixture->link, 0, ECHO,
-		&(struct rig_request){.body = body, .body_bytes = BYTES, .is_grant_withheld = true});
+	struct rig_call *const call =
+		rig_call(fixture->link, 0, ECHO,
+			 &(struct rig_request){
+				 .body = body, .body_bytes = BYTES, .is_grant_withheld = true});
 	struct rig_call *other = NULL;
 
 	while (call->parts == 0)
@@ -302,10 +345,13 @@ static void cancel_ends_a_sleeping_a_reading_and_a_writing_call(void **state)
 		rig_call(fixture->link, 0, SLEEP,
 			 &(struct rig_request){.param_name = "ms", .param_value = "19000"}),
 		rig_call(fixture->link, 0, ECHO,
-			 &(struct rig_request){
-				 .body = "x", .body_bytes = 1, .is_streamed = true, .is_body_withheld = true}),
+			 &(struct rig_request){.body = "x",
+					       .body_bytes = 1,
+					       .is_streamed = true,
+					       .is_body_withheld = true}),
 		rig_call(fixture->link, 1, ECHO,
-			 &(struct rig_request){.body = body, .body_bytes = 50000, .is_grant_withheld = true}),
+			 &(struct rig_request){
+				 .body = body, .body_bytes = 50000, .is_grant_withheld = true}),
 	};
 
 	while (atomic_load(&line_of(fixture->link)->parked) < 3)
@@ -322,9 +368,10 @@ static void cancel_ends_a_sleeping_a_reading_and_a_writing_call(void **state)
 static void a_waiting_call_ends_at_its_deadline(void **state)
 {
 	struct fixture *const fixture = *state;
-	struct rig_call *const call =
-		rig_invoke(fixture->link, SLEEP, &(struct rig_request){
-			.param_name = "ms", .param_value = "15000", .timeout_ms = 100});
+	struct rig_call *const call = rig_invoke(fixture->link, SLEEP,
+						 &(struct rig_request){.param_name = "ms",
+								       .param_value = "15000",
+								       .timeout_ms = 100});
 
 	assert_int_equal(call->abort_code, WEIR_ABORT_TIMEOUT);
 	assert_non_null(strstr(call->abort_text, "deadline"));
@@ -370,7 +417,8 @@ static void garbage_costs_the_call_and_not_the_worker(void **state)
 static void a_recalled_call_is_never_started(void **state)
 {
 	struct fixture *const fixture = *state;
-	struct rig_call *const call = rig_call_push(fixture->link, 0, CRASH, &(struct rig_request){0});
+	struct rig_call *const call =
+		rig_call_push(fixture->link, 0, CRASH, &(struct rig_request){0});
 	struct rig_call *after = NULL;
 
 	assert_true(rig_recall(call)); /* its HEAD stays in the ring */
@@ -393,7 +441,8 @@ static void a_second_link_works_beside_the_first_and_closing_cancels_its_calls(v
 	struct rig_link *const first = fixture->link;
 	struct rig_link *const second = rig_link_open(&fixture->rig, 1);
 	struct rig_call *const waiting =
-		rig_call(first, 0, SLEEP, &(struct rig_request){.param_name = "ms", .param_value = "19000"});
+		rig_call(first, 0, SLEEP,
+			 &(struct rig_request){.param_name = "ms", .param_value = "19000"});
 	struct rig_call *call = rig_invoke(second, PING, &(struct rig_request){0});
 
 	rig_assert_answer(call, 200, "{\"pong\":true}");
@@ -423,8 +472,9 @@ static void links_come_and_go_without_leaving_anything(void **state)
 	char maps_before[64];
 	char maps_after[64];
 
-	(void)snprintf(path, sizeof(path), "ls /proc/%d/fd | wc -l; grep -c weir-link /proc/%d/maps", fixture->rig.pid,
-		       fixture->rig.pid);
+	(void)snprintf(path, sizeof(path),
+		       "ls /proc/%d/fd | wc -l; grep -c weir-link /proc/%d/maps",
+		       fixture->rig.pid, fixture->rig.pid);
 	for (int round = 0; round < 2; round++) {
 		char *const text = round == 0 ? maps_before : maps_after;
 		FILE *counts = NULL;
@@ -463,12 +513,14 @@ static void a_newer_generation_is_waited_for_and_its_code_runs(void **state)
 	memcpy(changed, samples, sizeof(changed));
 	changed[PING - 1].version = 2;
 	changed[PING - 1].code_path = RIG_SAMPLES "/hello.so";
-	early = rig_call(fixture->link, 0, PING, &(struct rig_request){.generation = fixture->rig.generation + 1});
+	early = rig_call(fixture->link, 0, PING,
+			 &(struct rig_request){.generation = fixture->rig.generation + 1});
 	for (int i = 0; i < 5; i++)
 		rig_turn(&fixture->rig, 20);
 	assert_false(early->is_done);
 	/* Others of the older generation run meanwhile. */
-	call = rig_invoke(fixture->link, STATUS, &(struct rig_request){.param_name = "code", .param_value = "201"});
+	call = rig_invoke(fixture->link, STATUS,
+			  &(struct rig_request){.param_name = "code", .param_value = "201"});
 	rig_assert_answer(call, 201, "{\"status\":201}");
 	rig_call_free(call);
 	rig_configure(&fixture->rig, changed, SAMPLE_COUNT);
@@ -493,7 +545,8 @@ static void code_overwritten_in_place_is_loaded_anew_with_its_version(void **sta
 	struct fixture *const fixture = *state;
 	char path[] = "/tmp/weir-test-XXXXXX";
 	int fd = mkstemp(path);
-	struct rig_function function = {.id = 50, .version = 1, .name = "changing", .code_path = path};
+	struct rig_function function = {
+		.id = 50, .version = 1, .name = "changing", .code_path = path};
 	struct rig_call *call = NULL;
 
 	assert_true(fd != -1);
@@ -518,7 +571,8 @@ static void code_overwritten_in_place_is_loaded_anew_with_its_version(void **sta
 static void a_crash_names_its_function_and_activation(void **state)
 {
 	struct fixture *const fixture = *state;
-	struct rig_call *const call = rig_call(fixture->link, 0, CRASH, &(struct rig_request){0});
+	struct rig_call *const call =
+		rig_call(fixture->link, 0, CRASH, &(struct rig_request){0});
 	char *text = NULL;
 	char expected[128];
 	const int status = rig_wait_exit(&fixture->rig);
@@ -526,17 +580,20 @@ static void a_crash_names_its_function_and_activation(void **state)
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGSEGV);
 	text = rig_stderr(&fixture->rig);
-	(void)snprintf(expected, sizeof(expected), "crashed with signal 11 in default/crash activation %016llx%016llx",
+	(void)snprintf(expected, sizeof(expected),
+		       "crashed with signal 11 in default/crash activation %016llx%016llx",
 		       0x0123456789abcdefULL, (unsigned long long)call->sequence);
 	if (strstr(text, expected) == NULL)
 		fail_msg("'%s' does not say '%s'", text, expected);
 	free(text);
 }
 
-static void a_function_that_hangs_is_killed_with_its_process_and_its_queued_calls_are_recalled(void **state)
+static void
+a_function_that_hangs_is_killed_with_its_process_and_its_queued_calls_are_recalled(void **state)
 {
 	struct fixture *const fixture = *state;
-	struct rig_call *const hanging = rig_call(fixture->link, 0, HANG, &(struct rig_request){0});
+	struct rig_call *const hanging =
+		rig_call(fixture->link, 0, HANG, &(struct rig_request){0});
 	struct rig_call *behind = NULL;
 
 	while (atomic_load(&line_of(fixture->link)->accepted) == 0)
@@ -555,7 +612,8 @@ static void stop_lets_running_calls_finish_and_starts_no_more(void **state)
 	struct fixture *const fixture = *state;
 	const struct weir_control stop = {.kind = WEIR_CONTROL_STOP};
 	struct rig_call *const call =
-		rig_call(fixture->link, 0, SLEEP, &(struct rig_request){.param_name = "ms", .param_value = "200"});
+		rig_call(fixture->link, 0, SLEEP,
+			 &(struct rig_request){.param_name = "ms", .param_value = "200"});
 	struct rig_call *late = NULL;
 
 	while (atomic_load(&line_of(fixture->link)->parked) == 0)
@@ -583,7 +641,8 @@ static void bad_control_messages_are_refused_and_leave_nothing_open(void **state
 {
 	struct fixture *const fixture = *state;
 	struct weir_control control = {.kind = WEIR_CONTROL_LINK_OPEN};
-	int fds[2] = {open("/dev/null", O_RDONLY | O_CLOEXEC), open("/dev/null", O_RDONLY | O_CLOEXEC)};
+	int fds[2] = {open("/dev/null", O_RDONLY | O_CLOEXEC),
+		      open("/dev/null", O_RDONLY | O_CLOEXEC)};
 	struct rig_call *call = NULL;
 
 	control.link_open.link_id = 77;
@@ -646,7 +705,8 @@ int main(void)
 		WORKER_TEST(a_newer_generation_is_waited_for_and_its_code_runs),
 		WORKER_TEST(code_overwritten_in_place_is_loaded_anew_with_its_version),
 		WORKER_TEST(a_crash_names_its_function_and_activation),
-		WORKER_TEST(a_function_that_hangs_is_killed_with_its_process_and_its_queued_calls_are_recalled),
+		WORKER_TEST(
+			a_function_that_hangs_is_killed_with_its_process_and_its_queued_calls_are_recalled),
 		WORKER_TEST(stop_lets_running_calls_finish_and_starts_no_more),
 		WORKER_TEST(the_supervisors_end_is_the_workers_end),
 		WORKER_TEST(bad_control_messages_are_refused_and_leave_nothing_open),

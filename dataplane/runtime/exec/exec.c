@@ -34,14 +34,16 @@ struct running {
 	struct weir_exec_answer answer;
 };
 
-static void reason_set(char *out_reason, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void reason_set(char *out_reason, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void reason_set(char *out_reason, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	(void)vsnprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, format, arguments); /* cut where too long */
+	(void)vsnprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, format,
+			arguments); /* cut where too long */
 	va_end(arguments);
 }
 
@@ -87,7 +89,8 @@ static char *interpreter_find(const char *name)
 		return access(name, X_OK) == 0 ? strdup(name) : NULL;
 	while (*place != '\0') {
 		const size_t bytes = strcspn(place, ":");
-		const int written = snprintf(path, sizeof(path), "%.*s/%s", (int)bytes, place, name);
+		const int written =
+			snprintf(path, sizeof(path), "%.*s/%s", (int)bytes, place, name);
 
 		if (written > 0 && (size_t)written < sizeof(path) && access(path, X_OK) == 0)
 			return strdup(path);
@@ -105,7 +108,8 @@ static int module_check(const struct instance *instance, char *out_reason)
 	if (stat(instance->module, &status) != 0) {
 		const int error = errno;
 
-		reason_set(out_reason, "cannot open the module '%s': %s", instance->module, strerror(error));
+		reason_set(out_reason, "cannot open the module '%s': %s", instance->module,
+			   strerror(error));
 		return -error;
 	}
 	if (!S_ISREG(status.st_mode)) {
@@ -122,8 +126,8 @@ static int module_check(const struct instance *instance, char *out_reason)
 	return 0;
 }
 
-static int instance_fill(struct instance *instance, const struct weir_runtime_function *function,
-			 char *out_reason)
+static int instance_fill(struct instance *instance,
+			 const struct weir_runtime_function *function, char *out_reason)
 {
 	const char *const path = function->code_path.data;
 	const char *slash = strrchr(path, '/');
@@ -133,7 +137,8 @@ static int instance_fill(struct instance *instance, const struct weir_runtime_fu
 		return -EINVAL;
 	}
 	instance->module = strdup(path);
-	instance->directory = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	instance->directory =
+		slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 	if (asprintf(&instance->name, "%s/%s", function->space.data, function->name.data) == -1)
 		instance->name = NULL;
 	if (instance->module == NULL || instance->directory == NULL || instance->name == NULL) {
@@ -143,7 +148,8 @@ static int instance_fill(struct instance *instance, const struct weir_runtime_fu
 	if (function->interpreter.bytes != 0) {
 		instance->interpreter = interpreter_find(function->interpreter.data);
 		if (instance->interpreter == NULL) {
-			reason_set(out_reason, "the interpreter '%s' of the module '%s' is not installed",
+			reason_set(out_reason,
+				   "the interpreter '%s' of the module '%s' is not installed",
 				   function->interpreter.data, path);
 			return -ENOENT;
 		}
@@ -151,15 +157,16 @@ static int instance_fill(struct instance *instance, const struct weir_runtime_fu
 	return module_check(instance, out_reason);
 }
 
-static int exec_load(void *runtime, const struct weir_runtime_function *function, void **out_instance,
-		     char out_reason[WEIR_RUNTIME_REASON_BYTES])
+static int exec_load(void *runtime, const struct weir_runtime_function *function,
+		     void **out_instance, char out_reason[WEIR_RUNTIME_REASON_BYTES])
 {
 	struct instance *const instance = calloc(1, sizeof(*instance));
 	int result = 0;
 
 	(void)runtime;
 	if (instance == NULL) {
-		reason_set(out_reason, "no memory to load the module '%s'", function->code_path.data);
+		reason_set(out_reason, "no memory to load the module '%s'",
+			   function->code_path.data);
 		return -ENOMEM;
 	}
 	result = instance_fill(instance, function, out_reason);
@@ -216,7 +223,8 @@ static int pipe_drain(struct running *running, int *fd,
 
 static int outputs_drain(struct running *running)
 {
-	const int result = pipe_drain(running, &running->child.out_fd, weir_exec_answer_read_output);
+	const int result =
+		pipe_drain(running, &running->child.out_fd, weir_exec_answer_read_output);
 
 	if (result != 0)
 		return result;
@@ -237,7 +245,8 @@ static int child_serve(struct running *running)
 			{.fd = child->error_fd, .events = POLLIN},
 			{.fd = is_full ? child->in_fd : -1, .events = POLLOUT},
 		};
-		int result = call->ops->wait(call, fds, WEIR_RUNTIME_POLL_MAX, call->deadline_ns);
+		int result =
+			call->ops->wait(call, fds, WEIR_RUNTIME_POLL_MAX, call->deadline_ns);
 
 		if (result != 0)
 			return result;
@@ -271,7 +280,8 @@ static int child_start(const struct instance *instance, struct running *running)
 			result = weir_exec_child_start(&running->child, &program);
 		weir_exec_environment_close(&environment);
 		if (result != 0)
-			reason_set(call->abort_reason, "cannot start '%s': %s", argv[0], strerror(-result));
+			reason_set(call->abort_reason, "cannot start '%s': %s", argv[0],
+				   strerror(-result));
 	}
 	if (result != 0)
 		call->abort_code = WEIR_ABORT_LOAD;
@@ -290,7 +300,8 @@ static int exec_invoke(void *opaque, struct weir_runtime_call *call)
 	WEIR_CLEANUP(running_close) struct running running = {.call = call};
 	int result = 0;
 
-	running.child = (struct weir_exec_child){.pid_fd = -1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
+	running.child = (struct weir_exec_child){
+		.pid_fd = -1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
 	result = weir_exec_answer_open(&running.answer, call);
 	if (result == 0)
 		result = child_start(opaque, &running);
@@ -301,10 +312,12 @@ static int exec_invoke(void *opaque, struct weir_runtime_call *call)
 	if (result == 0)
 		result = weir_exec_answer_finish(&running.answer, running.child.exit_code);
 	if (result == -EIO)
-		reason_set(call->abort_reason, "the program ended with code %d after its answer had begun",
+		reason_set(call->abort_reason,
+			   "the program ended with code %d after its answer had begun",
 			   running.child.exit_code);
 	else if (result < 0)
-		reason_set(call->abort_reason, "the program could not be served: %s", strerror(-result));
+		reason_set(call->abort_reason, "the program could not be served: %s",
+			   strerror(-result));
 	return result;
 }
 

@@ -64,15 +64,18 @@ static int write_plain(struct weir_runtime_call *call, struct weir_span text)
 }
 
 /* Write escaped; *out_taken is less than text.bytes only for a character cut off at the end. */
-static int write_escaped(struct weir_runtime_call *call, struct weir_span text, bool is_last, size_t *out_taken)
+static int write_escaped(struct weir_runtime_call *call, struct weir_span text, bool is_last,
+			 size_t *out_taken)
 {
 	size_t total = 0;
 
 	for (;;) {
 		char escaped[4096];
 		size_t taken = 0;
-		const size_t bytes = weir_json_text_escape(text, is_last, escaped, sizeof(escaped), &taken);
-		const int result = write_plain(call, (struct weir_span){.data = escaped, .bytes = bytes});
+		const size_t bytes =
+			weir_json_text_escape(text, is_last, escaped, sizeof(escaped), &taken);
+		const int result =
+			write_plain(call, (struct weir_span){.data = escaped, .bytes = bytes});
 
 		if (result != 0)
 			return result;
@@ -118,7 +121,8 @@ static int output_send(struct weir_exec_answer *answer, bool is_last)
 	if (result != 0)
 		return result;
 	answer->output_bytes = kept.bytes - taken;
-	memmove(answer->output, answer->output + taken, answer->output_bytes); /* at most 3 bytes */
+	memmove(answer->output, answer->output + taken,
+		answer->output_bytes); /* at most 3 bytes */
 	return 0;
 }
 
@@ -149,7 +153,8 @@ int weir_exec_answer_read_output(struct weir_exec_answer *answer, int fd)
 		if (result != 0)
 			return result;
 	}
-	taken = read(fd, answer->output + answer->output_bytes, answer->output_capacity - answer->output_bytes);
+	taken = read(fd, answer->output + answer->output_bytes,
+		     answer->output_capacity - answer->output_bytes);
 	if (taken == -1)
 		return errno == EINTR ? -EAGAIN : -errno;
 	answer->output_bytes += (size_t)taken;
@@ -161,8 +166,8 @@ int weir_exec_answer_read_error(struct weir_exec_answer *answer, int fd)
 {
 	char dropped[4096];
 	const size_t room = WEIR_EXEC_ERROR_BYTES_MAX - answer->error_bytes;
-	const ssize_t taken =
-		room != 0 ? read(fd, answer->error + answer->error_bytes, room) : read(fd, dropped, sizeof(dropped));
+	const ssize_t taken = room != 0 ? read(fd, answer->error + answer->error_bytes, room)
+					: read(fd, dropped, sizeof(dropped));
 
 	if (taken == -1)
 		return errno == EINTR ? -EAGAIN : -errno;
@@ -184,7 +189,8 @@ static void error_log(struct weir_exec_answer *answer, int level)
 			end++;
 		if (end != first)
 			answer->call->ops->log(answer->call, level,
-					       (struct weir_span){.data = answer->error + first, .bytes = end - first});
+					       (struct weir_span){.data = answer->error + first,
+								  .bytes = end - first});
 		first = end + 1;
 	}
 }
@@ -193,7 +199,8 @@ static void error_log(struct weir_exec_answer *answer, int level)
 static size_t shown_escape(const struct weir_exec_answer *answer, char *out, size_t out_max)
 {
 	char shown[WEIR_EXEC_SHOWN_BYTES_MAX];
-	size_t bytes = answer->output_bytes < sizeof(shown) ? answer->output_bytes : sizeof(shown);
+	size_t bytes =
+		answer->output_bytes < sizeof(shown) ? answer->output_bytes : sizeof(shown);
 	size_t rest = sizeof(shown) - bytes;
 	bool is_cut = true;
 	size_t taken = 0;
@@ -205,7 +212,8 @@ static size_t shown_escape(const struct weir_exec_answer *answer, char *out, siz
 	bytes += rest;
 	/* A character that the limit cuts in two is left out; one that the program cut is shown as such. */
 	is_cut = bytes < answer->output_total + answer->error_total;
-	return weir_json_text_escape((struct weir_span){.data = shown, .bytes = bytes}, !is_cut, out, out_max, &taken);
+	return weir_json_text_escape((struct weir_span){.data = shown, .bytes = bytes}, !is_cut,
+				     out, out_max, &taken);
 }
 
 static int failure_send(struct weir_exec_answer *answer, int exit_code)
@@ -213,15 +221,18 @@ static int failure_send(struct weir_exec_answer *answer, int exit_code)
 	char shown[WEIR_EXEC_SHOWN_BYTES_MAX * WEIR_JSON_TEXT_GROWTH_MAX];
 	char text[sizeof(shown) + 200];
 	const size_t shown_bytes = shown_escape(answer, shown, sizeof(shown));
-	const int bytes = snprintf(text, sizeof(text),
-				   "{\"error\":\"Function failed\",\"exit_code\":%d,\"output_bytes\":%llu,\"output\":\"%.*s\"}",
-				   exit_code, (unsigned long long)(answer->output_total + answer->error_total),
-				   (int)shown_bytes, shown);
+	const int bytes = snprintf(
+		text, sizeof(text),
+		"{\"error\":\"Function "
+		"failed\",\"exit_code\":%d,\"output_bytes\":%llu,\"output\":\"%.*s\"}",
+		exit_code, (unsigned long long)(answer->output_total + answer->error_total),
+		(int)shown_bytes, shown);
 	const int result = head_write(answer->call, 500);
 
 	if (result != 0)
 		return result;
-	return write_plain(answer->call, (struct weir_span){.data = text, .bytes = (size_t)bytes});
+	return write_plain(answer->call,
+			   (struct weir_span){.data = text, .bytes = (size_t)bytes});
 }
 
 int weir_exec_answer_finish(struct weir_exec_answer *answer, int exit_code)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -20,7 +21,7 @@ struct start {
 	int out_fd;
 	int error_fd;
 	pid_t parent;
-	volatile int error; /* written by the child: its memory is ours */
+	_Atomic int error; /* written by the child: its memory is ours */
 };
 
 /* In the child. Only system calls: other threads' locks may be held for ever here. */
@@ -38,7 +39,8 @@ static void child_run(struct start *start)
 	}
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		(void)signal(ignored[i], SIG_DFL); /* execve resets only what is caught */
-	if (dup2(start->in_fd, STDIN_FILENO) == -1 || dup2(start->out_fd, STDOUT_FILENO) == -1 ||
+	if (dup2(start->in_fd, STDIN_FILENO) == -1 ||
+	    dup2(start->out_fd, STDOUT_FILENO) == -1 ||
 	    dup2(start->error_fd, STDERR_FILENO) == -1)
 		goto fail;
 	/* Everything else is opened with CLOEXEC; this also catches what a library forgot. */
@@ -47,9 +49,10 @@ static void child_run(struct start *start)
 		goto fail;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)execve(start->program->argv[0], start->program->argv, start->program->environment);
+	(void)execve(start->program->argv[0], start->program->argv,
+		     start->program->environment);
 fail:
-	start->error = errno;
+	atomic_store_explicit(&start->error, errno, memory_order_relaxed);
 	_exit(127);
 }
 
@@ -75,14 +78,17 @@ static int child_spawn(struct weir_exec_child *child, struct start *start)
 	error = pthread_sigmask(SIG_SETMASK, &all, &before);
 	WEIR_ASSERT(error == 0);
 	child->pid = child_fork(start);
-	error = child->pid == -1 ? errno : start->error;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL); /* cannot fail with these arguments */
+	error = child->pid == -1 ? errno
+				 : atomic_load_explicit(&start->error, memory_order_relaxed);
+	(void)pthread_sigmask(SIG_SETMASK, &before,
+			      NULL); /* cannot fail with these arguments */
 	if (child->pid == -1)
 		child->pid = 0;
 	return -error;
 }
 
-int weir_exec_child_start(struct weir_exec_child *child, const struct weir_exec_program *program)
+int weir_exec_child_start(struct weir_exec_child *child,
+			  const struct weir_exec_program *program)
 {
 	int in[2] = {-1, -1};
 	int out[2] = {-1, -1};
@@ -90,8 +96,10 @@ int weir_exec_child_start(struct weir_exec_child *child, const struct weir_exec_
 	struct start start = {.program = program, .parent = getpid()};
 	int result = 0;
 
-	*child = (struct weir_exec_child){.pid_fd = -1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
-	if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(error, O_CLOEXEC) != 0)
+	*child = (struct weir_exec_child){
+		.pid_fd = -1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
+	if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 ||
+	    pipe2(error, O_CLOEXEC) != 0)
 		result = -errno;
 	child->in_fd = in[1];
 	child->out_fd = out[0];
@@ -100,7 +108,8 @@ int weir_exec_child_start(struct weir_exec_child *child, const struct weir_exec_
 	start.out_fd = out[1];
 	start.error_fd = error[1];
 	/* Our ends only: the child's are blocking, as programs expect. */
-	if (result == 0 && (fcntl(in[1], F_SETFL, O_NONBLOCK) != 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) != 0 ||
+	if (result == 0 && (fcntl(in[1], F_SETFL, O_NONBLOCK) != 0 ||
+			    fcntl(out[0], F_SETFL, O_NONBLOCK) != 0 ||
 			    fcntl(error[0], F_SETFL, O_NONBLOCK) != 0))
 		result = -errno;
 	if (result == 0)
@@ -121,7 +130,8 @@ int weir_exec_child_start(struct weir_exec_child *child, const struct weir_exec_
 void weir_exec_child_kill(const struct weir_exec_child *child)
 {
 	if (child->pid != 0)
-		(void)kill(-child->pid, SIGKILL); /* not reaped, so the number is still its group's */
+		(void)kill(-child->pid,
+			   SIGKILL); /* not reaped, so the number is still its group's */
 }
 
 void weir_exec_child_reap(struct weir_exec_child *child)

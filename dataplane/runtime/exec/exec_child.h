@@ -12,7 +12,7 @@
 struct weir_exec_child {
 	pid_t pid; /* 0 = none, or reaped */
 	int pid_fd;
-	int in_fd;    /* non-blocking, as the others; -1 = closed */
+	int in_fd; /* non-blocking, as the others; -1 = closed */
 	int out_fd;
 	int error_fd;
 	int exit_code; /* valid once reaped: 0 .. 255, or 128 + signal */
@@ -27,7 +27,8 @@ struct weir_exec_program {
 };
 
 /* Start it. 0, or -errno: of the pipes, or of execve in the child (-ENOENT, -EACCES, -ENOEXEC, ...). */
-int weir_exec_child_start(struct weir_exec_child *child, const struct weir_exec_program *program);
+int weir_exec_child_start(struct weir_exec_child *child,
+			  const struct weir_exec_program *program);
 
 /* Kill the child's whole process group. Nothing if it was reaped. */
 void weir_exec_child_kill(const struct weir_exec_child *child);

@@ -23,11 +23,12 @@ static void text_add(struct weir_exec_environment *environment, struct weir_span
 	environment->text_bytes += text.bytes;
 }
 
-static void variable_add(struct weir_exec_environment *environment, const char *prefix, struct weir_span name,
-			 struct weir_span value)
+static void variable_add(struct weir_exec_environment *environment, const char *prefix,
+			 struct weir_span name, struct weir_span value)
 {
 	WEIR_ASSERT(environment->count < WEIR_EXEC_VARIABLES_MAX);
-	environment->variable[environment->count++] = environment->text + environment->text_bytes;
+	environment->variable[environment->count++] =
+		environment->text + environment->text_bytes;
 	text_add(environment, weir_span_of(prefix));
 	text_add(environment, name);
 	text_add(environment, WEIR_SPAN("="));
@@ -40,7 +41,8 @@ static bool is_variable_name(struct weir_span name)
 	for (size_t i = 0; i < name.bytes; i++) {
 		const char c = name.data[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		      (c >= '0' && c <= '9') || c == '_'))
 			return false;
 	}
 	return name.bytes != 0;
@@ -51,20 +53,24 @@ static struct weir_span content_type(const struct weir_runtime_call *call)
 	const struct weir_head_field *const fields = weir_runtime_fields(call);
 
 	for (size_t i = 0; i < call->head->field_count; i++)
-		if (weir_span_equal_nocase(weir_runtime_span(call, fields[i].name), WEIR_SPAN("content-type")))
+		if (weir_span_equal_nocase(weir_runtime_span(call, fields[i].name),
+					   WEIR_SPAN("content-type")))
 			return weir_runtime_span(call, fields[i].value);
 	return WEIR_SPAN("");
 }
 
-static void params_add(struct weir_exec_environment *environment, const struct weir_runtime_call *call)
+static void params_add(struct weir_exec_environment *environment,
+		       const struct weir_runtime_call *call)
 {
-	const struct weir_head_field *const params = weir_runtime_fields(call) + call->head->field_count;
+	const struct weir_head_field *const params =
+		weir_runtime_fields(call) + call->head->field_count;
 
 	for (size_t i = 0; i < call->head->param_count && i < WEIR_HEAD_PARAMS_MAX; i++) {
 		const struct weir_span name = weir_runtime_span(call, params[i].name);
 
 		if (is_variable_name(name))
-			variable_add(environment, "WEIR_PARAM_", name, weir_runtime_span(call, params[i].value));
+			variable_add(environment, "WEIR_PARAM_", name,
+				     weir_runtime_span(call, params[i].value));
 	}
 }
 
@@ -80,22 +86,30 @@ int weir_exec_environment_open(struct weir_exec_environment *environment, const 
 	environment->text = malloc(TEXT_BYTES_MAX);
 	if (environment->text == NULL)
 		return -ENOMEM;
-	weir_id_format((struct weir_id){.high = call->activation_high, .low = call->activation_low}, activation);
-	(void)snprintf(deadline_ms, sizeof(deadline_ms), "%llu",
-		       call->deadline_ns > now_ns
-			       ? (unsigned long long)((call->deadline_ns - now_ns) / WEIR_NS_PER_MS)
-			       : 0ULL); /* fits */
+	weir_id_format(
+		(struct weir_id){.high = call->activation_high, .low = call->activation_low},
+		activation);
+	(void)snprintf(
+		deadline_ms, sizeof(deadline_ms), "%llu",
+		call->deadline_ns > now_ns
+			? (unsigned long long)((call->deadline_ns - now_ns) / WEIR_NS_PER_MS)
+			: 0ULL); /* fits */
 	variable_add(environment, "PATH", WEIR_SPAN(""), WEIR_SPAN(WEIR_EXEC_PATH));
 	variable_add(environment, "LANG", WEIR_SPAN(""), WEIR_SPAN("C.UTF-8"));
 	variable_add(environment, "WEIR_FUNCTION", WEIR_SPAN(""), weir_span_of(function));
 	variable_add(environment, "WEIR_ACTIVATION_ID", WEIR_SPAN(""),
 		     (struct weir_span){.data = activation, .bytes = sizeof(activation)});
 	variable_add(environment, "WEIR_METHOD", WEIR_SPAN(""), weir_runtime_method(call));
-	variable_add(environment, "WEIR_PATH", WEIR_SPAN(""), weir_runtime_span(call, head->path));
-	variable_add(environment, "WEIR_QUERY", WEIR_SPAN(""), weir_runtime_span(call, head->query));
-	variable_add(environment, "WEIR_PATTERN", WEIR_SPAN(""), weir_runtime_span(call, head->pattern));
-	variable_add(environment, "WEIR_HOST", WEIR_SPAN(""), weir_runtime_span(call, head->authority));
-	variable_add(environment, "WEIR_PEER", WEIR_SPAN(""), weir_runtime_span(call, head->peer));
+	variable_add(environment, "WEIR_PATH", WEIR_SPAN(""),
+		     weir_runtime_span(call, head->path));
+	variable_add(environment, "WEIR_QUERY", WEIR_SPAN(""),
+		     weir_runtime_span(call, head->query));
+	variable_add(environment, "WEIR_PATTERN", WEIR_SPAN(""),
+		     weir_runtime_span(call, head->pattern));
+	variable_add(environment, "WEIR_HOST", WEIR_SPAN(""),
+		     weir_runtime_span(call, head->authority));
+	variable_add(environment, "WEIR_PEER", WEIR_SPAN(""),
+		     weir_runtime_span(call, head->peer));
 	variable_add(environment, "WEIR_CONTENT_TYPE", WEIR_SPAN(""), content_type(call));
 	variable_add(environment, "WEIR_DEADLINE_MS", WEIR_SPAN(""), weir_span_of(deadline_ms));
 	params_add(environment, call);

@@ -27,7 +27,7 @@ static bool second_is_sound(uint8_t first, uint8_t second)
 static struct character character_at(struct weir_span text, size_t place)
 {
 	const uint8_t first = (uint8_t)text.data[place];
-	const size_t wanted = first < 0x80			    ? 1
+	const size_t wanted = first < 0x80                     ? 1
 			      : first >= 0xc2 && first <= 0xdf ? 2
 			      : first >= 0xe0 && first <= 0xef ? 3
 			      : first >= 0xf0 && first <= 0xf4 ? 4
@@ -68,7 +68,8 @@ static size_t ascii_escape(char c, char out[WEIR_JSON_TEXT_GROWTH_MAX])
 	return 6;
 }
 
-size_t weir_json_text_escape(struct weir_span text, bool is_last, char *out, size_t out_max, size_t *out_taken)
+size_t weir_json_text_escape(struct weir_span text, bool is_last, char *out, size_t out_max,
+			     size_t *out_taken)
 {
 	size_t used = 0;
 	size_t place = 0;

@@ -20,7 +20,7 @@
 #include "dataplane/runtime/native/native_sdk.h"
 #include "dataplane/runtime/runtime.h"
 
-#define CODE_BYTES_MAX (INT64_C(64) << 20)
+#define CODE_BYTES_MAX    (INT64_C(64) << 20)
 #define HANDLER_BYTES_MAX 255
 
 struct instance {
@@ -29,14 +29,16 @@ struct instance {
 	weir_native_handler *handler;
 };
 
-static void reason_set(char *out_reason, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void reason_set(char *out_reason, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void reason_set(char *out_reason, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	(void)vsnprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, format, arguments); /* cut where too long */
+	(void)vsnprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, format,
+			arguments); /* cut where too long */
 	va_end(arguments);
 }
 
@@ -44,7 +46,8 @@ static int native_probe(char out_reason[WEIR_RUNTIME_REASON_BYTES])
 {
 	if (access("/proc/self/fd", X_OK) == 0)
 		return 0;
-	reason_set(out_reason, "native functions are loaded through /proc, which is not mounted");
+	reason_set(out_reason,
+		   "native functions are loaded through /proc, which is not mounted");
 	return -ENOSYS;
 }
 
@@ -70,16 +73,20 @@ static int code_copy(const char *path, int *out_fd, char *out_reason)
 	if (file == -1 || fstat(file, &status) != 0) {
 		const int error = errno;
 
-		reason_set(out_reason, "cannot open the module '%s': %s", path, strerror(error));
+		reason_set(out_reason, "cannot open the module '%s': %s", path,
+			   strerror(error));
 		return -error;
 	}
-	if (!S_ISREG(status.st_mode) || status.st_size == 0 || status.st_size > CODE_BYTES_MAX) {
-		reason_set(out_reason, "the module '%s' is not a file of 1 byte to 64 MiB", path);
+	if (!S_ISREG(status.st_mode) || status.st_size == 0 ||
+	    status.st_size > CODE_BYTES_MAX) {
+		reason_set(out_reason, "the module '%s' is not a file of 1 byte to 64 MiB",
+			   path);
 		return -EINVAL;
 	}
 	copy = memfd_create("weir-function", MFD_CLOEXEC);
 	while (copy != -1 && offset < status.st_size) {
-		const ssize_t moved = sendfile(copy, file, &offset, (size_t)(status.st_size - offset));
+		const ssize_t moved =
+			sendfile(copy, file, &offset, (size_t)(status.st_size - offset));
 
 		if (moved == 0)
 			errno = EIO; /* the file became shorter */
@@ -89,7 +96,8 @@ static int code_copy(const char *path, int *out_fd, char *out_reason)
 	if (copy == -1 || offset < status.st_size) {
 		const int error = errno;
 
-		reason_set(out_reason, "cannot read the module '%s': %s", path, strerror(error));
+		reason_set(out_reason, "cannot read the module '%s': %s", path,
+			   strerror(error));
 		return -error;
 	}
 	*out_fd = copy;
@@ -100,17 +108,20 @@ static int code_copy(const char *path, int *out_fd, char *out_reason)
 /* The linker's message without its name for the file, which means nothing to people. */
 static const char *linker_message(const char *name)
 {
-	const char *message = dlerror(); /* NOLINT(concurrency-mt-unsafe): its state is per thread */
+	const char *message =
+		dlerror(); /* NOLINT(concurrency-mt-unsafe): its state is per thread */
 	const size_t name_bytes = strlen(name);
 
 	if (message == NULL)
 		return "unknown error";
-	if (strncmp(message, name, name_bytes) == 0 && strncmp(message + name_bytes, ": ", 2) == 0)
+	if (strncmp(message, name, name_bytes) == 0 &&
+	    strncmp(message + name_bytes, ": ", 2) == 0)
 		return message + name_bytes + 2;
 	return message;
 }
 
-static int code_load(struct instance *instance, const char *path, const char *handler, char *out_reason)
+static int code_load(struct instance *instance, const char *path, const char *handler,
+		     char *out_reason)
 {
 	char name[32];
 	const uint32_t *abi = NULL;
@@ -119,23 +130,29 @@ static int code_load(struct instance *instance, const char *path, const char *ha
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", instance->code_fd); /* fits */
 	instance->code = dlopen(name, RTLD_NOW | RTLD_LOCAL);
 	if (instance->code == NULL) {
-		reason_set(out_reason, "cannot load the module '%s': %s", path, linker_message(name));
+		reason_set(out_reason, "cannot load the module '%s': %s", path,
+			   linker_message(name));
 		return -ENOEXEC;
 	}
 	abi = dlsym(instance->code, "weir_function_abi");
 	if (abi == NULL) {
-		reason_set(out_reason, "the module '%s' lacks the constant weir_function_abi: include weir_function.h",
+		reason_set(out_reason,
+			   "the module '%s' lacks the constant weir_function_abi: include "
+			   "weir_function.h",
 			   path);
 		return -ENOEXEC;
 	}
 	if (*abi != WEIR_FUNCTION_ABI) {
-		reason_set(out_reason, "the module '%s' has function ABI %u, this worker has %u: build it again",
+		reason_set(out_reason,
+			   "the module '%s' has function ABI %u, this worker has %u: build it "
+			   "again",
 			   path, (unsigned int)*abi, (unsigned int)WEIR_FUNCTION_ABI);
 		return -EPROTO;
 	}
 	symbol = dlsym(instance->code, handler);
 	if (symbol == NULL) {
-		reason_set(out_reason, "the module '%s' has no visible function '%s'", path, handler);
+		reason_set(out_reason, "the module '%s' has no visible function '%s'", path,
+			   handler);
 		return -ENOENT;
 	}
 	/* POSIX guarantees this conversion for dlsym. */
@@ -150,26 +167,30 @@ static void native_unload(void *opaque)
 	if (instance == NULL)
 		return;
 	if (instance->code != NULL)
-		(void)dlclose(instance->code); /* a failure leaves the code loaded: it is not used again */
+		(void)dlclose(
+			instance->code); /* a failure leaves the code loaded: it is not used again */
 	weir_fd_close(&instance->code_fd);
 	free(instance);
 }
 
-static int native_load(void *runtime, const struct weir_runtime_function *function, void **out_instance,
-		       char out_reason[WEIR_RUNTIME_REASON_BYTES])
+static int native_load(void *runtime, const struct weir_runtime_function *function,
+		       void **out_instance, char out_reason[WEIR_RUNTIME_REASON_BYTES])
 {
-	const char *const handler = function->handler.bytes != 0 ? function->handler.data : "weir_handle";
+	const char *const handler =
+		function->handler.bytes != 0 ? function->handler.data : "weir_handle";
 	struct instance *instance = NULL;
 	int result = 0;
 
 	(void)runtime;
 	if (function->handler.bytes > HANDLER_BYTES_MAX) {
-		reason_set(out_reason, "the handler's name is longer than %d bytes", HANDLER_BYTES_MAX);
+		reason_set(out_reason, "the handler's name is longer than %d bytes",
+			   HANDLER_BYTES_MAX);
 		return -EINVAL;
 	}
 	instance = calloc(1, sizeof(*instance));
 	if (instance == NULL) {
-		reason_set(out_reason, "no memory to load the module '%s'", function->code_path.data);
+		reason_set(out_reason, "no memory to load the module '%s'",
+			   function->code_path.data);
 		return -ENOMEM;
 	}
 	instance->code_fd = -1;

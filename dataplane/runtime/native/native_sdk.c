@@ -7,21 +7,24 @@ static struct weir_text text_of(struct weir_span span)
 	return (struct weir_text){.data = span.data, .bytes = span.bytes};
 }
 
-static struct weir_text slice_text(const struct weir_runtime_call *call, struct weir_head_slice slice)
+static struct weir_text slice_text(const struct weir_runtime_call *call,
+				   struct weir_head_slice slice)
 {
 	return text_of(weir_runtime_span(call, slice));
 }
 
 /* Value of the row with that name among `count` rows; fields compare without case, parameters with. */
-static struct weir_text row_find(const struct weir_runtime_call *call, const struct weir_head_field *rows,
-				 size_t count, const char *name, bool any_case)
+static struct weir_text row_find(const struct weir_runtime_call *call,
+				 const struct weir_head_field *rows, size_t count,
+				 const char *name, bool any_case)
 {
 	const struct weir_span wanted = weir_span_of(name);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct weir_span found = weir_runtime_span(call, rows[i].name);
 
-		if (any_case ? weir_span_equal_nocase(found, wanted) : weir_span_equal(found, wanted))
+		if (any_case ? weir_span_equal_nocase(found, wanted)
+			     : weir_span_equal(found, wanted))
 			return slice_text(call, rows[i].value);
 	}
 	return (struct weir_text){0};
@@ -34,8 +37,8 @@ static struct weir_text request_header(const struct weir_request *request, const
 	return row_find(call, weir_runtime_fields(call), call->head->field_count, name, true);
 }
 
-static int request_header_at(const struct weir_request *request, size_t index, struct weir_text *out_name,
-			     struct weir_text *out_value)
+static int request_header_at(const struct weir_request *request, size_t index,
+			     struct weir_text *out_name, struct weir_text *out_value)
 {
 	const struct weir_runtime_call *const call = request->worker;
 	const struct weir_head_field *const fields = weir_runtime_fields(call);
@@ -51,8 +54,8 @@ static struct weir_text request_param(const struct weir_request *request, const 
 {
 	const struct weir_runtime_call *const call = request->worker;
 
-	return row_find(call, weir_runtime_fields(call) + call->head->field_count, call->head->param_count,
-			name, false);
+	return row_find(call, weir_runtime_fields(call) + call->head->field_count,
+			call->head->param_count, name, false);
 }
 
 static int request_body(const struct weir_request *request, struct weir_text *out_body)
@@ -94,8 +97,9 @@ static int request_sleep_ms(const struct weir_request *request, uint64_t ms)
 {
 	struct weir_runtime_call *const call = request->worker;
 	const uint64_t now_ns = weir_clock_now_ns();
-	const uint64_t until_ns =
-		ms > (UINT64_MAX - now_ns) / WEIR_NS_PER_MS ? UINT64_MAX : now_ns + ms * WEIR_NS_PER_MS;
+	const uint64_t until_ns = ms > (UINT64_MAX - now_ns) / WEIR_NS_PER_MS
+					  ? UINT64_MAX
+					  : now_ns + ms * WEIR_NS_PER_MS;
 	int result = 0;
 
 	while (result == 0) /* other things of the call may arrive meanwhile */
@@ -119,11 +123,13 @@ static int response_status(struct weir_response *response, unsigned int status)
 	return call->ops->status(call, status);
 }
 
-static int response_field(struct weir_response *response, struct weir_text name, struct weir_text value)
+static int response_field(struct weir_response *response, struct weir_text name,
+			  struct weir_text value)
 {
 	struct weir_runtime_call *const call = response->worker;
 
-	return call->ops->field(call, (struct weir_span){.data = name.data, .bytes = name.bytes},
+	return call->ops->field(call,
+				(struct weir_span){.data = name.data, .bytes = name.bytes},
 				(struct weir_span){.data = value.data, .bytes = value.bytes});
 }
 

@@ -6,7 +6,8 @@
 #include "dataplane/runtime/runtime.h"
 #include "dataplane/sdk/weir_function.h"
 
-typedef int weir_native_handler(const struct weir_request *request, struct weir_response *response);
+typedef int weir_native_handler(const struct weir_request *request,
+				struct weir_response *response);
 
 /* Run `handler` on one call; returns what it returned. */
 int weir_native_sdk_run(weir_native_handler *handler, struct weir_runtime_call *call);

@@ -6,9 +6,9 @@ int weir_handle(const struct weir_request *request, struct weir_response *respon
 	const struct weir_text type = weir_request_header(request, "content-type");
 	const uint64_t body_bytes = weir_request_body_bytes(request);
 
-	(void)weir_response_header_text(response, "content-type",
-					type.data != NULL ? type
-							  : (struct weir_text){"application/octet-stream", 24});
+	(void)weir_response_header_text(
+		response, "content-type",
+		type.data != NULL ? type : (struct weir_text){"application/octet-stream", 24});
 	if (body_bytes != WEIR_LENGTH_UNKNOWN)
 		(void)weir_response_length(response, body_bytes);
 	for (;;) {

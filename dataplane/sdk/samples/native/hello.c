@@ -25,9 +25,11 @@ static struct weir_text query_find(struct weir_text query, const char *name)
 
 		while (end < query.bytes && query.data[end] != '&')
 			end++;
-		if (end - first > name_bytes && memcmp(query.data + first, name, name_bytes) == 0 &&
+		if (end - first > name_bytes &&
+		    memcmp(query.data + first, name, name_bytes) == 0 &&
 		    query.data[first + name_bytes] == '=')
-			return (struct weir_text){query.data + first + name_bytes + 1, end - first - name_bytes - 1};
+			return (struct weir_text){query.data + first + name_bytes + 1,
+						  end - first - name_bytes - 1};
 		first = end + 1;
 	}
 	return (struct weir_text){NULL, 0};
@@ -46,7 +48,8 @@ static int write_name(struct weir_response *response, struct weir_text text)
 
 		if (c == '%' && i + 2 < text.bytes && hex_value(text.data[i + 1]) >= 0 &&
 		    hex_value(text.data[i + 2]) >= 0) {
-			c = (unsigned char)(hex_value(text.data[i + 1]) * 16 + hex_value(text.data[i + 2]));
+			c = (unsigned char)(hex_value(text.data[i + 1]) * 16 +
+					    hex_value(text.data[i + 2]));
 			i += 2;
 		} else if (c == '+') {
 			c = ' ';

@@ -1,7 +1,7 @@
 /* Five parts, 200 ms apart; the client sees each at once. */
-#include <stdio.h>
-
 #include "weir_function.h"
+
+#include <stdio.h>
 
 enum { PARTS = 5, PAUSE_MS = 200 };
 

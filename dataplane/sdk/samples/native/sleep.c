@@ -1,7 +1,7 @@
 /* ANY /sleep/{ms}: answers after that many milliseconds; others run meanwhile. */
-#include <stdio.h>
-
 #include "weir_function.h"
+
+#include <stdio.h>
 
 enum { MS_MAX = 3600000 };
 
@@ -29,8 +29,9 @@ int weir_handle(const struct weir_request *request, struct weir_response *respon
 	(void)weir_response_header(response, "content-type", "application/json");
 	if (ms < 0) {
 		(void)weir_response_status(response, 400);
-		return weir_response_write_text(response,
-						"{\"error\":\"the time must be a number from 0 to 3600000\"}");
+		return weir_response_write_text(
+			response,
+			"{\"error\":\"the time must be a number from 0 to 3600000\"}");
 	}
 	result = weir_function_sleep_ms(request, (uint64_t)ms);
 	if (result != 0)

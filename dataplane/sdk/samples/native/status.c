@@ -1,7 +1,7 @@
 /* ANY /status/{code}: answers that code. */
-#include <stdio.h>
-
 #include "weir_function.h"
+
+#include <stdio.h>
 
 /* 200 .. 599, or 0. */
 static unsigned int code_parse(struct weir_text text)
@@ -26,7 +26,8 @@ int weir_handle(const struct weir_request *request, struct weir_response *respon
 	if (code == 0) {
 		(void)weir_response_status(response, 400);
 		(void)weir_response_header(response, "content-type", "application/json");
-		return weir_response_write_text(response, "{\"error\":\"the code must be a number from 200 to 599\"}");
+		return weir_response_write_text(
+			response, "{\"error\":\"the code must be a number from 200 to 599\"}");
 	}
 	(void)weir_response_status(response, code);
 	if (code == 204 || code == 304)

@@ -170,6 +170,13 @@ static void snapshot_send(struct weir_supervisor *supervisor, struct weir_proces
 		process->generation_sent = supervisor->generation;
 }
 
+void weir_config_ack_forward(struct weir_supervisor *supervisor)
+{
+	if (supervisor->ack_waits && supervisor->ctrld.control_fd != -1 &&
+	    weir_supervisor_send(supervisor, &supervisor->ctrld, &supervisor->ack, NULL, 0))
+		supervisor->ack_waits = false;
+}
+
 void weir_config_spread(struct weir_supervisor *supervisor)
 {
 	if (supervisor->snapshot_fd != -1) {
@@ -180,7 +187,5 @@ void weir_config_spread(struct weir_supervisor *supervisor)
 		}
 		snapshot_send(supervisor, &supervisor->gateway);
 	}
-	if (supervisor->ack_waits && supervisor->ctrld.control_fd != -1 &&
-	    weir_supervisor_send(supervisor, &supervisor->ctrld, &supervisor->ack, NULL, 0))
-		supervisor->ack_waits = false;
+	weir_config_ack_forward(supervisor);
 }

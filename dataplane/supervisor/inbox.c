@@ -11,6 +11,8 @@
 
 enum { MESSAGES_PER_TURN_MAX = 64 };
 
+static const uint64_t end_ns = WEIR_NS_PER_SECOND;
+
 static const char *process_name(const struct weir_process *process)
 {
 	if (process->kind == WEIR_PROCESS_GATEWAY)
@@ -25,12 +27,16 @@ static void process_refuse(struct weir_process *process, const char *reason)
 	weir_process_kill(process);
 }
 
-/* It closed its end: a process that can't be told anything must not go on. */
+/* It closed its end: it is about to end, or can't be told anything and must. */
 static void control_lost(struct weir_supervisor *supervisor, struct weir_process *process)
 {
+	const uint64_t kill_at_ns = weir_clock_now_ns() + end_ns;
+
 	weir_supervisor_unwatch(supervisor, process->control_fd);
 	weir_fd_close(&process->control_fd);
-	weir_process_kill(process);
+	if (process->kill_at_ns == 0 || process->kill_at_ns > kill_at_ns)
+		process->kill_at_ns = kill_at_ns;
+	weir_supervisor_due(supervisor, kill_at_ns);
 }
 
 static void ready_note(struct weir_supervisor *supervisor, struct weir_process *process)
@@ -73,6 +79,7 @@ static void gateway_ack(struct weir_supervisor *supervisor, const struct weir_co
 		atomic_store_explicit(&supervisor->board->generation, generation, memory_order_relaxed);
 	supervisor->ack = *control;
 	supervisor->ack_waits = true;
+	weir_config_ack_forward(supervisor); /* now: once this returns, the message is discarded */
 }
 
 static void worker_kill(struct weir_supervisor *supervisor, const struct weir_control *control)

@@ -9,6 +9,7 @@
 #include "dataplane/supervisor/supervisor.h"
 
 static const uint64_t drain_ns = 5 * WEIR_NS_PER_SECOND;
+static const uint64_t refused_ns = 250 * WEIR_NS_PER_MS;
 static const uint64_t close_ns = 10 * WEIR_NS_PER_SECOND;
 static const uint64_t retry_ns = 100 * WEIR_NS_PER_MS;
 
@@ -57,7 +58,8 @@ void weir_link_release(struct weir_supervisor *supervisor, struct weir_link *lin
 	if (worker != NULL && header != NULL) {
 		worker->accepted_before += atomic_load_explicit(&header->accepted, memory_order_relaxed);
 		worker->finished_before += atomic_load_explicit(&header->finished, memory_order_relaxed);
-		weir_record_worker_keep(supervisor, worker);
+		if (worker->process.pidfd != -1)
+			weir_record_worker_keep(supervisor, worker);
 	}
 	weir_record_link_forget(supervisor, link);
 	weir_segment_detach(&link->segment);
@@ -209,12 +211,25 @@ static void closing_turn(struct weir_supervisor *supervisor, struct weir_link *l
 		weir_process_kill(&worker->process);
 }
 
+/* An end gave up an open link that nobody asked it to: do not offer the next one at once. */
+static void refused_note(struct weir_supervisor *supervisor, const struct weir_link *link)
+{
+	struct weir_worker *const worker = weir_worker_find(supervisor, link->worker_id);
+
+	if (worker == NULL || (link->state != WEIR_LINK_OPEN && link->state != WEIR_LINK_OPENING))
+		return;
+	weir_log(WEIR_LOG_WARN, "link refused", "worker=%llu link=%llu",
+		 (unsigned long long)link->worker_id, (unsigned long long)link->id);
+	worker->link_next_ns = weir_clock_now_ns() + refused_ns;
+}
+
 void weir_link_gone(struct weir_supervisor *supervisor, uint64_t id, bool from_gateway)
 {
 	struct weir_link *const link = weir_link_find(supervisor, id);
 
 	if (link == NULL)
 		return;
+	refused_note(supervisor, link);
 	if (from_gateway && link->gateway_id == supervisor->gateway.id && link->state != WEIR_LINK_CLOSING)
 		drained(supervisor, link, weir_clock_now_ns());
 	else if (!from_gateway && link->state == WEIR_LINK_CLOSING)
@@ -274,9 +289,13 @@ void weir_link_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
 	for (size_t i = 0; ready && i < supervisor->worker_places; i++) {
 		const struct weir_worker *const worker = &supervisor->worker[i];
 
-		if (worker->process.pid != 0 && worker->process.state == WEIR_PROCESS_READY &&
-		    weir_link_current(supervisor, worker, false) == NULL)
+		if (worker->process.pid == 0 || worker->process.state != WEIR_PROCESS_READY ||
+		    weir_link_current(supervisor, worker, false) != NULL)
+			continue;
+		if (worker->link_next_ns <= now_ns)
 			link_create(supervisor, worker, now_ns);
+		else
+			weir_supervisor_due(supervisor, worker->link_next_ns);
 	}
 	for (size_t i = 0; i < supervisor->link_places; i++) {
 		struct weir_link *const link = &supervisor->link[i];

@@ -10,6 +10,7 @@ enum { STARTS_PER_TURN_MAX = 4 };
 static const uint64_t raise_ns = 10 * WEIR_NS_PER_MS;
 static const uint64_t tick_ns = WEIR_NS_PER_SECOND;
 static const uint64_t idle_ns = 10 * WEIR_NS_PER_SECOND;
+static const uint64_t drain_ns = 120 * WEIR_NS_PER_SECOND; /* its calls end before, at their deadlines */
 static const uint64_t patience_ns = 5 * WEIR_NS_PER_SECOND;
 static const uint64_t log_again_ns = 10 * WEIR_NS_PER_SECOND;
 static const uint64_t limit_again_ns = 200 * WEIR_NS_PER_MS;
@@ -211,7 +212,7 @@ static void retiring_turn(struct weir_supervisor *supervisor, struct weir_worker
 	struct weir_link *const link = weir_link_current(supervisor, worker, false);
 
 	if (link != NULL)
-		weir_link_drain(supervisor, link, 0);
+		weir_link_drain(supervisor, link, now_ns + drain_ns);
 	else if (weir_link_current(supervisor, worker, true) == NULL)
 		weir_spawn_stop(supervisor, &worker->process, now_ns, patience_ns);
 }

@@ -58,7 +58,11 @@ static void keeper_check(struct weir_supervisor *supervisor, int result)
 {
 	if (result == 0 || supervisor->keeper_lost)
 		return;
-	weir_log(WEIR_LOG_ERROR, "the keeper is gone", "error=\"%s\" action=stop", strerror(-result));
+	if (result != -EPIPE && result != -ECONNRESET) {
+		weir_log(WEIR_LOG_ERROR, "cannot store an entry", "error=\"%s\"", strerror(-result));
+		return;
+	}
+	weir_log(WEIR_LOG_ERROR, "the keeper is gone", "action=stop");
 	supervisor->keeper_lost = true;
 	supervisor->stopping = true;
 }

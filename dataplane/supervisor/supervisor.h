@@ -37,6 +37,7 @@ struct weir_worker {
 	uint64_t finished_before;
 	uint64_t accepted_seen; /* when it was last found busy */
 	uint64_t busy_ns;       /* when that was */
+	uint64_t link_next_ns;  /* one of its links was refused: no new one before this */
 };
 
 /* OPENING: not both ends have it. OPEN. DRAINING: the gateway was told, and says when it let go.
@@ -231,6 +232,9 @@ int weir_config_adopt(struct weir_supervisor *supervisor, int fd);
 /* Load DATA/snapshot.weir into a sealed memfd and adopt it, so that routes are served before ctrld
  * is up. Logs what is wrong with it; a missing file is normal. */
 void weir_config_load(struct weir_supervisor *supervisor);
+
+/* Send the newest acknowledgement to ctrld, if one waits. */
+void weir_config_ack_forward(struct weir_supervisor *supervisor);
 
 /* Send the newest snapshot and the newest acknowledgement to whoever lacks them. */
 void weir_config_spread(struct weir_supervisor *supervisor);

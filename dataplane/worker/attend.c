@@ -216,7 +216,7 @@ static void report_handle(struct attend *attend, struct weir_host_mail *mail)
 	case WEIR_HOST_LINK_CLOSE:
 	case WEIR_HOST_SNAPSHOT:
 	case WEIR_HOST_STOP:
-		WEIR_ASSERT(!"the host reports only what it did");
+		WEIR_ASSERT(false && "the host reports only what it did");
 	}
 	free(mail);
 }

@@ -247,7 +247,7 @@ static void mail_handle(struct weir_host *host, struct weir_host_mail *mail)
 	case WEIR_HOST_LINK_GONE:
 	case WEIR_HOST_SNAPSHOT_OLD:
 	case WEIR_HOST_STOPPED:
-		WEIR_ASSERT(!"a report was posted");
+		WEIR_ASSERT(false && "a report was posted");
 	}
 }
 

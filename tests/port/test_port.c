@@ -459,7 +459,6 @@ static void messages_of_an_ended_call_are_dropped(void **state)
 {
 	struct fixture *const fixture = *state;
 	struct weir_port_call *const call = call_start(fixture, "");
-
 	struct weir_port_call earlier = *call; /* the record's use before this one */
 
 	earlier.sequence--;

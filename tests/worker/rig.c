@@ -652,6 +652,16 @@ int rig_wait_exit(struct rig *rig)
 	return status;
 }
 
+/* A sanitizer's report in the worker is a failure of the test that caused it. */
+static void stderr_check(struct rig *rig)
+{
+	char *const text = rig_stderr(rig);
+
+	if (strstr(text, "Sanitizer") != NULL || strstr(text, "runtime error:") != NULL)
+		fail_msg("the worker said:\n%s", text);
+	free(text);
+}
+
 void rig_stop(struct rig *rig)
 {
 	const struct weir_control stop = {.kind = WEIR_CONTROL_STOP};
@@ -664,6 +674,7 @@ void rig_stop(struct rig *rig)
 		link_free(&rig->link[i]);
 	weir_fd_close(&rig->pid_fd);
 	weir_fd_close(&rig->socket_fd);
+	stderr_check(rig);
 	weir_fd_close(&rig->stderr_fd);
 }
 

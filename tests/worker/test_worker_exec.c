@@ -12,6 +12,19 @@
 #include "dataplane/base/fd.h"
 #include "tests/worker/rig.h"
 
+/* Under TSan vfork() is fork(): what the child could not do is then not told in our memory, and looks
+ * like a program that ended with 127. */
+#if defined(__SANITIZE_THREAD__)
+#define VFORK_IS_FORK true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define VFORK_IS_FORK true
+#endif
+#endif
+#ifndef VFORK_IS_FORK
+#define VFORK_IS_FORK false
+#endif
+
 /* Each test brings a shell program; it runs as function 1, through /bin/sh, or as itself. */
 struct fixture {
 	struct rig rig;
@@ -276,11 +289,13 @@ static void what_cannot_be_started_is_named(void **state)
 	assert_int_equal(unlink(fixture->path), 0);
 	function.code_path = "/etc";
 	load_expect(fixture, &function, "'/etc' is not a file");
-	program(fixture, "not a program", NULL);
-	call = rig_invoke(fixture->link, 1, &(struct rig_request){0});
-	assert_int_equal(call->abort_code, WEIR_ABORT_LOAD);
-	assert_non_null(strstr(call->abort_text, "Exec format error"));
-	rig_call_free(call);
+	if (!VFORK_IS_FORK) {
+		program(fixture, "not a program", NULL);
+		call = rig_invoke(fixture->link, 1, &(struct rig_request){0});
+		assert_int_equal(call->abort_code, WEIR_ABORT_LOAD);
+		assert_non_null(strstr(call->abort_text, "Exec format error"));
+		rig_call_free(call);
+	}
 	/* Loaded, and gone later. */
 	program(fixture, "echo", "sh");
 	call = rig_invoke(fixture->link, 1, &(struct rig_request){0});

@@ -8,7 +8,7 @@
 
 enum { MESSAGES_PER_TURN = 32 };
 
-void ctrld_ready_send(struct ctrld *ctrld)
+void weir_ctrld_ready_send(struct weir_ctrld *ctrld)
 {
 	const struct weir_control message = {.kind = WEIR_CONTROL_READY};
 	const int code = weir_control_send(WEIR_CONTROL_FD, &message, NULL, 0);
@@ -20,7 +20,7 @@ void ctrld_ready_send(struct ctrld *ctrld)
 	}
 }
 
-static void acknowledgement_take(struct ctrld *ctrld, const struct weir_control *message)
+static void acknowledgement_take(struct weir_ctrld *ctrld, const struct weir_control *message)
 {
 	const struct weir_api_acknowledgement acknowledgement = {
 		.generation = message->snapshot_ack.generation,
@@ -28,11 +28,11 @@ static void acknowledgement_take(struct ctrld *ctrld, const struct weir_control 
 		.total = message->snapshot_ack.shards_total,
 	};
 
-	ctrld_acknowledged(ctrld, &acknowledgement, message->snapshot_ack.took_ns);
+	weir_ctrld_acknowledged(ctrld, &acknowledgement, message->snapshot_ack.took_ns);
 }
 
 /* Takes what it wants of the descriptors and leaves -1 in their place. */
-static void message_take(struct ctrld *ctrld, const struct weir_control *message,
+static void message_take(struct weir_ctrld *ctrld, const struct weir_control *message,
 			 struct weir_control_fds *fds)
 {
 	switch (message->kind) {
@@ -41,10 +41,10 @@ static void message_take(struct ctrld *ctrld, const struct weir_control *message
 			break;
 		ctrld->started = true;
 		if (fds->count == 1) {
-			ctrld_snapshot_inherit(ctrld, fds->fd[0]);
+			weir_ctrld_snapshot_inherit(ctrld, fds->fd[0]);
 			fds->fd[0] = -1;
 		}
-		ctrld_databases_open(ctrld);
+		weir_ctrld_databases_open(ctrld);
 		break;
 	case WEIR_CONTROL_SNAPSHOT_ACK:
 		acknowledgement_take(ctrld, message);
@@ -57,7 +57,7 @@ static void message_take(struct ctrld *ctrld, const struct weir_control *message
 	}
 }
 
-void ctrld_control_take(struct ctrld *ctrld)
+void weir_ctrld_control_take(struct weir_ctrld *ctrld)
 {
 	for (int i = 0; i < MESSAGES_PER_TURN && !ctrld->stopping; i++) {
 		struct weir_control message;

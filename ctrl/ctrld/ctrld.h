@@ -18,17 +18,17 @@
 #include "ctrl/api/api.h"
 #include "ctrl/store/watch.h"
 
-enum ctrld_problem {
-	CTRLD_PROBLEM_STORE,   /* weir.db */
-	CTRLD_PROBLEM_TABLE,   /* faas_meta.db */
-	CTRLD_PROBLEM_ROWS,    /* good rows that weir.db does not have yet */
-	CTRLD_PROBLEM_PUBLISH, /* building or sending a snapshot */
-	CTRLD_PROBLEM_DISK,    /* DATA/snapshot.weir, init.sql */
-	CTRLD_PROBLEM_WATCH,   /* inotify */
-	CTRLD_PROBLEM_COUNT,
+enum weir_ctrld_problem {
+	WEIR_CTRLD_PROBLEM_STORE,   /* weir.db */
+	WEIR_CTRLD_PROBLEM_TABLE,   /* faas_meta.db */
+	WEIR_CTRLD_PROBLEM_ROWS,    /* good rows that weir.db does not have yet */
+	WEIR_CTRLD_PROBLEM_PUBLISH, /* building or sending a snapshot */
+	WEIR_CTRLD_PROBLEM_DISK,    /* DATA/snapshot.weir, init.sql */
+	WEIR_CTRLD_PROBLEM_WATCH,   /* inotify */
+	WEIR_CTRLD_PROBLEM_COUNT,
 };
 
-struct ctrld {
+struct weir_ctrld {
 	char data[WEIR_STORE_PATH_BYTES_MAX];
 	int epoll_fd;
 	int signal_fd;
@@ -57,40 +57,41 @@ struct ctrld {
 	struct weir_api_acknowledgement acknowledged;
 	uint64_t acknowledged_took_ns;
 
-	char problem[CTRLD_PROBLEM_COUNT][1024]; /* empty: fine */
+	char problem[WEIR_CTRLD_PROBLEM_COUNT][1024]; /* empty: fine */
 };
 
 /* Remember and log trouble once; NULL ends it. */
-void ctrld_problem_set(struct ctrld *ctrld, enum ctrld_problem problem, const char *sentence);
+void weir_ctrld_problem_set(struct weir_ctrld *ctrld, enum weir_ctrld_problem problem,
+			    const char *sentence);
 
 /* control.c: send READY; take what waits on fd 3. Sets `stopping` on STOP or end of file. */
-void ctrld_ready_send(struct ctrld *ctrld);
-void ctrld_control_take(struct ctrld *ctrld);
+void weir_ctrld_ready_send(struct weir_ctrld *ctrld);
+void weir_ctrld_control_take(struct weir_ctrld *ctrld);
 
 /* databases.c: open all and publish for the first time; look at what may have changed. */
-void ctrld_databases_open(struct ctrld *ctrld);
-void ctrld_databases_check(struct ctrld *ctrld, uint64_t now_ns);
-void ctrld_databases_close(struct ctrld *ctrld);
+void weir_ctrld_databases_open(struct weir_ctrld *ctrld);
+void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns);
+void weir_ctrld_databases_close(struct weir_ctrld *ctrld);
 
 /* Read the public table; publish and save what changed. 0, or store.h with *error; trouble becomes a
  * problem too. */
-int ctrld_table_sync(struct ctrld *ctrld, struct weir_store_error *error);
+int weir_ctrld_table_sync(struct weir_ctrld *ctrld, struct weir_store_error *error);
 
 /* publisher.c: build a snapshot of the store's generation and hand it to the supervisor. 0 or -errno
  * with *error; then `publish_due` is set and it is tried again. */
-int ctrld_publish(struct ctrld *ctrld, struct weir_store_error *error);
+int weir_ctrld_publish(struct weir_ctrld *ctrld, struct weir_store_error *error);
 
 /* Take over the snapshot that START brought, for explanations until there is one of our own; raises
  * the generation. Closes fd where it is not sound. */
-void ctrld_snapshot_inherit(struct ctrld *ctrld, int fd);
+void weir_ctrld_snapshot_inherit(struct weir_ctrld *ctrld, int fd);
 
 /* Send what waits, save what is due. */
-void ctrld_publisher_run(struct ctrld *ctrld, uint64_t now_ns);
-void ctrld_publisher_close(struct ctrld *ctrld);
+void weir_ctrld_publisher_run(struct weir_ctrld *ctrld, uint64_t now_ns);
+void weir_ctrld_publisher_close(struct weir_ctrld *ctrld);
 
 /* An acknowledgement came. */
-void ctrld_acknowledged(struct ctrld *ctrld,
-			const struct weir_api_acknowledgement *acknowledgement,
-			uint64_t took_ns);
+void weir_ctrld_acknowledged(struct weir_ctrld *ctrld,
+			     const struct weir_api_acknowledgement *acknowledgement,
+			     uint64_t took_ns);
 
 #endif

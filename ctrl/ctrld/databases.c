@@ -12,7 +12,8 @@ enum {
 	LOCKED_MS = 20,  /* between two tries at a locked table */
 };
 
-void ctrld_problem_set(struct ctrld *ctrld, enum ctrld_problem problem, const char *sentence)
+void weir_ctrld_problem_set(struct weir_ctrld *ctrld, enum weir_ctrld_problem problem,
+			    const char *sentence)
 {
 	char *text = ctrld->problem[problem];
 	char fresh[sizeof(ctrld->problem[problem])] = "";
@@ -51,18 +52,18 @@ static void row_report(void *context, const struct weir_public_row *row,
 }
 
 /* Rows changed: a new generation, saved if weir.db can be written, published in any case. */
-static int rows_commit(struct ctrld *ctrld, struct weir_store_error *error)
+static int rows_commit(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	const int code = weir_public_rows_save(&ctrld->rows, ctrld->store, error);
 
 	if (code != 0)
 		weir_store_generation_raise(ctrld->store,
 					    weir_store_generation(ctrld->store) + 1);
-	ctrld_problem_set(ctrld, CTRLD_PROBLEM_ROWS, code != 0 ? error->text : NULL);
-	return ctrld_publish(ctrld, error);
+	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_ROWS, code != 0 ? error->text : NULL);
+	return weir_ctrld_publish(ctrld, error);
 }
 
-int ctrld_table_sync(struct ctrld *ctrld, struct weir_store_error *error)
+int weir_ctrld_table_sync(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	const uint64_t now_ns = weir_clock_now_ns();
 	bool changed = false;
@@ -73,29 +74,30 @@ int ctrld_table_sync(struct ctrld *ctrld, struct weir_store_error *error)
 	ctrld->table_due_ns =
 		code == -EAGAIN ? now_ns + LOCKED_MS * WEIR_NS_PER_MS : UINT64_MAX;
 	if (code != -EAGAIN)
-		ctrld_problem_set(ctrld, CTRLD_PROBLEM_TABLE, code != 0 ? error->text : NULL);
+		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_TABLE,
+				       code != 0 ? error->text : NULL);
 	if (code != 0)
 		return code;
 	return changed ? rows_commit(ctrld, error) : 0;
 }
 
 /* weir.db opened for the first time, or again after trouble. */
-static bool store_open(struct ctrld *ctrld, struct weir_store_error *error)
+static bool store_open(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	const int code = weir_store_open(ctrld->store, !ctrld->store_was_open, error);
 
 	if (code == 0 && !ctrld->rows_loaded)
 		ctrld->rows_loaded =
 			weir_public_rows_load(&ctrld->rows, ctrld->store, error) == 0;
-	ctrld_problem_set(ctrld, CTRLD_PROBLEM_STORE,
-			  code == 0 && ctrld->rows_loaded ? NULL : error->text);
+	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_STORE,
+			       code == 0 && ctrld->rows_loaded ? NULL : error->text);
 	ctrld->store_was_open = ctrld->store_was_open || code == 0;
 	return code == 0 && ctrld->rows_loaded;
 }
 
 /* The public table exists from the first start on. One that vanished while Weir was off comes back
  * with its last good rows; one that vanishes later is left to whoever did it. */
-static void table_make(struct ctrld *ctrld, struct weir_store_error *error)
+static void table_make(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	bool made = false;
 	int code = weir_public_table_make(ctrld->table, &made, error);
@@ -106,7 +108,7 @@ static void table_make(struct ctrld *ctrld, struct weir_store_error *error)
 			 "rows=%zu", ctrld->rows.count);
 	}
 	if (code != 0)
-		ctrld_problem_set(ctrld, CTRLD_PROBLEM_TABLE, error->text);
+		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_TABLE, error->text);
 	code = weir_public_table_script_write(ctrld->data);
 	if (code != 0)
 		weir_log(WEIR_LOG_WARN, "cannot write init.sql", "error=\"%s\"",
@@ -114,7 +116,7 @@ static void table_make(struct ctrld *ctrld, struct weir_store_error *error)
 }
 
 /* All is open: take the rows in, then publish under a fresh generation, whatever changed meanwhile. */
-static void publish_fresh(struct ctrld *ctrld)
+static void publish_fresh(struct weir_ctrld *ctrld)
 {
 	struct weir_store_error error = {{0}};
 	bool changed = false;
@@ -122,25 +124,26 @@ static void publish_fresh(struct ctrld *ctrld)
 					 weir_store_generation(ctrld->store) + 1, row_report,
 					 NULL, &changed, &error);
 
-	ctrld_problem_set(ctrld, CTRLD_PROBLEM_TABLE, code != 0 ? error.text : NULL);
+	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_TABLE, code != 0 ? error.text : NULL);
 	code = weir_public_rows_save(&ctrld->rows, ctrld->store, &error);
 	if (code != 0)
 		weir_store_generation_raise(ctrld->store,
 					    weir_store_generation(ctrld->store) + 1);
-	ctrld_problem_set(ctrld, CTRLD_PROBLEM_ROWS, code != 0 ? error.text : NULL);
-	(void)ctrld_publish(ctrld, &error); /* a failure is a problem, and tried again */
+	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_ROWS, code != 0 ? error.text : NULL);
+	(void)weir_ctrld_publish(ctrld, &error); /* a failure is a problem, and tried again */
 }
 
-void ctrld_databases_open(struct ctrld *ctrld)
+void weir_ctrld_databases_open(struct weir_ctrld *ctrld)
 {
 	struct weir_store_error error = {{0}};
 	const int watching = weir_watch_open(ctrld->data, &ctrld->watch_fd);
 
 	if (watching != 0)
-		ctrld_problem_set(ctrld, CTRLD_PROBLEM_WATCH,
-				  "the kernel has no inotify watch left; changes of the public "
-				  "table are found "
-				  "within a second instead");
+		weir_ctrld_problem_set(
+			ctrld, WEIR_CTRLD_PROBLEM_WATCH,
+			"the kernel has no inotify watch left; changes of the public "
+			"table are found "
+			"within a second instead");
 	ctrld->check_due_ns = weir_clock_now_ns() + CHECK_MS * WEIR_NS_PER_MS;
 	if (store_open(ctrld, &error)) {
 		table_make(ctrld, &error);
@@ -148,7 +151,7 @@ void ctrld_databases_open(struct ctrld *ctrld)
 	}
 }
 
-static void store_look(struct ctrld *ctrld)
+static void store_look(struct weir_ctrld *ctrld)
 {
 	struct weir_store_error error = {{0}};
 	const bool was_open = weir_store_is_open(ctrld->store) && ctrld->rows_loaded;
@@ -156,7 +159,8 @@ static void store_look(struct ctrld *ctrld)
 
 	if (was_open) {
 		code = weir_store_check(ctrld->store, &error);
-		ctrld_problem_set(ctrld, CTRLD_PROBLEM_STORE, code != 0 ? error.text : NULL);
+		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_STORE,
+				       code != 0 ? error.text : NULL);
 		return;
 	}
 	if (!store_open(ctrld, &error))
@@ -165,17 +169,17 @@ static void store_look(struct ctrld *ctrld)
 	publish_fresh(ctrld);
 }
 
-static void leftovers_look(struct ctrld *ctrld)
+static void leftovers_look(struct weir_ctrld *ctrld)
 {
 	struct weir_store_error error = {{0}};
 
 	if (ctrld->rows.unsaved)
 		(void)rows_commit(ctrld, &error); /* a failure is a problem, and tried again */
 	else if (ctrld->publish_due)
-		(void)ctrld_publish(ctrld, &error); /* likewise */
+		(void)weir_ctrld_publish(ctrld, &error); /* likewise */
 }
 
-void ctrld_databases_check(struct ctrld *ctrld, uint64_t now_ns)
+void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns)
 {
 	struct weir_store_error error = {{0}};
 
@@ -192,11 +196,11 @@ void ctrld_databases_check(struct ctrld *ctrld, uint64_t now_ns)
 		return;
 	ctrld->table_due_ns = UINT64_MAX;
 	if (ctrld->rows_loaded && weir_public_table_changed(ctrld->table))
-		(void)ctrld_table_sync(ctrld,
-				       &error); /* a failure is a problem, and tried again */
+		(void)weir_ctrld_table_sync(
+			ctrld, &error); /* a failure is a problem, and tried again */
 }
 
-void ctrld_databases_close(struct ctrld *ctrld)
+void weir_ctrld_databases_close(struct weir_ctrld *ctrld)
 {
 	weir_public_rows_release(&ctrld->rows);
 	weir_public_table_destroy(ctrld->table);

@@ -22,26 +22,26 @@ enum {
 
 static int api_publish(void *context, struct weir_store_error *error)
 {
-	return ctrld_publish(context, error);
+	return weir_ctrld_publish(context, error);
 }
 
 static int api_table_written(void *context, struct weir_store_error *error)
 {
-	return ctrld_table_sync(context, error);
+	return weir_ctrld_table_sync(context, error);
 }
 
 static const struct weir_snapshot *api_snapshot(void *context)
 {
-	const struct ctrld *ctrld = context;
+	const struct weir_ctrld *ctrld = context;
 
 	return ctrld->snapshot.header == NULL ? NULL : &ctrld->snapshot;
 }
 
 static void api_status(void *context, cJSON *status)
 {
-	static const char *const names[CTRLD_PROBLEM_COUNT] = {
+	static const char *const names[WEIR_CTRLD_PROBLEM_COUNT] = {
 		"weir.db", "faas_meta.db", "rows", "snapshot", "disk", "watch"};
-	const struct ctrld *ctrld = context;
+	const struct weir_ctrld *ctrld = context;
 	cJSON *problems = cJSON_GetObjectItemCaseSensitive(status, "problems");
 	cJSON *acknowledged = cJSON_AddObjectToObject(status, "acknowledged");
 
@@ -54,7 +54,7 @@ static void api_status(void *context, cJSON *status)
 	(void)cJSON_AddNumberToObject(acknowledged, "total", ctrld->acknowledged.total);
 	(void)cJSON_AddNumberToObject(acknowledged, "milliseconds",
 				      (double)(ctrld->acknowledged_took_ns / 1000) / 1000);
-	for (int i = 0; i < CTRLD_PROBLEM_COUNT; i++) {
+	for (int i = 0; i < WEIR_CTRLD_PROBLEM_COUNT; i++) {
 		cJSON *problem = NULL;
 
 		if (ctrld->problem[i][0] == '\0')
@@ -66,7 +66,7 @@ static void api_status(void *context, cJSON *status)
 	}
 }
 
-static bool api_start(struct ctrld *ctrld)
+static bool api_start(struct weir_ctrld *ctrld)
 {
 	const struct weir_api_owner owner = {
 		.context = ctrld,
@@ -102,7 +102,7 @@ static bool api_start(struct ctrld *ctrld)
 	return epoll_ctl(ctrld->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) == 0;
 }
 
-static bool watch_fd_add(struct ctrld *ctrld, int fd)
+static bool watch_fd_add(struct weir_ctrld *ctrld, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
@@ -111,7 +111,7 @@ static bool watch_fd_add(struct ctrld *ctrld, int fd)
 
 /* Signals as events: SIGTERM stops; SIGINT of a terminal is the keeper's business; a file size limit
  * or a peer that left shows as an error where it happens. */
-static bool signals_open(struct ctrld *ctrld)
+static bool signals_open(struct weir_ctrld *ctrld)
 {
 	sigset_t set;
 
@@ -125,7 +125,7 @@ static bool signals_open(struct ctrld *ctrld)
 	return ctrld->signal_fd != -1 && watch_fd_add(ctrld, ctrld->signal_fd);
 }
 
-static void signals_take(struct ctrld *ctrld)
+static void signals_take(struct weir_ctrld *ctrld)
 {
 	struct signalfd_siginfo info;
 
@@ -135,7 +135,7 @@ static void signals_take(struct ctrld *ctrld)
 	}
 }
 
-static int wait_ms(const struct ctrld *ctrld, uint64_t now_ns)
+static int wait_ms(const struct weir_ctrld *ctrld, uint64_t now_ns)
 {
 	uint64_t due_ns = now_ns + WEIR_NS_PER_SECOND;
 
@@ -154,7 +154,7 @@ static int wait_ms(const struct ctrld *ctrld, uint64_t now_ns)
 }
 
 /* While a snapshot waits to be sent, room on the control socket is an event too. */
-static void control_interest(struct ctrld *ctrld)
+static void control_interest(struct weir_ctrld *ctrld)
 {
 	struct epoll_event event = {.events = EPOLLIN |
 					      (ctrld->send_due ? (uint32_t)EPOLLOUT : 0),
@@ -164,10 +164,10 @@ static void control_interest(struct ctrld *ctrld)
 			&event); /* tried again next turn */
 }
 
-static void event_take(struct ctrld *ctrld, int fd)
+static void event_take(struct weir_ctrld *ctrld, int fd)
 {
 	if (fd == WEIR_CONTROL_FD)
-		ctrld_control_take(ctrld);
+		weir_ctrld_control_take(ctrld);
 	else if (fd == ctrld->signal_fd)
 		signals_take(ctrld);
 	else if (fd == ctrld->watch_fd && weir_watch_take(fd, WEIR_PUBLIC_TABLE_FILE) &&
@@ -175,7 +175,7 @@ static void event_take(struct ctrld *ctrld, int fd)
 		ctrld->table_due_ns = weir_clock_now_ns() + DEBOUNCE_MS * WEIR_NS_PER_MS;
 }
 
-static bool start(struct ctrld *ctrld)
+static bool start(struct weir_ctrld *ctrld)
 {
 	if (!watch_fd_add(ctrld, ctrld->watch_fd)) {
 		weir_log(WEIR_LOG_ERROR, "cannot watch the data directory", "error=\"%s\"",
@@ -184,13 +184,13 @@ static bool start(struct ctrld *ctrld)
 	}
 	if (!api_start(ctrld))
 		return false;
-	ctrld_ready_send(ctrld);
+	weir_ctrld_ready_send(ctrld);
 	weir_log(WEIR_LOG_INFO, "ready", "generation=%llu rows=%zu",
 		 (unsigned long long)weir_store_generation(ctrld->store), ctrld->rows.count);
 	return true;
 }
 
-static int loop(struct ctrld *ctrld)
+static int loop(struct weir_ctrld *ctrld)
 {
 	struct epoll_event events[EVENTS_MAX];
 
@@ -209,14 +209,14 @@ static int loop(struct ctrld *ctrld)
 		if (ctrld->api != NULL)
 			weir_api_run(ctrld->api);
 		now_ns = weir_clock_now_ns();
-		ctrld_databases_check(ctrld, now_ns);
-		ctrld_publisher_run(ctrld, now_ns);
+		weir_ctrld_databases_check(ctrld, now_ns);
+		weir_ctrld_publisher_run(ctrld, now_ns);
 		control_interest(ctrld);
 	}
 	return 0;
 }
 
-static int run(struct ctrld *ctrld)
+static int run(struct weir_ctrld *ctrld)
 {
 	int code = weir_store_create(ctrld->data, &ctrld->store);
 
@@ -237,9 +237,9 @@ static int run(struct ctrld *ctrld)
 	return signals_open(ctrld) ? loop(ctrld) : -errno;
 }
 
-static struct ctrld *ctrld_create(const char *data)
+static struct weir_ctrld *ctrld_create(const char *data)
 {
-	struct ctrld *ctrld = calloc(1, sizeof(*ctrld));
+	struct weir_ctrld *ctrld = calloc(1, sizeof(*ctrld));
 
 	if (ctrld == NULL)
 		return NULL;
@@ -257,7 +257,7 @@ static struct ctrld *ctrld_create(const char *data)
 
 int main(int argc, char **argv)
 {
-	struct ctrld *ctrld = NULL;
+	struct weir_ctrld *ctrld = NULL;
 	int code = 0;
 
 	weir_log_open("ctrld");
@@ -275,8 +275,8 @@ int main(int argc, char **argv)
 		weir_log(WEIR_LOG_ERROR, "stopped by an error", "error=\"%s\"",
 			 strerror(-code));
 	weir_api_destroy(ctrld->api);
-	ctrld_publisher_close(ctrld);
-	ctrld_databases_close(ctrld);
+	weir_ctrld_publisher_close(ctrld);
+	weir_ctrld_databases_close(ctrld);
 	weir_fd_close(&ctrld->signal_fd);
 	weir_fd_close(&ctrld->epoll_fd);
 	free(ctrld);

@@ -20,7 +20,7 @@ static int fail(struct weir_store_error *error, int code, const char *what)
 	return code;
 }
 
-void ctrld_snapshot_inherit(struct ctrld *ctrld, int fd)
+void weir_ctrld_snapshot_inherit(struct weir_ctrld *ctrld, int fd)
 {
 	struct weir_snapshot snapshot = {0};
 	const int code = weir_snapshot_attach(fd, &snapshot);
@@ -37,7 +37,7 @@ void ctrld_snapshot_inherit(struct ctrld *ctrld, int fd)
 }
 
 /* Which rows lost against a route of Weir's own. The rows' routes stand behind the store's. */
-static void shadowed_mark(struct ctrld *ctrld, const struct weir_store_catalog *catalog,
+static void shadowed_mark(struct weir_ctrld *ctrld, const struct weir_store_catalog *catalog,
 			  const bool *shadowed)
 {
 	for (size_t i = 0; i < catalog->route_count; i++) {
@@ -57,7 +57,7 @@ static void shadowed_mark(struct ctrld *ctrld, const struct weir_store_catalog *
 	}
 }
 
-static int snapshot_build(struct ctrld *ctrld, const struct weir_store_catalog *catalog,
+static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_catalog *catalog,
 			  const struct weir_setting_values *values,
 			  struct weir_store_error *error)
 {
@@ -91,7 +91,7 @@ static int snapshot_build(struct ctrld *ctrld, const struct weir_store_catalog *
 	return 0;
 }
 
-static void snapshot_send(struct ctrld *ctrld)
+static void snapshot_send(struct weir_ctrld *ctrld)
 {
 	const struct weir_control message = {
 		.kind = WEIR_CONTROL_SNAPSHOT,
@@ -115,7 +115,7 @@ static void snapshot_send(struct ctrld *ctrld)
 	ctrld->published_ns = weir_clock_now_ns();
 }
 
-static int publish(struct ctrld *ctrld, struct weir_store_error *error)
+static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	struct weir_store_catalog catalog = {0};
 	struct weir_setting_values values;
@@ -131,12 +131,13 @@ static int publish(struct ctrld *ctrld, struct weir_store_error *error)
 	return code;
 }
 
-int ctrld_publish(struct ctrld *ctrld, struct weir_store_error *error)
+int weir_ctrld_publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	const int code = publish(ctrld, error);
 
 	ctrld->publish_due = code != 0;
-	ctrld_problem_set(ctrld, CTRLD_PROBLEM_PUBLISH, code != 0 ? error->text : NULL);
+	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_PUBLISH,
+			       code != 0 ? error->text : NULL);
 	if (code != 0)
 		return code;
 	snapshot_send(ctrld);
@@ -145,7 +146,7 @@ int ctrld_publish(struct ctrld *ctrld, struct weir_store_error *error)
 	return 0;
 }
 
-static void snapshot_save(struct ctrld *ctrld)
+static void snapshot_save(struct weir_ctrld *ctrld)
 {
 	char path[WEIR_STORE_PATH_BYTES_MAX + sizeof("/snapshot.weir")];
 	char sentence[512];
@@ -154,7 +155,7 @@ static void snapshot_save(struct ctrld *ctrld)
 	(void)snprintf(path, sizeof(path), "%s/snapshot.weir", ctrld->data); /* fits */
 	code = weir_publish_save(ctrld->snapshot_fd, path);
 	if (code == 0) {
-		ctrld_problem_set(ctrld, CTRLD_PROBLEM_DISK, NULL);
+		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_DISK, NULL);
 		return;
 	}
 	(void)snprintf(sentence, sizeof(sentence),
@@ -162,10 +163,10 @@ static void snapshot_save(struct ctrld *ctrld)
 		       "begin with the old one, "
 		       "then read the database",
 		       strerror(-code));
-	ctrld_problem_set(ctrld, CTRLD_PROBLEM_DISK, sentence);
+	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_DISK, sentence);
 }
 
-void ctrld_publisher_run(struct ctrld *ctrld, uint64_t now_ns)
+void weir_ctrld_publisher_run(struct weir_ctrld *ctrld, uint64_t now_ns)
 {
 	if (ctrld->send_due)
 		snapshot_send(ctrld);
@@ -175,7 +176,7 @@ void ctrld_publisher_run(struct ctrld *ctrld, uint64_t now_ns)
 	}
 }
 
-void ctrld_publisher_close(struct ctrld *ctrld)
+void weir_ctrld_publisher_close(struct weir_ctrld *ctrld)
 {
 	if (ctrld->save_due_ns != UINT64_MAX && ctrld->snapshot_fd != -1)
 		snapshot_save(ctrld);
@@ -183,9 +184,9 @@ void ctrld_publisher_close(struct ctrld *ctrld)
 	weir_fd_close(&ctrld->snapshot_fd);
 }
 
-void ctrld_acknowledged(struct ctrld *ctrld,
-			const struct weir_api_acknowledgement *acknowledgement,
-			uint64_t took_ns)
+void weir_ctrld_acknowledged(struct weir_ctrld *ctrld,
+			     const struct weir_api_acknowledgement *acknowledgement,
+			     uint64_t took_ns)
 {
 	const bool first = acknowledgement->generation > ctrld->acknowledged.generation &&
 			   acknowledgement->acked == acknowledgement->total;

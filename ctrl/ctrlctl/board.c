@@ -1,0 +1,165 @@
+#include "ctrl/ctrlctl/board.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "ctrl/ctrlctl/client.h"
+#include "dataplane/base/assert.h"
+#include "dataplane/base/cleanup.h"
+#include "dataplane/base/fd.h"
+
+enum {
+	PATIENCE_S = 3, /* a supervisor that was killed is back by then */
+	COPY_TRIES = 200,
+	COPY_PAUSE_NS = 5000000,
+};
+
+/* Ask and receive the descriptor. 0 or -errno. */
+static int board_ask(int socket_fd, int *out_fd)
+{
+	static const char question[8] = {'w', 'e', 'i', 'r', 's', 't', 'a', 't'};
+	const struct timeval patience = {.tv_sec = PATIENCE_S};
+	char answer[64];
+	size_t count = 0;
+	int fd = -1;
+	ssize_t got = 0;
+	const int code = weir_fd_send(socket_fd, question, sizeof(question), NULL, 0);
+
+	if (code != 0)
+		return code;
+	(void)setsockopt(socket_fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+			 sizeof(patience)); /* else it waits longer */
+	got = weir_fd_receive(socket_fd, answer, sizeof(answer), &fd, 1, &count);
+	if (got < 0)
+		return (int)got;
+	if (count != 1)
+		return got == 0 ? -ECONNRESET : -EBADMSG;
+	*out_fd = fd;
+	return 0;
+}
+
+/* A copy in which no row was half-written. 0, or -EAGAIN if the writer never comes to rest. */
+static int board_copy(const struct weir_board *board, struct weir_board *copy)
+{
+	const struct timespec pause = {.tv_nsec = COPY_PAUSE_NS};
+
+	for (int i = 0; i < COPY_TRIES; i++) {
+		/* ORDER board_rows acquire: the rows that this even number announced are read below. */
+		const uint64_t before =
+			atomic_load_explicit(&board->change, memory_order_acquire);
+
+		memcpy(copy, board, sizeof(*copy));
+		/* ORDER board_rows_begin acquire: had a row changed while we read, the number differs now. */
+		atomic_thread_fence(memory_order_acquire);
+		if ((before & 1) == 0 &&
+		    atomic_load_explicit(&board->change, memory_order_relaxed) == before)
+			return 0;
+		(void)nanosleep(&pause, NULL); /* interrupted: the next try comes early */
+	}
+	return -EAGAIN;
+}
+
+/* Others write the board; what they cannot break is this copy. */
+static int board_check(struct weir_board *copy)
+{
+	if (copy->magic != WEIR_BOARD_MAGIC || copy->bytes != sizeof(*copy))
+		return -EBADMSG;
+	if (copy->abi_major != WEIR_ABI_MAJOR)
+		return -EPROTO;
+	if (copy->shard_count > WEIR_SHARDS_MAX ||
+	    copy->process_count > WEIR_BOARD_PROCESSES_MAX)
+		return -EBADMSG;
+	copy->missing[sizeof(copy->missing) - 1] = '\0';
+	for (uint32_t i = 0; i < copy->process_count; i++)
+		copy->process[i].space[sizeof(copy->process[i].space) - 1] = '\0';
+	return 0;
+}
+
+static int board_read(int socket_fd, struct weir_board *copy)
+{
+	WEIR_CLEANUP(weir_fd_close) int fd = -1;
+	const struct weir_board *board = NULL;
+	size_t bytes = 0;
+	int code = board_ask(socket_fd, &fd);
+
+	if (code == 0)
+		code = weir_fd_check_shared(fd, sizeof(*board), &bytes);
+	if (code != 0)
+		return code;
+	board = mmap(NULL, sizeof(*board), PROT_READ, MAP_SHARED, fd, 0);
+	if (board == MAP_FAILED)
+		return -errno;
+	code = board_copy(board, copy);
+	(void)munmap((void *)(uintptr_t)board,
+		     sizeof(*board)); /* our own mapping: cannot fail */
+	return code == 0 ? board_check(copy) : code;
+}
+
+enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool quiet,
+					struct weir_board **out_board)
+{
+	WEIR_CLEANUP(weir_fd_close) int fd = -1;
+	WEIR_CLEANUP(weir_free) struct weir_board *copy = NULL;
+	const enum weir_ctl_exit reached =
+		weir_ctl_connect(call, "supervisor.sock", SOCK_SEQPACKET, quiet, &fd);
+	int code = 0;
+
+	if (reached != WEIR_CTL_OK)
+		return reached;
+	copy = aligned_alloc(_Alignof(struct weir_board), sizeof(*copy));
+	WEIR_ASSERT(copy != NULL); /* a command line that has no memory left cannot go on */
+	code = board_read(fd, copy);
+	if (code == 0) {
+		*out_board = copy;
+		copy = NULL;
+		return WEIR_CTL_OK;
+	}
+	if (code == -EBADMSG || code == -EPROTO)
+		return quiet ? WEIR_CTL_FAILED
+			     : weir_ctl_fail(WEIR_CTL_FAILED,
+					     "use the ctrlctl of that instance's version",
+					     "the supervisor's board makes no sense: %s",
+					     strerror(-code));
+	return quiet ? WEIR_CTL_UNREACHABLE
+		     : weir_ctl_fail(
+			       WEIR_CTL_UNREACHABLE, "it may be starting; try again",
+			       "the supervisor at %s/run/supervisor.sock does not answer: %s",
+			       call->data, strerror(-code));
+}
+
+const char *weir_ctl_board_kind(uint32_t kind)
+{
+	static const char *const names[] = {"none",    "keeper", "supervisor",
+					    "gateway", "ctrld",  "worker"};
+
+	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown";
+}
+
+const char *weir_ctl_board_state(uint32_t state)
+{
+	static const char *const names[] = {"starting", "ready", "draining", "backoff"};
+
+	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";
+}
+
+const char *weir_ctl_board_runtime(uint32_t runtime)
+{
+	static const char *const names[] = {"missing", "native", "exec"};
+
+	return runtime < sizeof(names) / sizeof(names[0]) ? names[runtime] : "unknown";
+}
+
+uint64_t weir_ctl_board_sum(const struct weir_board *board, size_t metric)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < board->shard_count; i++)
+		sum += atomic_load_explicit(&board->shard[i].metric[metric],
+					    memory_order_relaxed);
+	return sum;
+}

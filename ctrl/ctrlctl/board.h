@@ -1,0 +1,22 @@
+/* board: a checked private copy of the instance's live numbers (dataplane/abi/board.h), fetched from
+ * the supervisor. Private to ctrlctl. */
+#ifndef WEIR_CTRL_CTRLCTL_BOARD_H
+#define WEIR_CTRL_CTRLCTL_BOARD_H
+
+#include "ctrl/ctrlctl/ctl.h"
+#include "dataplane/abi/board.h"
+
+/* Fetch. WEIR_CTL_OK and *out_board (free()); WEIR_CTL_UNREACHABLE (nobody listens, or no answer);
+ * WEIR_CTL_FAILED (what came makes no sense). Says why unless `quiet`. */
+enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool quiet,
+					struct weir_board **out_board);
+
+/* Names of the kinds and states of processes and of runtimes; "unknown" for others. */
+const char *weir_ctl_board_kind(uint32_t kind);
+const char *weir_ctl_board_state(uint32_t state);
+const char *weir_ctl_board_runtime(uint32_t runtime);
+
+/* Sum of one metric over all shards. */
+uint64_t weir_ctl_board_sum(const struct weir_board *board, size_t metric);
+
+#endif

@@ -1,0 +1,121 @@
+#include "ctrl/ctrlctl/body.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctrl/ctrlctl/output.h"
+#include "ctrl/model/model.h"
+
+bool weir_ctl_body_text(cJSON *body, const struct weir_ctl_call *call, const char *option,
+			const char *member)
+{
+	const char *value = weir_ctl_option(call, option);
+
+	if (value != NULL)
+		(void)cJSON_AddStringToObject(body, member, value);
+	return true;
+}
+
+bool weir_ctl_body_duration(cJSON *body, const struct weir_ctl_call *call)
+{
+	const char *value = weir_ctl_option(call, "--timeout");
+	struct weir_model_error wrong;
+	uint32_t ms = 0;
+
+	if (value == NULL)
+		return true;
+	if (strcmp(value, "0") == 0) /* back to the function's own */
+		return cJSON_AddNumberToObject(body, "timeout_ms", 0) != NULL;
+	if (weir_model_duration_parse(value, &ms, &wrong) != 0) {
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, "--timeout 5s", "--timeout %s",
+				    wrong.reason);
+		return false;
+	}
+	return cJSON_AddNumberToObject(body, "timeout_ms", ms) != NULL;
+}
+
+bool weir_ctl_body_number(cJSON *body, const struct weir_ctl_call *call, const char *option,
+			  const char *member)
+{
+	const char *value = weir_ctl_option(call, option);
+	char *end = NULL;
+	unsigned long number = 0;
+
+	if (value == NULL)
+		return true;
+	number = strtoul(value, &end, 10);
+	if (value[0] < '0' || value[0] > '9' || *end != '\0' || number > UINT32_MAX) {
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, NULL,
+				    "%s is '%s'; it takes a whole number", option, value);
+		return false;
+	}
+	return cJSON_AddNumberToObject(body, member, (double)number) != NULL;
+}
+
+bool weir_ctl_body_file(cJSON *body, const char *file)
+{
+	char directory[WEIR_CTL_PATH_MAX];
+	char path[2 * WEIR_CTL_PATH_MAX];
+
+	if (file[0] == '/')
+		return cJSON_AddStringToObject(body, "file", file) != NULL;
+	if (strncmp(file, "./", 2) == 0)
+		file += 2;
+	if (getcwd(directory, sizeof(directory)) == NULL) {
+		(void)weir_ctl_fail(WEIR_CTL_FAILED, "write the file's absolute path",
+				    "this directory's path is too long");
+		return false;
+	}
+	(void)snprintf(path, sizeof(path), "%s/%.4000s", directory,
+		       file); /* longer ones are refused */
+	return cJSON_AddStringToObject(body, "file", path) != NULL;
+}
+
+void weir_ctl_duration_format(double ms, char *out, size_t max)
+{
+	if (ms <= 0)
+		(void)snprintf(out, max, "-");
+	else if ((uint64_t)ms % 1000 == 0)
+		(void)snprintf(out, max, "%.0fs", ms / 1000);
+	else
+		(void)snprintf(out, max, "%.0fms", ms);
+}
+
+void weir_ctl_print_object(const cJSON *json, const char *const *skip)
+{
+	static const char *const titles[] = {"FIELD", "VALUE", NULL};
+	struct weir_ctl_table table = {.titles = titles};
+	const cJSON *item = NULL;
+
+	cJSON_ArrayForEach(item, json)
+	{
+		const cJSON *member = NULL;
+		char name[160];
+		size_t i = 0;
+
+		while (skip[i] != NULL && strcmp(skip[i], item->string) != 0)
+			i++;
+		if (skip[i] != NULL || (cJSON_IsString(item) && item->valuestring[0] == '\0'))
+			continue;
+		if (!cJSON_IsObject(item)) {
+			weir_ctl_table_cell(&table, item->string);
+			if (cJSON_IsNumber(item))
+				weir_ctl_table_number(&table, item->valuedouble);
+			else
+				weir_ctl_table_cell(
+					&table, cJSON_IsString(item) ? item->valuestring : "");
+			continue;
+		}
+		cJSON_ArrayForEach(member, item)
+		{
+			(void)snprintf(name, sizeof(name), "%s.%s", item->string,
+				       member->string); /* cut is fine */
+			weir_ctl_table_cell(&table, name);
+			weir_ctl_table_cell(&table,
+					    cJSON_IsString(member) ? member->valuestring : "");
+		}
+	}
+	weir_ctl_table_print(&table);
+}

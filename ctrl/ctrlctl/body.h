@@ -1,0 +1,28 @@
+/* body: options -> members of a request's JSON, and JSON objects -> tables; what the commands share.
+ * Private to ctrlctl. */
+#ifndef WEIR_CTRL_CTRLCTL_BODY_H
+#define WEIR_CTRL_CTRLCTL_BODY_H
+
+#include <cjson/cJSON.h>
+
+#include "ctrl/ctrlctl/ctl.h"
+
+/* Add the option's value as a member, if it was given: as text, as a whole number, and --timeout as
+ * "timeout_ms" (0: the function's own). False: the value is wrong, and that was said. */
+bool weir_ctl_body_text(cJSON *body, const struct weir_ctl_call *call, const char *option,
+			const char *member);
+bool weir_ctl_body_number(cJSON *body, const struct weir_ctl_call *call, const char *option,
+			  const char *member);
+bool weir_ctl_body_duration(cJSON *body, const struct weir_ctl_call *call);
+
+/* Add a file's absolute path as "file"; symbolic links stay, since what they lead to may change. */
+bool weir_ctl_body_file(cJSON *body, const char *file);
+
+/* "5s", "250ms"; "-" for 0. */
+void weir_ctl_duration_format(double ms, char *out, size_t max);
+
+/* Print an object's members as a table of two columns, those in `skip` (ended by NULL) and empty
+ * ones left out; members of nested objects as "name.member". */
+void weir_ctl_print_object(const cJSON *json, const char *const *skip);
+
+#endif

@@ -1,0 +1,51 @@
+/* client: one HTTP request over one of the instance's Unix sockets, and its answer. Private to
+ * ctrlctl. The answer is parsed by llhttp, as everywhere. */
+#ifndef WEIR_CTRL_CTRLCTL_CLIENT_H
+#define WEIR_CTRL_CTRLCTL_CLIENT_H
+
+#include <cjson/cJSON.h>
+
+#include "ctrl/ctrlctl/ctl.h"
+
+enum { WEIR_CTL_ANSWER_BYTES_MAX = 256 << 20 };
+
+struct weir_ctl_request {
+	const char *socket_name; /* "api.sock" */
+	const char *method;
+	const char *target; /* encoded */
+	const char *host;
+	const char *content_type; /* NULL: none is sent */
+	const char *body;
+	size_t body_bytes;
+	uint32_t patience_ms; /* without a byte from the instance */
+};
+
+struct weir_ctl_answer {
+	unsigned status;
+	char *body; /* NUL-terminated behind body_bytes; free() */
+	size_t body_bytes;
+};
+
+/* Send and receive. Says what is wrong itself: WEIR_CTL_UNREACHABLE (nobody listens, or no answer
+ * within the time), WEIR_CTL_FAILED (broken answer), WEIR_CTL_USAGE (path too long for a socket). */
+enum weir_ctl_exit weir_ctl_request(const struct weir_ctl_call *call,
+				    const struct weir_ctl_request *request,
+				    struct weir_ctl_answer *out_answer);
+
+/* Connect to DATA/run/`socket_name`. WEIR_CTL_OK and *out_fd, or as above; `quiet` says nothing. */
+enum weir_ctl_exit weir_ctl_connect(const struct weir_ctl_call *call, const char *socket_name,
+				    int type, bool quiet, int *out_fd);
+
+/* One call of the management API. `body` may be NULL; it is released. WEIR_CTL_OK and *out_json for
+ * answers below 400; otherwise prints the error and returns the exit code for it. */
+enum weir_ctl_exit weir_ctl_api(const struct weir_ctl_call *call, const char *method,
+				const char *target, cJSON *body, cJSON **out_json);
+
+/* The same for changes: prints how far the new generation got. */
+enum weir_ctl_exit weir_ctl_api_change(const struct weir_ctl_call *call, const char *method,
+				       const char *target, cJSON *body);
+
+/* Append `text` to target[0 .. max-1], percent-encoded. Too long: false. */
+bool weir_ctl_encode(char *target, size_t max, const char *text);
+
+#endif

@@ -1,0 +1,405 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "ctrl/ctrlctl/ctl.h"
+#include "ctrl/ctrlctl/output.h"
+
+#define HOST_OPTION                                                                         \
+	{                                                                                   \
+		.name = "--host", .value = "HOST", .help = "only for requests to this host" \
+	}
+#define TIMEOUT_OPTION                                    \
+	{                                                 \
+		.name = "--timeout", .value = "DURATION", \
+		.help = "time of a call: 250ms, 5s, 2m"   \
+	}
+
+const struct weir_ctl_option weir_ctl_options_global[] = {
+	{.name = "--data",
+	 .value = "DIR",
+	 .help = "the instance's data directory (default: WEIR_DATA, or the user's)",
+	 .complete = WEIR_CTL_COMPLETE_DIRECTORY},
+	{.name = "--output",
+	 .letter = "-o",
+	 .value = "table|json",
+	 .help = "how to print (default: table)",
+	 .complete = WEIR_CTL_COMPLETE_OUTPUT},
+	{.name = "--help", .letter = "-h", .help = "show help"},
+	{.name = NULL},
+};
+
+static const struct weir_ctl_command commands[] = {
+	{
+		.noun = "route",
+		.verb = "add",
+		.arguments = "ROUTE",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.help = "add a route; fails if it exists",
+		.more = "A route is a method (GET, or several as GET,POST, or ANY) and a "
+			"pattern.\n"
+			"  ctrlctl route add 'GET /img/{id}' --fn thumbs\n"
+			"  ctrlctl route add 'ANY /shop/*' --fn web/shop --host shop.example\n",
+		.options =
+			{
+				{.name = "--fn",
+				 .value = "[NAMESPACE/]NAME",
+				 .help = "the function to call",
+				 .complete = WEIR_CTL_COMPLETE_FUNCTION},
+				HOST_OPTION,
+				TIMEOUT_OPTION,
+			},
+		.run = weir_ctl_route_add,
+	},
+	{
+		.noun = "route",
+		.verb = "update",
+		.arguments = "ROUTE",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.complete = WEIR_CTL_COMPLETE_ROUTE,
+		.help = "change a route; never creates one",
+		.more = "What is not named stays. Rows of the public table are edited in that "
+			"table.\n"
+			"  ctrlctl route update 'GET /img/{id}' --fn thumbs2 --timeout 2s\n"
+			"  ctrlctl route update 'POST /resize' --file /srv/resize.php\n",
+		.options =
+			{
+				{.name = "--fn",
+				 .value = "[NAMESPACE/]NAME",
+				 .help = "the function to call",
+				 .complete = WEIR_CTL_COMPLETE_FUNCTION},
+				HOST_OPTION,
+				TIMEOUT_OPTION,
+				{.name = "--file",
+				 .value = "PATH",
+				 .help = "public rows: the module",
+				 .complete = WEIR_CTL_COMPLETE_FILE},
+				{.name = "--handler",
+				 .value = "NAME",
+				 .help = "public rows: the handler"},
+				{.name = "--runtime",
+				 .value = "RUNTIME",
+				 .help = "public rows: what runs it",
+				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
+				{.name = "--memory",
+				 .value = "MB",
+				 .help = "public rows: its memory"},
+			},
+		.run = weir_ctl_route_update,
+	},
+	{
+		.noun = "route",
+		.verb = "list",
+		.arguments = "",
+		.help = "list routes, rows of the public table among them",
+		.run = weir_ctl_route_list,
+	},
+	{
+		.noun = "route",
+		.verb = "get",
+		.arguments = "ROUTE",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.complete = WEIR_CTL_COMPLETE_ROUTE,
+		.help = "show one route",
+		.options =
+			{
+				HOST_OPTION,
+			},
+		.run = weir_ctl_route_get,
+	},
+	{
+		.noun = "route",
+		.verb = "rm",
+		.arguments = "ROUTE",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.complete = WEIR_CTL_COMPLETE_ROUTE,
+		.help = "remove a route",
+		.options =
+			{
+				HOST_OPTION,
+			},
+		.run = weir_ctl_route_remove,
+	},
+	{
+		.noun = "route",
+		.verb = "test",
+		.arguments = "REQUEST",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.help = "explain which route a request would take; calls nothing",
+		.more = "Exit code 5 if no route takes it.\n"
+			"  ctrlctl route test 'GET /img/7?size=2' --host shop.example\n",
+		.options =
+			{
+				{.name = "--host",
+				 .value = "HOST",
+				 .help = "the request's host"},
+			},
+		.run = weir_ctl_route_test,
+	},
+	{
+		.noun = "fn",
+		.verb = "add",
+		.arguments = "[NAMESPACE/]NAME",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.help = "add a function; fails if it exists",
+		.more = "  ctrlctl fn add hello --runtime native --file ./hello.so\n"
+			"  ctrlctl fn add web/shop --runtime exec --file /srv/shop --memory "
+			"128\n",
+		.options =
+			{
+				{.name = "--runtime",
+				 .value = "RUNTIME",
+				 .help = "native, exec or php",
+				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
+				{.name = "--file",
+				 .value = "PATH",
+				 .help = "the code: a shared object, a program, a script",
+				 .complete = WEIR_CTL_COMPLETE_FILE},
+				{.name = "--handler",
+				 .value = "NAME",
+				 .help = "native: the C function (default: weir_handle)"},
+				TIMEOUT_OPTION,
+				{.name = "--memory",
+				 .value = "MB",
+				 .help = "memory it may use"},
+				{.name = "--queue",
+				 .value = "COUNT",
+				 .help = "requests that may wait for it"},
+			},
+		.run = weir_ctl_function_add,
+	},
+	{
+		.noun = "fn",
+		.verb = "list",
+		.arguments = "",
+		.help = "list functions",
+		.run = weir_ctl_function_list,
+	},
+	{
+		.noun = "fn",
+		.verb = "get",
+		.arguments = "[NAMESPACE/]NAME",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_FUNCTION,
+		.help = "show one function",
+		.run = weir_ctl_function_get,
+	},
+	{
+		.noun = "fn",
+		.verb = "rm",
+		.arguments = "[NAMESPACE/]NAME",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_FUNCTION,
+		.help = "remove a function; fails while routes lead to it",
+		.run = weir_ctl_function_remove,
+	},
+	{
+		.noun = "fn",
+		.verb = "invoke",
+		.arguments = "[NAMESPACE/]NAME",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_FUNCTION,
+		.help = "call a function by its name and print its answer",
+		.more = "No route is needed. Exit code 1 if the answer's status is 400 or "
+			"more.\n"
+			"  ctrlctl fn invoke hello\n"
+			"  ctrlctl fn invoke web/shop -d @order.json -X POST --path /orders\n",
+		.options =
+			{
+				{.name = "--body",
+				 .letter = "-d",
+				 .value = "DATA|@FILE",
+				 .help = "the request's body; @- reads standard input",
+				 .complete = WEIR_CTL_COMPLETE_FILE},
+				{.name = "--method",
+				 .letter = "-X",
+				 .value = "METHOD",
+				 .help = "default: GET, with a body POST",
+				 .complete = WEIR_CTL_COMPLETE_METHOD},
+				{.name = "--path",
+				 .value = "/REST",
+				 .help = "path behind the function's name"},
+			},
+		.run = weir_ctl_function_invoke,
+	},
+	{
+		.noun = "worker",
+		.verb = "list",
+		.arguments = "",
+		.help = "list workers, live",
+		.run = weir_ctl_worker_list,
+	},
+	{
+		.noun = "config",
+		.verb = "list",
+		.arguments = "",
+		.help = "list settings",
+		.run = weir_ctl_config_list,
+	},
+	{
+		.noun = "config",
+		.verb = "get",
+		.arguments = "KEY",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_SETTING,
+		.help = "show one setting",
+		.run = weir_ctl_config_get,
+	},
+	{
+		.noun = "config",
+		.verb = "set",
+		.arguments = "KEY VALUE",
+		.arguments_min = 2,
+		.arguments_max = 2,
+		.complete = WEIR_CTL_COMPLETE_SETTING,
+		.help = "change a setting",
+		.more = "Durations take units (250ms, 5s, 2m), sizes too (16k, 64M).\n"
+			"  ctrlctl config set head_timeout_ms 5s\n"
+			"  ctrlctl config set body_bytes_max 256M\n",
+		.run = weir_ctl_config_set,
+	},
+	{
+		.noun = "config",
+		.verb = "unset",
+		.arguments = "KEY",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_SETTING,
+		.help = "put a setting back to its default",
+		.run = weir_ctl_config_unset,
+	},
+	{
+		.noun = "status",
+		.arguments = "",
+		.help = "what runs, what it does, what it does without, what is wrong",
+		.run = weir_ctl_status,
+	},
+	{
+		.noun = "ready",
+		.arguments = "",
+		.help = "exit with 0 once everything answers",
+		.more = "Ready means: gateway and control process run, each pool that is "
+			"needed has a\n"
+			"worker, and every shard acknowledged the newest generation.\n"
+			"  ctrlctl ready --wait 30s\n",
+		.options =
+			{
+				{.name = "--wait",
+				 .value = "DURATION",
+				 .help = "wait at most this long"},
+			},
+		.run = weir_ctl_ready,
+	},
+	{
+		.noun = "completion",
+		.arguments = "bash",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_SHELL,
+		.help = "print a completion script",
+		.more = "  source <(ctrlctl completion bash)\n",
+		.run = weir_ctl_completion,
+	},
+	{
+		.noun = "version",
+		.arguments = "",
+		.help = "print the version",
+		.run = weir_ctl_version,
+	},
+};
+
+const struct weir_ctl_command *weir_ctl_command_at(size_t i)
+{
+	return i < sizeof(commands) / sizeof(commands[0]) ? &commands[i] : NULL;
+}
+
+const struct weir_ctl_command *weir_ctl_command_find(const char *noun, const char *verb)
+{
+	const struct weir_ctl_command *command = NULL;
+
+	for (size_t i = 0; (command = weir_ctl_command_at(i)) != NULL; i++) {
+		if (strcmp(command->noun, noun) != 0)
+			continue;
+		if (command->verb == NULL || (verb != NULL && strcmp(command->verb, verb) == 0))
+			return command;
+	}
+	return NULL;
+}
+
+static void options_print(const struct weir_ctl_option *options, size_t max)
+{
+	for (size_t i = 0; i < max && options[i].name != NULL; i++) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "%s%s%s%s%s",
+			       options[i].letter == NULL ? "" : options[i].letter,
+			       options[i].letter == NULL ? "" : ", ", options[i].name,
+			       options[i].value == NULL ? "" : " ",
+			       options[i].value == NULL ? "" : options[i].value);
+		weir_ctl_print("  %-30s %s\n", text, options[i].help);
+	}
+}
+
+static void command_line_print(const struct weir_ctl_command *command)
+{
+	char text[96];
+
+	(void)snprintf(text, sizeof(text), "%s%s%s%s%s", command->noun,
+		       command->verb == NULL ? "" : " ",
+		       command->verb == NULL ? "" : command->verb,
+		       command->arguments[0] == '\0' ? "" : " ", command->arguments);
+	weir_ctl_print("  %-30s %s\n", text, command->help);
+}
+
+int weir_ctl_help_all(void)
+{
+	const struct weir_ctl_command *command = NULL;
+
+	weir_ctl_print("usage: ctrlctl NOUN [VERB] [ARGUMENTS] [OPTIONS]\n\n");
+	for (size_t i = 0; (command = weir_ctl_command_at(i)) != NULL; i++)
+		command_line_print(command);
+	weir_ctl_print("\nEverywhere:\n");
+	options_print(weir_ctl_options_global, WEIR_CTL_OPTIONS_MAX);
+	weir_ctl_print("\nExit codes: 0 ok, 1 failed, 2 usage, 3 unreachable, 5 not found, 6 "
+		       "exists, 7 invalid,\n"
+		       "9 saved but not yet acknowledged by every shard.\n"
+		       "More: ctrlctl NOUN --help, ctrlctl NOUN VERB --help\n");
+	return WEIR_CTL_OK;
+}
+
+int weir_ctl_help_noun(const char *noun)
+{
+	const struct weir_ctl_command *command = NULL;
+
+	weir_ctl_print("usage: ctrlctl %s VERB [ARGUMENTS] [OPTIONS]\n\n", noun);
+	for (size_t i = 0; (command = weir_ctl_command_at(i)) != NULL; i++) {
+		if (strcmp(command->noun, noun) == 0)
+			command_line_print(command);
+	}
+	weir_ctl_print("\nEverywhere:\n");
+	options_print(weir_ctl_options_global, WEIR_CTL_OPTIONS_MAX);
+	return WEIR_CTL_OK;
+}
+
+int weir_ctl_help_command(const struct weir_ctl_command *command)
+{
+	weir_ctl_print(
+		"usage: ctrlctl %s%s%s%s%s [OPTIONS]\n\n%s.\n", command->noun,
+		command->verb == NULL ? "" : " ", command->verb == NULL ? "" : command->verb,
+		command->arguments[0] == '\0' ? "" : " ", command->arguments, command->help);
+	if (command->more != NULL)
+		weir_ctl_print("%s", command->more);
+	weir_ctl_print("\n");
+	options_print(command->options, WEIR_CTL_OPTIONS_MAX);
+	options_print(weir_ctl_options_global, WEIR_CTL_OPTIONS_MAX);
+	return WEIR_CTL_OK;
+}

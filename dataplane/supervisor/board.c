@@ -1,3 +1,5 @@
+#include "dataplane/supervisor/board.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,8 +8,8 @@
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
-#include "dataplane/supervisor/supervisor.h"
 
 enum {
 	ROW_KEEPER,

@@ -1,3 +1,5 @@
+#include "dataplane/supervisor/config.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +12,8 @@
 
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/log.h"
-#include "dataplane/supervisor/supervisor.h"
+#include "dataplane/supervisor/pool.h"
+#include "dataplane/supervisor/records.h"
 
 enum { SNAPSHOT_BYTES_MAX = 1 << 30 };
 

@@ -1,13 +1,15 @@
+#include "dataplane/supervisor/inbox.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
-#include "dataplane/supervisor/supervisor.h"
-
-/* A message is taken out of the socket only after it was handled: a supervisor that is killed in
- * between leaves it to the next one, so each handler must bear to see a message twice. */
+#include "dataplane/supervisor/config.h"
+#include "dataplane/supervisor/link.h"
+#include "dataplane/supervisor/pool.h"
+#include "dataplane/supervisor/records.h"
 
 enum { MESSAGES_PER_TURN_MAX = 64 };
 

@@ -1,3 +1,5 @@
+#include "dataplane/supervisor/link.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -6,7 +8,8 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
-#include "dataplane/supervisor/supervisor.h"
+#include "dataplane/supervisor/pool.h"
+#include "dataplane/supervisor/records.h"
 
 static const uint64_t drain_ns = 5 * WEIR_NS_PER_SECOND;
 static const uint64_t refused_ns = 250 * WEIR_NS_PER_MS;

@@ -1,3 +1,5 @@
+#include "dataplane/supervisor/listen.h"
+
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -9,7 +11,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/log.h"
-#include "dataplane/supervisor/supervisor.h"
+#include "dataplane/supervisor/records.h"
 
 enum { BACKLOG = 4096 };
 

@@ -1,9 +1,14 @@
+#include "dataplane/supervisor/pool.h"
+
 #include <unistd.h>
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/schedule/schedule.h"
-#include "dataplane/supervisor/supervisor.h"
+#include "dataplane/supervisor/board.h"
+#include "dataplane/supervisor/link.h"
+#include "dataplane/supervisor/records.h"
+#include "dataplane/supervisor/spawn.h"
 
 enum { STARTS_PER_TURN_MAX = 4 };
 

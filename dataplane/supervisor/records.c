@@ -1,3 +1,5 @@
+#include "dataplane/supervisor/records.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -5,7 +7,8 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
-#include "dataplane/supervisor/supervisor.h"
+#include "dataplane/supervisor/config.h"
+#include "dataplane/supervisor/pool.h"
 
 enum { RECORD_VERSION = 1 };
 

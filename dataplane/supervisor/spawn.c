@@ -1,3 +1,5 @@
+#include "dataplane/supervisor/spawn.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,8 +11,12 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
+#include "dataplane/supervisor/inbox.h"
+#include "dataplane/supervisor/link.h"
+#include "dataplane/supervisor/listen.h"
+#include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
-#include "dataplane/supervisor/supervisor.h"
+#include "dataplane/supervisor/records.h"
 
 static const uint64_t start_ns_max = 30 * WEIR_NS_PER_SECOND;
 static const uint64_t ctrld_start_ns_max = 120 * WEIR_NS_PER_SECOND; /* it may have a database to recover */

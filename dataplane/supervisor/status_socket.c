@@ -1,3 +1,5 @@
+#include "dataplane/supervisor/status_socket.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,7 +9,8 @@
 
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
-#include "dataplane/supervisor/supervisor.h"
+#include "dataplane/supervisor/board.h"
+#include "dataplane/supervisor/listen.h"
 
 /* What a client sends and gets back, the latter with the board. */
 static const char question[8] = {'w', 'e', 'i', 'r', 's', 't', 'a', 't'};

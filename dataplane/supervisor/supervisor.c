@@ -12,7 +12,16 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/supervisor/board.h"
+#include "dataplane/supervisor/config.h"
+#include "dataplane/supervisor/inbox.h"
+#include "dataplane/supervisor/link.h"
+#include "dataplane/supervisor/listen.h"
+#include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
+#include "dataplane/supervisor/records.h"
+#include "dataplane/supervisor/spawn.h"
+#include "dataplane/supervisor/status_socket.h"
 
 enum {
 	EVENTS_MAX = 64,

@@ -6,6 +6,8 @@
  * llhttp does the lexing (strict build, no lenient flag); this module adds what llhttp leaves to
  * its caller: version, allowed methods, one Host, absolute-form against Host, no obs-fold, framing
  * conflicts (RFC 9112 sections 3.2, 5.2, 6.1, 6.3), limits.
+ * Accepted beyond the grammar: " < > \ ^ ` { | } in a target, which clients do send; to us they are
+ * ordinary bytes. The outcome never depends on how the bytes were cut into reads.
  * Slices are offsets from the head's first byte, so the head may be moved between two calls.
  * Owns: nothing; the caller keeps the bytes. Threads: one at a time per parser. */
 #ifndef WEIR_DATAPLANE_HTTP_HTTP_REQUEST_H
@@ -71,7 +73,7 @@ struct weir_http_parser {
 	struct weir_http_slice query;     /* without '?'; empty if none */
 	struct weir_http_slice authority; /* Host, or the absolute-form's authority; empty on 1.0 */
 	struct weir_http_header headers[WEIR_HTTP_HEADERS_MAX];
-	/* Valid after WEIR_HTTP_PARSE_FAILED. */
+	/* Valid after WEIR_HTTP_PARSE_FAILED, and so is `method`: GET unless another one was read. */
 	enum weir_http_failure failure;
 
 	/* Private. */

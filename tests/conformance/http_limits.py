@@ -104,6 +104,15 @@ class Timeouts(weir_http.HttpCase):
         with self.open() as raw:
             raw.expect_end()
 
+    def test_many_idle_connections_are_all_closed(self):
+        idle = [self.open() for _ in range(400)]
+        try:
+            for raw in idle:
+                raw.expect_end()
+        finally:
+            for raw in idle:
+                raw.socket.close()
+
     def test_empty_lines_do_not_keep_a_connection(self):
         with self.open() as raw:
             self.assertLessEqual(len(self.trickle(raw, b"\r\n" * 500, 0.3)), 1)

@@ -49,7 +49,8 @@ static const struct head_row rows[] = {
 	ROW("letter as minor", "GET / HTTP/1.x\r\n" H "\r\n", WEIR_HTTP_BAD_REQUEST),
 	ROW("major is no digit", "GET / HTTP/:.1\r\n" H "\r\n", WEIR_HTTP_BAD_REQUEST),
 	ROW("minor is no digit", "GET / HTTP/1.:\r\n" H "\r\n", WEIR_HTTP_BAD_REQUEST),
-	ROW("version without dot in 4 bytes", "GET / HTTP/2;0\r\n" H "\r\n", WEIR_HTTP_BAD_REQUEST),
+	ROW("version without dot in 4 bytes", "GET / HTTP/2;0\r\n" H "\r\n",
+	    WEIR_HTTP_BAD_REQUEST),
 	ROW("version after empty line", "\r\nGET / HTTP/1.2\r\n" H "\r\n", WEIR_HTTP_VERSION),
 	ROW("CR after target", "GET /\rX", WEIR_HTTP_BAD_REQUEST),
 	ROW("space after version", "GET / HTTP/1.1 \r\n" H "\r\n", WEIR_HTTP_BAD_REQUEST),
@@ -57,7 +58,8 @@ static const struct head_row rows[] = {
 
 	/* methods */
 	ROW("unknown method", "FOO / HTTP/1.1\r\n" H "\r\n", WEIR_HTTP_METHOD_UNKNOWN),
-	ROW("unknown method after empty line", "\r\nFOO / HTTP/1.1\r\n" H "\r\n", WEIR_HTTP_METHOD_UNKNOWN),
+	ROW("unknown method after empty line", "\r\nFOO / HTTP/1.1\r\n" H "\r\n",
+	    WEIR_HTTP_METHOD_UNKNOWN),
 	ROW("longer than a method", "GETX / HTTP/1.1\r\n" H "\r\n", WEIR_HTTP_METHOD_UNKNOWN),
 	ROW("shorter than a method", "GE / HTTP/1.1\r\n" H "\r\n", WEIR_HTTP_METHOD_UNKNOWN),
 	ROW("method in lower case", "get / HTTP/1.1\r\n" H "\r\n", WEIR_HTTP_METHOD_UNKNOWN),
@@ -118,11 +120,15 @@ static const struct head_row rows[] = {
 	    WEIR_HTTP_BAD_HOST),
 	ROW("Host with two ports", "GET / HTTP/1.1\r\nHost: a:1:2\r\n\r\n", WEIR_HTTP_BAD_HOST),
 	ROW("Host with port 9", "GET / HTTP/1.1\r\nHost: a:9\r\n\r\n", WEIR_HTTP_OK),
-	ROW("Host with port of six digits", "GET / HTTP/1.1\r\nHost: a:000080\r\n\r\n", WEIR_HTTP_BAD_HOST),
+	ROW("Host with port of six digits", "GET / HTTP/1.1\r\nHost: a:000080\r\n\r\n",
+	    WEIR_HTTP_BAD_HOST),
 	ROW("Host of IPv6 without port", "GET / HTTP/1.1\r\nHost: [::]\r\n\r\n", WEIR_HTTP_OK),
-	ROW("Host of IPv6 and more", "GET / HTTP/1.1\r\nHost: [::1]80\r\n\r\n", WEIR_HTTP_BAD_HOST),
-	ROW("Host of IPv6 with bad port", "GET / HTTP/1.1\r\nHost: [::1]:65536\r\n\r\n", WEIR_HTTP_BAD_HOST),
-	ROW("Host of too little IPv6", "GET / HTTP/1.1\r\nHost: [:]\r\n\r\n", WEIR_HTTP_BAD_HOST),
+	ROW("Host of IPv6 and more", "GET / HTTP/1.1\r\nHost: [::1]80\r\n\r\n",
+	    WEIR_HTTP_BAD_HOST),
+	ROW("Host of IPv6 with bad port", "GET / HTTP/1.1\r\nHost: [::1]:65536\r\n\r\n",
+	    WEIR_HTTP_BAD_HOST),
+	ROW("Host of too little IPv6", "GET / HTTP/1.1\r\nHost: [:]\r\n\r\n",
+	    WEIR_HTTP_BAD_HOST),
 	ROW("Host of IPv6", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", WEIR_HTTP_OK),
 	ROW("Host of IPv6 unclosed", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
 	    WEIR_HTTP_BAD_HOST),
@@ -546,6 +552,23 @@ static void the_outcome_stays_when_asked_again(void **state)
 	assert_int_equal(weir_http_parser_execute(&parser, "?a", 0), WEIR_HTTP_PARSE_FAILED);
 }
 
+static void the_method_is_known_of_a_head_that_fails_later(void **state)
+{
+	struct weir_http_parser parser;
+
+	(void)state;
+	weir_http_parser_reset(&parser, &test_limits);
+	assert_int_equal(weir_http_parser_execute(&parser, "HEAD / HTTP/1.1\r\n\r\n", 19),
+			 WEIR_HTTP_PARSE_FAILED);
+	assert_int_equal(parser.method, WEIR_HTTP_HEAD);
+	weir_http_parser_reset(&parser, &test_limits);
+	assert_int_equal(weir_http_parser_execute(&parser, "HEAD\t", 5),
+			 WEIR_HTTP_PARSE_FAILED);
+	weir_http_parser_reset(&parser, &test_limits);
+	assert_int_equal(weir_http_parser_execute(&parser, "FOO", 3), WEIR_HTTP_PARSE_FAILED);
+	assert_int_equal(parser.method, WEIR_HTTP_GET);
+}
+
 static void method_names_are_case_sensitive_and_round_trip(void **state)
 {
 	enum weir_http_method method = WEIR_HTTP_OPTIONS;
@@ -576,6 +599,7 @@ int main(void)
 		cmocka_unit_test(a_head_of_all_65535_bytes_has_right_slices),
 		cmocka_unit_test(empty_lines_count_against_the_head),
 		cmocka_unit_test(the_outcome_stays_when_asked_again),
+		cmocka_unit_test(the_method_is_known_of_a_head_that_fails_later),
 		cmocka_unit_test(method_names_are_case_sensitive_and_round_trip),
 	};
 

@@ -6,7 +6,7 @@
 
 #include "dataplane/base/assert.h"
 
-enum { POOL_WORKERS_MIN = 2, POOL_WORKERS_MAX = 16 };
+enum { POOL_WORKERS_MIN = 1, POOL_WORKERS_MAX = 16 };
 
 #define DATA(field)                                       \
 	offsetof(struct weir_setting_values, data.field), \

@@ -13,6 +13,7 @@
 enum {
 	SUSPECT_SECONDS = 10,
 	DEMAND_INTERVAL_MS = 5, /* the supervisor is told at most this often per pool */
+	DEMAND_WAIT_MS = 10,    /* waiting for this long means that the workers are too few */
 	REBINDS_MAX = 8,        /* a call that lost so many workers unstarted is given up */
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
 };
@@ -183,10 +184,19 @@ no_room:
 	return false;
 }
 
-/* Ask the supervisor for another worker. */
+/* Has the first of a waiting room waited so long that another worker would help? A short queue in
+ * front of busy workers is no reason: it keeps them busy. */
+static bool waits_long(const struct weir_shard *shard, const struct weir_exchange *first)
+{
+	return first && shard->now_ns - first->waiting_since_ns >= DEMAND_WAIT_MS * WEIR_NS_PER_MS;
+}
+
+/* Ask the supervisor for another worker, if the pool needs one. */
 static void demand(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
 	if (shard->now_ns - pool->demand_sent_ns < DEMAND_INTERVAL_MS * WEIR_NS_PER_MS)
+		return;
+	if (pool->link_count > 0 && !pool->suspects.first && !waits_long(shard, pool->waiting.first))
 		return;
 	pool->demand_sent_ns = shard->now_ns;
 	weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_DEMAND,
@@ -210,6 +220,7 @@ static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchang
 	*(exchange->wait_next ? &exchange->wait_next->wait_prev : &list->last) = exchange;
 	*(exchange->wait_prev ? &exchange->wait_prev->wait_next : &list->first) = exchange;
 	exchange->waiting = true;
+	exchange->waiting_since_ns = shard->now_ns;
 	exchange->pool->waiting_count++;
 	exchange->function->waiting++;
 	shard->waiting_count++;

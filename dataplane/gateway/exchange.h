@@ -39,6 +39,7 @@ struct weir_exchange {
 	struct weir_block *decoder;      /* struct weir_http_chunked of a chunked body */
 	struct weir_id activation;
 	uint64_t deadline_ns;
+	uint64_t waiting_since_ns;
 	uint64_t function_id;
 	uint64_t generation;
 	uint64_t request_hash;

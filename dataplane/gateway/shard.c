@@ -22,6 +22,8 @@ enum {
 	COMPLETIONS = 16384,
 	EXCHANGES_EXTRA = 16384, /* over one per connection: pipelined ones */
 	ACCEPT_RETRY_MS = 100,   /* after running out of descriptors */
+	IDLE_SECONDS_MAX = 60,   /* an idle shard looks around this often */
+	WAITING_CHECK_MS = 10,   /* how often a queue without events is looked at */
 };
 
 static void *reserve(size_t bytes)
@@ -384,16 +386,18 @@ static void wait_for_work(struct weir_shard *shard)
 		return;
 	}
 	left_ns = due_ns > shard->now_ns ? due_ns - shard->now_ns : 0;
+	if (left_ns > IDLE_SECONDS_MAX * WEIR_NS_PER_SECOND)
+		left_ns = IDLE_SECONDS_MAX * WEIR_NS_PER_SECOND;
 	if (shard->accept_paused && left_ns > ACCEPT_RETRY_MS * WEIR_NS_PER_MS)
 		left_ns = ACCEPT_RETRY_MS * WEIR_NS_PER_MS;
+	if (shard->waiting_count > 0 && left_ns > WAITING_CHECK_MS * WEIR_NS_PER_MS)
+		left_ns = WAITING_CHECK_MS * WEIR_NS_PER_MS;
 	timeout = (struct __kernel_timespec){.tv_sec = (int64_t)(left_ns / WEIR_NS_PER_SECOND),
 					     .tv_nsec = (int64_t)(left_ns % WEIR_NS_PER_SECOND)};
 	weir_shard_count(shard, WEIR_METRIC_sleeps, 1);
 	/* -ETIME, -EINTR, -EBUSY: look at what is there, come back. */
 	(void)io_uring_submit_and_wait_timeout(&shard->ring, &cqe, 1,
-					       due_ns == UINT64_MAX && !shard->accept_paused ? NULL
-											     : &timeout,
-					       NULL);
+					       &timeout, NULL);
 	weir_shard_sleep_end(shard->sleep_line);
 }
 

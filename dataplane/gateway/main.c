@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "dataplane/base/log.h"
+#include "dataplane/base/rights.h"
 #include "dataplane/gateway/gateway.h"
 
 int main(void)
 {
 	const int flags = fcntl(WEIR_CONTROL_FD, F_GETFL);
+	int result;
 
 	weir_log_open("gateway");
 	if (flags == -1 || fcntl(WEIR_CONTROL_FD, F_SETFL, flags | O_NONBLOCK) == -1 ||
@@ -17,6 +20,11 @@ int main(void)
 		(void)fprintf(stderr, "weir-gateway is started by weir-supervisor, not by hand: "
 				      "run ./tools/quickstart or weir-keeper\n");
 		return 2;
+	}
+	result = weir_rights_drop();
+	if (result != 0) { /* serving with more rights than needed would be silent: say it and stop */
+		weir_log(WEIR_LOG_ERROR, "cannot drop rights", "error=\"%s\"", strerror(-result));
+		return 1;
 	}
 	return weir_gateway_run(WEIR_CONTROL_FD) == 0 ? 0 : 1;
 }

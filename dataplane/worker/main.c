@@ -14,7 +14,7 @@
 #include "dataplane/worker/attend.h"
 #include "dataplane/worker/crash.h"
 #include "dataplane/worker/invoke.h"
-#include "dataplane/worker/rights.h"
+#include "dataplane/base/rights.h"
 
 static struct weir_invoke invoke;
 

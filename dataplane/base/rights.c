@@ -1,4 +1,4 @@
-#include "dataplane/worker/rights.h"
+#include "dataplane/base/rights.h"
 
 #include <errno.h>
 #include <linux/capability.h>

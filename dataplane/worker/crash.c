@@ -13,6 +13,7 @@ struct running {
 };
 
 static _Thread_local struct running running;
+static void (*rescue_answers)(void);
 
 struct line {
 	char text[400];
@@ -44,17 +45,19 @@ static void signal_report(int number, siginfo_t *info, void *context)
 	}
 	line_add(&line, "\n");
 	if (write(STDERR_FILENO, line.text, line.bytes) < 0)
-		return; /* nobody reads it: die without words */
+		line.bytes = 0; /* nobody reads it: die without words */
+	rescue_answers();
 	/* A fault happens again on return, with the default action; a sent signal must be sent again. */
 	if (info->si_code <= 0)
 		(void)raise(number);
 }
 
-void weir_crash_open(void)
+void weir_crash_open(void (*rescue)(void))
 {
 	static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
 	struct sigaction action;
 
+	rescue_answers = rescue;
 	memset(&action, 0, sizeof(action));
 	action.sa_sigaction = signal_report;
 	action.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND);

@@ -1,6 +1,7 @@
 /* crash: one line on standard error when a function takes the process with it:
  *   weir-worker: crashed with signal 11 in default/crash activation 0123456789abcdef0123456789abcdef
- * Then the signal does what it does by default, so the exit status tells the truth.
+ * Then `rescue` publishes answers that are finished, and the signal does what it does by default, so the
+ * exit status tells the truth.
  * Threads: enter and leave mark the calling thread's function; each thread opens its own stack, since
  * a function may have used up its first one. */
 #ifndef WEIR_DATAPLANE_WORKER_CRASH_H
@@ -14,8 +15,9 @@ struct weir_crash_stack {
 	_Alignas(16) unsigned char bytes[WEIR_CRASH_STACK_BYTES];
 };
 
-/* Once, before threads. */
-void weir_crash_open(void);
+/* Once, before threads. `rescue` runs in the signal handler: only system calls and memory that exists;
+ * if that is damaged too, the process ends there. */
+void weir_crash_open(void (*rescue)(void));
 
 /* Use `stack`, which lives as long as the thread, for the message. */
 void weir_crash_thread_open(struct weir_crash_stack *stack);

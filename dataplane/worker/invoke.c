@@ -81,9 +81,10 @@ static int call_wait(struct weir_runtime_call *base, struct pollfd *fds, size_t 
 	return run->call->is_cancelled ? -ECANCELED : 0;
 }
 
-static struct weir_id activation_of(const struct weir_port_call *call)
+static struct weir_id activation_of(const struct run *run)
 {
-	return (struct weir_id){.high = call->activation_high, .low = call->activation_low};
+	return (struct weir_id){.high = run->base.activation_high,
+				.low = run->base.activation_low};
 }
 
 static void call_log(struct weir_runtime_call *base, int level, struct weir_span text)
@@ -91,7 +92,7 @@ static void call_log(struct weir_runtime_call *base, int level, struct weir_span
 	struct run *const run = run_of(base);
 	char activation[32];
 
-	weir_id_format(activation_of(run->call), activation);
+	weir_id_format(activation_of(run), activation);
 	if (level < WEIR_LOG_DEBUG || level > WEIR_LOG_ERROR)
 		level = WEIR_LOG_INFO;
 	weir_log((enum weir_log_level)level, "function", "name=%s activation=%.32s text=%.*s",
@@ -130,7 +131,7 @@ static void failure_log(struct run *run, const char *reason, uint64_t now_ns)
 		function->unlogged++;
 		return;
 	}
-	weir_id_format(activation_of(run->call), activation);
+	weir_id_format(activation_of(run), activation);
 	weir_log(WEIR_LOG_WARN, "call failed",
 		 "function=%s activation=%.32s since_last=%llu reason=%s", function->name,
 		 activation, (unsigned long long)function->unlogged, reason);
@@ -155,6 +156,19 @@ static void run_fail(struct run *run, int result, uint64_t now_ns)
 			     weir_span_of(run->base.abort_reason));
 }
 
+/* The function says that its answer is complete. The call is the port's after this. */
+static void run_finish(struct run *run, uint64_t now_ns)
+{
+	const bool is_refused = run->call->refused != 0;
+
+	if (!weir_port_call_finish(run->call))
+		failure_log(run, "the answer is shorter than announced, or had no memory",
+			    now_ns);
+	else if (is_refused)
+		failure_log(run, "a status, field or length that the function set was refused",
+			    now_ns);
+}
+
 static void run_invoke(struct weir_host *host, struct run *run, uint64_t start_ns)
 {
 	struct weir_invoke *const invoke = weir_host_context(host);
@@ -171,16 +185,13 @@ static void run_invoke(struct weir_host *host, struct run *run, uint64_t start_n
 	weir_host_thread_set_running(run->thread, NULL);
 	end_ns = weir_clock_now_ns();
 	service_ns = end_ns - start_ns - weir_host_thread_waited_ns(run->thread);
-	if (call->refused != 0 && result == 0)
-		failure_log(run, "a status, field or length that the function set was refused",
-			    end_ns);
 	run->function->service_ns = average(run->function->service_ns, service_ns);
 	invoke->service_ns = average(invoke->service_ns, service_ns);
 	weir_port_service(weir_host_port(host), invoke->service_ns);
 	if (result < 0)
 		run_fail(run, result, end_ns);
-	else if (!weir_port_call_finish(call))
-		failure_log(run, "the function's answer was unusable", end_ns);
+	else
+		run_finish(run, end_ns);
 	if (invoke->unpublished_ns == 0)
 		invoke->unpublished_ns = end_ns;
 }

@@ -11,12 +11,20 @@
 
 #include "dataplane/abi/control.h"
 #include "dataplane/base/log.h"
+#include "dataplane/base/rights.h"
 #include "dataplane/worker/attend.h"
 #include "dataplane/worker/crash.h"
 #include "dataplane/worker/invoke.h"
-#include "dataplane/base/rights.h"
 
 static struct weir_invoke invoke;
+static struct weir_host *host;
+
+/* A function takes the process with it: the answers of those before it are whole, so let them go. */
+static void rescue(void)
+{
+	if (host != NULL)
+		weir_port_publish(weir_host_port(host));
+}
 
 /* The supervisor's end must be a SOCK_SEQPACKET socket that children do not inherit. */
 static int control_check(void)
@@ -41,7 +49,7 @@ static void signals_open(void)
 	/* A terminal's Ctrl-C goes to the whole group: the supervisor decides when workers end. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
-	weir_crash_open();
+	weir_crash_open(rescue);
 }
 
 static int fail(const char *what, int error)
@@ -53,7 +61,6 @@ static int fail(const char *what, int error)
 
 int main(int argc, char **argv)
 {
-	struct weir_host *host = NULL;
 	char reason[WEIR_RUNTIME_REASON_BYTES] = "";
 	int result = 0;
 

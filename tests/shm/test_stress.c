@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 
 #include "dataplane/base/clock.h"
@@ -286,10 +287,61 @@ static void every_call_is_answered_once_or_recalled(void **state)
 	weir_segment_detach(&segment);
 }
 
+/* One ring alone, mostly full: nothing but its two indices orders producer and consumer. */
+static void *producer_run(void *argument)
+{
+	struct weir_ring_tx tx;
+	uint64_t sequence = 0;
+
+	weir_ring_tx_open(&tx, argument);
+	while (sequence < CALLS) {
+		const struct weir_message message = {.sequence = sequence + 1, .bytes = (uint32_t)sequence};
+
+		const bool pushed = weir_ring_push(&tx, &message, 0);
+
+		sequence += pushed;
+		if (!pushed || sequence % 64 == 0 || sequence == CALLS)
+			(void)weir_ring_publish(&tx);
+		if (!pushed)
+			(void)sched_yield();
+	}
+	return NULL;
+}
+
+static void messages_stream_through_a_full_ring_unharmed(void **state)
+{
+	struct weir_segment link = shm_segment_open(1);
+	struct weir_ring_rx rx;
+	struct weir_message message;
+	pthread_t thread;
+	uint64_t sequence = 0;
+
+	(void)state;
+	weir_ring_rx_open(&rx, &link.pair[0].to_worker);
+	assert_int_equal(pthread_create(&thread, NULL, producer_run, &link.pair[0].to_worker), 0);
+	while (sequence < CALLS) {
+		int result = weir_ring_pop(&rx, &message);
+
+		if (result == 0) {
+			weir_ring_release(&rx);
+			(void)sched_yield();
+			continue;
+		}
+		assert_int_equal(result, 1);
+		assert_int_equal(message.sequence, ++sequence);
+		assert_int_equal(message.bytes, (uint32_t)sequence - 1);
+		if (sequence % 32 == 0)
+			weir_ring_release(&rx);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	weir_segment_detach(&link);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_is_answered_once_or_recalled),
+		cmocka_unit_test(messages_stream_through_a_full_ring_unharmed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -286,8 +286,8 @@ static enum weir_http_failure write_head(struct weir_shard *shard, struct weir_e
 		return WEIR_HTTP_FUNCTION_GARBAGE;
 	field_count = collect_fields(shard->scratch, fields);
 	weir_id_format(exchange->activation, activation);
-	if (exchange->stream && !exchange->body_ended)
-		exchange->refused_body = true;
+	if (exchange->stream && !exchange->body_ended && exchange->answer_ended)
+		exchange->refused_body = true; /* nobody will read it */
 	if (exchange->refused_body || shard->stopping)
 		exchange->keep_alive = false;
 	if (field_count < 0 || !choose_framing(exchange, response, &head.content_length))

@@ -72,11 +72,12 @@ void weir_connection_open(struct weir_shard *shard, int fd, bool local)
 
 	weir_shard_count(shard, WEIR_METRIC_connections_accepted, 1);
 	if (!connection) {
-		const struct weir_span refusal = weir_error_answer_refused();
+		const size_t bytes =
+			weir_error_answer_refused(shard, shard->scratch, sizeof(shard->scratch));
 
 		weir_shard_count(shard, WEIR_METRIC_connections_refused, 1);
-		/* One try: a client that can't take 300 bytes at once learns it from the close. */
-		(void)send(fd, refusal.data, refusal.bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+		/* One try: a client that can't take 500 bytes at once learns it from the close. */
+		(void)send(fd, shard->scratch, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)close(fd); /* nothing to do about a failing close */
 		return;
 	}
@@ -256,7 +257,7 @@ static void advance(struct weir_shard *shard, struct weir_connection *connection
 
 		if (!weir_answer_progress(shard, exchange))
 			return;
-		if (exchange->keep_alive) {
+		if (exchange->keep_alive && !(exchange->stream && !exchange->body_ended)) {
 			weir_exchange_destroy(shard, exchange);
 			connection->need_bytes = 0; /* a small body may wait for "100 Continue" */
 			continue;

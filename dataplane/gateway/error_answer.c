@@ -9,15 +9,6 @@ enum {
 	BODY_BYTES_MAX = 1024,
 };
 
-struct weir_span weir_error_answer_refused(void)
-{
-	return WEIR_SPAN("HTTP/1.1 503 Service Unavailable\r\n"
-			 "Content-Type: application/json\r\nContent-Length: 101\r\n"
-			 "Retry-After: 1\r\nConnection: close\r\n\r\n"
-			 "{\"error\":\"Too many connections; try again later\",\"code\":\"connections_full\","
-			 "\"part\":\"http\",\"activation\":\"\"}");
-}
-
 static void count_status(struct weir_shard *shard, unsigned status)
 {
 	static const enum weir_metric metric_of[] = {
@@ -120,4 +111,29 @@ bool weir_error_answer_write(struct weir_shard *shard, struct weir_exchange *exc
 	}
 	exchange->head_written = true;
 	return true;
+}
+
+size_t weir_error_answer_refused(struct weir_shard *shard, char *out, size_t max)
+{
+	const struct weir_http_failure_row *row = weir_http_failure_row(WEIR_HTTP_CONNECTIONS_FULL);
+	char activation[33] = {0}, body[BODY_BYTES_MAX];
+	const struct weir_http_field fields[] = {
+		{.name = WEIR_SPAN("Content-Type"), .value = WEIR_SPAN("application/json")},
+		{.name = WEIR_SPAN("Retry-After"), .value = WEIR_SPAN("1")},
+	};
+	struct weir_http_response_head head = {.status = row->status,
+					       .minor = 1,
+					       .activation = activation,
+					       .date = weir_shard_date(shard),
+					       .fields = fields,
+					       .field_count = 2};
+	size_t bytes;
+
+	weir_id_format(weir_id_next(&shard->id_source), activation);
+	head.content_length =
+		weir_http_failure_body(WEIR_HTTP_CONNECTIONS_FULL, "", activation, body, sizeof(body));
+	bytes = weir_http_response_head_write(&head, out, max);
+	WEIR_ASSERT(bytes > 0 && bytes + head.content_length <= max);
+	memcpy(out + bytes, body, head.content_length);
+	return bytes + head.content_length;
 }

@@ -13,7 +13,8 @@ bool weir_error_answer_write(struct weir_shard *shard, struct weir_exchange *exc
 bool weir_error_answer_write_head(struct weir_shard *shard, struct weir_exchange *exchange,
 				  const struct weir_http_response_head *head);
 
-/* A complete 503 for a client that gets no connection of its own; static storage. */
-struct weir_span weir_error_answer_refused(void);
+/* Write a complete 503 for a client that gets no connection of its own; at least 1,024 bytes of
+ * room. Returns its bytes. */
+size_t weir_error_answer_refused(struct weir_shard *shard, char *out, size_t max);
 
 #endif

@@ -309,7 +309,6 @@ static void refuse(struct weir_shard *shard, struct weir_connection *connection)
 	if (!exchange)
 		return;
 	exchange->minor = 1;
-	exchange->head_request = false;
 	weir_exchange_fail(shard, exchange, shard->parser.failure, (struct weir_span){0});
 }
 

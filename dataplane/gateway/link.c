@@ -429,6 +429,21 @@ static void check_overdue(struct weir_shard *shard, struct weir_shard_link *link
 	}
 }
 
+/* Give the large chunks of a pair that was idle for a while back to the kernel. */
+static void trim_idle(struct weir_shard *shard, struct weir_shard_link *link)
+{
+	const uint64_t due_ns = link->idle_since_ns + TRIM_IDLE_MS * WEIR_NS_PER_MS;
+
+	if (!link->touched_large)
+		return;
+	if (shard->now_ns < due_ns) {
+		weir_timer_arm(&shard->wheel, &link->timer, due_ns);
+		return;
+	}
+	link->touched_large = false; /* advice: failing leaves the pages in use */
+	(void)madvise(link->pair->large, sizeof(link->pair->large), MADV_REMOVE);
+}
+
 void weir_link_timer(struct weir_shard *shard, struct weir_shard_link *link)
 {
 	const uint64_t accepted = atomic_load_explicit(&link->header->accepted, memory_order_relaxed);
@@ -436,11 +451,7 @@ void weir_link_timer(struct weir_shard *shard, struct weir_shard_link *link)
 	if (link->dead)
 		return;
 	if (link->in_flight == 0) {
-		if (link->touched_large &&
-		    shard->now_ns - link->idle_since_ns >= TRIM_IDLE_MS * WEIR_NS_PER_MS) {
-			link->touched_large = false; /* advice: failing leaves the pages in use */
-			(void)madvise(link->pair->large, sizeof(link->pair->large), MADV_REMOVE);
-		}
+		trim_idle(shard, link);
 		return;
 	}
 	if (link->queued > 0 && link->messages == link->watched_messages &&

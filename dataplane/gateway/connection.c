@@ -172,8 +172,10 @@ static void release(struct weir_shard *shard, struct weir_connection *connection
 		connection->out_first->sending = 0;
 	weir_block_give_chain(&shard->blocks, connection->in_first);
 	weir_block_give_chain(&shard->blocks, connection->out_first);
+	weir_block_give(&shard->blocks, connection->head_parser);
 	connection->in_first = NULL;
 	connection->out_first = NULL;
+	connection->head_parser = NULL;
 	shard->connection_count--;
 	weir_shard_count(shard, WEIR_METRIC_connections, -1);
 	if (!connection->in_flush) {

@@ -27,6 +27,7 @@ struct weir_connection {
 	struct weir_exchange *streaming; /* whose body is being read */
 	struct weir_block *in_first; /* unread bytes */
 	struct weir_block *in_last;
+	struct weir_block *head_parser; /* struct weir_http_parser of a head that is partly here */
 	struct weir_block *out_first; /* bytes to send */
 	struct weir_block *out_last;
 	struct weir_connection *next; /* flush list or free list */

@@ -312,6 +312,34 @@ static void refuse(struct weir_shard *shard, struct weir_connection *connection)
 	weir_exchange_fail(shard, exchange, shard->parser.failure, (struct weir_span){0});
 }
 
+/* Parse, going on where an earlier part of this head ended. The common case, a whole head in one
+ * piece, uses the shard's parser and keeps nothing. */
+static enum weir_http_parse parse_head(struct weir_shard *shard, struct weir_connection *connection,
+				       const char *data, size_t bytes)
+{
+	struct weir_block *kept = connection->head_parser;
+	enum weir_http_parse result;
+
+	static_assert(sizeof(shard->parser) <= WEIR_BLOCK_SMALL_BYTES - sizeof(struct weir_block),
+		      "a parser fits a small block");
+	if (kept)
+		memcpy(&shard->parser, kept->data, sizeof(shard->parser));
+	else
+		weir_http_parser_reset(&shard->parser, &shard->config->http_limits);
+	result = weir_http_parser_execute(&shard->parser, data, bytes);
+	if (result == WEIR_HTTP_PARSE_MORE) {
+		if (!kept) /* without memory the head is parsed again from its start */
+			connection->head_parser = kept =
+				weir_block_take(&shard->blocks, sizeof(shard->parser));
+		if (kept)
+			memcpy(kept->data, &shard->parser, sizeof(shard->parser));
+	} else if (kept) {
+		weir_block_give(&shard->blocks, kept);
+		connection->head_parser = NULL;
+	}
+	return result;
+}
+
 /* Look for one request at data[0 .. bytes-1]. Returns the bytes it took, 0 if it is not whole. */
 static size_t parse_one(struct weir_shard *shard, struct weir_connection *connection, const char *data,
 			size_t bytes)
@@ -319,8 +347,7 @@ static size_t parse_one(struct weir_shard *shard, struct weir_connection *connec
 	const struct weir_settings *settings = shard->config->settings;
 	struct candidate candidate = {.head = data, .bytes = bytes};
 
-	weir_http_parser_reset(&shard->parser, &shard->config->http_limits);
-	switch (weir_http_parser_execute(&shard->parser, data, bytes)) {
+	switch (parse_head(shard, connection, data, bytes)) {
 	case WEIR_HTTP_PARSE_MORE:
 		connection->need_bytes = (uint32_t)bytes + 1;
 		enter_phase(shard, connection, WEIR_PHASE_HEAD, settings->head_timeout_ms);

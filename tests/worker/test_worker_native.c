@@ -1,88 +1,8 @@
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "dataplane/base/clock.h"
-#include "dataplane/base/fd.h"
-#include "dataplane/shm/control.h"
-#include "tests/worker/rig.h"
-
-enum {
-	HELLO = 1,
-	ECHO,
-	STATUS,
-	SLEEP,
-	PING,
-	CRASH,
-	HANG,
-	PARTS,
-	GARBAGE,
-	MISSING,
-	NO_SYMBOL,
-	NOT_CODE
-};
-
-#define SAMPLE(number, text)                                  \
-	{                                                     \
-		.id = (number), .version = 1, .name = (text), \
-		.code_path = RIG_SAMPLES "/" text ".so"       \
-	}
-
-static const struct rig_function samples[] = {
-	SAMPLE(HELLO, "hello"),
-	SAMPLE(ECHO, "echo"),
-	SAMPLE(STATUS, "status"),
-	SAMPLE(SLEEP, "sleep"),
-	SAMPLE(PING, "ping"),
-	SAMPLE(CRASH, "crash"),
-	SAMPLE(HANG, "hang"),
-	SAMPLE(PARTS, "parts"),
-	SAMPLE(GARBAGE, "garbage"),
-	{.id = MISSING, .version = 1, .name = "missing", .code_path = "/nowhere/missing.so"},
-	{.id = NO_SYMBOL,
-	 .version = 1,
-	 .name = "no_symbol",
-	 .code_path = RIG_SAMPLES "/ping.so",
-	 .handler = "other"},
-	{.id = NOT_CODE, .version = 1, .name = "not_code", .code_path = "/etc/hostname"},
-};
-
-enum { SAMPLE_COUNT = sizeof(samples) / sizeof(samples[0]) };
-
-struct fixture {
-	struct rig rig;
-	struct rig_link *link;
-};
-
-static int setup(void **state)
-{
-	struct fixture *const fixture = calloc(1, sizeof(*fixture));
-
-	assert_non_null(fixture);
-	rig_start(&fixture->rig, "native");
-	rig_configure(&fixture->rig, samples, SAMPLE_COUNT);
-	fixture->link = rig_link_open(&fixture->rig, 2);
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *const fixture = *state;
-
-	rig_stop(&fixture->rig);
-	free(fixture);
-	return 0;
-}
-
-static struct weir_link_header *line_of(const struct rig_link *link)
-{
-	return link->segment.header;
-}
+#include "tests/worker/native_fixture.h"
 
 static void free_all(struct rig_call **calls, size_t count)
 {
@@ -428,258 +348,104 @@ static void a_recalled_call_is_never_started(void **state)
 	assert_int_equal(atomic_load(&line_of(fixture->link)->accepted), 1);
 }
 
-static bool is_gone(void *argument)
+/* One of several kinds of calls; what its answer must be is in `kind`. */
+enum kind { KIND_PING, KIND_SLEEP, KIND_ECHO_SMALL, KIND_ECHO_STREAMED, KIND_COUNT };
+
+struct mixed {
+	struct rig_call *call; /* NULL = place unused */
+	enum kind kind;
+	bool is_cancelled;
+	char ms[4];
+};
+
+static void mixed_start(struct fixture *fixture, struct mixed *mixed, const uint8_t *body,
+			unsigned int *seed)
 {
-	const struct rig_link *const link = argument;
+	const uint32_t shard = (uint32_t)rand_r(seed) % 2;
+	struct rig_request request = {0};
+	uint64_t function = PING;
 
-	return link->is_gone;
-}
-
-static void a_second_link_works_beside_the_first_and_closing_cancels_its_calls(void **state)
-{
-	struct fixture *const fixture = *state;
-	struct rig_link *const first = fixture->link;
-	struct rig_link *const second = rig_link_open(&fixture->rig, 1);
-	struct rig_call *const waiting =
-		rig_call(first, 0, SLEEP,
-			 &(struct rig_request){.param_name = "ms", .param_value = "19000"});
-	struct rig_call *call = rig_invoke(second, PING, &(struct rig_request){0});
-
-	rig_assert_answer(call, 200, "{\"pong\":true}");
-	rig_call_free(call);
-	while (atomic_load(&line_of(first)->parked) < 1)
-		rig_turn(&fixture->rig, 10);
-	call = rig_invoke(second, PING, &(struct rig_request){0});
-	rig_call_free(call);
-	assert_int_equal(atomic_load(&line_of(second)->parked), 0);
-	assert_int_equal(atomic_load(&line_of(second)->parked_max), 63);
-	rig_link_close(first);
-	rig_wait(&fixture->rig, is_gone, first, "LINK_GONE");
-	rig_wait_done(waiting);
-	assert_int_equal(waiting->abort_code, WEIR_ABORT_CANCELLED);
-	rig_call_free(waiting);
-	assert_int_equal(atomic_load(&line_of(second)->parked_max), 64);
-	call = rig_invoke(second, PING, &(struct rig_request){0});
-	rig_assert_answer(call, 200, "{\"pong\":true}");
-	rig_call_free(call);
-}
-
-static void links_come_and_go_without_leaving_anything(void **state)
-{
-	struct fixture *const fixture = *state;
-	char path[64];
-	struct rig_call *call = NULL;
-	char maps_before[64];
-	char maps_after[64];
-
-	(void)snprintf(path, sizeof(path),
-		       "ls /proc/%d/fd | wc -l; grep -c weir-link /proc/%d/maps",
-		       fixture->rig.pid, fixture->rig.pid);
-	for (int round = 0; round < 2; round++) {
-		char *const text = round == 0 ? maps_before : maps_after;
-		FILE *counts = NULL;
-
-		for (int i = 0; i < 5; i++) {
-			struct rig_link *const link = rig_link_open(&fixture->rig, 2);
-
-			call = rig_invoke(link, PING, &(struct rig_request){0});
-			rig_call_free(call);
-			rig_link_close(link);
-			rig_wait(&fixture->rig, is_gone, link, "LINK_GONE");
-			for (uint32_t k = 0; k < 2; k++)
-				weir_fd_close(&link->event_fd[k]);
-			weir_segment_detach(&link->segment);
-			weir_fd_close(&link->segment_fd);
-			weir_fd_close(&link->board_fd);
-			link->is_open = false;
-		}
-		counts = popen(path, "r"); /* NOLINT(cert-env33-c) */
-		assert_non_null(counts);
-		text[fread(text, 1, 63, counts)] = '\0';
-		(void)pclose(counts);
+	mixed->kind = (enum kind)(rand_r(seed) % KIND_COUNT);
+	mixed->is_cancelled = false;
+	if (mixed->kind == KIND_SLEEP) {
+		function = SLEEP;
+		(void)snprintf(mixed->ms, sizeof(mixed->ms), "%d", rand_r(seed) % 8);
+		request.param_name = "ms";
+		request.param_value = mixed->ms;
+	} else if (mixed->kind != KIND_PING) {
+		function = ECHO;
+		request.is_streamed = mixed->kind == KIND_ECHO_STREAMED;
+		request.body = body;
+		request.body_bytes =
+			(size_t)rand_r(seed) % (request.is_streamed ? 300000 : 60000);
 	}
-	assert_string_equal(maps_before, maps_after);
+	mixed->call = rig_call(fixture->link, shard, function, &request);
 }
 
-static void a_newer_generation_is_waited_for_and_its_code_runs(void **state)
+/* The call is done: right, or cancelled because it was told so. */
+static void mixed_check(const struct mixed *mixed, const uint8_t *body)
 {
+	const struct rig_call *const call = mixed->call;
+	char slept[32];
+
+	if (mixed->is_cancelled && call->abort_code == WEIR_ABORT_CANCELLED)
+		return;
+	(void)snprintf(slept, sizeof(slept), "{\"slept_ms\":%s}", mixed->ms);
+	if (mixed->kind == KIND_PING)
+		rig_assert_answer(call, 200, "{\"pong\":true}");
+	else if (mixed->kind == KIND_SLEEP)
+		rig_assert_answer(call, 200, slept);
+	assert_int_equal(call->abort_code, 0);
+	if (mixed->kind == KIND_ECHO_SMALL || mixed->kind == KIND_ECHO_STREAMED) {
+		assert_int_equal(call->answer_bytes, call->request.body_bytes);
+		assert_memory_equal(call->answer, body, call->answer_bytes);
+	}
+}
+
+static void any_mixture_of_calls_cancels_and_recalls_comes_out_right(void **state)
+{
+	enum { ROUNDS = 4000, PLACES = 40, BODY_BYTES = 300000 };
 	struct fixture *const fixture = *state;
-	struct rig_function changed[SAMPLE_COUNT];
-	struct rig_call *early = NULL;
-	struct rig_call *call = NULL;
+	uint8_t *const body = bytes_make(BODY_BYTES);
+	struct mixed places[PLACES] = {0};
+	unsigned int seed = (unsigned int)weir_clock_now_ns();
+	uint32_t done = 0;
 
-	call = rig_invoke(fixture->link, PING, &(struct rig_request){0});
-	rig_call_free(call);
-	memcpy(changed, samples, sizeof(changed));
-	changed[PING - 1].version = 2;
-	changed[PING - 1].code_path = RIG_SAMPLES "/hello.so";
-	early = rig_call(fixture->link, 0, PING,
-			 &(struct rig_request){.generation = fixture->rig.generation + 1});
-	for (int i = 0; i < 5; i++)
-		rig_turn(&fixture->rig, 20);
-	assert_false(early->is_done);
-	/* Others of the older generation run meanwhile. */
-	call = rig_invoke(fixture->link, STATUS,
-			  &(struct rig_request){.param_name = "code", .param_value = "201"});
-	rig_assert_answer(call, 201, "{\"status\":201}");
-	rig_call_free(call);
-	rig_configure(&fixture->rig, changed, SAMPLE_COUNT);
-	rig_wait_done(early);
-	rig_assert_answer(early, 200, "{\"message\":\"Hello, world\"}");
-	rig_call_free(early);
-	call = rig_invoke(fixture->link, PING, &(struct rig_request){.generation = 99});
-	assert_int_equal(call->abort_code, WEIR_ABORT_UNKNOWN); /* never comes */
-	rig_call_free(call);
+	print_message("seed %u\n", seed);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct mixed *const mixed = &places[rand_r(&seed) % PLACES];
+
+		if (mixed->call == NULL) {
+			mixed_start(fixture, mixed, body, &seed);
+		} else if (mixed->call->is_done) {
+			mixed_check(mixed, body);
+			rig_call_free(mixed->call);
+			mixed->call = NULL;
+			done++;
+		} else if (rand_r(&seed) % 8 == 0 && !mixed->is_cancelled) {
+			if (rig_recall(mixed->call)) {
+				mixed->call = NULL;
+				continue;
+			}
+			rig_cancel(mixed->call);
+			mixed->is_cancelled = true;
+		}
+		if (rand_r(&seed) % 4 == 0)
+			rig_turn(&fixture->rig, 1);
+	}
+	for (size_t i = 0; i < PLACES; i++) {
+		if (places[i].call == NULL)
+			continue;
+		rig_wait_done(places[i].call);
+		mixed_check(&places[i], body);
+		rig_call_free(places[i].call);
+	}
+	assert_true(done > 100);
+	assert_int_equal(atomic_load(&line_of(fixture->link)->parked), 0);
+	assert_int_equal(atomic_load(&line_of(fixture->link)->accepted),
+			 atomic_load(&line_of(fixture->link)->finished));
+	free(body);
 }
-
-static void file_copy(const char *from, const char *to)
-{
-	char command[8192];
-
-	(void)snprintf(command, sizeof(command), "cp %s %s", from, to);
-	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
-}
-
-static void code_overwritten_in_place_is_loaded_anew_with_its_version(void **state)
-{
-	struct fixture *const fixture = *state;
-	char path[] = "/tmp/weir-test-XXXXXX";
-	int fd = mkstemp(path);
-	struct rig_function function = {
-		.id = 50, .version = 1, .name = "changing", .code_path = path};
-	struct rig_call *call = NULL;
-
-	assert_true(fd != -1);
-	weir_fd_close(&fd);
-	file_copy(RIG_SAMPLES "/ping.so", path);
-	rig_configure(&fixture->rig, &function, 1);
-	call = rig_invoke(fixture->link, 50, &(struct rig_request){0});
-	rig_assert_answer(call, 200, "{\"pong\":true}");
-	rig_call_free(call);
-	file_copy(RIG_SAMPLES "/hello.so", path); /* the same inode, other bytes */
-	call = rig_invoke(fixture->link, 50, &(struct rig_request){0});
-	rig_assert_answer(call, 200, "{\"pong\":true}"); /* the version did not change */
-	rig_call_free(call);
-	function.version = 2;
-	rig_configure(&fixture->rig, &function, 1);
-	call = rig_invoke(fixture->link, 50, &(struct rig_request){0});
-	rig_assert_answer(call, 200, "{\"message\":\"Hello, world\"}");
-	rig_call_free(call);
-	(void)unlink(path);
-}
-
-static void a_crash_names_its_function_and_activation(void **state)
-{
-	struct fixture *const fixture = *state;
-	struct rig_call *const call =
-		rig_call(fixture->link, 0, CRASH, &(struct rig_request){0});
-	char *text = NULL;
-	char expected[128];
-	const int status = rig_wait_exit(&fixture->rig);
-
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGSEGV);
-	text = rig_stderr(&fixture->rig);
-	(void)snprintf(expected, sizeof(expected),
-		       "crashed with signal 11 in default/crash activation %016llx%016llx",
-		       0x0123456789abcdefULL, (unsigned long long)call->sequence);
-	if (strstr(text, expected) == NULL)
-		fail_msg("'%s' does not say '%s'", text, expected);
-	free(text);
-}
-
-static void
-a_function_that_hangs_is_killed_with_its_process_and_its_queued_calls_are_recalled(void **state)
-{
-	struct fixture *const fixture = *state;
-	struct rig_call *const hanging =
-		rig_call(fixture->link, 0, HANG, &(struct rig_request){0});
-	struct rig_call *behind = NULL;
-
-	while (atomic_load(&line_of(fixture->link)->accepted) == 0)
-		rig_turn(&fixture->rig, 10);
-	behind = rig_call(fixture->link, 0, PING, &(struct rig_request){0});
-	rig_turn(&fixture->rig, 10);
-	assert_false(behind->is_done);
-	assert_int_equal(kill(fixture->rig.pid, SIGKILL), 0);
-	assert_true(WIFSIGNALED(rig_wait_exit(&fixture->rig)));
-	assert_false(rig_recall(hanging)); /* it ran */
-	assert_true(rig_recall(behind));
-}
-
-static void stop_lets_running_calls_finish_and_starts_no_more(void **state)
-{
-	struct fixture *const fixture = *state;
-	const struct weir_control stop = {.kind = WEIR_CONTROL_STOP};
-	struct rig_call *const call =
-		rig_call(fixture->link, 0, SLEEP,
-			 &(struct rig_request){.param_name = "ms", .param_value = "200"});
-	struct rig_call *late = NULL;
-
-	while (atomic_load(&line_of(fixture->link)->parked) == 0)
-		rig_turn(&fixture->rig, 10);
-	assert_int_equal(weir_control_send(fixture->rig.socket_fd, &stop, NULL, 0), 0);
-	for (int i = 0; i < 5; i++)
-		rig_turn(&fixture->rig, 10);
-	late = rig_call(fixture->link, 0, PING, &(struct rig_request){0});
-	rig_wait_done(call);
-	rig_assert_answer(call, 200, "{\"slept_ms\":200}");
-	assert_int_equal(rig_wait_exit(&fixture->rig), 0);
-	assert_true(rig_recall(late));
-	rig_call_free(call);
-}
-
-static void the_supervisors_end_is_the_workers_end(void **state)
-{
-	struct fixture *const fixture = *state;
-
-	weir_fd_close(&fixture->rig.socket_fd);
-	assert_int_equal(rig_wait_exit(&fixture->rig), 0);
-}
-
-static void bad_control_messages_are_refused_and_leave_nothing_open(void **state)
-{
-	struct fixture *const fixture = *state;
-	struct weir_control control = {.kind = WEIR_CONTROL_LINK_OPEN};
-	int fds[2] = {open("/dev/null", O_RDONLY | O_CLOEXEC),
-		      open("/dev/null", O_RDONLY | O_CLOEXEC)};
-	struct rig_call *call = NULL;
-
-	control.link_open.link_id = 77;
-	control.link_open.shard_count = 1;
-	assert_int_equal(weir_control_send(fixture->rig.socket_fd, &control, fds, 2), 0);
-	control.link_open.shard_count = 1000;
-	assert_int_equal(weir_control_send(fixture->rig.socket_fd, &control, fds, 2), 0);
-	control = (struct weir_control){.kind = WEIR_CONTROL_SNAPSHOT};
-	assert_int_equal(weir_control_send(fixture->rig.socket_fd, &control, fds, 1), 0);
-	assert_int_equal(weir_control_send(fixture->rig.socket_fd, &control, NULL, 0), 0);
-	control.kind = 999;
-	assert_int_equal(weir_control_send(fixture->rig.socket_fd, &control, fds, 2), 0);
-	weir_fd_close_all(fds, 2);
-	call = rig_invoke(fixture->link, PING, &(struct rig_request){0});
-	rig_assert_answer(call, 200, "{\"pong\":true}");
-	rig_call_free(call);
-}
-
-static void the_process_has_no_rights(void **state)
-{
-	struct fixture *const fixture = *state;
-	char path[64];
-	char text[8192];
-	FILE *status = NULL;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", fixture->rig.pid);
-	status = fopen(path, "re");
-	assert_non_null(status);
-	text[fread(text, 1, sizeof(text) - 1, status)] = '\0';
-	(void)fclose(status);
-	assert_non_null(strstr(text, "NoNewPrivs:\t1"));
-	assert_non_null(strstr(text, "CapEff:\t0000000000000000"));
-	assert_non_null(strstr(text, "CapPrm:\t0000000000000000"));
-	assert_non_null(strstr(text, "CapInh:\t0000000000000000"));
-}
-
-#define WORKER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
@@ -700,17 +466,7 @@ int main(void)
 		WORKER_TEST(code_that_cannot_be_loaded_is_named),
 		WORKER_TEST(garbage_costs_the_call_and_not_the_worker),
 		WORKER_TEST(a_recalled_call_is_never_started),
-		WORKER_TEST(a_second_link_works_beside_the_first_and_closing_cancels_its_calls),
-		WORKER_TEST(links_come_and_go_without_leaving_anything),
-		WORKER_TEST(a_newer_generation_is_waited_for_and_its_code_runs),
-		WORKER_TEST(code_overwritten_in_place_is_loaded_anew_with_its_version),
-		WORKER_TEST(a_crash_names_its_function_and_activation),
-		WORKER_TEST(
-			a_function_that_hangs_is_killed_with_its_process_and_its_queued_calls_are_recalled),
-		WORKER_TEST(stop_lets_running_calls_finish_and_starts_no_more),
-		WORKER_TEST(the_supervisors_end_is_the_workers_end),
-		WORKER_TEST(bad_control_messages_are_refused_and_leave_nothing_open),
-		WORKER_TEST(the_process_has_no_rights),
+		WORKER_TEST(any_mixture_of_calls_cancels_and_recalls_comes_out_right),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

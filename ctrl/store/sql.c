@@ -11,15 +11,21 @@ void weir_sql_finalize(sqlite3_stmt **statement)
 	*statement = NULL;
 }
 
-/* A full disk shows as SQLITE_FULL, or as an I/O error whose cause is in the system's errno. */
+static bool is_no_room(int cause)
+{
+	return cause == ENOSPC || cause == EDQUOT || cause == EFBIG;
+}
+
+/* A full disk shows as SQLITE_FULL, or as an I/O error whose cause SQLite keeps in most cases; in a
+ * commit it does not, then errno still has it (cleared before each statement here). */
 static bool is_disk_full(sqlite3 *db, int code)
 {
-	const int cause = db == NULL ? 0 : sqlite3_system_errno(db);
+	const int cause = errno;
 
 	if ((code & 0xff) == SQLITE_FULL)
 		return true;
 	return (code & 0xff) == SQLITE_IOERR &&
-	       (cause == ENOSPC || cause == EDQUOT || cause == EFBIG);
+	       (is_no_room(cause) || (db != NULL && is_no_room(sqlite3_system_errno(db))));
 }
 
 static int error_number(sqlite3 *db, int code)
@@ -54,10 +60,10 @@ static int error_number(sqlite3 *db, int code)
 
 int weir_sql_error(sqlite3 *db, int code, const char *path, struct weir_store_error *error)
 {
+	const int number = error_number(db, code); /* first: it looks at errno */
 	const char *detail = db == NULL ? sqlite3_errstr(code) : sqlite3_errmsg(db);
 	const char *advice = "look at the disk and the file's rights";
 	const char *what = "cannot use";
-	const int number = error_number(db, code);
 
 	switch (number) {
 	case -EAGAIN:
@@ -88,16 +94,20 @@ int weir_sql_error(sqlite3 *db, int code, const char *path, struct weir_store_er
 int weir_sql_prepare(sqlite3 *db, const char *path, const char *text,
 		     sqlite3_stmt **out_statement, struct weir_store_error *error)
 {
-	const int code = sqlite3_prepare_v2(db, text, -1, out_statement, NULL);
+	int code = 0;
 
+	errno = 0;
+	code = sqlite3_prepare_v2(db, text, -1, out_statement, NULL);
 	return code == SQLITE_OK ? 0 : weir_sql_error(db, code, path, error);
 }
 
 int weir_sql_run(sqlite3 *db, const char *path, const char *text,
 		 struct weir_store_error *error)
 {
-	const int code = sqlite3_exec(db, text, NULL, NULL, NULL);
+	int code = 0;
 
+	errno = 0;
+	code = sqlite3_exec(db, text, NULL, NULL, NULL);
 	return code == SQLITE_OK ? 0 : weir_sql_error(db, code, path, error);
 }
 

@@ -1,0 +1,371 @@
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "tests/store/store_test.h"
+
+static struct store_test *opened(void **state)
+{
+	struct store_test *test = *state;
+
+	assert_int_equal(weir_store_open(test->store, true, &test->error), 0);
+	return test;
+}
+
+static struct weir_model_function function_make(const char *name)
+{
+	struct weir_model_function function = {
+		.space = "default",
+		.runtime = "native",
+		.code_path = "/srv/x.so",
+		.timeout_ms = 1000,
+		.memory_mb = 64,
+		.queue_max = 10,
+	};
+
+	(void)snprintf(function.name, sizeof(function.name), "%s", name);
+	return function;
+}
+
+static struct weir_model_route route_make(const char *text, const char *host, const char *name)
+{
+	struct weir_model_route route = {0};
+	struct weir_model_error wrong;
+
+	assert_int_equal(weir_model_route_parse(text, &route, &wrong), 0);
+	(void)snprintf(route.host, sizeof(route.host), "%s", host);
+	(void)snprintf(route.space, sizeof(route.space), "default");
+	(void)snprintf(route.name, sizeof(route.name), "%s", name);
+	return route;
+}
+
+static int function_add(struct store_test *test, const char *name)
+{
+	const struct weir_model_function function = function_make(name);
+
+	return weir_store_function_add(test->store, &function, &test->error);
+}
+
+static int route_add(struct store_test *test, const char *text, const char *host,
+		     const char *name)
+{
+	const struct weir_model_route route = route_make(text, host, name);
+
+	return weir_store_route_add(test->store, &route, &test->error);
+}
+
+static void what_was_committed_is_there_after_reopening(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_store_catalog catalog = {0};
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(route_add(test, "GET,POST /x/{id}", "h.example", "a"), 0);
+	assert_int_equal(weir_store_generation(test->store), 2);
+	weir_store_destroy(test->store);
+	assert_int_equal(weir_store_create(test->directory, &test->store), 0);
+	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+	assert_int_equal(weir_store_generation(test->store), 2);
+	assert_int_equal(weir_store_load(test->store, &catalog, &test->error), 0);
+	assert_int_equal(catalog.function_count, 1);
+	assert_int_equal(catalog.functions[0].version, 1);
+	assert_int_equal(catalog.functions[0].timeout_ms, 1000);
+	assert_int_equal(catalog.route_count, 1);
+	assert_string_equal(catalog.routes[0].pattern, "/x/{id}");
+	assert_string_equal(catalog.routes[0].host, "h.example");
+	assert_string_equal(catalog.routes[0].name, "a");
+	assert_int_equal(catalog.routes[0].function_id, catalog.functions[0].id);
+	weir_store_catalog_release(&catalog);
+}
+
+static void failed_change_leaves_generation_and_tables_alone(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_store_catalog catalog = {0};
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(function_add(test, "a"), -EEXIST);
+	assert_int_equal(function_add(test, "bad/name"), -EINVAL);
+	assert_int_equal(route_add(test, "GET /x", "", "nobody"), -ENOENT);
+	assert_int_equal(
+		weir_store_function_remove(test->store, "default", "nobody", &test->error),
+		-ENOENT);
+	assert_int_equal(weir_store_generation(test->store), 1);
+	assert_int_equal(weir_store_load(test->store, &catalog, &test->error), 0);
+	assert_int_equal(catalog.function_count, 1);
+	assert_int_equal(catalog.route_count, 0);
+	weir_store_catalog_release(&catalog);
+}
+
+static void ids_are_never_used_again(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_model_function first;
+	struct weir_model_function second;
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(
+		weir_store_function_find(test->store, "default", "a", &first, &test->error), 0);
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error),
+			 0);
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(
+		weir_store_function_find(test->store, "default", "a", &second, &test->error),
+		0);
+	assert_true(second.id > first.id);
+	assert_true(second.version > first.version);
+}
+
+static void routes_exclude_each_other_by_method_host_and_shape(void **state)
+{
+	struct store_test *test = opened(state);
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(route_add(test, "GET,POST /x/{id}", "", "a"), 0);
+	assert_int_equal(route_add(test, "GET /x/{name}", "", "a"), -EEXIST);
+	assert_int_equal(route_add(test, "POST,PUT /x/{id}", "", "a"), -EEXIST);
+	assert_int_equal(route_add(test, "PUT /x/{id}", "", "a"), 0);
+	assert_int_equal(route_add(test, "GET /x/{id}", "other.example", "a"), 0);
+	assert_int_equal(route_add(test, "ANY /x/{id}", "", "a"), 0);
+	assert_int_equal(route_add(test, "ANY /x/{any}", "", "a"), -EEXIST);
+	assert_int_equal(route_add(test, "GET /x/id", "", "a"), 0);
+}
+
+static void update_changes_one_route_and_never_creates(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_model_route route = route_make("GET /x", "", "b");
+	struct weir_model_route found;
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(weir_store_route_update(test->store, &route, &test->error), -ENOENT);
+	assert_int_equal(route_add(test, "GET,POST /x", "", "a"), 0);
+	assert_int_equal(weir_store_route_update(test->store, &route, &test->error), -ENOENT);
+	assert_non_null(strstr(test->error.text, "GET,POST /x"));
+	route = route_make("GET,POST /x", "", "b");
+	route.timeout_ms = 77;
+	assert_int_equal(weir_store_route_update(test->store, &route, &test->error), 0);
+	assert_int_equal(weir_store_route_find(test->store, &route, &found, &test->error), 0);
+	assert_string_equal(found.name, "b");
+	assert_int_equal(found.timeout_ms, 77);
+}
+
+static void function_with_routes_stays_and_names_one(void **state)
+{
+	struct store_test *test = opened(state);
+	const struct weir_model_route route = route_make("GET /x", "", "a");
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error),
+			 -EBUSY);
+	assert_non_null(strstr(test->error.text, "GET /x"));
+	assert_int_equal(weir_store_route_remove(test->store, &route, &test->error), 0);
+	assert_int_equal(weir_store_route_remove(test->store, &route, &test->error), -ENOENT);
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error),
+			 0);
+}
+
+static void setting_count(void *context, const char *name, uint64_t value)
+{
+	uint64_t *sum = context;
+
+	assert_string_equal(name, "x_ms");
+	*sum += value;
+}
+
+static void settings_are_set_changed_and_unset(void **state)
+{
+	struct store_test *test = opened(state);
+	uint64_t sum = 0;
+
+	assert_int_equal(weir_store_setting_set(test->store, "x_ms", 5, &test->error), 0);
+	assert_int_equal(weir_store_setting_set(test->store, "x_ms", 7, &test->error), 0);
+	assert_int_equal(
+		weir_store_setting_each(test->store, setting_count, &sum, &test->error), 0);
+	assert_int_equal(sum, 7);
+	assert_int_equal(weir_store_setting_unset(test->store, "x_ms", &test->error), 0);
+	assert_int_equal(weir_store_setting_unset(test->store, "x_ms", &test->error), -ENOENT);
+	assert_int_equal(weir_store_setting_set(test->store, "x_ms", UINT64_MAX, &test->error),
+			 -EINVAL);
+	assert_int_equal(weir_store_generation(test->store), 3);
+}
+
+static void foreign_lock_stops_changes_at_once_but_no_reads(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_store_catalog catalog = {0};
+	sqlite3 *other = NULL;
+
+	assert_int_equal(function_add(test, "a"), 0);
+	other = store_test_foreign(test, "weir.db");
+	store_test_sql(other, "BEGIN IMMEDIATE");
+	assert_int_equal(function_add(test, "b"), -EAGAIN);
+	assert_non_null(strstr(test->error.text, "lock"));
+	assert_int_equal(weir_store_load(test->store, &catalog, &test->error), 0);
+	assert_int_equal(catalog.function_count, 1);
+	assert_int_equal(weir_store_generation(test->store), 1);
+	store_test_sql(other, "ROLLBACK");
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+	assert_int_equal(function_add(test, "b"), 0);
+	weir_store_catalog_release(&catalog);
+}
+
+static void damaged_file_is_noticed_before_a_change_and_works_again_when_restored(void **state)
+{
+	struct store_test *test = opened(state);
+	char path[128];
+	char copy[128];
+	char command[320];
+
+	assert_int_equal(function_add(test, "a"), 0);
+	/* A sound copy, then noise over the file; the log is moved into the file first. */
+	store_test_run(test, "weir.db", "PRAGMA wal_checkpoint(TRUNCATE)");
+	store_test_path(test, "weir.db", path);
+	store_test_path(test, "copy", copy);
+	(void)snprintf(command, sizeof(command), "cp '%s' '%s'", path, copy);
+	assert_int_equal(system(command), 0);
+	store_test_damage(test, "weir.db");
+	assert_int_equal(function_add(test, "b"), -EBADMSG);
+	assert_false(weir_store_is_open(test->store));
+	assert_int_equal(function_add(test, "b"), -EBADMSG);
+	assert_int_equal(weir_store_open(test->store, false, &test->error), -EBADMSG);
+	(void)snprintf(command, sizeof(command), "cp '%s' '%s'", copy, path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+	assert_int_equal(weir_store_generation(test->store), 1);
+	assert_int_equal(function_add(test, "b"), 0);
+}
+
+static void removed_file_is_not_made_again_behind_our_back(void **state)
+{
+	struct store_test *test = opened(state);
+	char path[128];
+
+	assert_int_equal(function_add(test, "a"), 0);
+	store_test_path(test, "weir.db", path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(weir_store_check(test->store, &test->error), -EBADMSG);
+	assert_int_equal(function_add(test, "b"), -EBADMSG);
+	assert_int_equal(weir_store_open(test->store, false, &test->error), -ENOENT);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void database_of_a_newer_version_is_refused(void **state)
+{
+	struct store_test *test = opened(state);
+
+	store_test_run(test, "weir.db", "PRAGMA user_version = 99");
+	assert_int_equal(weir_store_open(test->store, true, &test->error), -EPROTO);
+	assert_non_null(strstr(test->error.text, "newer"));
+}
+
+static void row_that_breaks_the_rules_is_damage_named_by_table_and_key(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_store_catalog catalog = {0};
+
+	assert_int_equal(function_add(test, "a"), 0);
+	store_test_run(test, "weir.db", "UPDATE functions SET runtime = 'cobol'");
+	assert_int_equal(weir_store_load(test->store, &catalog, &test->error), -EBADMSG);
+	assert_non_null(strstr(test->error.text, "default/a"));
+	assert_non_null(strstr(test->error.text, "cobol"));
+	weir_store_catalog_release(&catalog);
+}
+
+/* In a child of its own: a limit on the size of files stands for a full disk. */
+static int full_disk_child(struct store_test *test)
+{
+	const struct rlimit limit = {.rlim_cur = 1 << 17, .rlim_max = RLIM_INFINITY};
+	const struct rlimit none = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+	char name[16];
+	int code = 0;
+	int added = 0;
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+		return 1;
+	for (; code == 0 && added < 1000; added++) {
+		(void)snprintf(name, sizeof(name), "f%d", added);
+		code = function_add(test, name);
+	}
+	if (code != -ENOSPC || strstr(test->error.text, "room") == NULL)
+		return 2;
+	if (weir_store_generation(test->store) != (uint64_t)added - 1)
+		return 3;
+	/* The store recovers by itself when there is room again. */
+	if (setrlimit(RLIMIT_FSIZE, &none) != 0)
+		return 4;
+	code = function_add(test, name);
+	if (code != 0 || weir_store_generation(test->store) != (uint64_t)added)
+		return 5;
+	return 0;
+}
+
+static void full_disk_is_said_and_changes_nothing(void **state)
+{
+	struct store_test *test = *state;
+	int status = 0;
+	const pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (weir_store_open(test->store, true, &test->error) != 0)
+			_exit(10);
+		_exit(full_disk_child(test));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void generation_only_grows(void **state)
+{
+	struct store_test *test = opened(state);
+
+	weir_store_generation_raise(test->store, 400);
+	weir_store_generation_raise(test->store, 300);
+	assert_int_equal(weir_store_generation(test->store), 400);
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(weir_store_generation(test->store), 401);
+	assert_int_equal(store_test_number(test, "weir.db",
+					   "SELECT value FROM meta WHERE name='generation'"),
+			 401);
+}
+
+static void shapes_forget_parameter_names_only(void **state)
+{
+	char shape[WEIR_MODEL_PATTERN_BYTES_MAX + 1];
+
+	(void)state;
+	weir_store_pattern_shape("/a/{id}/b/{name}/*", shape);
+	assert_string_equal(shape, "/a/{}/b/{}/*");
+	weir_store_pattern_shape("/plain", shape);
+	assert_string_equal(shape, "/plain");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, store_test_setup, store_test_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_was_committed_is_there_after_reopening),
+		TEST(failed_change_leaves_generation_and_tables_alone),
+		TEST(ids_are_never_used_again),
+		TEST(routes_exclude_each_other_by_method_host_and_shape),
+		TEST(update_changes_one_route_and_never_creates),
+		TEST(function_with_routes_stays_and_names_one),
+		TEST(settings_are_set_changed_and_unset),
+		TEST(foreign_lock_stops_changes_at_once_but_no_reads),
+		TEST(damaged_file_is_noticed_before_a_change_and_works_again_when_restored),
+		TEST(removed_file_is_not_made_again_behind_our_back),
+		TEST(database_of_a_newer_version_is_refused),
+		TEST(row_that_breaks_the_rules_is_damage_named_by_table_and_key),
+		TEST(full_disk_is_said_and_changes_nothing),
+		TEST(generation_only_grows),
+		TEST(shapes_forget_parameter_names_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

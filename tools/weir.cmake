@@ -12,7 +12,7 @@ target_compile_definitions(weir_options INTERFACE _GNU_SOURCE WEIR_VERSION="${PR
 target_compile_options(weir_options INTERFACE -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow
   -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef -Wcast-qual
   -Wpointer-arith -Wformat=2 -Wimplicit-fallthrough -Wswitch-enum -Wdouble-promotion -Wwrite-strings
-  -Wdate-time -fno-strict-aliasing "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" $<$<BOOL:${WEIR_WERROR}>:-Werror>)
+  -Wdate-time -fno-strict-aliasing "-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=" $<$<BOOL:${WEIR_WERROR}>:-Werror>)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(weir_options INTERFACE -Wcast-align=strict -Wformat-signedness -Wduplicated-cond
     -Wduplicated-branches -Wlogical-op -Wjump-misses-init)

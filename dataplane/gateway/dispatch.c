@@ -14,7 +14,7 @@ enum {
 	SUSPECT_SECONDS = 10,
 	DEMAND_INTERVAL_MS = 5, /* the supervisor is told at most this often per pool */
 	DEMAND_WAIT_MS = 10,    /* waiting for this long means that the workers are too few */
-	REBINDS_MAX = 8,        /* a call that lost so many workers unstarted is given up */
+	REBINDS_MAX = 8,        /* a call before which so many workers died is given up */
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
 };
 
@@ -79,8 +79,21 @@ static uint32_t in_flight_estimate(const struct weir_shard_link *link)
 	return (uint32_t)started;
 }
 
+/* Did a worker that lost its queue move since? Another shard's calls may be what it is stuck on, so
+ * its own counts decide. */
+static bool still_stalled(struct weir_shard_link *link)
+{
+	if (link->stalled &&
+	    (atomic_load_explicit(&link->header->accepted, memory_order_relaxed) !=
+		     link->watched_accepted ||
+	     atomic_load_explicit(&link->header->finished, memory_order_relaxed) !=
+		     link->watched_finished))
+		link->stalled = false;
+	return link->stalled;
+}
+
 static struct weir_schedule_candidate candidate_of(const struct weir_shard *shard,
-						   const struct weir_shard_link *link)
+						   struct weir_shard_link *link)
 {
 	struct weir_link_header *header = link->header;
 	const uint32_t parked = atomic_load_explicit(&header->parked, memory_order_relaxed);
@@ -91,8 +104,8 @@ static struct weir_schedule_candidate candidate_of(const struct weir_shard *shar
 		.in_flight_limit = weir_schedule_ahead_max(
 			atomic_load_explicit(&header->service_ns, memory_order_relaxed)),
 		.parked = parked,
-		.usable = !link->dead && !link->draining && !link->condemned && !link->stalled &&
-			  !link->exclusive && link->free_call_count > 0 && parked < parked_max,
+		.usable = !link->dead && !link->draining && !link->condemned && !still_stalled(link) &&
+			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_max,
 		.home = link->worker_id % shard->shard_count == shard->index,
 	};
 }
@@ -109,22 +122,43 @@ static struct weir_shard_link *pick(struct weir_shard *shard, struct weir_shard_
 	return index < 0 ? NULL : pool->link[index];
 }
 
-/* A worker for a call that must run alone: an idle one, and never the last that others can use. */
+/* A worker for a call that must run alone. One is set aside and drained for it; suspects get at most
+ * half of the pool, and never the last worker that others can use. */
 static struct weir_shard_link *pick_alone(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
-	struct weir_shard_link *idle = NULL;
-	uint32_t usable_count = 0;
+	struct weir_shard_link *best = NULL;
+	uint32_t usable_count = 0, suspect_count = 0, best_in_flight = UINT32_MAX;
 
 	for (uint32_t i = 0; i < pool->link_count; i++) {
-		const struct weir_schedule_candidate candidate = candidate_of(shard, pool->link[i]);
+		struct weir_shard_link *link = pool->link[i];
+		const struct weir_schedule_candidate candidate = candidate_of(shard, link);
 
+		suspect_count += link->exclusive || link->set_aside;
+		if (link->set_aside && !link->exclusive && link->in_flight == 0)
+			return link;
 		if (!candidate.usable)
 			continue;
 		usable_count++;
-		if (candidate.in_flight == 0)
-			idle = pool->link[i];
+		if (candidate.in_flight < best_in_flight) {
+			best = link;
+			best_in_flight = candidate.in_flight;
+		}
 	}
-	return usable_count > 1 || pool->workers_max <= 1 ? idle : NULL;
+	pool->suspects_starve = usable_count + suspect_count < 2;
+	if (pool->workers_max > 1 && (usable_count < 2 || 2 * suspect_count >= pool->link_count))
+		return NULL;
+	if (!best)
+		return NULL;
+	best->set_aside = true;
+	return best->in_flight == 0 ? best : NULL;
+}
+
+/* Nobody waits to run alone any more: workers that were set aside serve all again. */
+static void end_set_aside(struct weir_shard_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->link_count; i++)
+		pool->link[i]->set_aside = false;
+	pool->suspects_starve = false;
 }
 
 /* Give the request to the link. False if it has no room after all; nothing is changed then. */
@@ -196,7 +230,7 @@ static void demand(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
 	if (shard->now_ns - pool->demand_sent_ns < DEMAND_INTERVAL_MS * WEIR_NS_PER_MS)
 		return;
-	if (pool->link_count > 0 && !pool->suspects.first && !waits_long(shard, pool->waiting.first))
+	if (pool->link_count > 0 && !pool->suspects_starve && !waits_long(shard, pool->waiting.first))
 		return;
 	pool->demand_sent_ns = shard->now_ns;
 	weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_DEMAND,
@@ -339,7 +373,7 @@ void weir_dispatch_again(struct weir_shard *shard, struct weir_exchange *exchang
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_WORKER_DIED, (struct weir_span){0});
 		return;
 	}
-	if (++exchange->rebinds > REBINDS_MAX) {
+	if (link->dead && ++exchange->rebinds > REBINDS_MAX) {
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
 		return;
 	}
@@ -378,7 +412,10 @@ static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
 	while (pool->suspects.first && (link = pick_alone(shard, pool)) != NULL) {
 		if (!bind_waiting(shard, link, pool->suspects.first))
 			break;
+		link->set_aside = false; /* it is exclusive now */
 	}
+	if (!pool->suspects.first)
+		end_set_aside(pool);
 	if (pool->waiting_count > 0)
 		demand(shard, pool);
 }

@@ -252,6 +252,14 @@ static void leave_exclusive(struct weir_shard_link *link, struct weir_exchange *
 		link->exclusive = NULL;
 }
 
+/* Bind nothing to the link until its worker's counts differ from what they are now. */
+static void stall(struct weir_shard_link *link)
+{
+	link->watched_accepted = atomic_load_explicit(&link->header->accepted, memory_order_relaxed);
+	link->watched_finished = atomic_load_explicit(&link->header->finished, memory_order_relaxed);
+	link->stalled = true;
+}
+
 void weir_link_call_abandon(struct weir_shard *shard, struct weir_exchange *exchange)
 {
 	struct weir_shard_link *link = exchange->link;
@@ -272,7 +280,7 @@ void weir_link_call_abandon(struct weir_shard *shard, struct weir_exchange *exch
 	}
 	/* A suspect that was abandoned may hang: its worker stays closed to others until it ends. */
 	if (link->exclusive == exchange)
-		link->stalled = true;
+		stall(link);
 	leave_exclusive(link, exchange);
 	call->cancelled = true;
 	weir_shard_count(shard, WEIR_METRIC_calls_cancelled, 1);
@@ -447,6 +455,7 @@ static void trim_idle(struct weir_shard *shard, struct weir_shard_link *link)
 void weir_link_timer(struct weir_shard *shard, struct weir_shard_link *link)
 {
 	const uint64_t accepted = atomic_load_explicit(&link->header->accepted, memory_order_relaxed);
+	const uint64_t finished = atomic_load_explicit(&link->header->finished, memory_order_relaxed);
 
 	if (link->dead)
 		return;
@@ -455,12 +464,13 @@ void weir_link_timer(struct weir_shard *shard, struct weir_shard_link *link)
 		return;
 	}
 	if (link->queued > 0 && link->messages == link->watched_messages &&
-	    accepted == link->watched_accepted) {
+	    accepted == link->watched_accepted && finished == link->watched_finished) {
+		stall(link);
 		recall_queued(shard, link);
-		link->stalled = link->in_flight > 0;
 	}
 	link->watched_messages = link->messages;
 	link->watched_accepted = accepted;
+	link->watched_finished = finished;
 	check_overdue(shard, link);
 	if (link->in_flight > 0)
 		weir_timer_arm(&shard->wheel, &link->timer,

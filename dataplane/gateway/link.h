@@ -40,6 +40,7 @@ struct weir_shard_pool {
 	uint32_t rotation;
 	uint32_t workers_max;
 	uint64_t demand_sent_ns;
+	bool suspects_starve; /* too few workers to give one to a suspect */
 	struct weir_shard_link *link[WEIR_GATEWAY_POOL_LINKS_MAX];
 };
 
@@ -78,9 +79,11 @@ struct weir_shard_link {
 	uint64_t messages; /* popped so far: progress */
 	uint64_t watched_messages;
 	uint64_t watched_accepted;
+	uint64_t watched_finished;
 	uint64_t idle_since_ns;
 	struct weir_timer timer;
 	struct weir_exchange *exclusive; /* a suspect runs here, nothing else may be bound */
+	bool set_aside;    /* being drained for a suspect */
 	bool active;
 	bool polling;      /* the eventfd poll is in the ring */
 	bool dirty;        /* pushed something this turn */

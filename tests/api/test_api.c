@@ -1,0 +1,466 @@
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "ctrl/api/api.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/fd.h"
+#include "tests/base/base_test.h"
+
+/* The server runs in the test's own thread, a turn at a time. Its owner: a store in a private
+ * directory, snapshots that are acknowledged when the test says so. */
+struct api_test {
+	char directory[64];
+	char path[108];
+	struct weir_store *store;
+	struct weir_public_table *table;
+	struct weir_public_rows rows;
+	struct weir_api *api;
+	bool acknowledge;
+	int published;
+	int publish_code;
+};
+
+static void acknowledge(struct api_test *test, uint32_t acked)
+{
+	const struct weir_api_acknowledgement acknowledgement = {
+		.generation = weir_store_generation(test->store), .acked = acked, .total = 4};
+
+	weir_api_acknowledge(test->api, &acknowledgement);
+}
+
+static int publish(void *context, struct weir_store_error *error)
+{
+	struct api_test *test = context;
+
+	test->published++;
+	if (test->publish_code != 0)
+		(void)snprintf(error->text, sizeof(error->text), "no luck");
+	else if (test->acknowledge)
+		acknowledge(test, 4);
+	return test->publish_code;
+}
+
+static const struct weir_snapshot *snapshot_none(void *context)
+{
+	(void)context;
+	return NULL;
+}
+
+static void status_fill(void *context, cJSON *status)
+{
+	(void)context;
+	(void)cJSON_AddStringToObject(status, "owner", "test");
+}
+
+static int setup(void **state)
+{
+	struct api_test *test = calloc(1, sizeof(*test));
+	struct weir_store_error error;
+
+	if (test == NULL)
+		return -1;
+	(void)snprintf(test->directory, sizeof(test->directory), "/tmp/test-api-XXXXXX");
+	if (mkdtemp(test->directory) == NULL ||
+	    weir_store_create(test->directory, &test->store) != 0 ||
+	    weir_public_table_create(test->directory, &test->table) != 0 ||
+	    weir_store_open(test->store, true, &error) != 0)
+		return -1;
+	const struct weir_api_owner owner = {
+		.context = test,
+		.store = test->store,
+		.table = test->table,
+		.rows = &test->rows,
+		.publish = publish,
+		.table_written = publish,
+		.snapshot = snapshot_none,
+		.status = status_fill,
+	};
+
+	test->acknowledge = true;
+	(void)snprintf(test->path, sizeof(test->path), "%s/api.sock", test->directory);
+	*state = test;
+	return weir_api_create(&owner, test->path, &test->api);
+}
+
+static int teardown(void **state)
+{
+	struct api_test *test = *state;
+	char command[128];
+
+	weir_api_destroy(test->api);
+	weir_public_rows_release(&test->rows);
+	weir_public_table_destroy(test->table);
+	weir_store_destroy(test->store);
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", test->directory);
+	(void)system(command);
+	free(test);
+	return 0;
+}
+
+static int client_open(struct api_test *test)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", test->path);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* Turn the server while sending `request`, until `answers` whole answers came or the peer closed. All
+ * of what came, NUL-terminated. */
+static const char *exchange(struct api_test *test, int fd, const char *request, size_t bytes,
+			    int answers)
+{
+	static char text[1 << 16];
+	size_t sent = 0;
+	size_t used = 0;
+
+	for (int turn = 0; turn < 4000; turn++) {
+		ssize_t moved = 0;
+		int complete = 0;
+
+		if (sent < bytes) {
+			moved = send(fd, request + sent, bytes - sent, MSG_NOSIGNAL);
+			sent += moved > 0 ? (size_t)moved : 0;
+		}
+		weir_api_run(test->api);
+		moved = recv(fd, text + used, sizeof(text) - 1 - used, 0);
+		used += moved > 0 ? (size_t)moved : 0;
+		text[used] = '\0';
+		for (const char *at = text; (at = strstr(at, "\r\n\r\n")) != NULL; at++)
+			complete++;
+		/* Every answer of the API is one JSON object behind its head. */
+		if (moved == 0 || (complete >= answers && used > 0 && text[used - 1] == '}'))
+			break;
+		(void)usleep(1000);
+	}
+	return text;
+}
+
+/* One request on a connection of its own: the answer's status; the whole answer in *out_text. */
+static int request(struct api_test *test, const char *method, const char *target,
+		   const char *body, const char **out_text)
+{
+	char text[8192];
+	const int fd = client_open(test);
+	const int bytes = snprintf(text, sizeof(text),
+				   "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s",
+				   method, target, strlen(body), body);
+	const char *answer = exchange(test, fd, text, (size_t)bytes, 1);
+	int status = 0;
+
+	assert_int_equal(sscanf(answer, "HTTP/1.1 %d ", &status), 1);
+	(void)close(fd);
+	weir_api_run(test->api);
+	if (out_text != NULL)
+		*out_text = answer;
+	return status;
+}
+
+static void errors_are_json_with_code_part_and_activation(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	assert_int_equal(request(test, "GET", "/weir/nothing", "", &text), 404);
+	assert_non_null(strstr(text, "\"error\":"));
+	assert_non_null(strstr(text, "\"code\":\"no_endpoint\""));
+	assert_non_null(strstr(text, "\"part\":\"control\""));
+	assert_non_null(strstr(text, "\"activation\":\""));
+	assert_non_null(strstr(text, "x-openwhisk-activation-id: "));
+	assert_int_equal(request(test, "DELETE", "/weir/status", "", &text), 405);
+	assert_int_equal(request(test, "GET", "/weir/functions/default/nobody", "", &text),
+			 404);
+	assert_non_null(strstr(text, "\"code\":\"not_found\""));
+	assert_int_equal(request(test, "GET", "/weir/functions/a/b/c", "", NULL), 404);
+	assert_int_equal(request(test, "GET", "/weir/functions/a/%zz", "", NULL), 404);
+}
+
+static void bodies_that_are_not_one_sound_object_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"[1]",
+		"{",
+		"{} x",
+		"\"x\"",
+		"{\"name\":\"a\\u0000b\"}",
+		"{\"a\":[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]}",
+	};
+	struct api_test *test = *state;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(request(test, "POST", "/weir/functions", bad[i], NULL), 400);
+	assert_int_equal(request(test, "POST", "/weir/functions", "", NULL), 400);
+	assert_int_equal(request(test, "POST", "/weir/functions", "{\"bogus\":1}", NULL), 422);
+	assert_int_equal(request(test, "POST", "/weir/functions", "{\"name\":7}", NULL), 422);
+	assert_int_equal(request(test, "POST", "/weir/functions", "{\"timeout_ms\":-1}", NULL),
+			 422);
+	assert_int_equal(request(test, "POST", "/weir/functions", "{\"timeout_ms\":1.5}", NULL),
+			 422);
+	assert_int_equal(test->published, 0);
+}
+
+static void framing_that_the_api_does_not_take_is_refused_and_closed(void **state)
+{
+	static const char chunked[] = "POST /weir/functions HTTP/1.1\r\nHost: "
+				      "x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+	static const char large[] =
+		"POST /weir/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n";
+	struct api_test *test = *state;
+	int fd = client_open(test);
+
+	assert_int_equal(
+		strncmp(exchange(test, fd, chunked, strlen(chunked), 2), "HTTP/1.1 411", 12),
+		0);
+	(void)close(fd);
+	fd = client_open(test);
+	assert_int_equal(
+		strncmp(exchange(test, fd, large, strlen(large), 2), "HTTP/1.1 413", 12), 0);
+	(void)close(fd);
+	fd = client_open(test);
+	assert_int_equal(strncmp(exchange(test, fd, "GET /\x01 HTTP/1.1\r\n\r\n", 18, 2),
+				 "HTTP/1.1 400", 12),
+			 0);
+	(void)close(fd);
+}
+
+static void body_of_the_largest_size_is_taken_in_pieces(void **state)
+{
+	struct api_test *test = *state;
+	char *text = calloc(1, WEIR_API_BODY_BYTES_MAX + 256);
+	const int fd = client_open(test);
+	int bytes = 0;
+
+	assert_non_null(text);
+	bytes = sprintf(
+		text, "POST /weir/functions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n",
+		WEIR_API_BODY_BYTES_MAX);
+	memset(text + bytes, ' ', WEIR_API_BODY_BYTES_MAX);
+	text[bytes] = '{';
+	text[bytes + WEIR_API_BODY_BYTES_MAX - 1] = '}';
+	assert_int_equal(
+		strncmp(exchange(test, fd, text, (size_t)bytes + WEIR_API_BODY_BYTES_MAX, 1),
+			"HTTP/1.1 422", 12),
+		0);
+	(void)close(fd);
+	free(text);
+}
+
+static void connection_serves_pipelined_requests_in_order(void **state)
+{
+	static const char three[] =
+		"GET /weir/status HTTP/1.1\r\nHost: x\r\n\r\n"
+		"GET /weir/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+		"GET /weir/settings/headers_max HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct api_test *test = *state;
+	const int fd = client_open(test);
+	const char *text = exchange(test, fd, three, strlen(three), 3);
+	const char *first = strstr(text, "\"owner\":\"test\"");
+	const char *second = strstr(text, "no_endpoint");
+	const char *third = strstr(text, "\"value\":100");
+
+	assert_non_null(first);
+	assert_true(second > first);
+	assert_true(third > second);
+	(void)close(fd);
+}
+
+#define ADD "{\"name\":\"f\",\"runtime\":\"exec\",\"file\":\"/bin/sh\"}"
+
+static void change_is_answered_when_every_shard_acknowledged(void **state)
+{
+	static const char add[] =
+		"POST /weir/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 46\r\n\r\n" ADD;
+	struct api_test *test = *state;
+	const int fd = client_open(test);
+	char text[64];
+
+	assert_int_equal(strlen(ADD), 46);
+	test->acknowledge = false;
+	assert_int_equal(send(fd, add, strlen(add), 0), strlen(add));
+	for (int i = 0; i < 20; i++)
+		weir_api_run(test->api);
+	assert_int_equal(test->published, 1);
+	assert_int_equal(recv(fd, text, sizeof(text), 0), -1);
+	acknowledge(test, 3);
+	weir_api_run(test->api);
+	assert_int_equal(recv(fd, text, sizeof(text), 0), -1);
+	/* Others are served meanwhile. */
+	assert_int_equal(request(test, "GET", "/weir/status", "", NULL), 200);
+	acknowledge(test, 4);
+	assert_non_null(strstr(exchange(test, fd, "", 0, 1),
+			       "\"generation\":1,\"acked\":4,\"total\":4"));
+	(void)close(fd);
+}
+
+static void change_that_nobody_acknowledges_is_saved_and_says_so(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	test->acknowledge = false;
+	assert_int_equal(request(test, "POST", "/weir/functions", ADD, &text), 202);
+	assert_non_null(strstr(text, "\"acknowledged\":false"));
+	assert_non_null(strstr(text, "saved"));
+	assert_int_equal(request(test, "GET", "/weir/functions/default/f", "", NULL), 200);
+}
+
+static void client_that_leaves_does_not_undo_its_change(void **state)
+{
+	static const char add[] =
+		"POST /weir/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 46\r\n\r\n" ADD;
+	struct api_test *test = *state;
+	const int fd = client_open(test);
+
+	test->acknowledge = false;
+	assert_int_equal(send(fd, add, strlen(add), 0), strlen(add));
+	weir_api_run(test->api);
+	weir_api_run(test->api);
+	(void)close(fd);
+	weir_api_run(test->api);
+	acknowledge(test, 4);
+	test->acknowledge = true;
+	assert_int_equal(request(test, "GET", "/weir/functions/default/f", "", NULL), 200);
+	assert_int_equal(request(test, "POST", "/weir/functions", ADD, NULL), 409);
+}
+
+static void failed_publishing_is_an_error_that_says_saved(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	test->publish_code = -ENOMEM;
+	assert_int_equal(request(test, "POST", "/weir/functions", ADD, &text), 500);
+	assert_non_null(strstr(text, "saved, but not published: no luck"));
+}
+
+static void locked_database_is_waited_for_without_stopping_others(void **state)
+{
+	static const char add[] =
+		"POST /weir/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 46\r\n\r\n" ADD;
+	struct api_test *test = *state;
+	sqlite3 *other = NULL;
+	const int fd = client_open(test);
+	char path[108];
+	const char *text = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/weir.db", test->directory);
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(send(fd, add, strlen(add), 0), strlen(add));
+	for (int i = 0; i < 20; i++)
+		weir_api_run(test->api);
+	assert_true(weir_api_deadline_ns(test->api) < weir_clock_now_ns() + WEIR_NS_PER_SECOND);
+	assert_int_equal(request(test, "GET", "/weir/status", "", NULL), 200);
+	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(strncmp(exchange(test, fd, "", 0, 1), "HTTP/1.1 201", 12), 0);
+	(void)close(fd);
+	/* For good: an error that says locked, after the time that is allowed. */
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(request(test, "DELETE", "/weir/functions/default/f", "", &text), 503);
+	assert_non_null(strstr(text, "\"code\":\"locked\""));
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+}
+
+static void settings_refuse_what_contradicts_itself(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	assert_int_equal(request(test, "PUT", "/weir/settings/pool.workers_min",
+				 "{\"value\":\"17\"}", &text),
+			 422);
+	assert_non_null(strstr(text, "pool.workers_max"));
+	assert_int_equal(
+		request(test, "PUT", "/weir/settings/pool.workers_max", "{\"value\":20}", NULL),
+		200);
+	assert_int_equal(request(test, "PUT", "/weir/settings/pool.workers_min",
+				 "{\"value\":\"17\"}", NULL),
+			 200);
+	assert_int_equal(request(test, "PUT", "/weir/settings/head_bytes_max",
+				 "{\"value\":\"1k\"}", NULL),
+			 422);
+	assert_int_equal(
+		request(test, "PUT", "/weir/settings/head_timeout", "{\"value\":\"5\"}", NULL),
+		200);
+	assert_int_equal(request(test, "GET", "/weir/settings/head_timeout_ms", "", &text),
+			 200);
+	assert_non_null(strstr(text, "\"value\":5000"));
+	assert_int_equal(request(test, "PUT", "/weir/settings/head_timeout_ms",
+				 "{\"value\":\"5\"}", NULL),
+			 422);
+	assert_int_equal(request(test, "PUT", "/weir/settings/head_timeout_ms",
+				 "{\"value\":\"500\"}", NULL),
+			 200);
+	assert_int_equal(request(test, "DELETE", "/weir/settings/head_timeout_ms", "", NULL),
+			 200);
+	assert_int_equal(request(test, "DELETE", "/weir/settings/head_timeout_ms", "", NULL),
+			 404);
+}
+
+static void more_clients_than_places_wait_their_turn(void **state)
+{
+	struct api_test *test = *state;
+	int fds[WEIR_API_CONNECTIONS_MAX + 4];
+	const size_t count = sizeof(fds) / sizeof(fds[0]);
+	static const char ask[] = "GET /weir/status HTTP/1.1\r\nHost: x\r\n\r\n";
+
+	for (size_t i = 0; i < count; i++) {
+		fds[i] = client_open(test);
+		weir_api_run(test->api);
+	}
+	for (size_t i = count - 4; i < count; i++)
+		assert_int_equal(send(fds[i], ask, strlen(ask), 0), strlen(ask));
+	weir_api_run(test->api);
+	for (size_t i = 0; i < 4; i++)
+		(void)close(fds[i]);
+	for (size_t i = count - 4; i < count; i++)
+		assert_int_equal(strncmp(exchange(test, fds[i], "", 0, 1), "HTTP/1.1 200", 12),
+				 0);
+	for (size_t i = 4; i < count; i++)
+		(void)close(fds[i]);
+}
+
+static void socket_path_over_107_bytes_is_refused(void **state)
+{
+	struct api_test *test = *state;
+	const struct weir_api_owner owner = {.context = test};
+	struct weir_api *api = NULL;
+	char path[200];
+
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[108] = '\0';
+	assert_int_equal(weir_api_create(&owner, path, &api), -ENAMETOOLONG);
+	assert_null(api);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(errors_are_json_with_code_part_and_activation),
+		TEST(bodies_that_are_not_one_sound_object_are_refused),
+		TEST(framing_that_the_api_does_not_take_is_refused_and_closed),
+		TEST(body_of_the_largest_size_is_taken_in_pieces),
+		TEST(connection_serves_pipelined_requests_in_order),
+		TEST(change_is_answered_when_every_shard_acknowledged),
+		TEST(change_that_nobody_acknowledges_is_saved_and_says_so),
+		TEST(client_that_leaves_does_not_undo_its_change),
+		TEST(failed_publishing_is_an_error_that_says_saved),
+		TEST(locked_database_is_waited_for_without_stopping_others),
+		TEST(settings_refuse_what_contradicts_itself),
+		TEST(more_clients_than_places_wait_their_turn),
+		TEST(socket_path_over_107_bytes_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,4 +1,4 @@
-#include "answer.h"
+#include "dataplane/gateway/answer.h"
 
 #include "dataplane/abi/head.h"
 #include "dataplane/base/assert.h"

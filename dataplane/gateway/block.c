@@ -1,4 +1,4 @@
-#include "block.h"
+#include "dataplane/gateway/block.h"
 
 #include <errno.h>
 #include <sys/mman.h>

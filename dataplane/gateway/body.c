@@ -1,4 +1,4 @@
-#include "body.h"
+#include "dataplane/gateway/body.h"
 
 #include <errno.h>
 

@@ -1,4 +1,4 @@
-#include "connection.h"
+#include "dataplane/gateway/connection.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "encode.h"
+#include "dataplane/gateway/encode.h"
 
 #include "dataplane/abi/head.h"
 

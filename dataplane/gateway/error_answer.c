@@ -1,4 +1,4 @@
-#include "error_answer.h"
+#include "dataplane/gateway/error_answer.h"
 
 #include "dataplane/base/assert.h"
 #include "dataplane/gateway/output.h"

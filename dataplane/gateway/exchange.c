@@ -1,4 +1,4 @@
-#include "exchange.h"
+#include "dataplane/gateway/exchange.h"
 
 #include "dataplane/base/assert.h"
 #include "dataplane/gateway/dispatch.h"

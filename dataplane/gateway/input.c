@@ -1,4 +1,4 @@
-#include "input.h"
+#include "dataplane/gateway/input.h"
 
 #include "dataplane/abi/head.h"
 #include "dataplane/base/assert.h"

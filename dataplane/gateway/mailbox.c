@@ -1,4 +1,4 @@
-#include "mailbox.h"
+#include "dataplane/gateway/mailbox.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>

@@ -1,4 +1,4 @@
-#include "output.h"
+#include "dataplane/gateway/output.h"
 
 #include <errno.h>
 

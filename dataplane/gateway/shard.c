@@ -1,4 +1,4 @@
-#include "shard.h"
+#include "dataplane/gateway/shard.h"
 
 #include <errno.h>
 #include <poll.h>

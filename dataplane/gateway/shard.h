@@ -138,7 +138,7 @@ const char *weir_shard_date(struct weir_shard *shard);
 /* Send a letter to the control thread. A full mailbox is logged. */
 void weir_shard_tell(struct weir_shard *shard, const struct weir_letter *letter);
 
-/* Open a shard: ring, buffers, tables; `cpu` is where its thread will run. 0 or -errno. */
+/* What a shard is opened with; `cpu` is where its thread will run. */
 struct weir_shard_options {
 	uint32_t index;
 	uint32_t shard_count;
@@ -148,6 +148,8 @@ struct weir_shard_options {
 	_Atomic uint64_t *metric;
 	struct weir_mailbox *outbox;
 };
+
+/* Open a shard: ring, buffers, tables. 0 or -errno. */
 int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *options);
 
 /* The thread: `argument` is the shard. Returns NULL after WEIR_LETTER_STOP was obeyed. */

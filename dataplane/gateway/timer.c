@@ -1,4 +1,4 @@
-#include "timer.h"
+#include "dataplane/gateway/timer.h"
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "rig.h"
+#include "tests/gateway/rig.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "rig.h"
+#include "tests/gateway/rig.h"
 
 static const char GET[] = "GET /f HTTP/1.1\r\nHost: t\r\n\r\n";
 

@@ -1,4 +1,4 @@
-#include "dispatch.h"
+#include "dataplane/gateway/dispatch.h"
 
 #include <stdlib.h>
 #define XXH_INLINE_ALL

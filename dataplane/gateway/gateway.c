@@ -1,4 +1,4 @@
-#include "gateway.h"
+#include "dataplane/gateway/gateway.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -352,6 +352,12 @@ static int step(struct weir_gateway *gateway)
 	return poll_fd[0].revents ? read_control(gateway) : 1;
 }
 
+static void join_shards(struct weir_gateway *gateway)
+{
+	for (uint32_t i = 0; i < gateway->shard_count; i++)
+		WEIR_ASSERT(pthread_join(gateway->thread[i], NULL) == 0);
+}
+
 int weir_gateway_run(int control_fd)
 {
 	static struct weir_gateway gateway;
@@ -363,8 +369,12 @@ int weir_gateway_run(int control_fd)
 	result = weir_mailbox_open(&gateway.outbox);
 	while (result >= 0) {
 		result = step(&gateway);
-		if (result == 0 || (gateway.stopping && gateway.stopped_count == gateway.shard_count))
-			return 0; /* the process ends, and its threads with it */
+		if (result == 0)
+			return 0; /* the supervisor is gone for good: the process ends as it is */
+		if (gateway.stopping && gateway.stopped_count == gateway.shard_count) {
+			join_shards(&gateway);
+			return 0;
+		}
 	}
 	weir_log(WEIR_LOG_ERROR, "cannot go on", "error=\"%s\"", strerror(-result));
 	return result;

@@ -1,4 +1,4 @@
-#include "link.h"
+#include "dataplane/gateway/link.h"
 
 #include <errno.h>
 #include <poll.h>

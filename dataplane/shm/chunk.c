@@ -16,7 +16,7 @@ static bool is_large(uint32_t ref)
 void weir_chunk_arena_open(struct weir_chunk_arena *arena)
 {
 	memset(arena, 0, sizeof(*arena));
-	for (uint16_t i = 0; i < WEIR_PAIR_CHUNKS; i++) {
+	for (size_t i = 0; i < WEIR_PAIR_CHUNKS; i++) {
 		arena->owner[i] = WEIR_CHUNK_NOBODY;
 		arena->next[i] = (uint16_t)(i + 1);
 	}
@@ -24,7 +24,7 @@ void weir_chunk_arena_open(struct weir_chunk_arena *arena)
 	arena->next[WEIR_PAIR_CHUNKS - 1] = LIST_END;
 	arena->free_small = 0;
 	arena->free_large = WEIR_PAIR_CHUNKS_SMALL;
-	for (uint16_t i = 0; i < WEIR_PAIR_CALLS; i++)
+	for (size_t i = 0; i < WEIR_PAIR_CALLS; i++)
 		arena->call_first[i] = LIST_END;
 }
 

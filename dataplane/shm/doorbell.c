@@ -53,9 +53,10 @@ static int wait_many(_Atomic uint32_t *const *bells, size_t count, uint64_t time
 					      .tv_nsec = (long long)(end_ns % WEIR_NS_PER_SECOND)};
 	long returned = 0;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		waiters[i] = (struct futex_waitv){
 			.val = ASLEEP, .uaddr = (uintptr_t)bells[i], .flags = FUTEX_32};
+	}
 	returned = syscall(SYS_futex_waitv, waiters, (unsigned int)count, 0,
 			   timeout_ns != 0 ? &end : NULL, CLOCK_MONOTONIC);
 	return wait_result(returned, errno);

@@ -108,7 +108,8 @@ void weir_segment_prefault_pair(struct weir_segment *segment, uint32_t shard, ui
 	WEIR_ASSERT(shard < segment->shard_count);
 	WEIR_ASSERT(small_count <= WEIR_PAIR_CHUNKS_SMALL);
 	/* Linux 5.14. Where memory is short this does less and the first use faults instead. */
-	(void)madvise(pair, offsetof(struct weir_link_pair, small) + small_count * WEIR_CHUNK_SMALL_BYTES,
+	(void)madvise(pair,
+		      offsetof(struct weir_link_pair, small) + (size_t)small_count * WEIR_CHUNK_SMALL_BYTES,
 		      MADV_POPULATE_WRITE);
 }
 

@@ -52,6 +52,8 @@ int weir_shard_board_attach(int fd, const struct weir_shard_board **out_board)
 
 void weir_shard_board_detach(const struct weir_shard_board *board)
 {
-	if (board != NULL)
-		(void)munmap((void *)(uintptr_t)board, sizeof(*board)); /* cannot fail for ours */
+	if (board == NULL)
+		return;
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): drops the const of a mapping that is ours */
+	(void)munmap((void *)(uintptr_t)board, sizeof(*board)); /* cannot fail for ours */
 }

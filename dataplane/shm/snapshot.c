@@ -165,9 +165,10 @@ static bool edges_are_sound(const struct check *check, uint64_t literals)
 
 	if (count == 0 || (count & (count - 1)) != 0)
 		return false;
-	while (check->view.edges[start].child != WEIR_SNAPSHOT_NONE)
+	while (check->view.edges[start].child != WEIR_SNAPSHOT_NONE) {
 		if (++start == count)
 			return false;
+	}
 	for (uint32_t step = 1; step < count; step++) {
 		const uint32_t place = (start + step) & check->view.edge_mask;
 
@@ -223,9 +224,10 @@ static bool targets_are_sound(const struct check *check)
 
 static bool params_are_sound(const struct check *check)
 {
-	for (uint32_t i = 0; i < check->header->params.count; i++)
+	for (uint32_t i = 0; i < check->header->params.count; i++) {
 		if (!string_is_sound(check, check->view.params[i]))
 			return false;
+	}
 	return true;
 }
 
@@ -317,7 +319,8 @@ void weir_snapshot_detach(struct weir_snapshot *snapshot)
 {
 	if (snapshot->header == NULL)
 		return;
-	/* Cannot fail for a mapping of ours. */
+	/* Cannot fail for a mapping of ours; the cast only drops its const.
+	 * NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	(void)munmap((void *)(uintptr_t)snapshot->header, snapshot->bytes);
 	*snapshot = (struct weir_snapshot){0};
 }
@@ -331,10 +334,11 @@ const struct weir_snapshot_function *weir_snapshot_function_find(const struct we
 	while (first < end) {
 		const size_t middle = first + (end - first) / 2;
 
-		if (snapshot->functions[middle].id < id)
+		if (snapshot->functions[middle].id < id) {
 			first = middle + 1;
-		else
+		} else {
 			end = middle;
+		}
 	}
 	if (first == snapshot->function_count || snapshot->functions[first].id != id)
 		return NULL;

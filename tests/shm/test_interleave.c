@@ -171,7 +171,7 @@ static const struct sim_scenario worker_sleeps_two_shards = {
 	.start = start_wanting_two,
 	.thread = {shard_hands_over_one, second_shard_hands_over_one, worker_sleeps_until_all_came},
 	.finish = all_came,
-	.preemptions_max = 5,
+	.preemptions_max = 4,
 };
 
 /* ---- A shard that sleeps. ---- */

@@ -18,12 +18,30 @@ enum {
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
 };
 
-/* Where the bytes of a request stand while it is bound. */
+/* Where the bytes of a request stand while it is bound: the head as encoded, the body where it was
+ * received, so that it is copied once. */
 struct request_bytes {
-	const char *data;
-	uint32_t bytes;
-	uint32_t head_bytes;
+	struct weir_span head;
+	struct weir_span body;
 };
+
+static uint32_t request_size(const struct request_bytes *request)
+{
+	return (uint32_t)(request->head.bytes + request->body.bytes);
+}
+
+static void request_copy(const struct request_bytes *request, void *out)
+{
+	memcpy(out, request->head.data, request->head.bytes);
+	if (request->body.bytes > 0)
+		memcpy((char *)out + request->head.bytes, request->body.data, request->body.bytes);
+}
+
+static uint64_t request_hash(const struct request_bytes *request)
+{
+	return XXH3_64bits_withSeed(request->body.data, request->body.bytes,
+				    XXH3_64bits(request->head.data, request->head.bytes));
+}
 
 struct weir_shard_pool *weir_dispatch_pool(struct weir_shard *shard, uint64_t key)
 {
@@ -178,16 +196,16 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 		.flags = exchange->stream ? 0 : WEIR_MESSAGE_FLAG_END,
 		.call = exchange->call,
 		.sequence = link->call[call].sequence,
-		.bytes = request->bytes,
-		.head_bytes = request->head_bytes,
+		.bytes = request_size(request),
+		.head_bytes = (uint32_t)request->head.bytes,
 	};
-	message.chunk = weir_link_chunk_take(shard, link, exchange->call, request->bytes);
+	message.chunk = weir_link_chunk_take(shard, link, exchange->call, message.bytes);
 	message.grant = weir_link_chunk_take(shard, link, exchange->call, exchange->function->answer_bytes);
 	if (message.grant == WEIR_CHUNK_NONE) /* no large one: the answer starts in a small one */
 		message.grant = weir_link_chunk_take(shard, link, exchange->call, 1);
 	if (message.chunk == WEIR_CHUNK_NONE || message.grant == WEIR_CHUNK_NONE)
 		goto no_room;
-	memcpy(weir_segment_chunk(link->pair, message.chunk, &chunk_bytes), request->data, request->bytes);
+	request_copy(request, weir_segment_chunk(link->pair, message.chunk, &chunk_bytes));
 	record = &link->pair->call[call];
 	record->deadline_ns = exchange->deadline_ns;
 	record->activation_high = exchange->activation.high;
@@ -203,9 +221,9 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	link->call[call].request_chunk = message.chunk;
 	link->queued++;
 	exchange->link = link;
-	exchange->request_bytes = request->bytes;
-	exchange->request_head_bytes = request->head_bytes;
-	exchange->request_hash = XXH3_64bits(request->data, request->bytes);
+	exchange->request_bytes = message.bytes;
+	exchange->request_head_bytes = message.head_bytes;
+	exchange->request_hash = request_hash(request);
 	if (exchange->suspect)
 		link->exclusive = exchange;
 	weir_shard_count(shard, WEIR_METRIC_calls_bound, 1);
@@ -309,15 +327,15 @@ static void submit_waiting(struct weir_shard *shard, struct weir_exchange *excha
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
 		return;
 	}
-	exchange->request = weir_block_take(&shard->blocks, request->bytes);
+	exchange->request = weir_block_take(&shard->blocks, request_size(request));
 	if (!exchange->request) {
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_MEMORY, (struct weir_span){0});
 		return;
 	}
-	memcpy(exchange->request->data, request->data, request->bytes);
-	exchange->request->end = request->bytes;
-	exchange->request_bytes = request->bytes;
-	exchange->request_head_bytes = request->head_bytes;
+	request_copy(request, exchange->request->data);
+	exchange->request->end = request_size(request);
+	exchange->request_bytes = exchange->request->end;
+	exchange->request_head_bytes = (uint32_t)request->head.bytes;
 	wait_in_line(shard, exchange, false);
 }
 
@@ -327,12 +345,14 @@ void weir_dispatch_submit(struct weir_shard *shard, struct weir_exchange *exchan
 	const struct weir_snapshot_function *function = input->match->function;
 	const struct weir_snapshot_pool *pool_row;
 	struct weir_shard_link *link = NULL;
-	struct request_bytes request = {.data = shard->scratch};
-	const size_t head_bytes = weir_encode_request(input, shard->scratch);
+	const struct request_bytes request = {
+		.head = {.data = shard->scratch, .bytes = weir_encode_request(input, shard->scratch)},
+		.body = body,
+	};
 
 	pool_row = &input->snapshot->pools[function->pool];
 	exchange->pool = weir_dispatch_pool(shard, pool_row->key);
-	if (!exchange->pool || head_bytes == 0 || head_bytes + body.bytes > sizeof(shard->scratch)) {
+	if (!exchange->pool || request.head.bytes == 0 || request_size(&request) > WEIR_CHUNK_LARGE_BYTES) {
 		weir_exchange_fail(shard, exchange,
 				   exchange->pool ? WEIR_HTTP_HEAD_TOO_LARGE : WEIR_HTTP_NO_MEMORY,
 				   (struct weir_span){0});
@@ -340,15 +360,23 @@ void weir_dispatch_submit(struct weir_shard *shard, struct weir_exchange *exchan
 	}
 	exchange->pool->workers_max = pool_row->workers_max;
 	exchange->function = function_state(shard, function->id);
-	if (body.bytes > 0)
-		memcpy(shard->scratch + head_bytes, body.data, body.bytes);
-	request.head_bytes = (uint32_t)head_bytes;
-	request.bytes = (uint32_t)(head_bytes + body.bytes);
 	exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
 	if (!exchange->suspect && !exchange->pool->waiting.first)
 		link = pick(shard, exchange->pool);
 	if (!link || !bind_call(shard, link, exchange, &request))
 		submit_waiting(shard, exchange, &request, function->queue_max);
+}
+
+/* The bytes of a request that waits in its block. */
+static struct request_bytes waiting_bytes(const struct weir_exchange *exchange)
+{
+	const char *data = exchange->request->data;
+
+	return (struct request_bytes){
+		.head = {.data = data, .bytes = exchange->request_head_bytes},
+		.body = {.data = data + exchange->request_head_bytes,
+			 .bytes = exchange->request_bytes - exchange->request_head_bytes},
+	};
 }
 
 void weir_dispatch_again(struct weir_shard *shard, struct weir_exchange *exchange)
@@ -358,6 +386,7 @@ void weir_dispatch_again(struct weir_shard *shard, struct weir_exchange *exchang
 	const uint8_t *chunk =
 		weir_segment_chunk(link->pair, link->call[exchange->call].request_chunk, &chunk_bytes);
 	struct weir_block *block = weir_block_take(&shard->blocks, exchange->request_bytes);
+	struct request_bytes request;
 
 	WEIR_ASSERT(link->call[exchange->call].finished);
 	if (!block) {
@@ -369,7 +398,8 @@ void weir_dispatch_again(struct weir_shard *shard, struct weir_exchange *exchang
 	exchange->request = block;
 	weir_link_call_abandon(shard, exchange);
 	/* The old worker could write to those bytes: they must still be what we gave it. */
-	if (XXH3_64bits(block->data, block->end) != exchange->request_hash) {
+	request = waiting_bytes(exchange);
+	if (request_hash(&request) != exchange->request_hash) {
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_WORKER_DIED, (struct weir_span){0});
 		return;
 	}
@@ -389,9 +419,7 @@ void weir_dispatch_suspect(struct weir_shard *shard, struct weir_exchange *excha
 static bool bind_waiting(struct weir_shard *shard, struct weir_shard_link *link,
 			 struct weir_exchange *exchange)
 {
-	const struct request_bytes request = {.data = exchange->request->data,
-					      .bytes = exchange->request_bytes,
-					      .head_bytes = exchange->request_head_bytes};
+	const struct request_bytes request = waiting_bytes(exchange);
 
 	if (!bind_call(shard, link, exchange, &request))
 		return false;

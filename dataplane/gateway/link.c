@@ -155,7 +155,11 @@ uint32_t weir_link_chunk_take(struct weir_shard *shard, struct weir_shard_link *
 	const uint32_t chunk = weir_chunk_take(&link->arena, call, bytes_min);
 
 	chunk_metrics(shard, link, small, large);
-	if (chunk != WEIR_CHUNK_NONE && chunk >= WEIR_PAIR_CHUNKS_SMALL)
+	if (chunk == WEIR_CHUNK_NONE)
+		return chunk;
+	/* An earlier call may have ended with it in the worker's hands. */
+	link->lent[chunk / 64] &= ~(UINT64_C(1) << (chunk % 64));
+	if (chunk >= WEIR_PAIR_CHUNKS_SMALL)
 		link->touched_large = true;
 	return chunk;
 }

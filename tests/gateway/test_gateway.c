@@ -375,6 +375,52 @@ static void large_body_arrives_in_chunks_after_it_was_asked_for(void **state)
 	free(body);
 }
 
+/* A chunk that an earlier call left in the worker's hands must not count as lent to a later one
+ * while the kernel receives into it. */
+static void a_chunk_of_an_ended_call_cannot_be_returned_later(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_worker worker;
+	struct weir_message head, data, end;
+	char answer[1024];
+	int client;
+
+	rig_worker_start(rig, &worker);
+	client = rig_client(rig);
+	rig_send(client, "POST /f HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\nsome");
+	head = rig_worker_accept(&worker);
+	rig_worker_push(&worker, &(struct weir_message){.kind = WEIR_MESSAGE_CREDIT,
+							 .call = head.call,
+							 .sequence = head.sequence,
+							 .chunk = WEIR_CHUNK_NONE,
+							 .grant = WEIR_CHUNK_NONE});
+	data = rig_worker_pop(&worker);
+	assert_int_equal(data.kind, WEIR_MESSAGE_DATA);
+	rig_worker_answer(&worker, &head, 200, "done"); /* keeps the body's chunk */
+	rig_read_answer(client, answer, sizeof(answer));
+	close(client);
+	rig_expect_metric(rig, WEIR_METRIC_calls_in_flight, 0);
+	client = rig_client(rig);
+	rig_send(client, "POST /f HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n");
+	head = rig_worker_accept(&worker);
+	end = (struct weir_message){.kind = WEIR_MESSAGE_CREDIT,
+				    .call = head.call,
+				    .sequence = head.sequence,
+				    .chunk = WEIR_CHUNK_NONE,
+				    .grant = WEIR_CHUNK_NONE};
+	rig_worker_push(&worker, &end); /* now the kernel receives into that chunk */
+	rig_expect_metric(rig, WEIR_METRIC_chunks_large, 1);
+	end.kind = WEIR_MESSAGE_HEAD;
+	end.flags = WEIR_MESSAGE_FLAG_END;
+	rig_worker_write(&worker, &end, data.chunk, 200, "stolen", 6);
+	rig_worker_push(&worker, &end);
+	assert_int_equal(rig_expect(rig, WEIR_CONTROL_WORKER_KILL).worker_kill.worker_id, worker.link_id);
+	rig_worker_kill(&worker);
+	rig_read_answer(client, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "HTTP/1.1 502 "));
+	close(client);
+}
+
 static void a_client_that_resets_cancels_its_call(void **state)
 {
 	const struct linger reset = {.l_onoff = 1};
@@ -414,6 +460,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_lying_ring_index_retires_the_worker, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_malformed_head_becomes_502, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_body_arrives_in_chunks_after_it_was_asked_for, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_chunk_of_an_ended_call_cannot_be_returned_later, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_resets_cancels_its_call, setup, teardown),
 	};

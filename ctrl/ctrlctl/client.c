@@ -15,7 +15,8 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
 
-enum { API_PATIENCE_MS = 15000 };
+/* A change waits up to 2 s for a lock and up to 2 s for the shards. */
+enum { API_PATIENCE_MS = 8000 };
 
 /* An answer that is coming in. */
 struct incoming {

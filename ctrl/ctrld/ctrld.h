@@ -41,6 +41,7 @@ struct weir_ctrld {
 	struct weir_public_rows rows;
 	bool store_was_open; /* a missing file is now trouble, not a fresh start */
 	bool rows_loaded;
+	bool table_made; /* it was there once; a missing one is now somebody's business */
 	uint64_t
 		table_due_ns; /* look at the public table then; UINT64_MAX: nothing is known to have changed */
 	uint64_t check_due_ns; /* look at everything then */

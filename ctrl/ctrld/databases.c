@@ -99,14 +99,17 @@ static bool store_open(struct weir_ctrld *ctrld, struct weir_store_error *error)
  * with its last good rows; one that vanishes later is left to whoever did it. */
 static void table_make(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
+	struct weir_public_rows_walk walk = {.rows = &ctrld->rows};
 	bool made = false;
-	int code = weir_public_table_make(ctrld->table, &made, error);
+	int code = 0;
 
-	if (code == 0 && made && ctrld->rows.count > 0) {
-		code = weir_public_rows_restore(&ctrld->rows, ctrld->table, error);
+	if (ctrld->table_made)
+		return;
+	code = weir_public_table_make(ctrld->table, weir_public_rows_next, &walk, &made, error);
+	if (code == 0 && made && ctrld->rows.count > 0)
 		weir_log(WEIR_LOG_WARN, "the public table was missing and was made again",
 			 "rows=%zu", ctrld->rows.count);
-	}
+	ctrld->table_made = code == 0;
 	if (code != 0)
 		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_TABLE, error->text);
 	code = weir_public_table_script_write(ctrld->data);
@@ -188,8 +191,10 @@ void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns)
 	if (ctrld->check_due_ns <= now_ns) {
 		ctrld->check_due_ns = now_ns + CHECK_MS * WEIR_NS_PER_MS;
 		store_look(ctrld);
-		if (weir_store_is_open(ctrld->store))
+		if (weir_store_is_open(ctrld->store)) {
+			table_make(ctrld, &error);
 			leftovers_look(ctrld);
+		}
 		ctrld->table_due_ns = now_ns;
 	}
 	if (ctrld->table_due_ns > now_ns)

@@ -5,6 +5,7 @@
 
 #include "ctrl/api/setting.h"
 #include "ctrl/ctrld/ctrld.h"
+#include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
@@ -36,24 +37,27 @@ void weir_ctrld_snapshot_inherit(struct weir_ctrld *ctrld, int fd)
 	weir_store_generation_raise(ctrld->store, snapshot.header->generation);
 }
 
-/* Which rows lost against a route of Weir's own. The rows' routes stand behind the store's. */
+/* Which rows lost against a route of Weir's own. weir_public_rows_append() put the good rows' routes
+ * behind the store's, in the rows' order. */
 static void shadowed_mark(struct weir_ctrld *ctrld, const struct weir_store_catalog *catalog,
 			  const bool *shadowed)
 {
-	for (size_t i = 0; i < catalog->route_count; i++) {
-		struct weir_public_row *row = NULL;
+	size_t at = 0;
 
-		if (!catalog->routes[i].from_public_table)
+	while (at < catalog->route_count && !catalog->routes[at].from_public_table)
+		at++;
+	for (size_t i = 0; i < ctrld->rows.count && at < catalog->route_count; i++) {
+		struct weir_public_row *row = &ctrld->rows.rows[i];
+
+		if (row->value == NULL)
 			continue;
-		row = weir_public_rows_find_route(&ctrld->rows, &catalog->routes[i]);
-		if (row == NULL || row->route.id != catalog->routes[i].id)
-			continue;
-		if (shadowed[i] && !row->shadowed)
+		WEIR_ASSERT(catalog->routes[at].id == row->route.id);
+		if (shadowed[at] && !row->shadowed)
 			weir_log(WEIR_LOG_WARN,
 				 "a row of the public table is shadowed by a route of Weir's "
 				 "own",
 				 "row=\"%s\"", row->key);
-		row->shadowed = shadowed[i];
+		row->shadowed = shadowed[at++];
 	}
 }
 

@@ -47,9 +47,19 @@ static void array_release(struct weir_public_row **rows, size_t *count)
 	*count = 0;
 }
 
+static void gone_release(struct weir_public_rows *rows)
+{
+	for (size_t i = 0; i < rows->gone_count; i++)
+		free(rows->gone[i]);
+	free(rows->gone);
+	rows->gone = NULL;
+	rows->gone_count = 0;
+}
+
 void weir_public_rows_release(struct weir_public_rows *rows)
 {
 	array_release(&rows->rows, &rows->count);
+	gone_release(rows);
 }
 
 static struct weir_public_row *reading_append(struct reading *reading)
@@ -125,6 +135,7 @@ static void row_inherit(struct weir_public_row *row, struct weir_public_row *old
 	row->function = old->function;
 	row->route = old->route;
 	row->error = old->error;
+	row->saved = old->saved;
 	row->shadowed = old->shadowed;
 	old->value = NULL;
 }
@@ -140,9 +151,12 @@ static void sync_row(struct sync *sync, struct weir_public_row *row,
 		row_inherit(row, old);
 	if (same_refused)
 		return;
-	if (!was_bad && row->value != NULL && text_equal(row->value, row->value_refused)) {
+	if (row->value != NULL && text_equal(row->value, row->value_refused)) {
+		memset(&row->error, 0, sizeof(row->error));
 		free(row->value_refused);
 		row->value_refused = NULL;
+		if (was_bad)
+			sync->report(sync->context, row, WEIR_PUBLIC_ROW_TAKEN);
 		return;
 	}
 	if (!row_parse(row, row->value_refused, sync->generation)) {
@@ -152,8 +166,20 @@ static void sync_row(struct sync *sync, struct weir_public_row *row,
 	free(row->value);
 	row->value = row->value_refused;
 	row->value_refused = NULL;
+	row->saved = false;
 	sync->changed = true;
 	sync->report(sync->context, row, WEIR_PUBLIC_ROW_TAKEN);
+}
+
+/* A key that the table no longer has; there is room for it. */
+static void sync_gone(struct sync *sync, struct weir_public_row *old)
+{
+	sync->report(sync->context, old, WEIR_PUBLIC_ROW_GONE);
+	if (old->value == NULL)
+		return;
+	sync->changed = true;
+	sync->old->gone[sync->old->gone_count++] = old->key;
+	old->key = NULL;
 }
 
 /* Both lists are in the order of their keys. */
@@ -166,17 +192,25 @@ static void sync_merge(struct sync *sync)
 		struct weir_public_row *row = &sync->fresh.rows[i];
 		int order = 1;
 
-		for (; old < end && (order = strcmp(old->key, row->key)) < 0; old++) {
-			sync->changed = sync->changed || old->value != NULL;
-			sync->report(sync->context, old, WEIR_PUBLIC_ROW_GONE);
-		}
+		for (; old < end && (order = strcmp(old->key, row->key)) < 0; old++)
+			sync_gone(sync, old);
 		sync_row(sync, row, old < end && order == 0 ? old : NULL);
 		old += old < end && order == 0 ? 1 : 0;
 	}
-	for (; old < end; old++) {
-		sync->changed = sync->changed || old->value != NULL;
-		sync->report(sync->context, old, WEIR_PUBLIC_ROW_GONE);
-	}
+	for (; old < end; old++)
+		sync_gone(sync, old);
+}
+
+/* Room for every key that may turn out to be gone. */
+static bool gone_reserve(struct weir_public_rows *rows)
+{
+	char **grown =
+		realloc(rows->gone, (rows->gone_count + rows->count + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return false;
+	rows->gone = grown;
+	return true;
 }
 
 int weir_public_rows_sync(struct weir_public_rows *rows, struct weir_public_table *table,
@@ -185,8 +219,11 @@ int weir_public_rows_sync(struct weir_public_rows *rows, struct weir_public_tabl
 {
 	struct sync sync = {
 		.old = rows, .generation = generation, .report = report, .context = context};
-	const int code = weir_public_table_read(table, reading_visit, &sync.fresh, error);
+	int code = weir_public_table_read(table, reading_visit, &sync.fresh, error);
 
+	if (code == 0 && !gone_reserve(rows))
+		code = weir_store_fail(error, -ENOMEM,
+				       "not enough memory for the rows of the public table");
 	if (code != 0) {
 		array_release(&sync.fresh.rows, &sync.fresh.count);
 		return code;
@@ -200,79 +237,102 @@ int weir_public_rows_sync(struct weir_public_rows *rows, struct weir_public_tabl
 	return 0;
 }
 
+/* One saved row. One that no longer passes the checks is left out, and its key will be forgotten. */
+static int row_load(struct weir_public_rows *rows, struct reading *reading,
+		    sqlite3_stmt *statement)
+{
+	struct weir_public_row *row = NULL;
+
+	if (reading_visit(reading, weir_sql_text(statement, 0), weir_sql_text(statement, 1),
+			  (size_t)sqlite3_column_bytes(statement, 1)) != 0)
+		return -ENOMEM;
+	row = &reading->rows[reading->count - 1];
+	if (row_parse(row, row->value_refused, (uint64_t)sqlite3_column_int64(statement, 2))) {
+		row->value = row->value_refused;
+		row->value_refused = NULL;
+		row->saved = true;
+		return 0;
+	}
+	if (!gone_reserve(rows))
+		return -ENOMEM;
+	rows->gone[rows->gone_count++] = row->key;
+	row->key = NULL;
+	row_release(row);
+	reading->count--;
+	return 0;
+}
+
 int weir_public_rows_load(struct weir_public_rows *rows, struct weir_store *store,
 			  struct weir_store_error *error)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	struct reading reading = {0};
-	int code = weir_store_prepare(store,
-				      "SELECT k, v, version FROM public_rows WHERE v IS NOT "
-				      "NULL ORDER BY k COLLATE BINARY",
-				      &statement, error);
+	int code = weir_store_prepare(
+		store, "SELECT k, v, version FROM public_rows ORDER BY k COLLATE BINARY",
+		&statement, error);
 
 	if (code != 0)
 		return code;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-		struct weir_public_row *row = NULL;
-
-		if (reading_visit(&reading, weir_sql_text(statement, 0),
-				  weir_sql_text(statement, 1),
-				  (size_t)sqlite3_column_bytes(statement, 1)) != 0) {
+		if (row_load(rows, &reading, statement) != 0) {
 			array_release(&reading.rows, &reading.count);
 			return weir_store_fail(
 				error, -ENOMEM,
 				"not enough memory for the rows of the public table");
 		}
-		row = &reading.rows[reading.count - 1];
-		if (!row_parse(row, row->value_refused,
-			       (uint64_t)sqlite3_column_int64(statement, 2))) {
-			row_release(row);
-			reading.count--;
-			continue;
-		}
-		row->value = row->value_refused;
-		row->value_refused = NULL;
 	}
 	if (code != SQLITE_DONE) {
 		array_release(&reading.rows, &reading.count);
 		return weir_sql_error(store->db, code, store->path, error);
 	}
-	weir_public_rows_release(rows);
+	array_release(&rows->rows, &rows->count);
 	rows->rows = reading.rows;
 	rows->count = reading.count;
 	return 0;
 }
 
-static int row_save(struct weir_store *store, sqlite3_stmt *statement,
-		    const struct weir_public_row *row, struct weir_store_error *error)
+/* Run a prepared statement once with a key, a value (may be NULL) and a version. */
+static int row_run(struct weir_store *store, sqlite3_stmt *statement, const char *key,
+		   const char *value, uint64_t version, struct weir_store_error *error)
 {
 	int code = 0;
 
-	(void)sqlite3_bind_text(statement, 1, row->key, -1,
+	(void)sqlite3_bind_text(statement, 1, key, -1,
 				SQLITE_STATIC); /* errors show at the step */
-	(void)sqlite3_bind_text(statement, 2, row->value, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(statement, 3, (sqlite3_int64)row->function.version);
-	(void)sqlite3_bind_text(statement, 4, row->error.field, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_text(statement, 5, row->error.reason, -1, SQLITE_STATIC);
+	if (value != NULL) {
+		(void)sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
+		(void)sqlite3_bind_int64(statement, 3, (sqlite3_int64)version);
+	}
 	code = sqlite3_step(statement);
+	if (code != SQLITE_DONE)
+		return weir_sql_error(store->db, code, store->path, error);
 	(void)sqlite3_reset(statement); /* repeats the step's result */
-	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
+	return 0;
 }
 
 static int rows_save(const struct weir_public_rows *rows, struct weir_store *store,
 		     struct weir_store_error *error)
 {
-	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
-	int code = weir_sql_run(store->db, store->path, "DELETE FROM public_rows", error);
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *forget = NULL;
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *keep = NULL;
+	int code = weir_store_prepare(store, "DELETE FROM public_rows WHERE k = ?1", &forget,
+				      error);
 
 	if (code == 0)
-		code = weir_store_prepare(
-			store,
-			"INSERT INTO public_rows (k, v, version, field, reason) "
-			"VALUES (?1, ?2, ?3, ?4, ?5)",
-			&statement, error);
-	for (size_t i = 0; code == 0 && i < rows->count; i++)
-		code = row_save(store, statement, &rows->rows[i], error);
+		code = weir_store_prepare(store,
+					  "INSERT OR REPLACE INTO public_rows (k, v, version) "
+					  "VALUES (?1, ?2, ?3)",
+					  &keep, error);
+	/* Keys that went may have come again since: forget first. */
+	for (size_t i = 0; code == 0 && i < rows->gone_count; i++)
+		code = row_run(store, forget, rows->gone[i], NULL, 0, error);
+	for (size_t i = 0; code == 0 && i < rows->count; i++) {
+		const struct weir_public_row *row = &rows->rows[i];
+
+		if (row->value != NULL && !row->saved)
+			code = row_run(store, keep, row->key, row->value, row->function.version,
+				       error);
+	}
 	return code;
 }
 
@@ -288,24 +348,29 @@ int weir_public_rows_save(struct weir_public_rows *rows, struct weir_store *stor
 		else
 			weir_store_undo(store);
 	}
-	if (code == 0)
-		rows->unsaved = false;
-	return code;
+	if (code != 0)
+		return code;
+	for (size_t i = 0; i < rows->count; i++)
+		rows->rows[i].saved = true;
+	gone_release(rows);
+	rows->unsaved = false;
+	return 0;
 }
 
-int weir_public_rows_restore(const struct weir_public_rows *rows,
-			     struct weir_public_table *table, struct weir_store_error *error)
+bool weir_public_rows_next(void *context, const char **out_key, const char **out_value)
 {
-	for (size_t i = 0; i < rows->count; i++) {
-		const int code = rows->rows[i].value == NULL
-					 ? 0
-					 : weir_public_table_insert(table, rows->rows[i].key,
-								    rows->rows[i].value, error);
+	struct weir_public_rows_walk *walk = context;
 
-		if (code != 0 && code != -EEXIST)
-			return code;
+	while (walk->at < walk->rows->count) {
+		const struct weir_public_row *row = &walk->rows->rows[walk->at++];
+
+		if (row->value == NULL)
+			continue;
+		*out_key = row->key;
+		*out_value = row->value;
+		return true;
 	}
-	return 0;
+	return false;
 }
 
 int weir_public_rows_append(const struct weir_public_rows *rows,

@@ -21,12 +21,15 @@ struct weir_public_row {
 	struct weir_model_function function; /* of the last good version */
 	struct weir_model_route route;
 	struct weir_model_error error; /* field is empty if the row is fine */
+	bool saved;                    /* weir.db has the last good version */
 	bool shadowed;                 /* a route of Weir's own has its method and path */
 };
 
 struct weir_public_rows {
 	struct weir_public_row *rows; /* sorted by key */
 	size_t count;
+	char **gone; /* keys that weir.db may still have */
+	size_t gone_count;
 	bool unsaved; /* weir.db lacks the newest versions: weir_public_rows_save() */
 };
 
@@ -55,9 +58,13 @@ int weir_public_rows_sync(struct weir_public_rows *rows, struct weir_public_tabl
 int weir_public_rows_save(struct weir_public_rows *rows, struct weir_store *store,
 			  struct weir_store_error *error);
 
-/* Put the last good rows into a table that was just made: a file that vanished while Weir was off. */
-int weir_public_rows_restore(const struct weir_public_rows *rows,
-			     struct weir_public_table *table, struct weir_store_error *error);
+/* The last good rows one by one, for weir_public_table_make(): a file that vanished while Weir was
+ * off. The context is a struct weir_public_rows_walk. */
+struct weir_public_rows_walk {
+	const struct weir_public_rows *rows;
+	size_t at;
+};
+bool weir_public_rows_next(void *context, const char **out_key, const char **out_value);
 
 /* Append the last good functions and routes. 0 or -ENOMEM. */
 int weir_public_rows_append(const struct weir_public_rows *rows,

@@ -96,32 +96,67 @@ static int connection_open(const char *path, int flags, sqlite3 **out_db,
 	return 0;
 }
 
-int weir_public_table_make(struct weir_public_table *table, bool *out_made,
-			   struct weir_store_error *error)
+static int table_look(struct weir_public_table *table, sqlite3 *db, bool *out_exists,
+		      struct weir_store_error *error)
 {
-	WEIR_CLEANUP(connection_close) sqlite3 *db = NULL;
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
-	bool made = false;
-	int code = connection_open(table->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db,
-				   error);
+	int code = weir_sql_prepare(db, table->path,
+				    "SELECT 1 FROM sqlite_schema WHERE type IN ('table', "
+				    "'view') AND name = 'functions'",
+				    &statement, error);
 
-	if (code == 0)
-		code = weir_sql_prepare(db, table->path,
-					"SELECT 1 FROM sqlite_schema WHERE type = 'table' AND "
-					"name = 'functions'",
-					&statement, error);
 	if (code != 0)
 		return code;
 	code = sqlite3_step(statement);
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		return weir_sql_error(db, code, table->path, error);
-	made = code == SQLITE_DONE;
-	weir_sql_finalize(&statement);
-	code = made ? weir_sql_run(db, table->path,
-				   "BEGIN IMMEDIATE;" WEIR_PUBLIC_TABLE_SCHEMA "COMMIT;", error)
-		    : 0;
+	*out_exists = code == SQLITE_ROW;
+	return 0;
+}
+
+static int rows_insert(struct weir_public_table *table, sqlite3 *db,
+		       weir_public_table_next *next, void *context,
+		       struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	const char *key = NULL;
+	const char *value = NULL;
+	int code = weir_sql_prepare(db, table->path,
+				    "INSERT INTO functions (k, v) VALUES (?1, ?2)", &statement,
+				    error);
+
+	while (code == 0 && next != NULL && next(context, &key, &value)) {
+		(void)sqlite3_bind_text(statement, 1, key, -1,
+					SQLITE_STATIC); /* errors show at the step */
+		(void)sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
+		code = sqlite3_step(statement);
+		code = code == SQLITE_DONE ? 0 : weir_sql_error(db, code, table->path, error);
+		(void)sqlite3_reset(statement); /* repeats the step's result */
+	}
+	return code;
+}
+
+int weir_public_table_make(struct weir_public_table *table, weir_public_table_next *next,
+			   void *context, bool *out_made, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(connection_close) sqlite3 *db = NULL;
+	bool exists = false;
+	int code = connection_open(table->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db,
+				   error);
+
 	if (code == 0)
-		*out_made = made;
+		code = weir_sql_run(db, table->path, "BEGIN", error);
+	if (code == 0)
+		code = table_look(table, db, &exists, error);
+	/* Reading began the transaction; only a table that is missing makes it a writing one. */
+	if (code == 0 && !exists)
+		code = weir_sql_run(db, table->path, WEIR_PUBLIC_TABLE_SCHEMA, error);
+	if (code == 0 && !exists)
+		code = rows_insert(table, db, next, context, error);
+	if (code == 0)
+		code = weir_sql_run(db, table->path, "COMMIT", error);
+	if (code == 0)
+		*out_made = !exists;
 	return code;
 }
 
@@ -225,22 +260,16 @@ static int rows_visit(struct weir_public_table *table, sqlite3 *db,
 static int table_exists(struct weir_public_table *table, sqlite3 *db,
 			struct weir_store_error *error)
 {
-	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
-	int code = weir_sql_prepare(db, table->path,
-				    "SELECT 1 FROM sqlite_schema WHERE type IN ('table', "
-				    "'view') AND name = 'functions'",
-				    &statement, error);
+	bool exists = false;
+	const int code = table_look(table, db, &exists, error);
 
-	if (code != 0)
+	if (code != 0 || exists)
 		return code;
-	code = sqlite3_step(statement);
-	if (code == SQLITE_DONE)
-		return weir_store_fail(error, -ENOENT,
-				       "%s has no table 'functions'; its last good rows keep "
-				       "serving; make it again with "
-				       "`sqlite3 faas_meta.db < init.sql` in that directory",
-				       table->path);
-	return code == SQLITE_ROW ? 0 : weir_sql_error(db, code, table->path, error);
+	return weir_store_fail(error, -ENOENT,
+			       "%s has no table 'functions'; its last good rows keep serving; "
+			       "make it again with "
+			       "`sqlite3 faas_meta.db < init.sql` in that directory",
+			       table->path);
 }
 
 int weir_public_table_read(struct weir_public_table *table, weir_public_table_visit *visit,
@@ -298,13 +327,6 @@ static int row_write(struct weir_public_table *table, const char *text, const ch
 	if (sqlite3_changes(db) == 0)
 		return weir_store_fail(error, -ENOENT, "%s has no row '%s'", table->path, key);
 	return 0;
-}
-
-int weir_public_table_insert(struct weir_public_table *table, const char *key,
-			     const char *value, struct weir_store_error *error)
-{
-	return row_write(table, "INSERT INTO functions (k, v) VALUES (?1, ?2)", key, value,
-			 error);
 }
 
 int weir_public_table_change(struct weir_public_table *table, const char *key,

@@ -32,9 +32,12 @@ int weir_public_table_create(const char *directory, struct weir_public_table **o
 void weir_public_table_destroy(struct weir_public_table *table);
 const char *weir_public_table_path(const struct weir_public_table *table);
 
-/* Make the file and the table if they are missing; *out_made says so. */
-int weir_public_table_make(struct weir_public_table *table, bool *out_made,
-			   struct weir_store_error *error);
+/* Make the file and the table if they are missing, the latter with the rows that `next` gives until
+ * it returns false (NULL: none), all in one commit; *out_made says so. */
+typedef bool weir_public_table_next(void *context, const char **out_key,
+				    const char **out_value);
+int weir_public_table_make(struct weir_public_table *table, weir_public_table_next *next,
+			   void *context, bool *out_made, struct weir_store_error *error);
 
 /* Did anything change since the last complete weir_public_table_read()? Costs a stat and, where a
  * program wrote, a page. After trouble the answer is true until a read succeeds. */
@@ -48,10 +51,7 @@ typedef int weir_public_table_visit(void *context, const char *key, const char *
 int weir_public_table_read(struct weir_public_table *table, weir_public_table_visit *visit,
 			   void *context, struct weir_store_error *error);
 
-/* Insert (with `updated` = now), change (likewise) or remove one row. Change and remove: -ENOENT if
- * there is no such key; insert: -EEXIST if there is. */
-int weir_public_table_insert(struct weir_public_table *table, const char *key,
-			     const char *value, struct weir_store_error *error);
+/* Change (with `updated` = now) or remove one row. -ENOENT if there is no such key. */
 int weir_public_table_change(struct weir_public_table *table, const char *key,
 			     const char *value, struct weir_store_error *error);
 int weir_public_table_remove(struct weir_public_table *table, const char *key,

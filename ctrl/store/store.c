@@ -31,8 +31,8 @@ static const char schema[] =
 	"CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT "
 	"ROWID;"
 	"CREATE TABLE public_rows ("
-	"  k TEXT PRIMARY KEY, v TEXT, version INTEGER NOT NULL,"
-	"  field TEXT NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"  k TEXT PRIMARY KEY, v TEXT NOT NULL, version INTEGER NOT NULL) STRICT, WITHOUT "
+	"ROWID;"
 	"PRAGMA user_version = 1;";
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)

@@ -172,6 +172,24 @@ static void row_in_the_way_of_an_own_route_is_shadowed_until_that_goes(void **st
 	ctl_test_stop(test);
 }
 
+static void table_that_vanished_while_off_comes_back(void **state)
+{
+	struct ctl_test *test = *state;
+
+	ctl_test_start(test, -1);
+	sql(test, "INSERT INTO functions (k, v) VALUES ('GET:/a', '" ROW "'), ('GET:/b', '" ROW
+		  "');");
+	CTL_TEST_UNTIL(strstr(routes(test), "GET /b") != NULL);
+	ctl_test_stop(test);
+	ctl_test_shell(test, "rm \"$DATA\"/faas_meta.db*", &output);
+	ctl_test_start(test, -1);
+	assert_non_null(strstr(routes(test), "GET /a"));
+	ctl_test_shell(test, "sqlite3 \"$DATA/faas_meta.db\" 'SELECT count(*) FROM functions'",
+		       &output);
+	assert_string_equal(output.out, "2\n");
+	ctl_test_stop(test);
+}
+
 static void locked_table_stops_its_own_rows_only(void **state)
 {
 	struct ctl_test *test = *state;
@@ -298,6 +316,7 @@ int main(void)
 		TEST(foreign_rows_become_routes_and_leave_again),
 		TEST(rows_are_edited_and_removed_in_their_table),
 		TEST(row_in_the_way_of_an_own_route_is_shadowed_until_that_goes),
+		TEST(table_that_vanished_while_off_comes_back),
 		TEST(locked_table_stops_its_own_rows_only),
 		TEST(lock_on_our_database_does_not_stop_the_table),
 		TEST(damaged_database_is_reported_and_the_last_snapshot_stays),

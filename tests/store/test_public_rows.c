@@ -22,7 +22,8 @@ static struct store_test *opened(void **state)
 	bool made = false;
 
 	assert_int_equal(weir_store_open(test->store, true, &test->error), 0);
-	assert_int_equal(weir_public_table_make(test->table, &made, &test->error), 0);
+	assert_int_equal(weir_public_table_make(test->table, NULL, NULL, &made, &test->error),
+			 0);
 	assert_true(made);
 	return test;
 }
@@ -288,6 +289,7 @@ static void we_lock_nobody_out(void **state)
 static void vanished_table_comes_back_from_the_last_good_rows(void **state)
 {
 	struct store_test *test = opened(state);
+	struct weir_public_rows_walk walk = {.rows = &test->rows};
 	char path[128];
 	bool made = false;
 
@@ -296,9 +298,15 @@ static void vanished_table_comes_back_from_the_last_good_rows(void **state)
 	assert_true(sync_now(test));
 	store_test_path(test, "faas_meta.db", path);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(weir_public_table_make(test->table, &made, &test->error), 0);
+	assert_int_equal(weir_public_table_make(test->table, weir_public_rows_next, &walk,
+						&made, &test->error),
+			 0);
 	assert_true(made);
-	assert_int_equal(weir_public_rows_restore(&test->rows, test->table, &test->error), 0);
+	walk.at = 0;
+	assert_int_equal(weir_public_table_make(test->table, weir_public_rows_next, &walk,
+						&made, &test->error),
+			 0);
+	assert_false(made);
 	assert_false(sync_now(test));
 	assert_int_equal(test->rows.count, 2);
 	assert_int_equal(

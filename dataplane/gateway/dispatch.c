@@ -13,7 +13,9 @@
 enum {
 	SUSPECT_SECONDS = 10,
 	DEMAND_INTERVAL_MS = 5, /* the supervisor is told at most this often per pool */
-	DEMAND_WAIT_MS = 10,    /* waiting for this long means that the workers are too few */
+	DEMAND_WAIT_MS = 10,    /* a queue that lasted this long may need another worker, */
+	DEMAND_QUEUE_MS = 2,    /* namely if the functions' own time is what it waits for, */
+	DEMAND_PATIENCE_MS = 100, /* or whatever the reason, after this long */
 	REBINDS_MAX = 8,        /* a call before which so many workers died is given up */
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
 };
@@ -236,11 +238,42 @@ no_room:
 	return false;
 }
 
-/* Has the first of a waiting room waited so long that another worker would help? A short queue in
- * front of busy workers is no reason: it keeps them busy. */
-static bool waits_long(const struct weir_shard *shard, const struct weir_exchange *first)
+/* How long the functions of the pool will run for what waits now, shared by its workers. */
+static uint64_t queue_ns(const struct weir_shard_pool *pool)
 {
-	return first && shard->now_ns - first->waiting_since_ns >= DEMAND_WAIT_MS * WEIR_NS_PER_MS;
+	uint64_t service_ns = 0;
+
+	for (uint32_t i = 0; i < pool->link_count; i++) {
+		const uint64_t one = atomic_load_explicit(&pool->link[i]->header->service_ns,
+							  memory_order_relaxed);
+
+		/* More than an hour is a worker's lie. */
+		service_ns += one < WEIR_NS_PER_SECOND * 3600 ? one : WEIR_NS_PER_SECOND * 3600;
+	}
+	return pool->link_count == 0
+		       ? 0
+		       : pool->waiting_count * (service_ns / pool->link_count) / pool->link_count;
+}
+
+/* Would another worker help? A queue in front of workers that are short of CPU only, or a short
+ * queue in front of busy ones, is no reason. */
+static bool needs_worker(const struct weir_shard *shard, const struct weir_shard_pool *pool)
+{
+	const struct weir_exchange *first = pool->waiting.first;
+	const uint64_t waited_ns = first ? shard->now_ns - first->waiting_since_ns : 0;
+
+	if (pool->link_count == 0 || pool->suspects_starve)
+		return true;
+	if (waited_ns < DEMAND_WAIT_MS * WEIR_NS_PER_MS)
+		return false;
+	if (waited_ns >= DEMAND_PATIENCE_MS * WEIR_NS_PER_MS ||
+	    queue_ns(pool) >= DEMAND_QUEUE_MS * WEIR_NS_PER_MS)
+		return true;
+	for (uint32_t i = 0; i < pool->link_count; i++) { /* one that is stuck does not count */
+		if (pool->link[i]->stalled || pool->link[i]->exclusive || pool->link[i]->condemned)
+			return true;
+	}
+	return false;
 }
 
 /* Ask the supervisor for another worker, if the pool needs one. */
@@ -248,7 +281,7 @@ static void demand(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
 	if (shard->now_ns - pool->demand_sent_ns < DEMAND_INTERVAL_MS * WEIR_NS_PER_MS)
 		return;
-	if (pool->link_count > 0 && !pool->suspects_starve && !waits_long(shard, pool->waiting.first))
+	if (!needs_worker(shard, pool))
 		return;
 	pool->demand_sent_ns = shard->now_ns;
 	weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_DEMAND,
@@ -301,17 +334,8 @@ void weir_dispatch_forget(struct weir_shard *shard, struct weir_exchange *exchan
 /* True if the queue ahead would outlast the deadline: refusing now beats a late 504. */
 static bool is_hopeless(const struct weir_shard *shard, const struct weir_exchange *exchange)
 {
-	const struct weir_shard_pool *pool = exchange->pool;
-	uint64_t service_ns = 0;
-
-	if (pool->link_count == 0)
-		return false; /* a worker is being started; how long it takes is not known */
-	for (uint32_t i = 0; i < pool->link_count; i++)
-		service_ns += atomic_load_explicit(&pool->link[i]->header->service_ns,
-						   memory_order_relaxed);
-	service_ns = service_ns / pool->link_count / pool->link_count;
-	return service_ns < WEIR_NS_PER_SECOND * 3600 && /* more is a worker's lie */
-	       shard->now_ns + pool->waiting_count * service_ns > exchange->deadline_ns;
+	/* Without a worker the queue's time is 0: one is being started, how fast is not known. */
+	return shard->now_ns + queue_ns(exchange->pool) > exchange->deadline_ns;
 }
 
 /* Queue a request whose bytes are still elsewhere. */

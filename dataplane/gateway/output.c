@@ -102,6 +102,7 @@ void weir_output_flush(struct weir_shard *shard, struct weir_connection *connect
 	} else {
 		io_uring_prep_send(sqe, connection->fd, block->data + block->start, block->sending,
 				   MSG_NOSIGNAL);
+		shard->sends_expected += block->sending <= WEIR_GATEWAY_COPY_MAX;
 	}
 	io_uring_sqe_set_data64(sqe, weir_shard_data(WEIR_OPERATION_SEND, connection->index));
 	connection->sending = true;

@@ -66,6 +66,9 @@ struct weir_shard {
 	uint32_t connection_count;
 	struct weir_connection *connections_free;
 	struct weir_connection *flush_first;
+	uint32_t sends_expected; /* small sends of this turn: they complete while they are submitted */
+	uint32_t sends_seen;     /* completed in this turn */
+	uint32_t sends_distrust; /* turns for which that is not relied on */
 	struct weir_exchange *exchanges;
 	uint32_t exchanges_limit;
 	uint32_t exchanges_fresh;

@@ -46,8 +46,8 @@ int weir_public_table_create(const char *directory, struct weir_public_table **o
 	return 0;
 }
 
-/* Closing the last connection of a removed file would delete the log of the file that now has its
- * name, unless no checkpoint is made; a log that stays is harmless. */
+/* No checkpoint at the close: a file that somebody restored in place would get pages of the old one's
+ * log. A log that stays is harmless. */
 static void connection_close(sqlite3 **db)
 {
 	if (*db == NULL)

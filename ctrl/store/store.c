@@ -65,7 +65,7 @@ static void store_close(struct weir_store *store, bool checkpoint)
 {
 	if (store->db == NULL)
 		return;
-	/* The path may belong to another file by now, whose log a checkpoint would remove. */
+	/* A file that somebody restored in place would get pages of the old one's log. */
 	if (!checkpoint)
 		(void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	(void)sqlite3_close_v2(store->db); /* cannot fail: statements are finalized first */

@@ -98,6 +98,8 @@ static void inserts_changes_and_deletes_by_others_are_seen(void **state)
 	assert_true(sync_now(test));
 	assert_int_equal(test->gone, 1);
 	assert_null(weir_public_rows_find(&test->rows, "GET:/b"));
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM public_rows"),
+			 1);
 	foreign(test, "UPDATE functions SET updated = 1");
 	assert_false(sync_now(test));
 }
@@ -220,6 +222,34 @@ static void missing_file_keeps_the_rows_and_a_new_file_is_followed(void **state)
 	assert_true(sync_now(test));
 	assert_int_equal(
 		store_test_number(test, "faas_meta.db", "SELECT count(*) FROM functions"), 2);
+}
+
+static void log_of_a_new_file_is_not_swept_away_with_the_old_one(void **state)
+{
+	struct store_test *test = opened(state);
+	sqlite3 *other = NULL;
+	char path[128];
+
+	foreign(test, "INSERT INTO functions (k, v) VALUES ('GET:/a', '" GOOD "')");
+	assert_true(sync_now(test));
+	store_test_path(test, "faas_meta.db", path);
+	assert_int_equal(unlink(path), 0);
+	store_test_path(test, "faas_meta.db-wal", path);
+	assert_int_equal(unlink(path), 0);
+	store_test_path(test, "faas_meta.db-shm", path);
+	assert_int_equal(unlink(path), 0);
+	other = store_test_foreign(test, "faas_meta.db");
+	store_test_sql(other, "PRAGMA journal_mode = WAL;" WEIR_PUBLIC_TABLE_SCHEMA
+			      "INSERT INTO functions (k, v) VALUES ('GET:/b', '" GOOD "')");
+	assert_true(weir_public_table_changed(test->table));
+	store_test_path(test, "faas_meta.db-wal", path);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_true(sync_now(test));
+	assert_non_null(weir_public_rows_find(&test->rows, "GET:/b"));
+	store_test_sql(other, "INSERT INTO functions (k, v) VALUES ('GET:/c', '" GOOD "')");
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+	assert_true(sync_now(test));
+	assert_int_equal(test->rows.count, 2);
 }
 
 static void damaged_file_keeps_the_rows(void **state)
@@ -403,6 +433,7 @@ int main(void)
 		TEST(last_good_version_of_a_bad_row_outlives_a_restart),
 		TEST(row_that_was_never_good_serves_nothing),
 		TEST(missing_file_keeps_the_rows_and_a_new_file_is_followed),
+		TEST(log_of_a_new_file_is_not_swept_away_with_the_old_one),
 		TEST(damaged_file_keeps_the_rows),
 		TEST(foreign_writer_stops_our_writes_but_not_our_reads),
 		TEST(we_lock_nobody_out),

@@ -285,21 +285,29 @@ void weir_link_taken_over(struct weir_supervisor *supervisor, uint64_t now_ns)
 	}
 }
 
+/* A worker that is ready and has no link gets one, all the way if the sockets have room: a supervisor
+ * that is killed leaves at most one link half open. */
+static void worker_turn(struct weir_supervisor *supervisor, const struct weir_worker *worker, uint64_t now_ns)
+{
+	struct weir_link *link = NULL;
+
+	if (worker->process.pid == 0 || worker->process.state != WEIR_PROCESS_READY ||
+	    weir_link_current(supervisor, worker, false) != NULL)
+		return;
+	if (worker->link_next_ns > now_ns) {
+		weir_supervisor_due(supervisor, worker->link_next_ns);
+		return;
+	}
+	link_create(supervisor, worker, now_ns);
+	link = weir_link_current(supervisor, worker, false);
+	if (link != NULL)
+		opening_turn(supervisor, link);
+}
+
 void weir_link_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
 {
 	const bool ready = supervisor->gateway.state == WEIR_PROCESS_READY && supervisor->shard_board_fd != -1;
 
-	for (size_t i = 0; ready && i < supervisor->worker_places; i++) {
-		const struct weir_worker *const worker = &supervisor->worker[i];
-
-		if (worker->process.pid == 0 || worker->process.state != WEIR_PROCESS_READY ||
-		    weir_link_current(supervisor, worker, false) != NULL)
-			continue;
-		if (worker->link_next_ns <= now_ns)
-			link_create(supervisor, worker, now_ns);
-		else
-			weir_supervisor_due(supervisor, worker->link_next_ns);
-	}
 	for (size_t i = 0; i < supervisor->link_places; i++) {
 		struct weir_link *const link = &supervisor->link[i];
 
@@ -310,4 +318,6 @@ void weir_link_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
 		else if (link->state != WEIR_LINK_OPEN)
 			closing_turn(supervisor, link, now_ns);
 	}
+	for (size_t i = 0; ready && i < supervisor->worker_places; i++)
+		worker_turn(supervisor, &supervisor->worker[i], now_ns);
 }

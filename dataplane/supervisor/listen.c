@@ -10,10 +10,14 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
+#include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/records.h"
 
-enum { BACKLOG = 4096 };
+enum {
+	BACKLOG = 4096,
+	TRIES_MAX = 60, /* 3 s */
+};
 
 static int option_set(int fd, int level, int option)
 {
@@ -66,6 +70,32 @@ static int address_open(const struct weir_listen_address *address, uint32_t shar
 	return result;
 }
 
+static void socket_path(const struct weir_supervisor *supervisor, const char *name, struct sockaddr_un *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->sun_family = AF_UNIX;
+	/* weir_options_data_open() refused data directories that are too long for this. */
+	WEIR_ASSERT(strlen(supervisor->options.data) + strlen("/run/") + strlen(name) < sizeof(out->sun_path));
+	(void)snprintf(out->sun_path, sizeof(out->sun_path), "%.80s/run/%.20s", supervisor->options.data, name);
+}
+
+/* The same; where the last instance was killed whole, its gateway may need a moment to notice and let
+ * go of the port. Its Unix socket's file tells. */
+static int address_open_after(const struct weir_supervisor *supervisor, const struct weir_listen_address *address,
+			      int *fds)
+{
+	const struct timespec pause = {.tv_nsec = 50 * WEIR_NS_PER_MS};
+	struct sockaddr_un left;
+	int result = address_open(address, supervisor->shard_count, fds);
+
+	socket_path(supervisor, "http.sock", &left);
+	for (int i = 0; i < TRIES_MAX && result == -EADDRINUSE && access(left.sun_path, F_OK) == 0; i++) {
+		(void)nanosleep(&pause, NULL); /* shorter after a signal is fine */
+		result = address_open(address, supervisor->shard_count, fds);
+	}
+	return result;
+}
+
 static const char *hint(int error)
 {
 	switch (error) {
@@ -88,15 +118,6 @@ static void error_text(int error, char *text, size_t bytes)
 	(void)snprintf(text, bytes, "%s", strerror(-error));
 	if (text[0] >= 'A' && text[0] <= 'Z')
 		text[0] = (char)(text[0] - 'A' + 'a');
-}
-
-static void socket_path(const struct weir_supervisor *supervisor, const char *name, struct sockaddr_un *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->sun_family = AF_UNIX;
-	/* weir_options_data_open() refused data directories that are too long for this. */
-	WEIR_ASSERT(strlen(supervisor->options.data) + strlen("/run/") + strlen(name) < sizeof(out->sun_path));
-	(void)snprintf(out->sun_path, sizeof(out->sun_path), "%.80s/run/%.20s", supervisor->options.data, name);
 }
 
 int weir_listen_local(const struct weir_supervisor *supervisor, const char *name, int type, int *out_fd)
@@ -161,7 +182,7 @@ int weir_listen_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTIO
 
 		if (listener_find(supervisor, address->text) != NULL)
 			continue;
-		result = address_open(address, supervisor->shard_count, listener->fd);
+		result = address_open_after(supervisor, address, listener->fd);
 		if (result != 0) {
 			char text[128];
 

@@ -17,7 +17,9 @@ struct self_record {
 	uint32_t version;
 	uint32_t shard_count;
 	uint64_t incarnation;
+	uint16_t cpu[WEIR_SHARDS_MAX];
 };
+static_assert(sizeof(struct self_record) <= WEIR_STORE_BLOB_BYTES_MAX, "record fits");
 
 struct process_record {
 	uint32_t version;
@@ -287,13 +289,18 @@ static bool listener_restore(struct weir_supervisor *supervisor, struct entry *e
 	return true;
 }
 
+/* Shards and their CPUs stay what the first supervisor decided: sockets and segments are made for
+ * them, whatever CPUs this one may use. The first entry of all. */
 static bool self_restore(struct weir_supervisor *supervisor, const struct entry *entry)
 {
 	struct self_record record;
 
-	if (!blob_take(entry, &record, sizeof(record)) || record.shard_count != supervisor->shard_count)
+	if (!blob_take(entry, &record, sizeof(record)) || record.shard_count == 0 ||
+	    record.shard_count > WEIR_SHARDS_MAX)
 		return false;
 	supervisor->incarnation = record.incarnation;
+	supervisor->shard_count = record.shard_count;
+	memcpy(supervisor->cpu, record.cpu, sizeof(supervisor->cpu));
 	return true;
 }
 
@@ -351,7 +358,7 @@ void weir_record_listener_keep(struct weir_supervisor *supervisor, size_t index)
 int weir_record_take_over(struct weir_supervisor *supervisor)
 {
 	struct weir_store_message message;
-	struct self_record self = {.version = RECORD_VERSION, .shard_count = supervisor->shard_count};
+	struct self_record self = {.version = RECORD_VERSION};
 	size_t entries = 0;
 
 	while (true) {
@@ -371,6 +378,8 @@ int weir_record_take_over(struct weir_supervisor *supervisor)
 		entries++;
 	}
 	self.incarnation = ++supervisor->incarnation;
+	self.shard_count = supervisor->shard_count;
+	memcpy(self.cpu, supervisor->cpu, sizeof(self.cpu));
 	weir_store_message_set(&message, WEIR_STORE_STORE, "self", &self, sizeof(self));
 	weir_supervisor_keep(supervisor, &message, NULL, 0);
 	if (entries > 0)

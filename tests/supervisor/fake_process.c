@@ -55,11 +55,10 @@ static void link_answer(uint32_t kind, const struct weir_control *open)
 	answer(kind, &control);
 }
 
-/* The place of a link by id; 0 finds a free one. */
-static size_t link_place(uint64_t id)
+static size_t place_free(void)
 {
 	for (size_t i = 0; i < LINKS_MAX; i++) {
-		if (opened[i].link_open.link_id == id)
+		if (opened[i].link_open.link_id == 0)
 			return i;
 	}
 	exit(9);
@@ -67,7 +66,7 @@ static size_t link_place(uint64_t id)
 
 static void link_open(const struct weir_control *control, struct weir_control_fds *fds)
 {
-	const size_t place = link_place(0);
+	const size_t place = place_free();
 
 	if (refuse) {
 		refuse = false;
@@ -122,7 +121,10 @@ static void gateway_message(const struct weir_control *control, struct weir_cont
 		link_open(control, fds);
 		break;
 	case WEIR_CONTROL_LINK_CLOSE:
-		link_let_go(link_place(control->link.link_id));
+		for (size_t i = 0; i < LINKS_MAX; i++) {
+			if (opened[i].link_open.link_id == control->link.link_id)
+				link_let_go(i);
+		}
 		break;
 	case WEIR_CONTROL_SNAPSHOT:
 		if (control->snapshot.generation <= generation)
@@ -172,7 +174,8 @@ static void worker_message(const struct weir_control *control, const struct weir
 	}
 }
 
-/* Pools: key 0 is native with 1 to 2 workers, key 1 exec with 1; from generation 3 on key 1 is gone. */
+/* Pools: key 0 is native with 1 to 2 workers, key 1 exec with 1; from generation 3 on key 1 is gone.
+ * The instance may have 2 workers in generation 2, any number else. */
 static void publish(uint64_t next)
 {
 	static struct snapshot_sample sample;
@@ -182,6 +185,7 @@ static void publish(uint64_t next)
 	sample_build(&sample);
 	sample.header.generation = next;
 	sample.pools[1].workers_max = 1;
+	sample.header.settings.workers_max = next == 2 ? 2 : 0;
 	if (next >= 3) {
 		sample.functions[1].pool = 0;
 		sample.functions[1].runtime = WEIR_RUNTIME_NATIVE;

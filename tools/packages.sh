@@ -108,30 +108,38 @@ if [ "$(id -u)" != 0 ]; then
 	if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
 		as_root=(sudo)
 	elif [ ${#missing[@]} -gt 0 ]; then
-		fail "Debian packages are missing and neither root nor sudo is at hand; as root run: apt-get install -y --no-install-recommends ${missing[*]}"
+		fail "Debian packages are missing and neither root nor sudo is at hand; as root run: apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
 	else
 		echo "packages: without ${missing_optional[*]} some tests are skipped" >&2
 		exit 0
 	fi
 fi
 
+# Fetching that failed is only a warning to apt-get, and the names it then cannot find are not the trouble.
+fetch_trouble=""
+lists_update() {
+	apt_get update || true
+	fetch_trouble=$(grep -E '^(E:|W: Failed)' "$log" | head -n 1 || true)
+}
+
 # A fresh machine has no package lists yet: the names that depend on the release are looked up again.
 if ! apt-cache show cmake >/dev/null 2>&1; then
 	echo "packages: reading the package lists"
-	apt_get update || fail "apt-get update failed: $(grep -E '^(E|Err|W)' "$log" | head -n 1)"
+	lists_update
 	if apt-cache show cmake >/dev/null 2>&1; then
 		rm -f "$log"
 		exec "$0" "$@"
 	fi
+	fail "apt-get update brought no package lists: ${fetch_trouble:-is a Debian mirror set in /etc/apt/sources.list?}"
 fi
 
 install() {
-	apt_get install --no-install-recommends "$@" || { apt_get update && apt_get install --no-install-recommends "$@"; }
+	apt_get install --no-install-recommends "$@" || { lists_update; apt_get install --no-install-recommends "$@"; }
 }
 
 if [ ${#missing[@]} -gt 0 ]; then
 	echo "packages: installing ${missing[*]}"
-	install "${missing[@]}" || fail "apt-get could not install ${missing[*]}: $(grep -E '^(E|Err)' "$log" | head -n 1)"
+	install "${missing[@]}" || fail "apt-get could not install ${missing[*]}: $(grep -E '^(E|Err)' "$log" | head -n 1)${fetch_trouble:+; apt-get update: $fetch_trouble}"
 fi
 if [ ${#missing_optional[@]} -gt 0 ]; then
 	echo "packages: installing ${missing_optional[*]}"

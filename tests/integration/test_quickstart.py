@@ -30,7 +30,8 @@ class Run:
             arguments = ["env", "--ignore-signal=INT", *arguments]
         with open(self.output_path, "wb") as output:
             self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output,
-                                            stderr=output, env={**os.environ, name: value}, start_new_session=True)
+                                            stderr=output, env={**os.environ, "TMPDIR": str(case.home / "tmp"), name: value},
+                                            start_new_session=True)
         case.addCleanup(self.clean)
 
     def output(self):
@@ -77,6 +78,7 @@ class Quickstart(weir_instance.Case):
         super().setUp()
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="it-weir-"))
         self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+        (self.home / "tmp").mkdir()
 
     def refusal(self, *arguments, env=None):
         done = subprocess.run([str(QUICKSTART), "--programs", str(BUILD), *map(str, arguments)], capture_output=True,
@@ -94,7 +96,7 @@ class Quickstart(weir_instance.Case):
 
     def test_printed_curl_lines_work_and_ctrl_c_leaves_nothing_but_data_that_restarts_with_its_routes(self):
         data, port = self.home / "data", port_free()
-        before = weir_instance.temporary_files()
+        before = weir_instance.temporary_files(self.home / "tmp")
         run = Run(self, data, port).wait_ready()
         lines = [line.strip() for line in run.output().splitlines() if re.match(r"\s+curl ", line)]
         self.assertEqual(len(lines), 8, run.output())
@@ -110,7 +112,7 @@ class Quickstart(weir_instance.Case):
         mine = get(port, "/mine")
         self.assertEqual(run.interrupt(), 0, run.output())
         self.assert_all_gone(run, data, port)
-        self.assertEqual(weir_instance.temporary_files(), before)
+        self.assertEqual(weir_instance.temporary_files(self.home / "tmp"), before)
 
         again = Run(self, data, port).wait_ready()
         self.assertEqual(get(port, "/mine"), mine)

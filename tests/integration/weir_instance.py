@@ -116,12 +116,12 @@ def descendants(root):
     return {(pid, table[pid][1]): table[pid][2] for pid in members}
 
 
-def temporary_files():
-    """What lies in the shared temporary directories under a name of ours."""
-    found = set()
-    for directory in ("/tmp", "/var/tmp", "/dev/shm"):
-        with contextlib.suppress(OSError):
-            found |= {f"{directory}/{name}" for name in os.listdir(directory) if name.startswith("weir")}
+def temporary_files(directory):
+    """What lies in an instance's own temporary directory, and under a name of ours in shared memory.
+    (/tmp itself is everybody's: other programs of ours may be at work there.)"""
+    found = {str(path) for path in pathlib.Path(directory).rglob("*")}
+    with contextlib.suppress(OSError):
+        found |= {f"/dev/shm/{name}" for name in os.listdir("/dev/shm") if name.startswith("weir")}
     return found
 
 
@@ -138,13 +138,16 @@ class Instance:
         self.prefix = list(prefix)
         self.mark = f"{MARK}={os.getpid()}-{random.getrandbits(64):016x}"
         name, _, value = self.mark.partition("=")
-        self.env = {**os.environ, **(env or {}), name: value}
+        self.temporary_home = self.home / "tmp"
+        self.temporary_home.mkdir()
+        self.env = {**os.environ, "TMPDIR": str(self.temporary_home), **(env or {}), name: value}
         self.log_path = self.home / "weir.log"
         self.keeper = None
         self.seen = {}
-        self.temporary = temporary_files()
+        self.temporary = temporary_files(self.temporary_home)
         if owner is not None:
             os.chown(self.home, owner, owner)
+            os.chown(self.temporary_home, owner, owner)
 
     # Life
 
@@ -219,7 +222,7 @@ class Instance:
                 left.append(f"socket {path}")
             elif path.suffix in (".tmp", ".pid", ".lock"):
                 left.append(f"temporary file {path}")
-        left += [f"temporary file {path}" for path in sorted(temporary_files() - self.temporary)]
+        left += [f"temporary file {path}" for path in sorted(temporary_files(self.temporary_home) - self.temporary)]
         return left
 
     def kill_everything(self):

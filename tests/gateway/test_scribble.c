@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "rig.h"
+#include "tests/gateway/rig.h"
 
 enum { ROUNDS = 25, CLIENTS = 4, MESSAGES = 40 };
 

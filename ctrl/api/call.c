@@ -65,15 +65,16 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 			return endpoints[i].handler;
 		path_known = true;
 	}
-	if (path_known)
+	if (path_known) {
 		(void)weir_api_refuse(
 			call, 405, "method_not_allowed", NULL,
 			"this path of the management API knows other methods only");
-	else
+	} else {
 		(void)weir_api_refuse(call, 404, "no_endpoint", NULL,
 				      "the management API has no such path; see /weir/status, "
 				      "/weir/functions, "
 				      "/weir/routes, /weir/settings");
+	}
 	return NULL;
 }
 
@@ -209,11 +210,12 @@ bool weir_api_query(const struct weir_api_call *call, const char *name, char *ou
 			end == NULL ? call->query.bytes - at : (size_t)(end - item);
 
 		if (bytes > name_bytes && memcmp(item, name, name_bytes) == 0 &&
-		    item[name_bytes] == '=')
+		    item[name_bytes] == '=') {
 			return weir_api_decode(
 				(struct weir_span){.data = item + name_bytes + 1,
 						   .bytes = bytes - name_bytes - 1},
 				out, max);
+		}
 		at += bytes + 1;
 	}
 	return false;
@@ -271,9 +273,10 @@ bool weir_api_body_only(struct weir_api_call *call, const char *const *names)
 
 		while (names[i] != NULL && strcmp(names[i], item->string) != 0)
 			i++;
-		if (names[i] == NULL)
+		if (names[i] == NULL) {
 			return body_refuse(call, item->string,
 					   "is not a member that this request knows");
+		}
 	}
 	return true;
 }
@@ -287,15 +290,16 @@ static bool json_depth_ok(const char *text, size_t bytes)
 	for (size_t i = 0; i < bytes; i++) {
 		if (text[i] == '\0' || (bytes - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0))
 			return false; /* a string with a NUL would be cut short */
-		if (inside && text[i] == '\\')
+		if (inside && text[i] == '\\') {
 			i++;
-		else if (text[i] == '"')
+		} else if (text[i] == '"') {
 			inside = !inside;
-		else if (!inside && (text[i] == '[' || text[i] == '{') &&
-			 ++depth > WEIR_API_JSON_DEPTH_MAX)
+		} else if (!inside && (text[i] == '[' || text[i] == '{') &&
+			   ++depth > WEIR_API_JSON_DEPTH_MAX) {
 			return false;
-		else if (!inside && (text[i] == ']' || text[i] == '}'))
+		} else if (!inside && (text[i] == ']' || text[i] == '}')) {
 			depth--;
+		}
 	}
 	return true;
 }

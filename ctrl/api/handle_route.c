@@ -103,9 +103,10 @@ enum weir_api_result weir_api_route_list(struct weir_api_call *call)
 	list = cJSON_AddArrayToObject(call->answer, "routes");
 	for (size_t i = 0; i < catalog.route_count; i++)
 		(void)cJSON_AddItemToArray(list, route_json(&catalog.routes[i]));
-	for (size_t i = 0; i < call->owner->rows->count; i++)
+	for (size_t i = 0; i < call->owner->rows->count; i++) {
 		(void)cJSON_AddItemToArray(list,
 					   weir_api_row_json(&call->owner->rows->rows[i]));
+	}
 	weir_store_catalog_release(&catalog);
 	call->status = 200;
 	return WEIR_API_DONE;
@@ -155,9 +156,10 @@ enum weir_api_result weir_api_route_add(struct weir_api_call *call)
 	if (!weir_api_body_only(call, members) || !route_body_read(call, &body) ||
 	    !key_parse(call, body.text, body.host, &route))
 		return WEIR_API_DONE;
-	if (body.function[0] == '\0')
+	if (body.function[0] == '\0') {
 		return weir_api_refuse(call, 422, "invalid", "function",
 				       "function is missing: which one shall it call?");
+	}
 	if (!route_complete(call, &body, &route))
 		return WEIR_API_DONE;
 	for (size_t i = 0; i < call->owner->rows->count; i++) {
@@ -201,11 +203,12 @@ enum weir_api_result weir_api_route_update(struct weir_api_call *call)
 	if (cJSON_HasObjectItem(call->body, "file") ||
 	    cJSON_HasObjectItem(call->body, "handler") ||
 	    cJSON_HasObjectItem(call->body, "runtime") ||
-	    cJSON_HasObjectItem(call->body, "memory_mb"))
+	    cJSON_HasObjectItem(call->body, "memory_mb")) {
 		return weir_api_refuse(call, 422, "invalid", "file",
 				       "file, handler, runtime and memory belong to the "
 				       "function of this route; "
 				       "only rows of the public table have their own");
+	}
 	if (!cJSON_HasObjectItem(call->body, "timeout_ms"))
 		body.timeout_ms = route.timeout_ms;
 	if (!route_complete(call, &body, &route))
@@ -225,9 +228,10 @@ enum weir_api_result weir_api_route_remove(struct weir_api_call *call)
 	int code = 0;
 
 	(void)weir_api_query(call, "host", host, sizeof(host)); /* none: any host */
-	if (!weir_api_query(call, "route", text, sizeof(text)))
+	if (!weir_api_query(call, "route", text, sizeof(text))) {
 		return weir_api_refuse(call, 422, "invalid", "route",
 				       "route is missing: ?route=GET%20/path");
+	}
 	row = row_find(call, text, host);
 	if (row != NULL && strchr(text, ' ') == NULL)
 		return weir_api_row_remove(call, row);

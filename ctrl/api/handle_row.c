@@ -73,10 +73,11 @@ static void json_release(cJSON **json)
 
 static void member_set(cJSON *json, const char *name, cJSON *value)
 {
-	if (cJSON_HasObjectItem(json, name))
+	if (cJSON_HasObjectItem(json, name)) {
 		(void)cJSON_ReplaceItemInObjectCaseSensitive(json, name, value);
-	else
+	} else {
 		(void)cJSON_AddItemToObject(json, name, value);
+	}
 }
 
 /* Take the members that the request names over into the row's JSON, in the row's units. */
@@ -119,20 +120,23 @@ enum weir_api_result weir_api_row_update(struct weir_api_call *call,
 	WEIR_CLEANUP(json_text_release) char *text = NULL;
 	int code = 0;
 
-	if (cJSON_HasObjectItem(call->body, "function"))
+	if (cJSON_HasObjectItem(call->body, "function")) {
 		return weir_api_refuse(call, 422, "invalid", "function",
 				       "a row of the public table is its own function; change "
 				       "file, handler, runtime, "
 				       "memory or timeout instead");
-	if (json == NULL)
+	}
+	if (json == NULL) {
 		return weir_api_refuse(call, 422, "invalid", "v",
 				       "v cannot be edited; write the row with sqlite3");
+	}
 	if (!row_edit(call, json))
 		return WEIR_API_DONE;
 	text = cJSON_PrintUnformatted(json);
-	if (text == NULL)
+	if (text == NULL) {
 		return weir_api_refuse(call, 503, "memory", NULL,
 				       "not enough memory to write the row");
+	}
 	if (weir_model_row_parse(row->key, text, strlen(text), &function, &route, &wrong) != 0)
 		return weir_api_refuse_field(call, &wrong);
 	code = weir_public_table_change(call->owner->table, row->key, text, &error);

@@ -113,10 +113,11 @@ enum weir_api_result weir_api_setting_write(struct weir_api_call *call)
 
 	if (setting == NULL || !weir_api_body_only(call, members))
 		return WEIR_API_DONE;
-	if (cJSON_IsNumber(item))
+	if (cJSON_IsNumber(item)) {
 		(void)snprintf(text, sizeof(text), "%.0f", item->valuedouble);
-	else if (!weir_api_body_text(call, "value", text, sizeof(text)))
+	} else if (!weir_api_body_text(call, "value", text, sizeof(text))) {
 		return WEIR_API_DONE;
+	}
 	if (weir_setting_parse(setting, call->param[0], text, &value, &wrong) != 0)
 		return weir_api_refuse_field(call, &wrong);
 	code = weir_setting_load(call->owner->store, &values, &error);

@@ -193,9 +193,10 @@ enum weir_api_result weir_api_route_test(struct weir_api_call *call)
 	    !weir_api_body_text(call, "host", host, sizeof(host)) ||
 	    !test_parse(call, text, path, &query))
 		return WEIR_API_DONE;
-	if (snapshot == NULL)
+	if (snapshot == NULL) {
 		return weir_api_refuse(call, 503, "no_snapshot", NULL,
 				       "nothing was published yet; see `ctrlctl status`");
+	}
 	query.authority = weir_span_of(host);
 	result = weir_route_match(snapshot, &query, &match);
 	call->answer = cJSON_CreateObject();
@@ -207,12 +208,13 @@ enum weir_api_result weir_api_route_test(struct weir_api_call *call)
 		 weir_http_method_name((enum weir_http_method)query.method));
 	span_add(call->answer, "path", query.path);
 	(void)cJSON_AddStringToObject(call->answer, "host", host);
-	if (result == WEIR_ROUTE_MATCH)
+	if (result == WEIR_ROUTE_MATCH) {
 		match_add(call->answer, snapshot, &match);
-	else if (result == WEIR_ROUTE_METHOD)
+	} else if (result == WEIR_ROUTE_METHOD) {
 		allow_add(call->answer, match.allow);
-	else
+	} else {
 		(void)cJSON_AddStringToObject(call->answer, "why", "no route has this path");
+	}
 	call->status = 200;
 	return WEIR_API_DONE;
 }

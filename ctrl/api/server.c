@@ -141,10 +141,11 @@ static void output_write(struct weir_api *api, struct weir_api_connection *conne
 		deadline_set(connection, SEND_MS);
 	}
 	output_free(connection);
-	if (!connection->keep_alive)
+	if (!connection->keep_alive) {
 		connection_close(api, connection);
-	else
+	} else {
 		reading_start(api, connection);
+	}
 }
 
 void weir_api_connection_send(struct weir_api *api, struct weir_api_connection *connection,
@@ -334,28 +335,30 @@ static void connection_event(struct weir_api *api, struct weir_api_connection *c
 {
 	if (connection->fd == -1)
 		return; /* closed earlier in this turn */
-	if (connection->state == WEIR_API_READING)
+	if (connection->state == WEIR_API_READING) {
 		connection_read(api, connection);
-	else if (connection->state == WEIR_API_WRITING && (events & EPOLLOUT) != 0)
+	} else if (connection->state == WEIR_API_WRITING && (events & EPOLLOUT) != 0) {
 		output_write(api, connection);
-	else if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+	} else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
 		connection_close(api, connection);
-	else if ((events & EPOLLRDHUP) != 0)
+	} else if ((events & EPOLLRDHUP) != 0) {
 		interest_set(api, connection,
 			     0); /* a half-closed client still wants its answer */
+	}
 }
 
 static void connection_due(struct weir_api *api, struct weir_api_connection *connection)
 {
 	switch (connection->state) {
 	case WEIR_API_READING:
-		if (connection->in_bytes > 0)
+		if (connection->in_bytes > 0) {
 			failure_send(api, connection,
 				     connection->head_done ? WEIR_HTTP_BODY_TIMEOUT
 							   : WEIR_HTTP_HEAD_TIMEOUT,
 				     "");
-		else
+		} else {
 			connection_close(api, connection);
+		}
 		break;
 	case WEIR_API_HANDLING:
 		weir_api_call_run(api, connection);
@@ -373,10 +376,11 @@ void weir_api_run(struct weir_api *api)
 	const uint64_t now_ns = weir_clock_now_ns();
 
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.ptr == NULL)
+		if (events[i].data.ptr == NULL) {
 			connections_accept(api);
-		else
+		} else {
 			connection_event(api, events[i].data.ptr, events[i].events);
+		}
 	}
 	for (size_t i = 0; i < WEIR_API_CONNECTIONS_MAX; i++) {
 		struct weir_api_connection *connection = &api->connections[i];

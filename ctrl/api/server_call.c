@@ -53,9 +53,10 @@ static void answer_send(struct weir_api *api, struct weir_api_connection *connec
 	const uint16_t status = call->status;
 	char *text = NULL;
 
-	if (status >= 400)
+	if (status >= 400) {
 		(void)cJSON_AddStringToObject(call->answer, "activation",
 					      connection->activation);
+	}
 	text = call->answer == NULL ? NULL : cJSON_PrintUnformatted(call->answer);
 	weir_api_call_clear(connection);
 	weir_api_connection_send(api, connection, text == NULL ? 503 : status, text,
@@ -70,7 +71,7 @@ static void wait_answer(struct weir_api *api, struct weir_api_connection *connec
 	const struct weir_api_acknowledgement *last =
 		complete ? &api->acknowledged : &api->partial;
 	const bool known = complete || last->generation >= call->generation;
-	const uint64_t took_ns = weir_clock_now_ns() - call->committed_ns;
+	const uint64_t took_us = (weir_clock_now_ns() - call->committed_ns) / 1000;
 
 	cJSON_Delete(call->answer);
 	call->answer = cJSON_CreateObject();
@@ -78,8 +79,7 @@ static void wait_answer(struct weir_api *api, struct weir_api_connection *connec
 				      (double)call->generation); /* or members lack */
 	(void)cJSON_AddNumberToObject(call->answer, "acked", known ? last->acked : 0);
 	(void)cJSON_AddNumberToObject(call->answer, "total", last->total);
-	(void)cJSON_AddNumberToObject(call->answer, "milliseconds",
-				      (double)(took_ns / 1000) / 1000);
+	(void)cJSON_AddNumberToObject(call->answer, "milliseconds", (double)took_us / 1000);
 	(void)cJSON_AddBoolToObject(call->answer, "acknowledged", complete);
 	if (!complete) {
 		call->status = 202;
@@ -97,12 +97,13 @@ static void wait_look(struct weir_api *api, struct weir_api_connection *connecti
 	const struct weir_api_call *call = &connection->call;
 	const uint64_t due_ns = call->committed_ns + WEIR_API_ACKNOWLEDGE_MS * WEIR_NS_PER_MS;
 
-	if (api->acknowledged.generation >= call->generation)
+	if (api->acknowledged.generation >= call->generation) {
 		wait_answer(api, connection, true);
-	else if (now_ns >= due_ns)
+	} else if (now_ns >= due_ns) {
 		wait_answer(api, connection, false);
-	else
+	} else {
 		connection->deadline_ns = due_ns;
+	}
 }
 
 void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connection)
@@ -123,10 +124,11 @@ void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connect
 		wait_look(api, connection, weir_clock_now_ns());
 		break;
 	case WEIR_API_RETRY:
-		if (now_ns - connection->started_ns >= WEIR_API_LOCKED_MS * WEIR_NS_PER_MS)
+		if (now_ns - connection->started_ns >= WEIR_API_LOCKED_MS * WEIR_NS_PER_MS) {
 			answer_send(api, connection);
-		else
+		} else {
 			connection->deadline_ns = now_ns + RETRY_MS * WEIR_NS_PER_MS;
+		}
 		break;
 	}
 }

@@ -101,10 +101,11 @@ void weir_setting_put(struct weir_setting_values *values, const struct weir_sett
 
 	WEIR_ASSERT(setting->offset + setting->bytes <= sizeof(*values));
 	WEIR_ASSERT(value >= setting->min && value <= setting->max);
-	if (setting->bytes == sizeof(value))
+	if (setting->bytes == sizeof(value)) {
 		memcpy(at, &value, sizeof(value));
-	else
+	} else {
 		memcpy(at, &narrow, sizeof(narrow));
+	}
 }
 
 void weir_setting_defaults(struct weir_setting_values *out_values)

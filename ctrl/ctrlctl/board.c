@@ -119,12 +119,13 @@ enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool q
 		copy = NULL;
 		return WEIR_CTL_OK;
 	}
-	if (code == -EBADMSG || code == -EPROTO)
+	if (code == -EBADMSG || code == -EPROTO) {
 		return quiet ? WEIR_CTL_FAILED
 			     : weir_ctl_fail(WEIR_CTL_FAILED,
 					     "use the ctrlctl of that instance's version",
 					     "the supervisor's board makes no sense: %s",
 					     strerror(-code));
+	}
 	return quiet ? WEIR_CTL_UNREACHABLE
 		     : weir_ctl_fail(
 			       WEIR_CTL_UNREACHABLE, "it may be starting; try again",
@@ -158,8 +159,9 @@ uint64_t weir_ctl_board_sum(const struct weir_board *board, size_t metric)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < board->shard_count; i++)
+	for (uint32_t i = 0; i < board->shard_count; i++) {
 		sum += atomic_load_explicit(&board->shard[i].metric[metric],
 					    memory_order_relaxed);
+	}
 	return sum;
 }

@@ -75,12 +75,13 @@ bool weir_ctl_body_file(cJSON *body, const char *file)
 
 void weir_ctl_duration_format(double ms, char *out, size_t max)
 {
-	if (ms <= 0)
+	if (ms <= 0) {
 		(void)snprintf(out, max, "-");
-	else if ((uint64_t)ms % 1000 == 0)
+	} else if ((uint64_t)ms % 1000 == 0) {
 		(void)snprintf(out, max, "%.0fs", ms / 1000);
-	else
+	} else {
 		(void)snprintf(out, max, "%.0fms", ms);
+	}
 }
 
 void weir_ctl_print_object(const cJSON *json, const char *const *skip)
@@ -101,11 +102,12 @@ void weir_ctl_print_object(const cJSON *json, const char *const *skip)
 			continue;
 		if (!cJSON_IsObject(item)) {
 			weir_ctl_table_cell(&table, item->string);
-			if (cJSON_IsNumber(item))
+			if (cJSON_IsNumber(item)) {
 				weir_ctl_table_number(&table, item->valuedouble);
-			else
+			} else {
 				weir_ctl_table_cell(
 					&table, cJSON_IsString(item) ? item->valuestring : "");
+			}
 			continue;
 		}
 		cJSON_ArrayForEach(member, item)

@@ -36,13 +36,14 @@ enum weir_ctl_exit weir_ctl_connect(const struct weir_ctl_call *call, const char
 				     call->data, socket_name);
 	WEIR_CLEANUP(weir_fd_close) int fd = -1;
 
-	if (written < 0 || (size_t)written >= sizeof(address.sun_path))
+	if (written < 0 || (size_t)written >= sizeof(address.sun_path)) {
 		return quiet ? WEIR_CTL_USAGE
 			     : weir_ctl_fail(WEIR_CTL_USAGE,
 					     "use a shorter path, or a symbolic link to it",
 					     "%s/run/%s is longer than the 107 bytes of a "
 					     "socket's path",
 					     call->data, socket_name);
+	}
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd == -1 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
 		const int cause = errno;
@@ -127,9 +128,10 @@ static int request_send(int fd, const struct weir_ctl_request *request)
 	int written = 0;
 	int code = 0;
 
-	if (request->body != NULL)
+	if (request->body != NULL) {
 		(void)snprintf(length, sizeof(length), "content-length: %zu\r\n",
 			       request->body_bytes); /* fits */
+	}
 	written = snprintf(head, sizeof(head),
 			   "%s %s HTTP/1.1\r\nhost: %s\r\nconnection: close\r\n%s%s%s%s\r\n",
 			   request->method, request->target, request->host, length,
@@ -163,25 +165,28 @@ static enum weir_ctl_exit answer_receive(int fd, const char *method, struct inco
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0)
+		if (got < 0) {
 			return weir_ctl_fail(
 				WEIR_CTL_UNREACHABLE,
 				"see `ctrlctl status` and the instance's log",
 				"the instance took the request but did not answer: %s",
 				strerror(errno));
+		}
 		code = got == 0 ? llhttp_finish(&incoming->llhttp)
 				: llhttp_execute(&incoming->llhttp, data, (size_t)got);
 		if (incoming->complete)
 			break;
-		if (incoming->too_large)
+		if (incoming->too_large) {
 			return weir_ctl_fail(WEIR_CTL_FAILED, NULL,
 					     "the answer is larger than %d MiB",
 					     WEIR_CTL_ANSWER_BYTES_MAX >> 20);
-		if (got == 0 || code != HPE_OK)
+		}
+		if (got == 0 || code != HPE_OK) {
 			return weir_ctl_fail(WEIR_CTL_FAILED, "see the instance's log",
 					     "the answer broke off or is no HTTP (%s)",
 					     got == 0 ? "connection closed"
 						      : llhttp_errno_name(code));
+		}
 	}
 	return WEIR_CTL_OK;
 }
@@ -203,16 +208,18 @@ enum weir_ctl_exit weir_ctl_request(const struct weir_ctl_call *call,
 			 sizeof(patience)); /* else it waits longer */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	sent = request_send(fd, request);
-	if (sent != 0)
+	if (sent != 0) {
 		return weir_ctl_fail(WEIR_CTL_FAILED, NULL, "cannot send the request: %s",
 				     strerror(-sent));
+	}
 	incoming.answer.body = calloc(1, incoming.room);
 	WEIR_ASSERT(incoming.answer.body != NULL);
 	code = answer_receive(fd, request->method, &incoming);
-	if (code != WEIR_CTL_OK)
+	if (code != WEIR_CTL_OK) {
 		free(incoming.answer.body);
-	else
+	} else {
 		*out_answer = incoming.answer;
+	}
 	return code;
 }
 
@@ -273,16 +280,18 @@ enum weir_ctl_exit weir_ctl_api(const struct weir_ctl_call *call, const char *me
 	if (code != WEIR_CTL_OK)
 		return code;
 	json = cJSON_ParseWithLength(answer.body, answer.body_bytes);
-	if (answer.status >= 400)
+	if (answer.status >= 400) {
 		code = error_print(&answer, json);
-	else if (json == NULL)
+	} else if (json == NULL) {
 		code = weir_ctl_fail(WEIR_CTL_FAILED, NULL, "the answer (status %u) is no JSON",
 				     answer.status);
+	}
 	free(answer.body);
-	if (code != WEIR_CTL_OK)
+	if (code != WEIR_CTL_OK) {
 		cJSON_Delete(json);
-	else
+	} else {
 		*out_json = json;
+	}
 	return code;
 }
 
@@ -294,18 +303,20 @@ enum weir_ctl_exit weir_ctl_api_change(const struct weir_ctl_call *call, const c
 
 	if (code != WEIR_CTL_OK)
 		return code;
-	if (call->json)
+	if (call->json) {
 		weir_ctl_print_json(json);
-	else
+	} else {
 		weir_ctl_print("generation %.0f acked %.0f/%.0f in %.1f ms\n",
 			       weir_ctl_json_number(json, "generation"),
 			       weir_ctl_json_number(json, "acked"),
 			       weir_ctl_json_number(json, "total"),
 			       weir_ctl_json_number(json, "milliseconds"));
-	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "acknowledged")))
+	}
+	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "acknowledged"))) {
 		code = weir_ctl_fail(WEIR_CTL_NOT_ACKNOWLEDGED,
 				     "`ctrlctl ready --wait 10s` waits for it", "%s",
 				     weir_ctl_json_text(json, "warning"));
+	}
 	cJSON_Delete(json);
 	return code;
 }

@@ -60,10 +60,11 @@ enum weir_ctl_exit weir_ctl_config_get(const struct weir_ctl_call *call)
 	code = weir_ctl_api(call, "GET", target, NULL, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
-	if (call->json)
+	if (call->json) {
 		weir_ctl_print_json(json);
-	else
+	} else {
 		weir_ctl_print("%s\n", weir_ctl_json_text(json, "text"));
+	}
 	cJSON_Delete(json);
 	return WEIR_CTL_OK;
 }

@@ -49,14 +49,16 @@ enum weir_ctl_exit weir_ctl_function_add(const struct weir_ctl_call *call)
 	cJSON *body = NULL;
 	bool sound = false;
 
-	if (file == NULL || weir_ctl_option(call, "--runtime") == NULL)
+	if (file == NULL || weir_ctl_option(call, "--runtime") == NULL) {
 		return weir_ctl_fail(WEIR_CTL_USAGE,
 				     "ctrlctl fn add hello --runtime native --file ./hello.so",
 				     "%s is missing", file == NULL ? "--file" : "--runtime");
-	if (access(file, F_OK) != 0)
+	}
+	if (access(file, F_OK) != 0) {
 		return weir_ctl_fail(WEIR_CTL_INVALID, NULL,
 				     "the file '%s' cannot be found: %s", file,
 				     strerror(errno));
+	}
 	body = cJSON_CreateObject();
 	sound = function_name_add(body, call->arguments[0]) &&
 		weir_ctl_body_text(body, call, "--runtime", "runtime") &&
@@ -124,10 +126,11 @@ enum weir_ctl_exit weir_ctl_function_get(const struct weir_ctl_call *call)
 	code = weir_ctl_api(call, "GET", target, NULL, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
-	if (call->json)
+	if (call->json) {
 		weir_ctl_print_json(json);
-	else
+	} else {
 		weir_ctl_print_object(json, skip);
+	}
 	cJSON_Delete(json);
 	return WEIR_CTL_OK;
 }

@@ -84,12 +84,14 @@ static enum weir_ctl_exit target_make(const struct weir_ctl_call *call, char tar
 	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	struct weir_model_error wrong;
 
-	if (weir_model_name_parse(call->arguments[0], space, name, &wrong) != 0)
+	if (weir_model_name_parse(call->arguments[0], space, name, &wrong) != 0) {
 		return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "%s %s", wrong.field,
 				     wrong.reason);
-	if (rest != NULL && (rest[0] != '/' || rest[strcspn(rest, " \t\r\n")] != '\0'))
+	}
+	if (rest != NULL && (rest[0] != '/' || rest[strcspn(rest, " \t\r\n")] != '\0')) {
 		return weir_ctl_fail(WEIR_CTL_INVALID, "--path /orders/7",
 				     "--path begins with '/' and holds no blanks");
+	}
 	(void)snprintf(target, TARGET_MAX, "/");
 	(void)weir_ctl_encode(target, TARGET_MAX, space); /* names are short */
 	strncat(target, "/", TARGET_MAX - strlen(target) - 1);
@@ -156,12 +158,13 @@ enum weir_ctl_exit weir_ctl_function_invoke(const struct weir_ctl_call *call)
 	if (code != WEIR_CTL_OK)
 		return code;
 	answer_print(call, &answer);
-	if (answer.status == 404 && strstr(answer.body, "Function not found") != NULL)
+	if (answer.status == 404 && strstr(answer.body, "Function not found") != NULL) {
 		code = weir_ctl_fail(WEIR_CTL_FAILED, "`ctrlctl fn list` shows what there is",
 				     "status 404: no such function");
-	else if (answer.status >= 400)
+	} else if (answer.status >= 400) {
 		code = weir_ctl_fail(WEIR_CTL_FAILED, NULL,
 				     "the function answered with status %u", answer.status);
+	}
 	free(answer.body);
 	return code;
 }

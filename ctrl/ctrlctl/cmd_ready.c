@@ -31,10 +31,11 @@ static bool pools_ready(const struct weir_board *board, char *why, size_t max)
 		bool served =
 			row->kind != WEIR_PROCESS_WORKER || row->state == WEIR_PROCESS_DRAINING;
 
-		for (uint32_t j = 0; j < board->process_count && !served; j++)
+		for (uint32_t j = 0; j < board->process_count && !served; j++) {
 			served = board->process[j].kind == WEIR_PROCESS_WORKER &&
 				 board->process[j].pool_key == row->pool_key &&
 				 board->process[j].state == WEIR_PROCESS_READY;
+		}
 		if (served)
 			continue;
 		(void)snprintf(why, max, "no worker of %s/%s is ready", row->space,
@@ -79,16 +80,17 @@ static bool look(const struct weir_ctl_call *call, char *why, size_t max,
 	*out_code = WEIR_CTL_FAILED;
 	wanted = generation_wanted(call);
 	generation = atomic_load_explicit(&board->generation, memory_order_relaxed);
-	if (!process_ready(board, WEIR_PROCESS_GATEWAY))
+	if (!process_ready(board, WEIR_PROCESS_GATEWAY)) {
 		(void)snprintf(why, max, "the gateway is not ready");
-	else if (!process_ready(board, WEIR_PROCESS_CTRLD) || wanted == 0)
+	} else if (!process_ready(board, WEIR_PROCESS_CTRLD) || wanted == 0) {
 		(void)snprintf(why, max, "the control process is not ready");
-	else if (generation < wanted)
+	} else if (generation < wanted) {
 		(void)snprintf(why, max,
 			       "generation %llu is not acknowledged by every shard (%llu is)",
 			       (unsigned long long)wanted, (unsigned long long)generation);
-	else
+	} else {
 		ready = pools_ready(board, why, max);
+	}
 	free(board);
 	return ready;
 }
@@ -96,7 +98,7 @@ static bool look(const struct weir_ctl_call *call, char *why, size_t max,
 enum weir_ctl_exit weir_ctl_ready(const struct weir_ctl_call *call)
 {
 	const char *wait = weir_ctl_option(call, "--wait");
-	const struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * 1000000};
+	const struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * INT64_C(1000000)};
 	struct weir_model_error wrong;
 	char why[WEIR_CTL_PATH_MAX + 128] = "";
 	uint32_t wait_ms = 0;
@@ -108,16 +110,18 @@ enum weir_ctl_exit weir_ctl_ready(const struct weir_ctl_call *call)
 		return weir_ctl_fail(WEIR_CTL_INVALID, "--wait 30s", "--wait %s", wrong.reason);
 	deadline_ns = weir_clock_now_ns() + wait_ms * WEIR_NS_PER_MS;
 	while (!look(call, why, sizeof(why), &code)) {
-		if (weir_clock_now_ns() >= deadline_ns)
+		if (weir_clock_now_ns() >= deadline_ns) {
 			return weir_ctl_fail(code,
 					     wait == NULL ? "`ctrlctl ready --wait 30s` waits"
 							  : "`ctrlctl status` shows more",
 					     "not ready: %s", why);
+		}
 		(void)nanosleep(&pause, NULL); /* interrupted: it looks earlier */
 	}
-	if (call->json)
+	if (call->json) {
 		weir_ctl_print("{\"ready\":true}\n");
-	else
+	} else {
 		weir_ctl_print("ready\n");
+	}
 	return WEIR_CTL_OK;
 }

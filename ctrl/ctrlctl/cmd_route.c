@@ -57,10 +57,11 @@ enum weir_ctl_exit weir_ctl_route_add(const struct weir_ctl_call *call)
 {
 	cJSON *body = NULL;
 
-	if (weir_ctl_option(call, "--fn") == NULL)
+	if (weir_ctl_option(call, "--fn") == NULL) {
 		return weir_ctl_fail(WEIR_CTL_USAGE,
 				     "ctrlctl route add 'GET /img/{id}' --fn thumbs",
 				     "--fn is missing: which function shall the route call?");
+	}
 	body = route_body(call);
 	if (!weir_ctl_body_text(body, call, "--fn", "function") ||
 	    !weir_ctl_body_duration(body, call)) {
@@ -94,13 +95,14 @@ static void note_format(const cJSON *route, char *out, size_t max)
 	const cJSON *problem = cJSON_GetObjectItemCaseSensitive(route, "problem");
 	const char *state = weir_ctl_json_text(route, "state");
 
-	if (problem != NULL)
+	if (problem != NULL) {
 		(void)snprintf(out, max, "!%s: %s %s", state,
 			       weir_ctl_json_text(problem, "field"),
 			       weir_ctl_json_text(problem, "reason"));
-	else
+	} else {
 		(void)snprintf(out, max, "%s%s", strcmp(state, "active") == 0 ? "" : "!",
 			       state);
+	}
 }
 
 enum weir_ctl_exit weir_ctl_route_list(const struct weir_ctl_call *call)
@@ -153,10 +155,11 @@ enum weir_ctl_exit weir_ctl_route_get(const struct weir_ctl_call *call)
 	code = weir_ctl_api(call, "GET", target, NULL, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
-	if (call->json)
+	if (call->json) {
 		weir_ctl_print_json(json);
-	else
+	} else {
 		weir_ctl_print_object(json, skip);
+	}
 	cJSON_Delete(json);
 	return WEIR_CTL_OK;
 }
@@ -176,10 +179,11 @@ static enum weir_ctl_exit test_verdict(const cJSON *json)
 
 	if (strcmp(result, "match") == 0)
 		return WEIR_CTL_OK;
-	if (strcmp(result, "method") == 0)
+	if (strcmp(result, "method") == 0) {
 		return weir_ctl_fail(WEIR_CTL_NOT_FOUND, NULL,
 				     "405: the path is known, but only for %s",
 				     weir_ctl_json_text(json, "allow"));
+	}
 	return weir_ctl_fail(WEIR_CTL_NOT_FOUND, "`ctrlctl route list` shows all routes",
 			     "404: no route takes %s %s", weir_ctl_json_text(json, "method"),
 			     weir_ctl_json_text(json, "path"));
@@ -194,10 +198,11 @@ enum weir_ctl_exit weir_ctl_route_test(const struct weir_ctl_call *call)
 
 	if (code != WEIR_CTL_OK)
 		return code;
-	if (call->json)
+	if (call->json) {
 		weir_ctl_print_json(json);
-	else if (strcmp(weir_ctl_json_text(json, "result"), "match") == 0)
+	} else if (strcmp(weir_ctl_json_text(json, "result"), "match") == 0) {
 		weir_ctl_print_object(json, skip);
+	}
 	code = test_verdict(json);
 	cJSON_Delete(json);
 	return code;

@@ -24,10 +24,11 @@ static const struct {
 static double seconds_since(uint64_t started_ns)
 {
 	const uint64_t now_ns = weir_clock_now_ns();
+	const uint64_t ms = started_ns == 0 || now_ns < started_ns
+				    ? 0
+				    : (now_ns - started_ns) / WEIR_NS_PER_MS;
 
-	return started_ns == 0 || now_ns < started_ns
-		       ? 0
-		       : (double)((now_ns - started_ns) / WEIR_NS_PER_MS) / 1000;
+	return (double)ms / 1000;
 }
 
 /* JSON */
@@ -51,8 +52,7 @@ static cJSON *process_json(const struct weir_board_process *process)
 				      weir_ctl_board_runtime(process->runtime));
 	(void)cJSON_AddNumberToObject(json, "accepted", (double)process->accepted);
 	(void)cJSON_AddNumberToObject(json, "finished", (double)process->finished);
-	(void)cJSON_AddNumberToObject(json, "service_us",
-				      (double)(process->service_ns / 100) / 10);
+	(void)cJSON_AddNumberToObject(json, "service_us", (double)process->service_ns / 1000);
 	(void)cJSON_AddNumberToObject(json, "parked", process->parked);
 	(void)cJSON_AddNumberToObject(json, "links", process->links);
 	return json;
@@ -78,17 +78,19 @@ static void metrics_json(cJSON *json, const struct weir_board *board)
 	cJSON *sums = cJSON_AddObjectToObject(json, "metrics");
 	cJSON *shards = cJSON_AddArrayToObject(json, "shards");
 
-	for (size_t i = 0; i < WEIR_METRIC_COUNT; i++)
+	for (size_t i = 0; i < WEIR_METRIC_COUNT; i++) {
 		(void)cJSON_AddNumberToObject(sums, metrics[i].name,
 					      (double)weir_ctl_board_sum(board, i));
+	}
 	for (uint32_t shard = 0; shard < board->shard_count; shard++) {
 		cJSON *one = cJSON_CreateObject();
 
-		for (size_t i = 0; i < WEIR_METRIC_COUNT; i++)
+		for (size_t i = 0; i < WEIR_METRIC_COUNT; i++) {
 			(void)cJSON_AddNumberToObject(
 				one, metrics[i].name,
 				(double)atomic_load_explicit(&board->shard[shard].metric[i],
 							     memory_order_relaxed));
+		}
 		(void)cJSON_AddItemToArray(shards, one);
 	}
 }
@@ -145,14 +147,15 @@ static void uptime_format(double seconds, char *out, size_t max)
 {
 	const unsigned long long whole = (unsigned long long)seconds;
 
-	if (whole >= 86400)
+	if (whole >= 86400) {
 		(void)snprintf(out, max, "%llud %lluh", whole / 86400, whole / 3600 % 24);
-	else if (whole >= 3600)
+	} else if (whole >= 3600) {
 		(void)snprintf(out, max, "%lluh %llum", whole / 3600, whole / 60 % 60);
-	else if (whole >= 60)
+	} else if (whole >= 60) {
 		(void)snprintf(out, max, "%llum %llus", whole / 60, whole % 60);
-	else
+	} else {
 		(void)snprintf(out, max, "%.1fs", seconds);
+	}
 }
 
 static void state_cell(struct weir_ctl_table *table, const cJSON *process)
@@ -287,7 +290,7 @@ static void control_print(const cJSON *json)
 	const cJSON *acknowledged = cJSON_GetObjectItemCaseSensitive(control, "acknowledged");
 
 	weir_ctl_print("\n");
-	if (cJSON_IsObject(control))
+	if (cJSON_IsObject(control)) {
 		weir_ctl_print("configuration: generation %.0f published, %.0f acknowledged by "
 			       "%.0f/%.0f shards; "
 			       "%.0f functions, %.0f rows in the public table (%.0f bad)\n",
@@ -298,9 +301,10 @@ static void control_print(const cJSON *json)
 			       weir_ctl_json_number(control, "functions"),
 			       weir_ctl_json_number(control, "rows"),
 			       weir_ctl_json_number(control, "rows_bad"));
-	else
+	} else {
 		weir_ctl_print("configuration: the control process does not answer; the last "
 			       "snapshot keeps serving\n");
+	}
 	problems_print(json);
 }
 
@@ -329,13 +333,14 @@ enum weir_ctl_exit weir_ctl_status(const struct weir_ctl_call *call)
 	if (code != WEIR_CTL_OK && control == NULL)
 		return code;
 	json = status_json(board, control);
-	if (call->json)
+	if (call->json) {
 		weir_ctl_print_json(json);
-	else {
-		if (board != NULL)
+	} else {
+		if (board != NULL) {
 			live_print(json);
-		else
+		} else {
 			weir_ctl_print("the supervisor does not answer; no live numbers\n");
+		}
 		control_print(json);
 	}
 	cJSON_Delete(json);
@@ -352,10 +357,11 @@ enum weir_ctl_exit weir_ctl_worker_list(const struct weir_ctl_call *call)
 	if (code != WEIR_CTL_OK)
 		return code;
 	processes = processes_json(board, true);
-	if (call->json)
+	if (call->json) {
 		weir_ctl_print_json(processes);
-	else
+	} else {
 		workers_print(processes);
+	}
 	cJSON_Delete(processes);
 	free(board);
 	return WEIR_CTL_OK;

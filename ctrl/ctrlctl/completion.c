@@ -132,10 +132,11 @@ enum weir_ctl_exit weir_ctl_completion(const struct weir_ctl_call *call)
 {
 	const struct weir_ctl_command *command = NULL;
 
-	if (strcmp(call->arguments[0], "bash") != 0)
+	if (strcmp(call->arguments[0], "bash") != 0) {
 		return weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl completion bash",
 				     "there is a completion for bash, not for '%s'",
 				     call->arguments[0]);
+	}
 	weir_ctl_print("%s\tcase $previous in\n", helpers);
 	option_cases(weir_ctl_options_global);
 	weir_ctl_print("\tesac\n\tcase \"${words[0]:-} ${words[1]:-}\" in\n");

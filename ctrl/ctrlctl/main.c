@@ -4,10 +4,11 @@
 
 enum weir_ctl_exit weir_ctl_version(const struct weir_ctl_call *call)
 {
-	if (call->json)
+	if (call->json) {
 		weir_ctl_print("{\"version\":\"%s\"}\n", WEIR_VERSION);
-	else
+	} else {
 		weir_ctl_print("ctrlctl %s\n", WEIR_VERSION);
+	}
 	return WEIR_CTL_OK;
 }
 

@@ -115,10 +115,11 @@ static void cell_print(const char *cell, size_t width, bool last, bool colours)
 	const char *text = cell_text(cell);
 	const int padding = last ? 0 : (int)(width - text_width(text) + 2);
 
-	if (colours && cell[0] == '!')
+	if (colours && cell[0] == '!') {
 		weir_ctl_print("\033[31m%s\033[0m%*s", text, padding, "");
-	else
+	} else {
 		weir_ctl_print("%s%*s", text, padding, "");
+	}
 }
 
 void weir_ctl_table_print(struct weir_ctl_table *table)

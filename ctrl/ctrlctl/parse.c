@@ -79,14 +79,16 @@ static int global_set(struct weir_ctl_call *call, const struct weir_ctl_option *
 	if (strcmp(option->name, "--data") == 0) {
 		const int written = snprintf(call->data, sizeof(call->data), "%s", value);
 
-		if (value[0] == '\0' || written < 0 || (size_t)written >= sizeof(call->data))
+		if (value[0] == '\0' || written < 0 || (size_t)written >= sizeof(call->data)) {
 			return (int)weir_ctl_fail(WEIR_CTL_USAGE, NULL,
 						  "--data needs a directory");
+		}
 		return -1;
 	}
-	if (strcmp(value, "table") != 0 && strcmp(value, "json") != 0)
+	if (strcmp(value, "table") != 0 && strcmp(value, "json") != 0) {
 		return (int)weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl ... -o json",
 					  "--output is table or json, not '%s'", value);
+	}
 	call->json = strcmp(value, "json") == 0;
 	return -1;
 }
@@ -99,9 +101,10 @@ struct words {
 
 static int word_add(struct words *words, const char *word)
 {
-	if (words->count == sizeof(words->word) / sizeof(words->word[0]))
+	if (words->count == sizeof(words->word) / sizeof(words->word[0])) {
 		return (int)weir_ctl_fail(WEIR_CTL_USAGE, "quote a route: 'GET /x'",
 					  "too many words at '%s'", word);
+	}
 	words->word[words->count++] = word;
 	return -1;
 }
@@ -119,12 +122,13 @@ static const struct weir_ctl_command *command_detect(int argc, char **argv)
 		const struct weir_ctl_option *option =
 			option_find(weir_ctl_options_global, argv[i], &place, &value);
 
-		if (option != NULL)
+		if (option != NULL) {
 			i += option->value != NULL && value == NULL ? 1 : 0;
-		else if (argv[i][0] != '-')
+		} else if (argv[i][0] != '-') {
 			words[count++] = argv[i];
-		else
+		} else {
 			break;
+		}
 	}
 	return words[0] == NULL ? NULL : weir_ctl_command_find(words[0], words[1]);
 }
@@ -140,14 +144,16 @@ static int option_take(int argc, char **argv, int *at, struct weir_ctl_call *cal
 
 	if (option == NULL && call->command != NULL)
 		option = option_find(call->command->options, word, &place, &value);
-	if (option == NULL)
+	if (option == NULL) {
 		return (int)weir_ctl_fail(WEIR_CTL_USAGE,
 					  "ctrlctl --help, or --help behind any command",
 					  "there is no option '%s' here", word);
+	}
 	if (option->value != NULL && value == NULL) {
-		if (*at + 1 >= argc)
+		if (*at + 1 >= argc) {
 			return (int)weir_ctl_fail(WEIR_CTL_USAGE, NULL, "%s needs a value: %s",
 						  option->name, option->value);
+		}
 		value = argv[++*at];
 	}
 	if (global != NULL)
@@ -176,14 +182,16 @@ static int command_missing(const struct words *words, bool help)
 		(void)weir_ctl_help_all();
 		return WEIR_CTL_USAGE;
 	}
-	if (!noun_known(words->word[0]))
+	if (!noun_known(words->word[0])) {
 		return (int)weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl --help lists the commands",
 					  "there is no command '%s'", words->word[0]);
+	}
 	if (help)
 		return weir_ctl_help_noun(words->word[0]);
-	if (words->count == 1)
+	if (words->count == 1) {
 		return (int)weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl NOUN --help lists the verbs",
 					  "%s needs a verb", words->word[0]);
+	}
 	return (int)weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl NOUN --help lists the verbs",
 				  "%s has no verb '%s'", words->word[0], words->word[1]);
 }
@@ -215,15 +223,16 @@ static void data_default(struct weir_ctl_call *call)
 	if (call->data[0] != '\0')
 		return;
 	/* Cut paths are found not to exist. */
-	if (data != NULL && data[0] != '\0')
+	if (data != NULL && data[0] != '\0') {
 		(void)snprintf(call->data, sizeof(call->data), "%s", data);
-	else if (geteuid() == 0)
+	} else if (geteuid() == 0) {
 		(void)snprintf(call->data, sizeof(call->data), "/var/lib/weir");
-	else if (state != NULL && state[0] == '/')
+	} else if (state != NULL && state[0] == '/') {
 		(void)snprintf(call->data, sizeof(call->data), "%s/weir", state);
-	else
+	} else {
 		(void)snprintf(call->data, sizeof(call->data), "%s/.local/state/weir",
 			       home == NULL ? "" : home);
+	}
 }
 
 int weir_ctl_parse(int argc, char **argv, struct weir_ctl_call *call)
@@ -236,14 +245,15 @@ int weir_ctl_parse(int argc, char **argv, struct weir_ctl_call *call)
 	memset(call, 0, sizeof(*call));
 	call->command = command_detect(argc, argv);
 	for (int i = 1; i < argc && code == -1; i++) {
-		if (!options_end && strcmp(argv[i], "--") == 0)
+		if (!options_end && strcmp(argv[i], "--") == 0) {
 			options_end = true;
-		else if (!options_end && strcmp(argv[i], "--version") == 0)
+		} else if (!options_end && strcmp(argv[i], "--version") == 0) {
 			return (int)weir_ctl_version(call);
-		else if (!options_end && argv[i][0] == '-' && argv[i][1] != '\0')
+		} else if (!options_end && argv[i][0] == '-' && argv[i][1] != '\0') {
 			code = option_take(argc, argv, &i, call, &help);
-		else
+		} else {
 			code = word_add(&words, argv[i]);
+		}
 	}
 	if (code != -1)
 		return code;

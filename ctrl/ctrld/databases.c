@@ -22,10 +22,11 @@ void weir_ctrld_problem_set(struct weir_ctrld *ctrld, enum weir_ctrld_problem pr
 		(void)snprintf(fresh, sizeof(fresh), "%s", sentence); /* cut is fine */
 	if (strcmp(text, fresh) == 0)
 		return;
-	if (sentence != NULL)
+	if (sentence != NULL) {
 		weir_log(WEIR_LOG_ERROR, "problem", "%s", fresh);
-	else
+	} else {
 		weir_log(WEIR_LOG_INFO, "problem solved", "it was: %s", text);
+	}
 	(void)snprintf(text, sizeof(fresh), "%s", fresh);
 }
 
@@ -56,9 +57,10 @@ static int rows_commit(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	const int code = weir_public_rows_save(&ctrld->rows, ctrld->store, error);
 
-	if (code != 0)
+	if (code != 0) {
 		weir_store_generation_raise(ctrld->store,
 					    weir_store_generation(ctrld->store) + 1);
+	}
 	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_ROWS, code != 0 ? error->text : NULL);
 	return weir_ctrld_publish(ctrld, error);
 }
@@ -67,15 +69,16 @@ int weir_ctrld_table_sync(struct weir_ctrld *ctrld, struct weir_store_error *err
 {
 	const uint64_t now_ns = weir_clock_now_ns();
 	bool changed = false;
-	const int code = weir_public_rows_sync(&ctrld->rows, ctrld->table,
-					       weir_store_generation(ctrld->store) + 1,
-					       row_report, NULL, &changed, error);
+	const int code =
+		weir_public_rows_sync(&ctrld->rows, ctrld->table,
+				      weir_store_generation(ctrld->store) + 1, &changed, error);
 
 	ctrld->table_due_ns =
 		code == -EAGAIN ? now_ns + LOCKED_MS * WEIR_NS_PER_MS : UINT64_MAX;
-	if (code != -EAGAIN)
+	if (code != -EAGAIN) {
 		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_TABLE,
 				       code != 0 ? error->text : NULL);
+	}
 	if (code != 0)
 		return code;
 	return changed ? rows_commit(ctrld, error) : 0;
@@ -86,9 +89,10 @@ static bool store_open(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	const int code = weir_store_open(ctrld->store, !ctrld->store_was_open, error);
 
-	if (code == 0 && !ctrld->rows_loaded)
+	if (code == 0 && !ctrld->rows_loaded) {
 		ctrld->rows_loaded =
 			weir_public_rows_load(&ctrld->rows, ctrld->store, error) == 0;
+	}
 	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_STORE,
 			       code == 0 && ctrld->rows_loaded ? NULL : error->text);
 	ctrld->store_was_open = ctrld->store_was_open || code == 0;
@@ -106,16 +110,18 @@ static void table_make(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	if (ctrld->table_made)
 		return;
 	code = weir_public_table_make(ctrld->table, weir_public_rows_next, &walk, &made, error);
-	if (code == 0 && made && ctrld->rows.count > 0)
+	if (code == 0 && made && ctrld->rows.count > 0) {
 		weir_log(WEIR_LOG_WARN, "the public table was missing and was made again",
 			 "rows=%zu", ctrld->rows.count);
+	}
 	ctrld->table_made = code == 0;
 	if (code != 0)
 		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_TABLE, error->text);
 	code = weir_public_table_script_write(ctrld->data);
-	if (code != 0)
+	if (code != 0) {
 		weir_log(WEIR_LOG_WARN, "cannot write init.sql", "error=\"%s\"",
 			 strerror(-code));
+	}
 }
 
 /* All is open: take the rows in, then publish under a fresh generation, whatever changed meanwhile. */
@@ -124,14 +130,15 @@ static void publish_fresh(struct weir_ctrld *ctrld)
 	struct weir_store_error error = {{0}};
 	bool changed = false;
 	int code = weir_public_rows_sync(&ctrld->rows, ctrld->table,
-					 weir_store_generation(ctrld->store) + 1, row_report,
-					 NULL, &changed, &error);
+					 weir_store_generation(ctrld->store) + 1, &changed,
+					 &error);
 
 	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_TABLE, code != 0 ? error.text : NULL);
 	code = weir_public_rows_save(&ctrld->rows, ctrld->store, &error);
-	if (code != 0)
+	if (code != 0) {
 		weir_store_generation_raise(ctrld->store,
 					    weir_store_generation(ctrld->store) + 1);
+	}
 	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_ROWS, code != 0 ? error.text : NULL);
 	(void)weir_ctrld_publish(ctrld, &error); /* a failure is a problem, and tried again */
 }
@@ -141,12 +148,14 @@ void weir_ctrld_databases_open(struct weir_ctrld *ctrld)
 	struct weir_store_error error = {{0}};
 	const int watching = weir_watch_open(ctrld->data, &ctrld->watch_fd);
 
-	if (watching != 0)
+	if (watching != 0) {
 		weir_ctrld_problem_set(
 			ctrld, WEIR_CTRLD_PROBLEM_WATCH,
 			"the kernel has no inotify watch left; changes of the public "
 			"table are found "
 			"within a second instead");
+	}
+	ctrld->rows.report = row_report;
 	ctrld->check_due_ns = weir_clock_now_ns() + CHECK_MS * WEIR_NS_PER_MS;
 	if (store_open(ctrld, &error)) {
 		table_make(ctrld, &error);
@@ -176,10 +185,11 @@ static void leftovers_look(struct weir_ctrld *ctrld)
 {
 	struct weir_store_error error = {{0}};
 
-	if (ctrld->rows.unsaved)
+	if (ctrld->rows.unsaved) {
 		(void)rows_commit(ctrld, &error); /* a failure is a problem, and tried again */
-	else if (ctrld->publish_due)
+	} else if (ctrld->publish_due) {
 		(void)weir_ctrld_publish(ctrld, &error); /* likewise */
+	}
 }
 
 void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns)
@@ -200,9 +210,10 @@ void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns)
 	if (ctrld->table_due_ns > now_ns)
 		return;
 	ctrld->table_due_ns = UINT64_MAX;
-	if (ctrld->rows_loaded && weir_public_table_changed(ctrld->table))
+	if (ctrld->rows_loaded && weir_public_table_changed(ctrld->table)) {
 		(void)weir_ctrld_table_sync(
 			ctrld, &error); /* a failure is a problem, and tried again */
+	}
 }
 
 void weir_ctrld_databases_close(struct weir_ctrld *ctrld)

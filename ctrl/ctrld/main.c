@@ -42,6 +42,7 @@ static void api_status(void *context, cJSON *status)
 	static const char *const names[WEIR_CTRLD_PROBLEM_COUNT] = {
 		"weir.db", "faas_meta.db", "rows", "snapshot", "disk", "watch"};
 	const struct weir_ctrld *ctrld = context;
+	const uint64_t took_us = ctrld->acknowledged_took_ns / 1000;
 	cJSON *problems = cJSON_GetObjectItemCaseSensitive(status, "problems");
 	cJSON *acknowledged = cJSON_AddObjectToObject(status, "acknowledged");
 
@@ -52,8 +53,7 @@ static void api_status(void *context, cJSON *status)
 				      (double)ctrld->acknowledged.generation);
 	(void)cJSON_AddNumberToObject(acknowledged, "acked", ctrld->acknowledged.acked);
 	(void)cJSON_AddNumberToObject(acknowledged, "total", ctrld->acknowledged.total);
-	(void)cJSON_AddNumberToObject(acknowledged, "milliseconds",
-				      (double)(ctrld->acknowledged_took_ns / 1000) / 1000);
+	(void)cJSON_AddNumberToObject(acknowledged, "milliseconds", (double)took_us / 1000);
 	for (int i = 0; i < WEIR_CTRLD_PROBLEM_COUNT; i++) {
 		cJSON *problem = NULL;
 
@@ -90,12 +90,13 @@ static bool api_start(struct weir_ctrld *ctrld)
 	}
 	(void)snprintf(path, sizeof(path), "%s/run/api.sock", ctrld->data);
 	code = weir_api_create(&owner, path, &ctrld->api);
-	if (code == -ENAMETOOLONG)
+	if (code == -ENAMETOOLONG) {
 		weir_log(WEIR_LOG_ERROR, "the data directory's path is too long for a socket",
 			 "path=\"%s\" bytes_max=107 hint=\"choose a shorter --data\"", path);
-	else if (code != 0)
+	} else if (code != 0) {
 		weir_log(WEIR_LOG_ERROR, "cannot listen for management requests",
 			 "path=\"%s\" error=\"%s\"", path, strerror(-code));
+	}
 	if (code != 0)
 		return false;
 	event.data.fd = weir_api_fd(ctrld->api);
@@ -166,13 +167,14 @@ static void control_interest(struct weir_ctrld *ctrld)
 
 static void event_take(struct weir_ctrld *ctrld, int fd)
 {
-	if (fd == WEIR_CONTROL_FD)
+	if (fd == WEIR_CONTROL_FD) {
 		weir_ctrld_control_take(ctrld);
-	else if (fd == ctrld->signal_fd)
+	} else if (fd == ctrld->signal_fd) {
 		signals_take(ctrld);
-	else if (fd == ctrld->watch_fd && weir_watch_take(fd, WEIR_PUBLIC_TABLE_FILE) &&
-		 ctrld->table_due_ns == UINT64_MAX)
+	} else if (fd == ctrld->watch_fd && weir_watch_take(fd, WEIR_PUBLIC_TABLE_FILE) &&
+		   ctrld->table_due_ns == UINT64_MAX) {
 		ctrld->table_due_ns = weir_clock_now_ns() + DEBOUNCE_MS * WEIR_NS_PER_MS;
+	}
 }
 
 static bool start(struct weir_ctrld *ctrld)
@@ -271,9 +273,10 @@ int main(int argc, char **argv)
 	if (ctrld == NULL)
 		return EXIT_FAILURE;
 	code = run(ctrld);
-	if (code != 0)
+	if (code != 0) {
 		weir_log(WEIR_LOG_ERROR, "stopped by an error", "error=\"%s\"",
 			 strerror(-code));
+	}
 	weir_api_destroy(ctrld->api);
 	weir_ctrld_publisher_close(ctrld);
 	weir_ctrld_databases_close(ctrld);

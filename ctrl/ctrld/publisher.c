@@ -52,11 +52,12 @@ static void shadowed_mark(struct weir_ctrld *ctrld, const struct weir_store_cata
 		if (row->value == NULL)
 			continue;
 		WEIR_ASSERT(catalog->routes[at].id == row->route.id);
-		if (shadowed[at] && !row->shadowed)
+		if (shadowed[at] && !row->shadowed) {
 			weir_log(WEIR_LOG_WARN,
 				 "a row of the public table is shadowed by a route of Weir's "
 				 "own",
 				 "row=\"%s\"", row->key);
+		}
 		row->shadowed = shadowed[at++];
 	}
 }
@@ -197,13 +198,14 @@ void weir_ctrld_acknowledged(struct weir_ctrld *ctrld,
 
 	ctrld->acknowledged = *acknowledgement;
 	ctrld->acknowledged_took_ns = took_ns;
-	if (first)
+	if (first) {
 		weir_log(WEIR_LOG_INFO, "published",
 			 "generation=%llu acked=%u/%u functions=%u ms=%.3f",
 			 (unsigned long long)acknowledgement->generation,
 			 acknowledgement->acked, acknowledgement->total,
 			 ctrld->snapshot.header == NULL ? 0 : ctrld->snapshot.function_count,
 			 (double)(weir_clock_now_ns() - ctrld->published_ns) / 1e6);
+	}
 	if (ctrld->api != NULL)
 		weir_api_acknowledge(ctrld->api, acknowledgement);
 }

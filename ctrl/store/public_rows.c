@@ -25,8 +25,6 @@ struct sync {
 	struct weir_public_rows *old;
 	struct reading fresh;
 	uint64_t generation;
-	weir_public_rows_report *report;
-	void *context;
 	bool changed;
 };
 
@@ -89,9 +87,10 @@ static int reading_visit(void *context, const char *key, const char *value, size
 		return -ENOMEM;
 	if (value == NULL)
 		return 0;
-	if (strlen(value) != value_bytes)
+	if (strlen(value) != value_bytes) {
 		value_bytes =
 			strlen(value); /* a NUL inside ends the text; what is left is no JSON */
+	}
 	row->value_refused = strndup(value, value_bytes);
 	return row->value_refused == NULL ? -ENOMEM : 0;
 }
@@ -156,11 +155,12 @@ static void sync_row(struct sync *sync, struct weir_public_row *row,
 		free(row->value_refused);
 		row->value_refused = NULL;
 		if (was_bad)
-			sync->report(sync->context, row, WEIR_PUBLIC_ROW_TAKEN);
+			sync->old->report(sync->old->report_context, row,
+					  WEIR_PUBLIC_ROW_TAKEN);
 		return;
 	}
 	if (!row_parse(row, row->value_refused, sync->generation)) {
-		sync->report(sync->context, row, WEIR_PUBLIC_ROW_REFUSED);
+		sync->old->report(sync->old->report_context, row, WEIR_PUBLIC_ROW_REFUSED);
 		return;
 	}
 	free(row->value);
@@ -168,13 +168,13 @@ static void sync_row(struct sync *sync, struct weir_public_row *row,
 	row->value_refused = NULL;
 	row->saved = false;
 	sync->changed = true;
-	sync->report(sync->context, row, WEIR_PUBLIC_ROW_TAKEN);
+	sync->old->report(sync->old->report_context, row, WEIR_PUBLIC_ROW_TAKEN);
 }
 
 /* A key that the table no longer has; there is room for it. */
 static void sync_gone(struct sync *sync, struct weir_public_row *old)
 {
-	sync->report(sync->context, old, WEIR_PUBLIC_ROW_GONE);
+	sync->old->report(sync->old->report_context, old, WEIR_PUBLIC_ROW_GONE);
 	if (old->value == NULL)
 		return;
 	sync->changed = true;
@@ -214,16 +214,16 @@ static bool gone_reserve(struct weir_public_rows *rows)
 }
 
 int weir_public_rows_sync(struct weir_public_rows *rows, struct weir_public_table *table,
-			  uint64_t generation, weir_public_rows_report *report, void *context,
-			  bool *out_changed, struct weir_store_error *error)
+			  uint64_t generation, bool *out_changed,
+			  struct weir_store_error *error)
 {
-	struct sync sync = {
-		.old = rows, .generation = generation, .report = report, .context = context};
+	struct sync sync = {.old = rows, .generation = generation};
 	int code = weir_public_table_read(table, reading_visit, &sync.fresh, error);
 
-	if (code == 0 && !gone_reserve(rows))
+	if (code == 0 && !gone_reserve(rows)) {
 		code = weir_store_fail(error, -ENOMEM,
 				       "not enough memory for the rows of the public table");
+	}
 	if (code != 0) {
 		array_release(&sync.fresh.rows, &sync.fresh.count);
 		return code;
@@ -318,20 +318,22 @@ static int rows_save(const struct weir_public_rows *rows, struct weir_store *sto
 	int code = weir_store_prepare(store, "DELETE FROM public_rows WHERE k = ?1", &forget,
 				      error);
 
-	if (code == 0)
+	if (code == 0) {
 		code = weir_store_prepare(store,
 					  "INSERT OR REPLACE INTO public_rows (k, v, version) "
 					  "VALUES (?1, ?2, ?3)",
 					  &keep, error);
+	}
 	/* Keys that went may have come again since: forget first. */
 	for (size_t i = 0; code == 0 && i < rows->gone_count; i++)
 		code = row_run(store, forget, rows->gone[i], NULL, 0, error);
 	for (size_t i = 0; code == 0 && i < rows->count; i++) {
 		const struct weir_public_row *row = &rows->rows[i];
 
-		if (row->value != NULL && !row->saved)
+		if (row->value != NULL && !row->saved) {
 			code = row_run(store, keep, row->key, row->value, row->function.version,
 				       error);
+		}
 	}
 	return code;
 }
@@ -343,10 +345,11 @@ int weir_public_rows_save(struct weir_public_rows *rows, struct weir_store *stor
 
 	if (code == 0) {
 		code = rows_save(rows, store, error);
-		if (code == 0)
+		if (code == 0) {
 			code = weir_store_finish(store, error);
-		else
+		} else {
 			weir_store_undo(store);
+		}
 	}
 	if (code != 0)
 		return code;
@@ -404,10 +407,11 @@ struct weir_public_row *weir_public_rows_find(const struct weir_public_rows *row
 
 		if (order == 0)
 			return &rows->rows[middle];
-		if (order < 0)
+		if (order < 0) {
 			end = middle;
-		else
+		} else {
 			first = middle + 1;
+		}
 	}
 	return NULL;
 }

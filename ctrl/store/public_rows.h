@@ -25,14 +25,6 @@ struct weir_public_row {
 	bool shadowed;                 /* a route of Weir's own has its method and path */
 };
 
-struct weir_public_rows {
-	struct weir_public_row *rows; /* sorted by key */
-	size_t count;
-	char **gone; /* keys that weir.db may still have */
-	size_t gone_count;
-	bool unsaved; /* weir.db lacks the newest versions: weir_public_rows_save() */
-};
-
 enum weir_public_event {
 	WEIR_PUBLIC_ROW_TAKEN,   /* new or changed */
 	WEIR_PUBLIC_ROW_REFUSED, /* newly bad */
@@ -41,29 +33,40 @@ enum weir_public_event {
 typedef void weir_public_rows_report(void *context, const struct weir_public_row *row,
 				     enum weir_public_event event);
 
-/* Read the last good versions from weir.db; `rows` starts zeroed. Rows that no longer parse are left
+struct weir_public_rows {
+	struct weir_public_row *rows; /* sorted by key */
+	size_t count;
+	char **gone; /* keys that weir.db may still have */
+	size_t gone_count;
+	bool unsaved; /* weir.db lacks the newest versions: weir_public_rows_save() */
+	weir_public_rows_report *report; /* hears of every row that came, went or turned bad */
+	void *report_context;
+};
+
+/* Read the last good versions from weir.db; `rows` starts zeroed but for `report`. Rows that no longer parse are left
  * out. 0 or store.h. */
 int weir_public_rows_load(struct weir_public_rows *rows, struct weir_store *store,
 			  struct weir_store_error *error);
 void weir_public_rows_release(struct weir_public_rows *rows);
 
 /* Take over the present table. `generation` is the one that will bring what changes now. 0 and
- * *out_changed: something that is published changed; after a failure nothing is changed.
- * `report` hears of every row that came, went or turned bad. */
+ * *out_changed: something that is published changed; after a failure nothing is changed. */
 int weir_public_rows_sync(struct weir_public_rows *rows, struct weir_public_table *table,
-			  uint64_t generation, weir_public_rows_report *report, void *context,
-			  bool *out_changed, struct weir_store_error *error);
+			  uint64_t generation, bool *out_changed,
+			  struct weir_store_error *error);
 
 /* Save to weir.db with a new generation; where that fails `unsaved` stays set. 0 or store.h. */
 int weir_public_rows_save(struct weir_public_rows *rows, struct weir_store *store,
 			  struct weir_store_error *error);
 
-/* The last good rows one by one, for weir_public_table_make(): a file that vanished while Weir was
- * off. The context is a struct weir_public_rows_walk. */
+/* Where a walk over the last good rows stands. */
 struct weir_public_rows_walk {
 	const struct weir_public_rows *rows;
 	size_t at;
 };
+
+/* The next last good row, or false behind the last. Made for weir_public_table_make(), when the file
+ * vanished while Weir was off; `context` is a struct weir_public_rows_walk. */
 bool weir_public_rows_next(void *context, const char **out_key, const char **out_value);
 
 /* Append the last good functions and routes. 0 or -ENOMEM. */

@@ -77,12 +77,13 @@ static int connection_open(const char *path, int flags, sqlite3 **out_db,
 	struct stat info;
 	int code = 0;
 
-	if ((flags & SQLITE_OPEN_CREATE) == 0 && stat(path, &info) != 0 && errno == ENOENT)
+	if ((flags & SQLITE_OPEN_CREATE) == 0 && stat(path, &info) != 0 && errno == ENOENT) {
 		return weir_store_fail(
 			error, -ENOENT,
 			"%s is missing; its last good rows keep serving; make it again with "
 			"`sqlite3 faas_meta.db < init.sql` in that directory",
 			path);
+	}
 	code = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (code != SQLITE_OK) {
 		code = weir_sql_error(db, code, path, error);
@@ -241,17 +242,19 @@ static int rows_visit(struct weir_public_table *table, sqlite3 *db,
 		if (sqlite3_column_type(statement, 0) != SQLITE_TEXT ||
 		    strlen(key) != (size_t)sqlite3_column_bytes(statement, 0))
 			continue; /* a key that is no text names no route */
-		if (++count > WEIR_PUBLIC_ROWS_MAX)
+		if (++count > WEIR_PUBLIC_ROWS_MAX) {
 			return weir_store_fail(
 				error, -E2BIG,
 				"%s holds more than %d rows; the last good ones keep serving",
 				table->path, WEIR_PUBLIC_ROWS_MAX);
+		}
 		code = visit(context, key, is_text ? weir_sql_text(statement, 1) : NULL,
 			     is_text ? (size_t)sqlite3_column_bytes(statement, 1) : 0);
-		if (code != 0)
+		if (code != 0) {
 			return weir_store_fail(error, code,
 					       "not enough memory for the rows of %s",
 					       table->path);
+		}
 	}
 	return code == SQLITE_DONE ? 0 : weir_sql_error(db, code, table->path, error);
 }

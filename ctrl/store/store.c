@@ -99,10 +99,11 @@ void weir_store_generation_raise(struct weir_store *store, uint64_t generation)
 int weir_store_prepare(struct weir_store *store, const char *text, sqlite3_stmt **out_statement,
 		       struct weir_store_error *error)
 {
-	if (store->db == NULL)
+	if (store->db == NULL) {
 		return weir_store_fail(
 			error, -EBADMSG,
 			"%s cannot be used; see the problems in `ctrlctl status`", store->path);
+	}
 	return weir_sql_prepare(store->db, store->path, text, out_statement, error);
 }
 
@@ -130,10 +131,11 @@ static int number_read(struct weir_store *store, const char *text, uint64_t *out
 	code = sqlite3_step(statement);
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		return weir_sql_error(store->db, code, store->path, error);
-	if (code == SQLITE_DONE || sqlite3_column_int64(statement, 0) < 0)
+	if (code == SQLITE_DONE || sqlite3_column_int64(statement, 0) < 0) {
 		return weir_store_fail(error, -EBADMSG,
 				       "%s lacks its counters; restore it from a copy",
 				       store->path);
+	}
 	*out_value = (uint64_t)sqlite3_column_int64(statement, 0);
 	return 0;
 }
@@ -164,15 +166,17 @@ static int schema_migrate(struct weir_store *store, bool may_create,
 		return code;
 	if (version == SCHEMA_VERSION)
 		return 0;
-	if (version > SCHEMA_VERSION)
+	if (version > SCHEMA_VERSION) {
 		return weir_store_fail(
 			error, -EPROTO,
 			"%s was made by a newer Weir (schema %llu, this one knows %d); "
 			"start that version, or use another data directory",
 			store->path, (unsigned long long)version, SCHEMA_VERSION);
-	if (!may_create)
+	}
+	if (!may_create) {
 		return weir_store_fail(error, -EBADMSG,
 				       "%s has no tables; restore it from a copy", store->path);
+	}
 	code = weir_sql_run(store->db, store->path, "BEGIN IMMEDIATE", error);
 	if (code != 0)
 		return code;
@@ -192,11 +196,12 @@ static int store_open_file(struct weir_store *store, bool may_create,
 	struct stat info;
 	int code = 0;
 
-	if (!may_create && stat(store->path, &info) != 0 && errno == ENOENT)
+	if (!may_create && stat(store->path, &info) != 0 && errno == ENOENT) {
 		return weir_store_fail(error, -ENOENT,
 				       "%s is missing; restore it from a copy, or restart to "
 				       "begin with an empty one",
 				       store->path);
+	}
 	code = sqlite3_open_v2(store->path, &store->db, flags, NULL);
 	if (code != SQLITE_OK)
 		return weir_sql_error(store->db, code, store->path, error);
@@ -217,9 +222,10 @@ int weir_store_open(struct weir_store *store, bool may_create, struct weir_store
 
 	store_close(store, false);
 	code = store_open_file(store, may_create, error);
-	if (code == 0)
+	if (code == 0) {
 		code = number_read(store, "SELECT value FROM meta WHERE name = 'generation'",
 				   &generation, error);
+	}
 	if (code != 0) {
 		store_close(store, false);
 		return code;
@@ -243,13 +249,14 @@ static int store_verify(struct weir_store *store, struct weir_store_error *error
 		code = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_step(statement);
-	if (code != SQLITE_ROW)
+	if (code != SQLITE_ROW) {
 		result = weir_sql_error(db, code, store->path, error);
-	else if (strcmp(weir_sql_text(statement, 0), "ok") != 0)
+	} else if (strcmp(weir_sql_text(statement, 0), "ok") != 0) {
 		result = weir_store_fail(error, -EBADMSG,
 					 "damaged: %s (%s); restore the file from a copy; "
 					 "the last good configuration keeps serving",
 					 store->path, weir_sql_text(statement, 0));
+	}
 	weir_sql_finalize(&statement);
 	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	(void)sqlite3_close_v2(db);
@@ -261,19 +268,22 @@ int weir_store_check(struct weir_store *store, struct weir_store_error *error)
 	struct stat info;
 	int code = 0;
 
-	if (store->db == NULL)
+	if (store->db == NULL) {
 		return weir_store_fail(error, -EBADMSG,
 				       "%s cannot be used; see `ctrlctl status`", store->path);
+	}
 	if (stat(store->path, &info) != 0 || info.st_dev != store->device ||
-	    info.st_ino != store->inode)
+	    info.st_ino != store->inode) {
 		code = weir_store_fail(error, -EBADMSG,
 				       "%s was removed or replaced while it was in use; put it "
 				       "back or restart; "
 				       "the last good configuration keeps serving",
 				       store->path);
-	else if (info.st_size != store->bytes || info.st_mtim.tv_sec != store->written.tv_sec ||
-		 info.st_mtim.tv_nsec != store->written.tv_nsec)
+	} else if (info.st_size != store->bytes ||
+		   info.st_mtim.tv_sec != store->written.tv_sec ||
+		   info.st_mtim.tv_nsec != store->written.tv_nsec) {
 		code = store_verify(store, error);
+	}
 	if (code != 0) {
 		store_close(store, false);
 		return code;
@@ -293,9 +303,10 @@ int weir_store_begin(struct weir_store *store, struct weir_store_error *error)
 
 void weir_store_undo(struct weir_store *store)
 {
-	if (store->db != NULL && sqlite3_get_autocommit(store->db) == 0)
+	if (store->db != NULL && sqlite3_get_autocommit(store->db) == 0) {
 		(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL,
 				   NULL); /* the first error counts */
+	}
 }
 
 int weir_store_finish(struct weir_store *store, struct weir_store_error *error)
@@ -355,9 +366,10 @@ int weir_store_setting_set(struct weir_store *store, const char *name, uint64_t 
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	int code = 0;
 
-	if (strlen(name) >= WEIR_STORE_SETTING_NAME_MAX || value > INT64_MAX)
+	if (strlen(name) >= WEIR_STORE_SETTING_NAME_MAX || value > INT64_MAX) {
 		return weir_store_fail(error, -EINVAL,
 				       "setting '%.64s': name or value is too long", name);
+	}
 	code = weir_store_begin(store, error);
 	if (code != 0)
 		return code;
@@ -395,9 +407,10 @@ int weir_store_setting_unset(struct weir_store *store, const char *name,
 			       ? 0
 			       : weir_sql_error(store->db, code, store->path, error);
 	}
-	if (code == 0 && sqlite3_changes(store->db) == 0)
+	if (code == 0 && sqlite3_changes(store->db) == 0) {
 		code = weir_store_fail(error, -ENOENT, "setting '%s' is at its default already",
 				       name);
+	}
 	if (code == 0)
 		return weir_store_finish(store, error);
 	weir_store_undo(store);
@@ -414,9 +427,10 @@ int weir_store_setting_each(struct weir_store *store, weir_store_setting_visit *
 	if (code != 0)
 		return code;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-		if (sqlite3_column_int64(statement, 1) >= 0)
+		if (sqlite3_column_int64(statement, 1) >= 0) {
 			visit(context, weir_sql_text(statement, 0),
 			      (uint64_t)sqlite3_column_int64(statement, 1));
+		}
 	}
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
 }

@@ -102,9 +102,10 @@ int weir_store_function_load(struct weir_store *store, struct weir_store_catalog
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct weir_model_function *function = weir_store_catalog_function(catalog);
 
-		if (function == NULL)
+		if (function == NULL) {
 			return weir_store_fail(error, -ENOMEM,
 					       "not enough memory for the functions");
+		}
 		code = function_read(store, statement, function, error);
 		if (code != 0)
 			return code;
@@ -134,11 +135,12 @@ int weir_store_function_find(struct weir_store *store, const char *space, const 
 		return code;
 	function_bind_name(statement, space, name);
 	code = sqlite3_step(statement);
-	if (code == SQLITE_DONE)
+	if (code == SQLITE_DONE) {
 		return weir_store_fail(
 			error, -ENOENT,
 			"there is no function %s/%s; `ctrlctl fn list` shows what there is",
 			space, name);
+	}
 	if (code != SQLITE_ROW)
 		return weir_sql_error(store->db, code, store->path, error);
 	code = function_read(store, statement, &function, error);
@@ -167,19 +169,21 @@ static int function_insert(struct weir_store *store, const struct weir_model_fun
 			   struct weir_store_error *error)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	const uint64_t version = store->generation + 1;
 	uint64_t id = 0;
 	int code = weir_store_id_next(store, &id, error);
 
-	if (code == 0)
+	if (code == 0) {
 		code = weir_store_prepare(store,
 					  "INSERT INTO functions (" FUNCTION_COLUMNS ") "
 					  "VALUES (?3, ?4, ?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10)",
 					  &statement, error);
+	}
 	if (code != 0)
 		return code;
 	function_bind_name(statement, function->space, function->name);
 	(void)sqlite3_bind_int64(statement, 3, (sqlite3_int64)id);
-	(void)sqlite3_bind_int64(statement, 4, (sqlite3_int64)(store->generation + 1));
+	(void)sqlite3_bind_int64(statement, 4, (sqlite3_int64)version);
 	(void)sqlite3_bind_text(statement, 5, function->runtime, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_text(statement, 6, function->code_path, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_text(statement, 7, function->handler, -1, SQLITE_STATIC);
@@ -194,26 +198,28 @@ static int function_add_checked(struct weir_store *store,
 				const struct weir_model_function *function,
 				struct weir_store_error *error)
 {
-	struct weir_model_function existing;
+	struct weir_model_function existing = {0};
 	uint64_t count = 0;
 	int code = weir_store_function_find(store, function->space, function->name, &existing,
 					    error);
 
-	if (code == 0)
+	if (code == 0) {
 		return weir_store_fail(
 			error, -EEXIST,
 			"the function %s/%s exists; remove it first, or choose another name",
 			function->space, function->name);
+	}
 	if (code != -ENOENT)
 		return code;
 	code = function_count(store, &count, error);
 	if (code != 0)
 		return code;
-	if (count >= WEIR_STORE_FUNCTIONS_MAX)
+	if (count >= WEIR_STORE_FUNCTIONS_MAX) {
 		return weir_store_fail(
 			error, -EDQUOT,
 			"there are %d functions, the most that Weir keeps; remove one first",
 			WEIR_STORE_FUNCTIONS_MAX);
+	}
 	return function_insert(store, function, error);
 }
 
@@ -286,7 +292,7 @@ static int function_delete(struct weir_store *store, uint64_t id,
 int weir_store_function_remove(struct weir_store *store, const char *space, const char *name,
 			       struct weir_store_error *error)
 {
-	struct weir_model_function function;
+	struct weir_model_function function = {0};
 	int code = weir_store_begin(store, error);
 
 	if (code != 0)

@@ -75,9 +75,10 @@ int weir_store_route_load(struct weir_store *store, struct weir_store_catalog *c
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct weir_model_route *route = weir_store_catalog_route(catalog);
 
-		if (route == NULL)
+		if (route == NULL) {
 			return weir_store_fail(error, -ENOMEM,
 					       "not enough memory for the routes");
+		}
 		code = route_read(store, statement, route, error);
 		if (code != 0)
 			return code;
@@ -93,11 +94,12 @@ static int route_not_found(struct weir_store *store, const struct weir_model_rou
 
 	(void)store;
 	(void)weir_model_methods_format(key->methods, methods, sizeof(methods));
-	if (near[0] != '\0')
+	if (near[0] != '\0') {
 		return weir_store_fail(
 			error, -ENOENT, "there is no route '%s %s'%s%s, but there is '%s'",
 			methods, key->pattern, key->host[0] == '\0' ? "" : " for host ",
 			key->host, near);
+	}
 	return weir_store_fail(
 		error, -ENOENT,
 		"there is no route '%s %s'%s%s; `ctrlctl route list` shows what there is",
@@ -200,12 +202,13 @@ static int route_insert(struct weir_store *store, const struct weir_model_route 
 	uint64_t id = 0;
 	int code = weir_store_id_next(store, &id, error);
 
-	if (code == 0)
+	if (code == 0) {
 		code = weir_store_prepare(store,
 					  "INSERT INTO routes (id, function_id, methods, host, "
 					  "pattern, shape, timeout_ms) "
 					  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 					  &statement, error);
+	}
 	if (code != 0)
 		return code;
 	weir_store_pattern_shape(route->pattern, shape);
@@ -232,7 +235,7 @@ static int route_check(const struct weir_model_route *route, struct weir_store_e
 int weir_store_route_add(struct weir_store *store, const struct weir_model_route *route,
 			 struct weir_store_error *error)
 {
-	struct weir_model_function function;
+	struct weir_model_function function = {0};
 	int code = route_check(route, error);
 
 	if (code == 0)
@@ -274,8 +277,8 @@ static int route_change(struct weir_store *store, const struct weir_model_route 
 int weir_store_route_update(struct weir_store *store, const struct weir_model_route *route,
 			    struct weir_store_error *error)
 {
-	struct weir_model_function function;
-	struct weir_model_route existing;
+	struct weir_model_function function = {0};
+	struct weir_model_route existing = {0};
 	int code = route_check(route, error);
 
 	if (code == 0)
@@ -283,9 +286,10 @@ int weir_store_route_update(struct weir_store *store, const struct weir_model_ro
 	if (code != 0)
 		return code;
 	code = weir_store_route_find(store, route, &existing, error);
-	if (code == 0)
+	if (code == 0) {
 		code = weir_store_function_find(store, route->space, route->name, &function,
 						error);
+	}
 	if (code == 0)
 		code = route_change(store, route, existing.id, function.id, error);
 	if (code == 0)
@@ -310,7 +314,7 @@ static int route_delete(struct weir_store *store, uint64_t id, struct weir_store
 int weir_store_route_remove(struct weir_store *store, const struct weir_model_route *key,
 			    struct weir_store_error *error)
 {
-	struct weir_model_route route;
+	struct weir_model_route route = {0};
 	int code = weir_store_begin(store, error);
 
 	if (code != 0)

@@ -33,10 +33,9 @@ static bool events_match(const char *data, size_t bytes, const char *prefix)
 		struct inotify_event event;
 
 		memcpy(&event, data + at, sizeof(event));
-		if ((event.mask & (IN_Q_OVERFLOW | IN_IGNORED)) != 0)
-			found = true;
-		else if (event.len > 0 &&
-			 strncmp(data + at + sizeof(event), prefix, strlen(prefix)) == 0)
+		if ((event.mask & (IN_Q_OVERFLOW | IN_IGNORED)) != 0 ||
+		    (event.len > 0 &&
+		     strncmp(data + at + sizeof(event), prefix, strlen(prefix)) == 0))
 			found = true;
 		at += sizeof(event) + event.len;
 	}

@@ -30,12 +30,14 @@ static struct store_test *opened(void **state)
 
 static int sync_try(struct store_test *test, bool *out_changed)
 {
+	test->rows.report = report;
+	test->rows.report_context = test;
 	test->taken = 0;
 	test->refused = 0;
 	test->gone = 0;
 	return weir_public_rows_sync(&test->rows, test->table,
-				     weir_store_generation(test->store) + 1, report, test,
-				     out_changed, &test->error);
+				     weir_store_generation(test->store) + 1, out_changed,
+				     &test->error);
 }
 
 /* Sync; returns whether something that is published changed. */

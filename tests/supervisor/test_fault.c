@@ -58,12 +58,12 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: test_supervisor_fault BIN_DIRECTORY FAKE_PROCESS\n");
 		return 2;
 	}
+	instance_programs(argv[1], argv[2]);
 #ifndef WEIR_FAULT_POINTS
 	(void)fprintf(stderr, "skipped: built without WEIR_FAULT_POINTS\n");
 	(void)tests;
 	return 77;
 #else
-	instance_programs(argv[1], argv[2]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 #endif
 }

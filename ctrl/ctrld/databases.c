@@ -134,11 +134,12 @@ static void publish_fresh(struct weir_ctrld *ctrld)
 					 &error);
 
 	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_TABLE, code != 0 ? error.text : NULL);
+	/* Until it is saved, the generation at least, it is tried again. */
+	ctrld->rows.unsaved = true;
 	code = weir_public_rows_save(&ctrld->rows, ctrld->store, &error);
-	if (code != 0) {
+	if (code != 0)
 		weir_store_generation_raise(ctrld->store,
 					    weir_store_generation(ctrld->store) + 1);
-	}
 	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_ROWS, code != 0 ? error.text : NULL);
 	(void)weir_ctrld_publish(ctrld, &error); /* a failure is a problem, and tried again */
 }
@@ -184,12 +185,18 @@ static void store_look(struct weir_ctrld *ctrld)
 static void leftovers_look(struct weir_ctrld *ctrld)
 {
 	struct weir_store_error error = {{0}};
+	int code = 0;
 
 	if (ctrld->rows.unsaved) {
-		(void)rows_commit(ctrld, &error); /* a failure is a problem, and tried again */
-	} else if (ctrld->publish_due) {
-		(void)weir_ctrld_publish(ctrld, &error); /* likewise */
+		code = weir_public_rows_save(&ctrld->rows, ctrld->store, &error);
+		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_ROWS,
+				       code != 0 ? error.text : NULL);
+		ctrld->publish_due =
+			ctrld->publish_due || code == 0; /* under its saved generation */
 	}
+	if (ctrld->publish_due)
+		(void)weir_ctrld_publish(ctrld,
+					 &error); /* a failure is a problem, and tried again */
 }
 
 void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns)

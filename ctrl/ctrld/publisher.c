@@ -12,7 +12,7 @@
 #include "dataplane/shm/control.h"
 
 /* Changes in a row cost one write of the copy on the disk, after their acknowledgements. */
-enum { SAVE_DELAY_MS = 100 };
+enum { SAVE_DELAY_MS = 100, SAVE_AGAIN_MS = 2000 };
 
 static int fail(struct weir_store_error *error, int code, const char *what)
 {
@@ -163,6 +163,7 @@ static void snapshot_save(struct weir_ctrld *ctrld)
 		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_DISK, NULL);
 		return;
 	}
+	ctrld->save_due_ns = weir_clock_now_ns() + SAVE_AGAIN_MS * WEIR_NS_PER_MS;
 	(void)snprintf(sentence, sizeof(sentence),
 		       "cannot write snapshot.weir in the data directory (%s); a restart would "
 		       "begin with the old one, "

@@ -162,15 +162,23 @@ class Accidents(weir_instance.Case):
     def test_full_disk_is_said_changes_nothing_and_serves_on(self):
         with Instance(samples=True) as weir:
             pid = weir.pid_of("weir-ctrld")
-            # A limit on the size of its files stands for a full disk.
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
+            # A limit on the size of its files stands for a full disk: the database's log is longer by
+            # now, a snapshot in memory, which counts too, is not.
+            self.assertGreater((weir.data / "weir.db-wal").stat().st_size, 16384)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (16384, resource.RLIM_INFINITY))
             refused = weir.ctrlctl("route", "add", "GET /mine", "--fn", "hello", check=False)
             self.assertEqual(refused.returncode, 1)
             self.assertIn("no room on the disk", refused.stderr)
             self.assertEqual(weir.request("GET", "/mine").status, 404)
             self.assertEqual(weir.request("GET", "/hello").status, 200)
             self.assertEqual(weir.pid_of("weir-ctrld"), pid)
+            # A row that another program could still write serves, though it cannot be remembered yet.
+            table(weir, "INSERT INTO functions (k, v) VALUES ('GET:/w', ?)",
+                  ['{"runtime":"wasm","module":"/opt/x.wasm","handler":"h"}'])
+            wait_until(lambda: weir.request("GET", "/w").status == 501, "the row is known")
+            wait_until(lambda: problem(weir, "rows"), "the trouble is shown")
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            wait_until(lambda: not weir.status()["problems"], "the trouble ends by itself")
             weir.ctrlctl("route", "add", "GET /mine", "--fn", "hello")
             self.assertEqual(weir.request("GET", "/mine").status, 200)
 

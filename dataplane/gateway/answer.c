@@ -21,7 +21,9 @@ static void grant_more(struct weir_shard *shard, struct weir_shard_link *link, u
 	struct weir_shard_call *call = &link->call[index];
 	struct weir_exchange *exchange = call->exchange;
 
-	while (exchange && !call->finished && !link->dead &&
+	/* Only the first exchange of a connection can send: chunks for others could be all there are. */
+	while (exchange && exchange == exchange->connection->exchanges.first && !call->finished &&
+	       call->answered_head && !link->dead &&
 	       call->granted + exchange->piece_count < WEIR_GATEWAY_WINDOW) {
 		const uint32_t chunk =
 			weir_link_chunk_take(shard, link, index, WEIR_CHUNK_LARGE_BYTES);
@@ -47,8 +49,13 @@ void weir_answer_feed(struct weir_shard *shard, struct weir_shard_link *link)
 {
 	link->starved = false;
 	for (uint16_t i = 0; i < WEIR_PAIR_CALLS && !link->starved; i++) {
-		if (link->call[i].sequence != 0 && link->call[i].answered_head)
-			grant_more(shard, link, i);
+		const struct weir_exchange *exchange = link->call[i].exchange;
+
+		if (link->call[i].sequence == 0 || !exchange)
+			continue;
+		grant_more(shard, link, i);
+		if (exchange->stream && exchange->body_wanted && !exchange->body_ended)
+			weir_connection_mark(shard, exchange->connection);
 	}
 }
 
@@ -207,7 +214,7 @@ bool weir_answer_message(struct weir_shard *shard, struct weir_shard_link *link,
 	}
 	if (last)
 		finish_call(shard, link, message->call);
-	else if (call->answered_head)
+	else
 		grant_more(shard, link, message->call);
 	return true;
 }
@@ -263,8 +270,8 @@ static bool choose_framing(struct weir_exchange *exchange, const struct weir_res
 	else
 		exchange->framing = WEIR_FRAMING_CLOSE;
 	exchange->answer_left = *out_length;
-	if (exchange->framing == WEIR_FRAMING_CLOSE)
-		exchange->keep_alive = false;
+	if (exchange->minor == 0 && *out_length == WEIR_HEAD_LENGTH_UNKNOWN)
+		exchange->keep_alive = false; /* the close is the end; HEAD says the same */
 	return true;
 }
 
@@ -374,11 +381,12 @@ static enum piece_outcome move_piece(struct weir_shard *shard, struct weir_excha
 	if (piece->bytes <= WEIR_GATEWAY_COPY_MAX) {
 		if (connection->out_bytes > WEIR_GATEWAY_OUT_BYTES_MAX)
 			return PIECE_LATER;
-		if (!copy_piece(shard, exchange, piece))
-			return PIECE_CUT;
-		exchange->answer_left -= piece->bytes;
-		drop_piece(shard, exchange);
-		return PIECE_DONE;
+		if (copy_piece(shard, exchange, piece)) {
+			exchange->answer_left -= piece->bytes;
+			drop_piece(shard, exchange);
+			return PIECE_DONE;
+		}
+		/* No block is left: it goes from its chunk, as large ones do. */
 	}
 	if (exchange->framing == WEIR_FRAMING_CHUNKED &&
 	    !weir_output_append(shard, connection, prefix, weir_http_chunk_prefix(piece->bytes, prefix)))
@@ -388,17 +396,19 @@ static enum piece_outcome move_piece(struct weir_shard *shard, struct weir_excha
 	return PIECE_LATER;
 }
 
-static bool start_answer(struct weir_shard *shard, struct weir_exchange *exchange)
+/* Begin the answer whose HEAD message waits, or fail the exchange. */
+static void start_answer(struct weir_shard *shard, struct weir_exchange *exchange)
 {
 	const struct weir_message message = exchange->head_message;
 	const enum weir_http_failure failure = write_head(shard, exchange);
 
 	if (failure != WEIR_HTTP_OK) {
 		weir_exchange_fail(shard, exchange, failure, (struct weir_span){0});
-		return false;
+		return;
 	}
 	exchange->head_waiting = false;
 	exchange->head_written = true;
+	exchange->expect_continue = false; /* an interim answer after the answer would be garbage */
 	/* What follows the head in its chunk is the first piece. */
 	memmove(&exchange->piece[1], &exchange->piece[0],
 		exchange->piece_count * sizeof(exchange->piece[0]));
@@ -406,17 +416,22 @@ static bool start_answer(struct weir_shard *shard, struct weir_exchange *exchang
 						 .start = message.head_bytes,
 						 .bytes = message.bytes - message.head_bytes};
 	exchange->piece_count++;
-	return true;
 }
 
 bool weir_answer_progress(struct weir_shard *shard, struct weir_exchange *exchange)
 {
-	if (exchange->failure != WEIR_HTTP_OK)
-		return weir_error_answer_write(shard, exchange);
+	const struct weir_connection *connection = exchange->connection;
+
+	if (exchange->failure == WEIR_HTTP_OK && exchange->link)
+		grant_more(shard, exchange->link, exchange->call); /* it may have become the first */
 	if (exchange->stream && exchange->body_wanted && !exchange->body_ended)
 		weir_body_continue(shard, exchange);
-	if (exchange->head_waiting && !start_answer(shard, exchange))
-		return exchange->failure != WEIR_HTTP_OK && weir_error_answer_write(shard, exchange);
+	if (connection->closing)
+		return false; /* aborted: the exchange is gone */
+	if (exchange->failure == WEIR_HTTP_OK && exchange->head_waiting)
+		start_answer(shard, exchange);
+	if (exchange->failure != WEIR_HTTP_OK)
+		return weir_error_answer_write(shard, exchange);
 	while (exchange->piece_count > 0 && exchange->head_written) {
 		const enum piece_outcome outcome = move_piece(shard, exchange);
 

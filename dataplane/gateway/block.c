@@ -77,7 +77,18 @@ struct weir_block *weir_block_take(struct weir_block_pool *pool, size_t bytes_mi
 	block->end = 0;
 	block->sending = 0;
 	pool->used++;
+	pool->used_large += block->capacity > WEIR_BLOCK_SMALL_BYTES;
 	return block;
+}
+
+struct weir_block *weir_block_take_input(struct weir_block_pool *pool, size_t bytes_min)
+{
+	const bool small = bytes_min <= WEIR_BLOCK_SMALL_BYTES - sizeof(struct weir_block);
+
+	if (small ? pool->used - pool->used_large >= WEIR_BLOCKS_SMALL - WEIR_BLOCKS_SMALL_RESERVE
+		  : pool->used_large >= WEIR_BLOCKS_LARGE - WEIR_BLOCKS_LARGE_RESERVE)
+		return NULL;
+	return weir_block_take(pool, bytes_min);
 }
 
 void weir_block_give(struct weir_block_pool *pool, struct weir_block *block)
@@ -88,6 +99,7 @@ void weir_block_give(struct weir_block_pool *pool, struct weir_block *block)
 	WEIR_ASSERT(pool->used > 0);
 	pool->used--;
 	if (block->capacity > WEIR_BLOCK_SMALL_BYTES) {
+		pool->used_large--;
 		block->next = pool->free_large;
 		pool->free_large = block;
 	} else {

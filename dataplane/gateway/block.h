@@ -14,8 +14,10 @@
 enum {
 	WEIR_BLOCK_SMALL_BYTES = 4096, /* header included */
 	WEIR_BLOCK_LARGE_BYTES = 65536 + 512,
-	WEIR_BLOCKS_SMALL = 20480, /* 80 MiB of address space: one per slow client */
+	WEIR_BLOCKS_SMALL = 24576, /* 96 MiB of address space: one per slow client and the reserve */
 	WEIR_BLOCKS_LARGE = 512,   /* 32 MiB */
+	WEIR_BLOCKS_SMALL_RESERVE = 4096, /* of these, kept from what clients send: for answers */
+	WEIR_BLOCKS_LARGE_RESERVE = 64,
 };
 
 struct weir_block {
@@ -37,6 +39,7 @@ struct weir_block_pool {
 	uint32_t fresh_small; /* first one never used: its page is untouched */
 	uint32_t fresh_large;
 	uint32_t used;
+	uint32_t used_large; /* of these */
 };
 
 /* Reserve address space. 0 or -errno. */
@@ -46,6 +49,10 @@ void weir_block_pool_close(struct weir_block_pool *pool);
 /* Take an empty block with at least `bytes_min` bytes of room; NULL if none is left or
  * `bytes_min` is over what a large one holds. */
 struct weir_block *weir_block_take(struct weir_block_pool *pool, size_t bytes_min);
+
+/* The same for bytes that a client sent: leaves a reserve, so that clients who send parts of
+ * requests and nothing more can't keep others from being answered. */
+struct weir_block *weir_block_take_input(struct weir_block_pool *pool, size_t bytes_min);
 
 /* Give one back; NULL is accepted. */
 void weir_block_give(struct weir_block_pool *pool, struct weir_block *block);

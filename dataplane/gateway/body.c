@@ -21,13 +21,18 @@ static uint32_t take_chunk(struct weir_shard *shard, struct weir_exchange *excha
 {
 	struct weir_shard_link *link = exchange->link;
 
+	uint32_t chunk;
+
 	if (call_of(exchange)->body_out >= WEIR_GATEWAY_WINDOW)
-		return WEIR_CHUNK_NONE;
+		return WEIR_CHUNK_NONE; /* the worker's CREDIT brings us back */
 	if (link->arena.used_large >= WEIR_PAIR_CHUNKS_LARGE - WEIR_GATEWAY_INPUT_LARGE_RESERVE) {
 		link->starved = true;
 		return WEIR_CHUNK_NONE;
 	}
-	return weir_link_chunk_take(shard, link, exchange->call, WEIR_CHUNK_LARGE_BYTES);
+	chunk = weir_link_chunk_take(shard, link, exchange->call, WEIR_CHUNK_LARGE_BYTES);
+	if (chunk == WEIR_CHUNK_NONE)
+		link->starved = true;
+	return chunk;
 }
 
 /* Send body bytes to the worker; `chunk` may be NONE with 0 bytes at the end. */
@@ -169,8 +174,8 @@ static void start_receive(struct weir_shard *shard, struct weir_exchange *exchan
 static void send_continue(struct weir_shard *shard, struct weir_exchange *exchange)
 {
 	exchange->expect_continue = false;
-	if (exchange->connection->in_first) /* the client did not wait for it */
-		return;
+	if (exchange->connection->in_first || exchange->head_written)
+		return; /* the client did not wait for it, or has its answer already */
 	if (!weir_output_append(shard, exchange->connection, CONTINUE, sizeof(CONTINUE) - 1)) {
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_MEMORY, (struct weir_span){0});
 		return;
@@ -211,7 +216,8 @@ void weir_body_received(struct weir_shard *shard, struct weir_connection *connec
 	struct weir_block *block = connection->body_block;
 
 	connection->body_receiving = false;
-	connection->phase_deadline_ns = 0;
+	if (connection->phase == WEIR_PHASE_STREAM)
+		connection->phase_deadline_ns = 0;
 	connection->body_block = NULL;
 	connection->body_link = NULL;
 	if (result > 0)

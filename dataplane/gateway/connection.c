@@ -57,6 +57,8 @@ static struct weir_connection *take_entry(struct weir_shard *shard)
 	if (connection) {
 		shard->connections_free = connection->next;
 		index = connection->index;
+	} else if (shard->connections_fresh == shard->connections_limit) {
+		return NULL; /* some that were released are still on this turn's list */
 	} else {
 		index = shard->connections_fresh++;
 		connection = &shard->connections[index];
@@ -218,7 +220,7 @@ void weir_connection_abort(struct weir_shard *shard, struct weir_connection *con
 
 void weir_connection_mark(struct weir_shard *shard, struct weir_connection *connection)
 {
-	if (connection->in_flush)
+	if (connection->in_flush || connection->closing)
 		return;
 	connection->in_flush = true;
 	connection->next = shard->flush_first;
@@ -235,8 +237,10 @@ static void finish(struct weir_shard *shard, struct weir_connection *connection)
 		weir_connection_abort(shard, connection);
 		return;
 	}
-	if (connection->phase == WEIR_PHASE_LINGER)
+	if (connection->phase == WEIR_PHASE_LINGER) {
+		weir_connection_receive_start(shard, connection);
 		return;
+	}
 	weir_block_give_chain(&shard->blocks, connection->in_first);
 	connection->in_first = NULL;
 	connection->in_last = NULL;
@@ -366,8 +370,11 @@ void weir_connection_timer(struct weir_shard *shard, struct weir_connection *con
 	if (connection->closing)
 		return;
 	if (connection->send_deadline_ns != 0 && connection->send_deadline_ns <= shard->now_ns) {
-		weir_connection_abort(shard, connection); /* the client takes nothing */
-		return;
+		if (weir_output_is_slow(shard, connection)) {
+			weir_connection_abort(shard, connection);
+			return;
+		}
+		weir_output_watch(shard, connection);
 	}
 	if (connection->phase_deadline_ns != 0 && connection->phase_deadline_ns <= shard->now_ns)
 		phase_expired(shard, connection);

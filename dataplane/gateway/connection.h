@@ -22,7 +22,7 @@ struct weir_connection {
 	uint32_t index;
 	struct weir_timer timer;
 	uint64_t phase_deadline_ns;  /* of reading */
-	uint64_t send_deadline_ns;   /* of the send in flight */
+	uint64_t send_deadline_ns;   /* when enough must have been taken; 0 = nothing is being sent */
 	struct weir_exchange_list exchanges;
 	struct weir_exchange *streaming; /* whose body is being read */
 	struct weir_block *in_first; /* unread bytes */
@@ -38,6 +38,7 @@ struct weir_connection {
 	struct weir_shard_link *sending_link; /* whose chunk is part of the send in flight, or NULL */
 	uint32_t need_bytes;   /* input that must be there before parsing again */
 	uint32_t out_bytes;
+	uint32_t sent_bytes;   /* since the send deadline was set */
 	uint32_t lingered_bytes;
 	uint16_t exchange_count;
 	uint16_t sending_call;

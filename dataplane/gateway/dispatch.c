@@ -45,6 +45,20 @@ static uint64_t request_hash(const struct request_bytes *request)
 				    XXH3_64bits(request->head.data, request->head.bytes));
 }
 
+/* Give an empty pool's place to another; NULL if every pool has workers or waiting requests. */
+static struct weir_shard_pool *reuse_pool(struct weir_shard *shard, uint64_t key)
+{
+	for (uint32_t i = 0; i < shard->pool_count; i++) {
+		struct weir_shard_pool *pool = shard->pool[i];
+
+		if (pool->link_count > 0 || pool->waiting_count > 0)
+			continue;
+		*pool = (struct weir_shard_pool){.key = key};
+		return pool;
+	}
+	return NULL;
+}
+
 struct weir_shard_pool *weir_dispatch_pool(struct weir_shard *shard, uint64_t key)
 {
 	struct weir_shard_pool *pool;
@@ -54,7 +68,7 @@ struct weir_shard_pool *weir_dispatch_pool(struct weir_shard *shard, uint64_t ke
 			return shard->pool[i];
 	}
 	if (shard->pool_count == WEIR_GATEWAY_POOLS_MAX)
-		return NULL;
+		return reuse_pool(shard, key);
 	pool = calloc(1, sizeof(*pool)); /* once per pool, not per request */
 	if (!pool)
 		return NULL;
@@ -100,14 +114,16 @@ static uint32_t in_flight_estimate(const struct weir_shard_link *link)
 }
 
 /* Did a worker that lost its queue move since? Another shard's calls may be what it is stuck on, so
- * its own counts decide. */
+ * its own counts decide; or it was only late, and has read the recalled calls off its ring. */
 static bool still_stalled(struct weir_shard_link *link)
 {
 	if (link->stalled &&
 	    (atomic_load_explicit(&link->header->accepted, memory_order_relaxed) !=
 		     link->watched_accepted ||
 	     atomic_load_explicit(&link->header->finished, memory_order_relaxed) !=
-		     link->watched_finished))
+		     link->watched_finished ||
+	     atomic_load_explicit(&link->to_worker.shm->head, memory_order_relaxed) !=
+		     link->watched_head))
 		link->stalled = false;
 	return link->stalled;
 }
@@ -171,14 +187,6 @@ static struct weir_shard_link *pick_alone(struct weir_shard *shard, struct weir_
 		return NULL;
 	best->set_aside = true;
 	return best->in_flight == 0 ? best : NULL;
-}
-
-/* Nobody waits to run alone any more: workers that were set aside serve all again. */
-static void end_set_aside(struct weir_shard_pool *pool)
-{
-	for (uint32_t i = 0; i < pool->link_count; i++)
-		pool->link[i]->set_aside = false;
-	pool->suspects_starve = false;
 }
 
 /* Give the request to the link. False if it has no room after all; nothing is changed then. */
@@ -289,6 +297,14 @@ static void demand(struct weir_shard *shard, struct weir_shard_pool *pool)
 						     .count = pool->waiting_count});
 }
 
+/* Nobody waits to run alone any more: workers that were set aside serve all again. */
+static void end_set_aside(struct weir_shard_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->link_count; i++)
+		pool->link[i]->set_aside = false;
+	pool->suspects_starve = false;
+}
+
 static struct weir_exchange_list *room_of(struct weir_exchange *exchange)
 {
 	return exchange->suspect ? &exchange->pool->suspects : &exchange->pool->waiting;
@@ -329,6 +345,8 @@ void weir_dispatch_forget(struct weir_shard *shard, struct weir_exchange *exchan
 	exchange->function->waiting--;
 	shard->waiting_count--;
 	weir_shard_count(shard, WEIR_METRIC_calls_waiting, -1);
+	if (exchange->suspect && !exchange->pool->suspects.first)
+		end_set_aside(exchange->pool);
 }
 
 /* True if the queue ahead would outlast the deadline: refusing now beats a late 504. */
@@ -466,8 +484,6 @@ static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
 			break;
 		link->set_aside = false; /* it is exclusive now */
 	}
-	if (!pool->suspects.first)
-		end_set_aside(pool);
 	if (pool->waiting_count > 0)
 		demand(shard, pool);
 }

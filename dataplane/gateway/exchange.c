@@ -97,7 +97,7 @@ void weir_exchange_expire(struct weir_shard *shard, struct weir_exchange *exchan
 				     weir_call_peek(&exchange->link->pair->call[exchange->call],
 						    &sequence) == WEIR_CALL_RUNNING;
 
-		if (exchange->stream && exchange->body_wanted && !exchange->body_ended) {
+		if (exchange->stream && exchange->connection->body_receiving) {
 			failure = WEIR_HTTP_BODY_TIMEOUT; /* the client was slow, not the function */
 		} else if (started) {
 			failure = WEIR_HTTP_FUNCTION_TIMEOUT;

@@ -20,14 +20,48 @@ enum {
 	SHARD_STACK_BYTES = 1 << 20,
 };
 
-static void send_control(struct weir_gateway *gateway, const struct weir_control *control,
-			 const int *fds, size_t fd_count)
+/* Send what is owed, oldest first, until the socket is full again. */
+static void pay_owed(struct weir_gateway *gateway)
 {
-	const int result = weir_control_send(gateway->control_fd, control, fds, fd_count);
+	while (gateway->owed_head != gateway->owed_tail) {
+		const int result = weir_control_send(
+			gateway->control_fd, &gateway->owed[gateway->owed_head % WEIR_GATEWAY_OWED_MAX],
+			NULL, 0);
 
-	if (result != 0)
-		weir_log(WEIR_LOG_WARN, "cannot tell the supervisor", "kind=%u error=\"%s\"",
-			 control->kind, strerror(-result));
+		if (result == -EAGAIN)
+			return;
+		if (result != 0) /* the socket is dead: its end is read elsewhere */
+			weir_log(WEIR_LOG_WARN, "cannot tell the supervisor", "error=\"%s\"",
+				 strerror(-result));
+		gateway->owed_head++;
+	}
+}
+
+/* Is the same demand waiting already? */
+static bool is_owed(const struct weir_gateway *gateway, const struct weir_control *control)
+{
+	if (control->kind != WEIR_CONTROL_DEMAND)
+		return false;
+	for (uint32_t i = gateway->owed_head; i != gateway->owed_tail; i++) {
+		const struct weir_control *owed = &gateway->owed[i % WEIR_GATEWAY_OWED_MAX];
+
+		if (owed->kind == WEIR_CONTROL_DEMAND && owed->demand.pool_key == control->demand.pool_key)
+			return true;
+	}
+	return false;
+}
+
+void weir_gateway_tell(struct weir_gateway *gateway, const struct weir_control *control)
+{
+	if (is_owed(gateway, control))
+		return;
+	if (gateway->owed_tail - gateway->owed_head == WEIR_GATEWAY_OWED_MAX) {
+		weir_log(WEIR_LOG_ERROR, "a message to the supervisor is lost: it reads nothing", "kind=%u",
+			 control->kind);
+		return;
+	}
+	gateway->owed[gateway->owed_tail++ % WEIR_GATEWAY_OWED_MAX] = *control;
+	pay_owed(gateway);
 }
 
 static void put(struct weir_gateway *gateway, uint32_t shard, const struct weir_letter *letter)
@@ -88,15 +122,14 @@ static void config_used(struct weir_gateway *gateway, struct weir_config *config
 {
 	if (++config->shards_switched < gateway->shard_count)
 		return;
-	send_control(gateway,
-		     &(struct weir_control){
-			     .kind = WEIR_CONTROL_SNAPSHOT_ACK,
-			     .snapshot_ack = {.generation = config->snapshot.header->generation,
-					      .shards_acked = config->shards_switched,
-					      .shards_total = gateway->shard_count,
-					      .took_ns = weir_clock_now_ns() - config->received_ns},
-		     },
-		     NULL, 0);
+	weir_gateway_tell(gateway,
+			  &(struct weir_control){
+				  .kind = WEIR_CONTROL_SNAPSHOT_ACK,
+				  .snapshot_ack = {.generation = config->snapshot.header->generation,
+						   .shards_acked = config->shards_switched,
+						   .shards_total = gateway->shard_count,
+						   .took_ns = weir_clock_now_ns() - config->received_ns},
+			  });
 }
 
 static void config_gone(struct weir_gateway *gateway, struct weir_config *config)
@@ -211,8 +244,9 @@ static int start(struct weir_gateway *gateway, const struct weir_control *contro
 		result = start_shard(gateway, i, control->gateway_start.cpu[i]);
 	if (result != 0)
 		return result;
-	send_control(gateway, &(struct weir_control){.kind = WEIR_CONTROL_READY}, &shard_board_fd, 1);
-	return 0;
+	/* The first message on this socket: it can't be full. */
+	return weir_control_send(gateway->control_fd, &(struct weir_control){.kind = WEIR_CONTROL_READY},
+				 &shard_board_fd, 1);
 }
 
 static void stop(struct weir_gateway *gateway)
@@ -279,7 +313,7 @@ static void report_kill(struct weir_gateway *gateway, const struct weir_letter *
 	};
 
 	(void)strncpy(control.worker_kill.reason, letter->text, sizeof(control.worker_kill.reason) - 1);
-	send_control(gateway, &control, NULL, 0);
+	weir_gateway_tell(gateway, &control);
 }
 
 static void open_letter(struct weir_gateway *gateway, const struct weir_letter *letter)
@@ -300,11 +334,9 @@ static void open_letter(struct weir_gateway *gateway, const struct weir_letter *
 		report_kill(gateway, letter);
 		break;
 	case WEIR_LETTER_DEMAND:
-		send_control(gateway,
-			     &(struct weir_control){.kind = WEIR_CONTROL_DEMAND,
-						    .demand = {.pool_key = letter->value,
-							       .waiting = letter->count}},
-			     NULL, 0);
+		weir_gateway_tell(gateway, &(struct weir_control){.kind = WEIR_CONTROL_DEMAND,
+								  .demand = {.pool_key = letter->value,
+									     .waiting = letter->count}});
 		break;
 	case WEIR_LETTER_STOPPED:
 		gateway->stopped_count++;
@@ -333,6 +365,8 @@ static int step(struct weir_gateway *gateway)
 	uint32_t link_count = 0;
 
 	poll_fd[0] = (struct pollfd){.fd = gateway->control_fd, .events = POLLIN};
+	if (gateway->owed_head != gateway->owed_tail)
+		poll_fd[0].events |= POLLOUT;
 	poll_fd[1] = (struct pollfd){.fd = gateway->outbox.event_fd, .events = POLLIN};
 	for (uint32_t i = 0; i < gateway->link_count; i++) {
 		if (gateway->link[i]->dead)
@@ -349,7 +383,8 @@ static int step(struct weir_gateway *gateway)
 	}
 	if (poll_fd[1].revents)
 		read_outbox(gateway);
-	return poll_fd[0].revents ? read_control(gateway) : 1;
+	pay_owed(gateway);
+	return poll_fd[0].revents & ~POLLOUT ? read_control(gateway) : 1;
 }
 
 static void join_shards(struct weir_gateway *gateway)

@@ -14,7 +14,13 @@
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/control.h"
 
-enum { WEIR_GATEWAY_CONFIGS_MAX = 4 }; /* snapshots alive at once; then only the newest waits */
+enum {
+	WEIR_GATEWAY_CONFIGS_MAX = 4, /* snapshots alive at once; then only the newest waits */
+	/* Messages owed to a supervisor that does not read: ready, gone and kill of each link, an
+	 * acknowledgement of each snapshot, one demand of each pool. */
+	WEIR_GATEWAY_OWED_MAX = 3 * WEIR_GATEWAY_LINKS_MAX + WEIR_GATEWAY_CONFIGS_MAX +
+				WEIR_GATEWAY_POOLS_MAX + 64,
+};
 
 struct weir_gateway_link {
 	struct weir_segment segment;
@@ -42,12 +48,18 @@ struct weir_gateway {
 	struct weir_config *newest; /* delivered */
 	int pending_snapshot_fd;    /* newest that waits for an old one to go, or -1 */
 	uint32_t stopped_count;
+	uint32_t owed_head; /* free-running; the socket was full when they were sent */
+	uint32_t owed_tail;
+	struct weir_control owed[WEIR_GATEWAY_OWED_MAX];
 	bool stopping;
 };
 
 /* Serve until the supervisor says STOP (0) or goes away for good (0), or start-up fails (-errno,
  * logged). `control_fd` is the control socket. */
 int weir_gateway_run(int control_fd);
+
+/* Tell the supervisor something; kept and sent later while its socket is full. */
+void weir_gateway_tell(struct weir_gateway *gateway, const struct weir_control *control);
 
 /* Links: an opened one, a shard's letter about one, the supervisor's close, a fired pidfd. */
 void weir_gateway_link_open(struct weir_gateway *gateway, const struct weir_control *control,

@@ -74,11 +74,8 @@ static void report(struct weir_gateway *gateway, const struct weir_gateway_link 
 		.kind = kind,
 		.link = {.link_id = link->segment.link_id, .worker_id = link->segment.worker_id},
 	};
-	const int result = weir_control_send(gateway->control_fd, &control, NULL, 0);
 
-	if (result != 0)
-		weir_log(WEIR_LOG_WARN, "cannot tell the supervisor", "kind=%d error=\"%s\"", (int)kind,
-			 strerror(-result));
+	weir_gateway_tell(gateway, &control);
 }
 
 void weir_gateway_link_open(struct weir_gateway *gateway, const struct weir_control *control,
@@ -95,8 +92,7 @@ void weir_gateway_link_open(struct weir_gateway *gateway, const struct weir_cont
 				 .worker_id = control->link_open.worker_id},
 		};
 
-		/* The supervisor sees the missing LINK_READY too. */
-		(void)weir_control_send(gateway->control_fd, &gone, NULL, 0);
+		weir_gateway_tell(gateway, &gone);
 		return;
 	}
 	gateway->link[gateway->link_count++] = link;
@@ -156,8 +152,8 @@ void weir_gateway_link_close(struct weir_gateway *gateway, uint64_t link_id)
 
 void weir_gateway_link_died(struct weir_gateway *gateway, struct weir_gateway_link *link)
 {
-	if (link->dead)
-		return;
+	if (link->dead || link->gone_count == gateway->shard_count)
+		return; /* buried: its shards may have echoed that already */
 	link->dead = true;
 	tell_all(gateway, link, WEIR_LETTER_LINK_DEAD);
 }

@@ -55,7 +55,8 @@ static bool keep(struct weir_shard *shard, struct weir_connection *connection, c
 		size_t part;
 
 		if (!block || weir_block_room(block) == 0) {
-			block = weir_block_take(&shard->blocks, block ? WEIR_CHUNK_LARGE_BYTES : bytes);
+			block = weir_block_take_input(&shard->blocks,
+						      block ? WEIR_CHUNK_LARGE_BYTES : bytes);
 			if (!block)
 				return false;
 			weir_input_append_block(connection, block);
@@ -78,7 +79,8 @@ static bool pull_up(struct weir_shard *shard, struct weir_connection *connection
 	if (!first || weir_block_used(first) >= bytes || !first->next)
 		return true;
 	if (first->capacity - first->start < bytes) {
-		struct weir_block *large = weir_block_take(&shard->blocks, WEIR_CHUNK_LARGE_BYTES);
+		struct weir_block *large =
+			weir_block_take_input(&shard->blocks, WEIR_CHUNK_LARGE_BYTES);
 
 		if (!large)
 			return false;
@@ -299,8 +301,9 @@ static void submit(struct weir_shard *shard, struct weir_connection *connection,
 		weir_dispatch_submit(shard, exchange, &input, candidate->body);
 }
 
-/* Answer a head that can't be parsed, and read no more. */
-static void refuse(struct weir_shard *shard, struct weir_connection *connection)
+/* Answer a head that can't be parsed or kept, and read no more. */
+static void refuse(struct weir_shard *shard, struct weir_connection *connection,
+		   enum weir_http_failure failure)
 {
 	struct weir_exchange *exchange;
 
@@ -309,7 +312,8 @@ static void refuse(struct weir_shard *shard, struct weir_connection *connection)
 	if (!exchange)
 		return;
 	exchange->minor = 1;
-	weir_exchange_fail(shard, exchange, shard->parser.failure, (struct weir_span){0});
+	exchange->keep_alive = false;
+	weir_exchange_fail(shard, exchange, failure, (struct weir_span){0});
 }
 
 /* Parse, going on where an earlier part of this head ended. The common case, a whole head in one
@@ -328,9 +332,10 @@ static enum weir_http_parse parse_head(struct weir_shard *shard, struct weir_con
 		weir_http_parser_reset(&shard->parser, &shard->config->http_limits);
 	result = weir_http_parser_execute(&shard->parser, data, bytes);
 	if (result == WEIR_HTTP_PARSE_MORE) {
-		if (!kept) /* without memory the head is parsed again from its start */
+		/* While many heads are under way this one is parsed again from its start. */
+		if (!kept && shard->blocks.used < WEIR_BLOCKS_SMALL / 4)
 			connection->head_parser = kept =
-				weir_block_take(&shard->blocks, sizeof(shard->parser));
+				weir_block_take_input(&shard->blocks, sizeof(shard->parser));
 		if (kept)
 			memcpy(kept->data, &shard->parser, sizeof(shard->parser));
 	} else if (kept) {
@@ -353,7 +358,7 @@ static size_t parse_one(struct weir_shard *shard, struct weir_connection *connec
 		enter_phase(shard, connection, WEIR_PHASE_HEAD, settings->head_timeout_ms);
 		return 0;
 	case WEIR_HTTP_PARSE_FAILED:
-		refuse(shard, connection);
+		refuse(shard, connection, shard->parser.failure);
 		return bytes;
 	case WEIR_HTTP_PARSE_HEAD:
 		break;
@@ -420,7 +425,11 @@ void weir_input_bytes(struct weir_shard *shard, struct weir_connection *connecti
 	if (used == bytes || connection->closing || (connection->close_after && !connection->streaming))
 		return;
 	if (!keep(shard, connection, data + used, bytes - used)) {
-		weir_connection_abort(shard, connection);
+		if (connection->streaming)
+			weir_exchange_fail(shard, connection->streaming, WEIR_HTTP_NO_MEMORY,
+					   (struct weir_span){0});
+		else
+			refuse(shard, connection, WEIR_HTTP_NO_MEMORY);
 		return;
 	}
 	if (used == 0)

@@ -16,6 +16,7 @@ enum {
 	WEIR_GATEWAY_WINDOW = 2,             /* large chunks of one call, each way */
 	WEIR_GATEWAY_INPUT_LARGE_RESERVE = 32, /* large chunks that bodies leave to answers */
 	WEIR_GATEWAY_PEER_BYTES = 46,
+	WEIR_GATEWAY_SEND_BYTES_MIN = 256, /* a second, over send_idle_ms: slower readers are cut */
 };
 
 #endif

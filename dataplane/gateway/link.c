@@ -68,6 +68,7 @@ bool weir_link_open(struct weir_shard *shard, struct weir_shard_link *link)
 	link->pool = pool;
 	shard->link[slot] = link;
 	pool->link[pool->link_count++] = link;
+	link->opened = true;
 	poll_arm(shard, link);
 	weir_shard_count(shard, WEIR_METRIC_links, 1);
 	return true;
@@ -124,7 +125,8 @@ void weir_link_poll_ended(struct weir_shard *shard, struct weir_shard_link *link
 void weir_link_drain(struct weir_shard *shard, struct weir_shard_link *link)
 {
 	link->draining = true;
-	release_if_done(shard, link);
+	if (link->opened)
+		release_if_done(shard, link);
 }
 
 void weir_link_condemn(struct weir_shard *shard, struct weir_shard_link *link, const char *reason,
@@ -256,11 +258,13 @@ static void leave_exclusive(struct weir_shard_link *link, struct weir_exchange *
 		link->exclusive = NULL;
 }
 
-/* Bind nothing to the link until its worker's counts differ from what they are now. */
+/* Bind nothing to the link until its worker's counts, or what it has read of its ring, differ from
+ * what they are now. */
 static void stall(struct weir_shard_link *link)
 {
 	link->watched_accepted = atomic_load_explicit(&link->header->accepted, memory_order_relaxed);
 	link->watched_finished = atomic_load_explicit(&link->header->finished, memory_order_relaxed);
+	link->watched_head = atomic_load_explicit(&link->to_worker.shm->head, memory_order_relaxed);
 	link->stalled = true;
 }
 
@@ -400,7 +404,7 @@ static void recall_queued(struct weir_shard *shard, struct weir_shard_link *link
 
 void weir_link_died(struct weir_shard *shard, struct weir_shard_link *link)
 {
-	if (link->dead || link->gone)
+	if (link->dead || link->gone || !link->opened)
 		return;
 	poll_link(shard, link); /* what it answered before it died still counts */
 	link->dead = true;

@@ -80,10 +80,12 @@ struct weir_shard_link {
 	uint64_t watched_messages;
 	uint64_t watched_accepted;
 	uint64_t watched_finished;
+	uint32_t watched_head; /* of the ring to the worker */
 	uint64_t idle_since_ns;
 	struct weir_timer timer;
 	struct weir_exchange *exclusive; /* a suspect runs here, nothing else may be bound */
 	bool set_aside;    /* being drained for a suspect */
+	bool opened;       /* this shard uses it: it is in the tables */
 	bool active;
 	bool polling;      /* the eventfd poll is in the ring */
 	bool dirty;        /* pushed something this turn */

@@ -80,6 +80,22 @@ static void send_with_piece(struct io_uring_sqe *sqe, struct weir_connection *co
 	io_uring_prep_sendmsg(sqe, connection->fd, &block->message, MSG_NOSIGNAL);
 }
 
+void weir_output_watch(struct weir_shard *shard, struct weir_connection *connection)
+{
+	connection->sent_bytes = 0;
+	connection->send_deadline_ns =
+		shard->now_ns + shard->config->settings->send_idle_ms * WEIR_NS_PER_MS;
+	weir_connection_watch(shard, connection, connection->send_deadline_ns);
+}
+
+bool weir_output_is_slow(const struct weir_shard *shard, const struct weir_connection *connection)
+{
+	const uint64_t least =
+		(uint64_t)WEIR_GATEWAY_SEND_BYTES_MIN * shard->config->settings->send_idle_ms / 1000;
+
+	return connection->sent_bytes == 0 || connection->sent_bytes < least;
+}
+
 void weir_output_flush(struct weir_shard *shard, struct weir_connection *connection)
 {
 	struct weir_block *block = connection->out_first;
@@ -89,8 +105,10 @@ void weir_output_flush(struct weir_shard *shard, struct weir_connection *connect
 	if (connection->sending || connection->closing)
 		return;
 	exchange = piece_to_send(connection);
-	if (!exchange && (!block || weir_block_used(block) == 0))
+	if (!exchange && (!block || weir_block_used(block) == 0)) {
+		connection->send_deadline_ns = 0;
 		return;
+	}
 	sqe = weir_shard_sqe(shard);
 	if (block)
 		block->sending = (uint32_t)weir_block_used(block);
@@ -107,9 +125,8 @@ void weir_output_flush(struct weir_shard *shard, struct weir_connection *connect
 	io_uring_sqe_set_data64(sqe, weir_shard_data(WEIR_OPERATION_SEND, connection->index));
 	connection->sending = true;
 	connection->operations++;
-	connection->send_deadline_ns =
-		shard->now_ns + shard->config->settings->send_idle_ms * WEIR_NS_PER_MS;
-	weir_connection_watch(shard, connection, connection->send_deadline_ns);
+	if (connection->send_deadline_ns == 0)
+		weir_output_watch(shard, connection);
 }
 
 /* Drop `bytes` sent bytes from the first block; returns how many of them were not in it. */
@@ -140,10 +157,10 @@ void weir_output_sent(struct weir_shard *shard, struct weir_connection *connecti
 	uint32_t rest = 0;
 
 	connection->sending = false;
-	connection->send_deadline_ns = 0;
 	connection->sending_link = NULL;
 	if (result > 0) {
 		weir_shard_count(shard, WEIR_METRIC_bytes_out, result);
+		connection->sent_bytes += (uint32_t)result;
 		rest = consume_block(shard, connection, (uint32_t)result);
 	} else if (connection->out_first) {
 		connection->out_first->sending = 0;

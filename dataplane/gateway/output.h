@@ -19,6 +19,10 @@ bool weir_output_append(struct weir_shard *shard, struct weir_connection *connec
 /* Send what is there, if nothing is being sent. */
 void weir_output_flush(struct weir_shard *shard, struct weir_connection *connection);
 
+/* Start a period of send_idle_ms in which the client must take a minimum, and whether it took less. */
+void weir_output_watch(struct weir_shard *shard, struct weir_connection *connection);
+bool weir_output_is_slow(const struct weir_shard *shard, const struct weir_connection *connection);
+
 /* A send completed with `result`. */
 void weir_output_sent(struct weir_shard *shard, struct weir_connection *connection, int result);
 

@@ -219,6 +219,7 @@ static void begin_stop(struct weir_shard *shard)
 		io_uring_prep_cancel64(sqe, weir_shard_data(WEIR_OPERATION_ACCEPT, i), 0);
 		io_uring_sqe_set_data64(sqe, weir_shard_data(WEIR_OPERATION_IGNORE, 0));
 	}
+	weir_dispatch_fail_all(shard, WEIR_HTTP_SHUTTING_DOWN);
 	/* Idle connections end now, the others after their answer. */
 	for (uint32_t i = 0; i < shard->connections_fresh; i++) {
 		if (shard->connections[i].fd >= 0)

@@ -21,6 +21,8 @@
 static const uint64_t start_ns_max = 30 * WEIR_NS_PER_SECOND;
 static const uint64_t ctrld_start_ns_max = 120 * WEIR_NS_PER_SECOND; /* it may have a database to recover */
 
+static const uint64_t orphans_after_ns = 50 * WEIR_NS_PER_MS;
+
 static const char *const worker_program[WEIR_RUNTIME_COUNT] = {
 	[WEIR_RUNTIME_NATIVE] = "weir-worker-native",
 	[WEIR_RUNTIME_EXEC] = "weir-worker-exec",
@@ -277,6 +279,9 @@ void weir_spawn_worker_ended(struct weir_supervisor *supervisor, struct weir_wor
 	if (pool != NULL && process->state != WEIR_PROCESS_DRAINING)
 		weir_restart_note(&pool->restart, process->started_ns, weir_clock_now_ns(),
 				  process->state == WEIR_PROCESS_READY);
+	/* Its programs die with it (PDEATHSIG), then theirs are orphans. */
+	supervisor->orphans_ns = weir_clock_now_ns() + orphans_after_ns;
+	weir_supervisor_due(supervisor, supervisor->orphans_ns);
 	weir_link_worker_died(supervisor, worker);
 	weir_record_worker_forget(supervisor, worker);
 	memset(worker, 0, sizeof(*worker));

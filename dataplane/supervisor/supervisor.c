@@ -17,6 +17,7 @@
 #include "dataplane/supervisor/inbox.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
+#include "dataplane/supervisor/orphans.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
 #include "dataplane/supervisor/records.h"
@@ -33,6 +34,7 @@ enum {
 
 static const uint64_t turn_ns_max = WEIR_NS_PER_SECOND;
 static const uint64_t retry_ns = 5 * WEIR_NS_PER_MS;
+static const uint64_t orphans_ns = 10 * WEIR_NS_PER_SECOND;
 static const uint64_t stage_ns = 3 * WEIR_NS_PER_SECOND;
 
 static struct weir_supervisor state; /* one per process; too large for a stack */
@@ -314,6 +316,28 @@ static void stop_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
 		supervisor->done = true;
 }
 
+/* Once a while, and a moment after a worker died. */
+static void orphans_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
+{
+	static pid_t known[WEIR_SUPERVISOR_WORKERS_MAX + 3];
+	size_t count = 0;
+	size_t killed = 0;
+
+	if (supervisor->orphans_ns > now_ns) {
+		weir_supervisor_due(supervisor, supervisor->orphans_ns);
+		return;
+	}
+	supervisor->orphans_ns = now_ns + orphans_ns;
+	known[count++] = getpid();
+	known[count++] = supervisor->gateway.pid;
+	known[count++] = supervisor->ctrld.pid;
+	for (size_t i = 0; i < supervisor->worker_places; i++)
+		known[count++] = supervisor->worker[i].process.pid;
+	killed = weir_orphans_kill(getppid(), known, count);
+	if (killed > 0)
+		weir_log(WEIR_LOG_INFO, "programs that functions left behind", "killed=%zu", killed);
+}
+
 /* A detached instance logs to one file for all its processes; this one keeps it short. */
 static void log_keep_short(const struct weir_supervisor *supervisor)
 {
@@ -339,6 +363,7 @@ static void reconcile(struct weir_supervisor *supervisor)
 		weir_pool_turn(supervisor, now_ns);
 		weir_link_turn(supervisor, now_ns);
 		weir_config_spread(supervisor);
+		orphans_turn(supervisor, now_ns);
 	}
 	if (supervisor->rows_changed || now_ns - supervisor->rows_ns >= turn_ns_max) {
 		weir_board_rows_write(supervisor, now_ns);

@@ -97,6 +97,7 @@ struct weir_supervisor {
 	bool rows_changed;
 	uint64_t rows_ns; /* when rows were last written */
 	uint64_t tick_ns; /* next look at idle workers */
+	uint64_t orphans_ns; /* next look for what functions left behind */
 	uint64_t due_ns;  /* when the next turn is needed at the latest */
 	uint64_t refused_ns; /* when a limit was last logged */
 

@@ -3,6 +3,8 @@
 # timeout: 420
 """Under load, kill -9 of each process: service resumes, no wrong answer, and all counts return."""
 
+import socket
+
 import weir_instance
 from survival import SERVING, Load, Survival, kill, programs
 from weir_instance import Instance, wait_until
@@ -51,6 +53,26 @@ class KillOne(Survival):
                 load.stop()
                 self.assertEqual(load.wrong(), [])
                 self.assertLessEqual(set(load.failures()), {502}, load.texts)
+
+    def test_what_a_function_started_in_the_background_goes_with_its_worker(self):
+        with Instance() as weir:
+            script = weir.home / "background"
+            script.write_text("#!/bin/sh\n(sleep 1000 &)\nsleep 1001\n")
+            script.chmod(0o755)
+            weir.ctrlctl("fn", "add", "background", "--runtime", "exec", "--file", script)
+            weir.ctrlctl("route", "add", "GET /background", "--fn", "background")
+            with socket.create_connection(("127.0.0.1", weir.port)) as client:
+                client.sendall(b"GET /background HTTP/1.1\r\nHost: a\r\n\r\n")
+                wait_until(lambda: len(weir.processes("sleep")) == 2, "the function and what it started run")
+                kill(wait_until(lambda: self.parent_of_function(weir), "its worker is found"))
+                self.assertIn(b" 502 ", client.recv(4096))
+            wait_until(lambda: weir.processes("sleep") == [], "both are gone")
+
+    def parent_of_function(self, weir):
+        """The exec worker that runs the script (whose shell is its child)."""
+        table = weir_instance.process_table()
+        workers = {pid for pid, _ in programs(weir, "weir-worker-exec")}
+        return next((row[0] for row in table.values() if row[0] in workers), None)
 
     def test_all_workers_at_once_come_back(self):
         with Instance(samples=True) as weir:

@@ -7,9 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "dataplane/base/fd.h"
 
 static struct instance instance; /* a board is too large for a stack */
 
@@ -84,6 +89,48 @@ static void started_instance_listens_and_reports_what_it_is(void **state)
 	assert_int_equal(instance_pid(&instance, WEIR_PROCESS_KEEPER), instance.keeper);
 	assert_string_equal(instance.board.process[4].space, "default");
 	assert_true(strlen(instance.board.missing) > 0);
+	instance_close(&instance);
+}
+
+/* A client of the status socket that says nothing. */
+static int silent_client(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%.80s/run/supervisor.sock", instance.data);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void silent_clients_do_not_keep_others_from_the_board(void **state)
+{
+	int fds[100];
+
+	(void)state;
+	for (size_t i = 0; i < 100; i++)
+		fds[i] = silent_client();
+	instance_wait_ready(&instance, 1, 1);
+	for (size_t i = 0; i < 100; i++)
+		(void)close(fds[i]);
+	instance_close(&instance);
+}
+
+static void board_given_to_clients_can_not_be_written(void **state)
+{
+	const int client = silent_client();
+	char text[8] = {'w', 'e', 'i', 'r', 's', 't', 'a', 't'};
+	int fd = -1;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(send(client, text, sizeof(text), 0), sizeof(text));
+	assert_int_equal(weir_fd_receive(client, text, sizeof(text), &fd, 1, &count), sizeof(text));
+	assert_int_equal(count, 1);
+	assert_true(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+	assert_int_equal(write(fd, text, 1), -1);
+	(void)close(fd);
+	(void)close(client);
 	instance_close(&instance);
 }
 
@@ -345,6 +392,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(started_instance_listens_and_reports_what_it_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(silent_clients_do_not_keep_others_from_the_board, setup, teardown),
+		cmocka_unit_test_setup_teardown(board_given_to_clients_can_not_be_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_worker_is_replaced_and_linked, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_gateway_leaves_workers_and_gets_sockets_and_links, setup,
 						teardown),

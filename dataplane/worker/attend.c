@@ -22,8 +22,14 @@ struct attend {
 
 static void send_message(const struct attend *attend, const struct weir_control *control)
 {
-	const int result = weir_control_send(attend->socket_fd, control, NULL, 0);
+	int result = weir_control_send(attend->socket_fd, control, NULL, 0);
 
+	while (result == -EAGAIN) { /* nobody reads while the supervisor is replaced: this thread may wait */
+		struct pollfd room = {.fd = attend->socket_fd, .events = POLLOUT};
+
+		(void)poll(&room, 1, -1); /* interrupted or closed: the next send tells */
+		result = weir_control_send(attend->socket_fd, control, NULL, 0);
+	}
 	/* A closed socket is noticed by receive, which ends the worker. */
 	if (result != 0)
 		weir_log(WEIR_LOG_WARN, "control message not sent", "kind=%u error=%d",

@@ -44,6 +44,7 @@ struct weir_ctrld {
 	bool table_made; /* it was there once; a missing one is now somebody's business */
 	uint64_t
 		table_due_ns; /* look at the public table then; UINT64_MAX: nothing is known to have changed */
+	unsigned table_looks;  /* taken since the last event of the file */
 	uint64_t check_due_ns; /* look at everything then */
 
 	struct weir_api *api;

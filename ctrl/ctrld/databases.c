@@ -10,6 +10,8 @@
 enum {
 	CHECK_MS = 1000, /* between two looks at everything, events or not */
 	LOCKED_MS = 20,  /* between two tries at a locked table */
+	LOOKS_MAX = 4,   /* after an event of the file, */
+	LOOK_AGAIN_MS = 6, /* each after twice the time of the last: 6, 12, 24, 48 ms */
 };
 
 void weir_ctrld_problem_set(struct weir_ctrld *ctrld, enum weir_ctrld_problem problem,
@@ -73,8 +75,8 @@ int weir_ctrld_table_sync(struct weir_ctrld *ctrld, struct weir_store_error *err
 		weir_public_rows_sync(&ctrld->rows, ctrld->table,
 				      weir_store_generation(ctrld->store) + 1, &changed, error);
 
-	ctrld->table_due_ns =
-		code == -EAGAIN ? now_ns + LOCKED_MS * WEIR_NS_PER_MS : UINT64_MAX;
+	if (code == -EAGAIN)
+		ctrld->table_due_ns = now_ns + LOCKED_MS * WEIR_NS_PER_MS;
 	if (code != -EAGAIN) {
 		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_TABLE,
 				       code != 0 ? error->text : NULL);
@@ -216,7 +218,12 @@ void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns)
 	}
 	if (ctrld->table_due_ns > now_ns)
 		return;
+	/* The write that woke us may come before the step that makes the commit visible (the index of
+	 * the log is mapped memory, of which nothing tells): look a few times more. */
 	ctrld->table_due_ns = UINT64_MAX;
+	if (ctrld->table_looks < LOOKS_MAX)
+		ctrld->table_due_ns =
+			now_ns + ((uint64_t)LOOK_AGAIN_MS << ctrld->table_looks++) * WEIR_NS_PER_MS;
 	if (ctrld->rows_loaded && weir_public_table_changed(ctrld->table)) {
 		(void)weir_ctrld_table_sync(
 			ctrld, &error); /* a failure is a problem, and tried again */

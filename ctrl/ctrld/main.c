@@ -171,9 +171,12 @@ static void event_take(struct weir_ctrld *ctrld, int fd)
 		weir_ctrld_control_take(ctrld);
 	} else if (fd == ctrld->signal_fd) {
 		signals_take(ctrld);
-	} else if (fd == ctrld->watch_fd && weir_watch_take(fd, WEIR_PUBLIC_TABLE_FILE) &&
-		   ctrld->table_due_ns == UINT64_MAX) {
-		ctrld->table_due_ns = weir_clock_now_ns() + DEBOUNCE_MS * WEIR_NS_PER_MS;
+	} else if (fd == ctrld->watch_fd && weir_watch_take(fd, WEIR_PUBLIC_TABLE_FILE)) {
+		const uint64_t due_ns = weir_clock_now_ns() + DEBOUNCE_MS * WEIR_NS_PER_MS;
+
+		if (due_ns < ctrld->table_due_ns)
+			ctrld->table_due_ns = due_ns;
+		ctrld->table_looks = 0;
 	}
 }
 

@@ -70,6 +70,18 @@ static void put(struct weir_gateway *gateway, uint32_t shard, const struct weir_
 	WEIR_ASSERT(weir_mailbox_put(&gateway->shard[shard]->inbox, letter));
 }
 
+static void acknowledge(struct weir_gateway *gateway, const struct weir_config *config)
+{
+	weir_gateway_tell(gateway,
+			  &(struct weir_control){
+				  .kind = WEIR_CONTROL_SNAPSHOT_ACK,
+				  .snapshot_ack = {.generation = config->snapshot.header->generation,
+						   .shards_acked = config->shards_switched,
+						   .shards_total = gateway->shard_count,
+						   .took_ns = config->took_ns},
+			  });
+}
+
 /* Deliver a snapshot to every shard. */
 static void deliver(struct weir_gateway *gateway, int fd)
 {
@@ -87,7 +99,10 @@ static void deliver(struct weir_gateway *gateway, int fd)
 				       gateway->newest->snapshot.header->generation) {
 		weir_snapshot_detach(&config->snapshot);
 		free(config);
-		return; /* already there: a restarted supervisor sends it again */
+		/* Already there: a restarted supervisor sends it again, and may have missed the answer. */
+		if (gateway->newest->shards_switched == gateway->shard_count)
+			acknowledge(gateway, gateway->newest);
+		return;
 	}
 	settings = &config->snapshot.header->settings;
 	config->settings = settings;
@@ -122,14 +137,8 @@ static void config_used(struct weir_gateway *gateway, struct weir_config *config
 {
 	if (++config->shards_switched < gateway->shard_count)
 		return;
-	weir_gateway_tell(gateway,
-			  &(struct weir_control){
-				  .kind = WEIR_CONTROL_SNAPSHOT_ACK,
-				  .snapshot_ack = {.generation = config->snapshot.header->generation,
-						   .shards_acked = config->shards_switched,
-						   .shards_total = gateway->shard_count,
-						   .took_ns = weir_clock_now_ns() - config->received_ns},
-			  });
+	config->took_ns = weir_clock_now_ns() - config->received_ns;
+	acknowledge(gateway, config);
 }
 
 static void config_gone(struct weir_gateway *gateway, struct weir_config *config)

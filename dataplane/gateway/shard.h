@@ -32,6 +32,7 @@ struct weir_config {
 	uint32_t shards_using;                /* control thread's count */
 	uint32_t shards_switched;
 	uint64_t received_ns;
+	uint64_t took_ns; /* until the last shard routed by it */
 };
 
 struct weir_listener {

@@ -38,7 +38,8 @@ struct weir_connection {
 	struct weir_shard_link *sending_link; /* whose chunk is part of the send in flight, or NULL */
 	uint32_t need_bytes;   /* input that must be there before parsing again */
 	uint32_t out_bytes;
-	uint32_t sent_bytes;   /* since the send deadline was set */
+	uint64_t sent_bytes;   /* since the send deadline was set */
+	uint32_t unacknowledged_bytes; /* by the client, when the send deadline was set */
 	uint32_t lingered_bytes;
 	uint16_t exchange_count;
 	uint16_t sending_call;
@@ -50,6 +51,7 @@ struct weir_connection {
 	bool receive_stopping; /* its cancellation is under way */
 	bool body_receiving;  /* exact receive into a chunk, or decode buffer, under way */
 	bool sending;
+	bool send_measured;   /* the two counts above go back to one moment */
 	bool in_flush;
 	bool released;        /* free, but still on the turn's list */
 	bool input_ended;     /* the client sent its last byte */

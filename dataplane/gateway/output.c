@@ -1,11 +1,15 @@
 #include "dataplane/gateway/output.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/gateway/answer.h"
 #include "dataplane/gateway/shard.h"
+
+enum { MEASURE_AFTER_MS = 1000 };
 
 char *weir_output_reserve(struct weir_shard *shard, struct weir_connection *connection, size_t bytes)
 {
@@ -80,20 +84,49 @@ static void send_with_piece(struct io_uring_sqe *sqe, struct weir_connection *co
 	io_uring_prep_sendmsg(sqe, connection->fd, &block->message, MSG_NOSIGNAL);
 }
 
-void weir_output_watch(struct weir_shard *shard, struct weir_connection *connection)
+/* Bytes that our kernel took and the client's did not acknowledge. A send that completes is no
+ * measure of a client's reading: the socket's buffer grows to megabytes, and takes more only when a
+ * third of it is free. */
+static uint32_t unacknowledged_bytes(const struct weir_connection *connection)
+{
+	int bytes = 0;
+
+	if (ioctl(connection->fd, SIOCOUTQ, &bytes) == -1 || bytes < 0)
+		return 0; /* not one socket that we accept lacks it */
+	return (uint32_t)bytes;
+}
+
+static void watch_until(struct weir_shard *shard, struct weir_connection *connection, uint64_t period_ms)
 {
 	connection->sent_bytes = 0;
-	connection->send_deadline_ns =
-		shard->now_ns + shard->config->settings->send_idle_ms * WEIR_NS_PER_MS;
+	connection->send_deadline_ns = shard->now_ns + period_ms * WEIR_NS_PER_MS;
 	weir_connection_watch(shard, connection, connection->send_deadline_ns);
+}
+
+/* Something is being sent, as a rule done at once: only if it lasts the client is measured. */
+static void watch_later(struct weir_shard *shard, struct weir_connection *connection)
+{
+	const uint64_t idle_ms = shard->config->settings->send_idle_ms;
+
+	connection->send_measured = false;
+	watch_until(shard, connection, idle_ms < MEASURE_AFTER_MS ? idle_ms : MEASURE_AFTER_MS);
+}
+
+void weir_output_watch(struct weir_shard *shard, struct weir_connection *connection)
+{
+	connection->send_measured = true;
+	connection->unacknowledged_bytes = unacknowledged_bytes(connection);
+	watch_until(shard, connection, shard->config->settings->send_idle_ms);
 }
 
 bool weir_output_is_slow(const struct weir_shard *shard, const struct weir_connection *connection)
 {
 	const uint64_t least =
 		(uint64_t)WEIR_GATEWAY_SEND_BYTES_MIN * shard->config->settings->send_idle_ms / 1000;
+	const uint64_t given = connection->sent_bytes + connection->unacknowledged_bytes;
+	const uint64_t left = unacknowledged_bytes(connection);
 
-	return connection->sent_bytes == 0 || connection->sent_bytes < least;
+	return connection->send_measured && (given <= left || given - left < least);
 }
 
 void weir_output_flush(struct weir_shard *shard, struct weir_connection *connection)
@@ -126,7 +159,7 @@ void weir_output_flush(struct weir_shard *shard, struct weir_connection *connect
 	connection->sending = true;
 	connection->operations++;
 	if (connection->send_deadline_ns == 0)
-		weir_output_watch(shard, connection);
+		watch_later(shard, connection);
 }
 
 /* Drop `bytes` sent bytes from the first block; returns how many of them were not in it. */

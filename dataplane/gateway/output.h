@@ -19,7 +19,8 @@ bool weir_output_append(struct weir_shard *shard, struct weir_connection *connec
 /* Send what is there, if nothing is being sent. */
 void weir_output_flush(struct weir_shard *shard, struct weir_connection *connection);
 
-/* Start a period of send_idle_ms in which the client must take a minimum, and whether it took less. */
+/* Start a period of send_idle_ms in which the client must acknowledge a minimum, and whether it
+ * acknowledged less. The first one starts when a send has lasted a second. */
 void weir_output_watch(struct weir_shard *shard, struct weir_connection *connection);
 bool weir_output_is_slow(const struct weir_shard *shard, const struct weir_connection *connection);
 

@@ -73,7 +73,7 @@ static void limit_descriptors(uint32_t count)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		_exit(126);
-	limit.rlim_cur = count;
+	limit.rlim_cur = count < limit.rlim_max ? count : limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
 		_exit(126);
 }

@@ -54,7 +54,7 @@ struct weir_settings {
 	uint64_t body_bytes_max;
 	uint32_t head_timeout_ms;
 	uint32_t body_idle_ms;  /* a body of up to 16 KiB not whole, or silence in a larger one: 408 */
-	uint32_t send_idle_ms;  /* no byte taken for this long: close */
+	uint32_t send_idle_ms;  /* less than 256 bytes a second taken for this long: close */
 	uint32_t keep_alive_ms;
 	uint32_t kill_grace_ms; /* a call this long past its deadline costs the worker its life */
 	uint32_t pipeline_max;  /* requests in flight on one connection */

@@ -189,6 +189,13 @@ static struct weir_shard_link *pick_alone(struct weir_shard *shard, struct weir_
 	return best->in_flight == 0 ? best : NULL;
 }
 
+/* How large a chunk the answer starts in: what the function's answers need, but a small one for a
+ * request that others of its connection stand before; those behind could hold all large ones. */
+static size_t first_grant_bytes(const struct weir_exchange *exchange)
+{
+	return exchange == exchange->connection->exchanges.first ? exchange->function->answer_bytes : 1;
+}
+
 /* Give the request to the link. False if it has no room after all; nothing is changed then. */
 static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 		      struct weir_exchange *exchange, const struct request_bytes *request)
@@ -210,7 +217,7 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 		.head_bytes = (uint32_t)request->head.bytes,
 	};
 	message.chunk = weir_link_chunk_take(shard, link, exchange->call, message.bytes);
-	message.grant = weir_link_chunk_take(shard, link, exchange->call, exchange->function->answer_bytes);
+	message.grant = weir_link_chunk_take(shard, link, exchange->call, first_grant_bytes(exchange));
 	if (message.grant == WEIR_CHUNK_NONE) /* no large one: the answer starts in a small one */
 		message.grant = weir_link_chunk_take(shard, link, exchange->call, 1);
 	if (message.chunk == WEIR_CHUNK_NONE || message.grant == WEIR_CHUNK_NONE)

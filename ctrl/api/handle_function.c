@@ -77,6 +77,16 @@ static bool function_file_check(struct weir_api_call *call,
 	return false;
 }
 
+/* `exec` of a PHP script that is no program by itself means `php FILE`. */
+static void function_script_settle(struct weir_model_function *function)
+{
+	const char *ending = strrchr(function->code_path, '.');
+
+	if (strcmp(function->runtime, "exec") == 0 && ending && strcmp(ending, ".php") == 0 &&
+	    access(function->code_path, X_OK) != 0)
+		(void)snprintf(function->runtime, sizeof(function->runtime), "php");
+}
+
 static bool function_body_read(struct weir_api_call *call, struct weir_model_function *function)
 {
 	static const char *const members[] = {"namespace", "name",      "runtime",
@@ -115,6 +125,7 @@ enum weir_api_result weir_api_function_add(struct weir_api_call *call)
 		return WEIR_API_DONE;
 	if (weir_model_function_check(&function, &wrong) != 0)
 		return weir_api_refuse_field(call, &wrong);
+	function_script_settle(&function);
 	if (!function_file_check(call, &function))
 		return WEIR_API_DONE;
 	code = weir_store_function_add(call->owner->store, &function, &error);

@@ -149,7 +149,8 @@ static const struct weir_ctl_command commands[] = {
 		.help = "add a function; fails if it exists",
 		.more = "  ctrlctl fn add hello --runtime native --file ./hello.so\n"
 			"  ctrlctl fn add web/shop --runtime exec --file /srv/shop --memory "
-			"128\n",
+			"128\n"
+			"  ctrlctl fn add greet --runtime exec --file greet.php   runs php greet.php\n",
 		.options =
 			{
 				{.name = "--runtime",

@@ -259,6 +259,15 @@ class Commands(weir_instance.Case):
                     thread.join()
             self.assertEqual(wrong, [])
 
+    def test_exec_of_a_php_script_runs_php(self):
+        weir_instance.needs_program("php", "php-cli")
+        with Instance() as weir:
+            script = weir.home / "greet.php"
+            script.write_text('<?php echo "hi ", stream_get_contents(STDIN);')
+            weir.ctrlctl("fn", "add", "greet", "--runtime", "exec", "--file", script)
+            weir.ctrlctl("route", "add", "POST /greet", "--fn", "greet")
+            self.assertEqual(weir.request("POST", "/greet", b'"you"').json(), {"result": 'hi "you"'})
+
     def test_functions_are_called_by_name_on_the_local_socket_only(self):
         with Instance(samples=True) as weir:
             self.assertIn("Hello", weir.ctrlctl("fn", "invoke", "hello").stdout)

@@ -52,10 +52,11 @@ static void snapshot_answer(struct ctl_test *test, const struct weir_control *me
 				 .took_ns = 1000},
 	};
 
-	if (atomic_load(&test->acknowledge))
-		(void)weir_control_send(test->control_fd, &answer, NULL, 0);
+	/* First the counts: a command that was answered is followed by a look at them. */
 	atomic_store(&test->generation, message->snapshot.generation);
 	atomic_fetch_add(&test->snapshots, 1);
+	if (atomic_load(&test->acknowledge))
+		(void)weir_control_send(test->control_fd, &answer, NULL, 0);
 }
 
 static void *supervisor_play(void *argument)

@@ -9,8 +9,6 @@
 #include "dataplane/gateway/shard.h"
 #include "dataplane/http/http_chunked.h"
 
-static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
 static struct weir_shard_call *call_of(const struct weir_exchange *exchange)
 {
 	return &exchange->link->call[exchange->call];
@@ -176,11 +174,8 @@ static void send_continue(struct weir_shard *shard, struct weir_exchange *exchan
 	exchange->expect_continue = false;
 	if (exchange->connection->in_first || exchange->head_written)
 		return; /* the client did not wait for it, or has its answer already */
-	if (!weir_output_append(shard, exchange->connection, CONTINUE, sizeof(CONTINUE) - 1)) {
+	if (!weir_output_continue(shard, exchange->connection))
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_MEMORY, (struct weir_span){0});
-		return;
-	}
-	weir_shard_count(shard, WEIR_METRIC_responses_1xx, 1);
 }
 
 void weir_body_continue(struct weir_shard *shard, struct weir_exchange *exchange)

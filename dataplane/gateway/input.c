@@ -12,8 +12,6 @@
 static_assert((int)WEIR_HTTP_GET == 0 && (int)WEIR_HTTP_OPTIONS == 6,
 	      "snapshot targets use these numbers");
 
-static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
 /* One request under consideration: bytes at `head`, its head parsed in shard->parser. */
 struct candidate {
 	const char *head;
@@ -147,12 +145,11 @@ static void interim_continue(struct weir_shard *shard, struct weir_connection *c
 {
 	if (connection->continue_sent || connection->exchanges.first)
 		return;
-	if (!weir_output_append(shard, connection, CONTINUE, sizeof(CONTINUE) - 1)) {
+	if (!weir_output_continue(shard, connection)) {
 		weir_connection_abort(shard, connection);
 		return;
 	}
 	connection->continue_sent = true;
-	weir_shard_count(shard, WEIR_METRIC_responses_1xx, 1);
 	weir_connection_mark(shard, connection);
 }
 

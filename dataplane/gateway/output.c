@@ -44,6 +44,16 @@ bool weir_output_append(struct weir_shard *shard, struct weir_connection *connec
 	return true;
 }
 
+bool weir_output_continue(struct weir_shard *shard, struct weir_connection *connection)
+{
+	static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (!weir_output_append(shard, connection, interim, sizeof(interim) - 1))
+		return false;
+	weir_shard_count(shard, WEIR_METRIC_responses_1xx, 1);
+	return true;
+}
+
 /* The piece that may be sent behind the copied bytes: of the first exchange, if all else that comes
  * before it is in the only block. */
 static struct weir_exchange *piece_to_send(struct weir_connection *connection)

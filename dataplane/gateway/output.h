@@ -16,6 +16,9 @@ void weir_output_commit(struct weir_connection *connection, size_t bytes);
 bool weir_output_append(struct weir_shard *shard, struct weir_connection *connection,
 			const void *data, size_t bytes);
 
+/* Append "100 Continue". False if no block is left. */
+bool weir_output_continue(struct weir_shard *shard, struct weir_connection *connection);
+
 /* Send what is there, if nothing is being sent. */
 void weir_output_flush(struct weir_shard *shard, struct weir_connection *connection);
 

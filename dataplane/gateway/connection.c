@@ -42,7 +42,7 @@ static void write_peer(struct weir_connection *connection)
 static uint32_t connections_max(const struct weir_shard *shard)
 {
 	const uint32_t all = shard->config->settings->connections_max;
-	const uint32_t part = (all + shard->shard_count - 1) / shard->shard_count;
+	const uint32_t part = all > shard->shard_count ? all / shard->shard_count : 1;
 
 	return all > 0 && part < shard->connections_limit ? part : shard->connections_limit;
 }

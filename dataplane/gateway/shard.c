@@ -21,6 +21,7 @@ enum {
 	SUBMISSIONS = 4096,
 	COMPLETIONS = 16384,
 	EXCHANGES_EXTRA = 16384, /* over one per connection: pipelined ones */
+	STOOD_STILL_MS = 500,    /* so late a wake-up is worth a line in the log */
 	ACCEPT_RETRY_MS = 100,   /* after running out of descriptors */
 	SENDS_TRUST_US = 1000,   /* the longest sleep that relies on sends completing at once */
 	SENDS_DISTRUST_TURNS = 256,
@@ -411,6 +412,7 @@ static void wait_for_work(struct weir_shard *shard)
 	unsigned wanted;
 
 	weir_shard_sleep_begin(shard->sleep_line);
+	shard->wake_by_ns = 0;
 	if (weir_link_any_waiting(shard)) {
 		weir_shard_sleep_end(shard->sleep_line);
 		(void)io_uring_submit_and_get_events(&shard->ring); /* errors show at the next submit */
@@ -424,6 +426,7 @@ static void wait_for_work(struct weir_shard *shard)
 	if (shard->waiting_count > 0 && left_ns > WAITING_CHECK_MS * WEIR_NS_PER_MS)
 		left_ns = WAITING_CHECK_MS * WEIR_NS_PER_MS;
 	wanted = completions_wanted(shard, &left_ns);
+	shard->wake_by_ns = shard->now_ns + left_ns;
 	timeout = (struct __kernel_timespec){.tv_sec = (int64_t)(left_ns / WEIR_NS_PER_SECOND),
 					     .tv_nsec = (int64_t)(left_ns % WEIR_NS_PER_SECOND)};
 	weir_shard_count(shard, WEIR_METRIC_sleeps, 1);
@@ -444,9 +447,19 @@ static void trim_when_idle(struct weir_shard *shard)
 			      memory_order_relaxed);
 }
 
+/* A thread that comes back much later than its sleep was to last did not get its CPU, or the turn
+ * before it took that long; every client of the shard felt it. */
+static void check_late(const struct weir_shard *shard)
+{
+	if (shard->wake_by_ns != 0 && shard->now_ns > shard->wake_by_ns + STOOD_STILL_MS * WEIR_NS_PER_MS)
+		weir_log(WEIR_LOG_WARN, "shard stood still", "shard=%u cpu=%u ms=%lu", shard->index,
+			 shard->cpu, (unsigned long)((shard->now_ns - shard->wake_by_ns) / WEIR_NS_PER_MS));
+}
+
 static void turn(struct weir_shard *shard)
 {
 	shard->now_ns = weir_clock_now_ns();
+	check_late(shard);
 	shard->sends_seen = 0;
 	take_completions(shard);
 	check_sends(shard);

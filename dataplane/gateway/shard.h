@@ -94,6 +94,7 @@ struct weir_shard {
 	uint64_t date_until_ns;
 	uint64_t accept_retry_ns;
 	uint64_t trimmed_ns;
+	uint64_t wake_by_ns; /* the sleep under way was to end by then */
 	char path[WEIR_HTTP_HEAD_BYTES_MAX + 1];
 	char body[WEIR_GATEWAY_BODY_SMALL_MAX]; /* a small chunked body, decoded */
 	char scratch[WEIR_CHUNK_LARGE_BYTES]; /* heads under construction or check */

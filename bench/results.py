@@ -2,8 +2,13 @@
 
 A section stands between two marks that a reader of the page does not see:
     <!-- section: NAME -->  ...  <!-- end: NAME -->
+What a script measured for a row of TARGETS lies within its section, unseen as well, and goes when
+the section is replaced:
+    <!-- measured: {"cpu-64": [1.31, ""], ...} -->
+The table of targets at the top of the page is made from all of them whenever a section is written.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -15,13 +20,41 @@ import machine
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = SOURCE / "bench" / "RESULTS.md"
-ORDER = ("load", "latency")
+ORDER = ("targets", "load", "scale", "micro", "profile", "latency")
+LAST = ("notes",)
 HEAD = """# What was measured
 
 Written by the scripts in this folder, each its own section; how to read it stands in
 [README.md](README.md). Absolute figures belong to the machine named in the section: compare
 the columns, not machines.
 """
+
+# What this project wants to reach: (key, what is measured, "at least" / "at most" / "under", limit, unit).
+# Ratios are of two figures of one interleaved run. Whoever measures one hands it to section_write().
+TARGETS = (
+    ("cpu-64", "server CPU per request, nginx `return 200` / Weir, 64 connections", "at least", 1.20, ""),
+    ("cpu-256", "the same, 256 connections", "at least", 1.20, ""),
+    ("ceiling-64", "server CPU per request, bare io_uring responder / Weir, 64 connections", "at least", 0.93, ""),
+    ("ceiling-8", "the same, 8 connections", "at least", 0.80, ""),
+    ("ceiling-1", "the same, 1 connection", "at least", 0.92, ""),
+    ("pipelined", "server CPU per request, nginx / Weir, 64 connections, 16 requests pipelined", "at least", 10, ""),
+    ("p50-1", "p50, Weir / bare responder, 1 connection", "at most", 1.10, ""),
+    ("handoff", "hand-off added to one call, both ends awake on their own CPUs, no HTTP", "under", 1000, "ns"),
+    ("open-p99", "p99 at 70 % of nginx's peak, open loop, Weir / nginx `return 200`", "at most", 1.0, ""),
+    ("open-p999", "p99.9 of the same", "at most", 1.0, ""),
+    ("calls-64", "system calls per request, gateway and worker, 64 connections", "under", 0.1, ""),
+    ("echo-64k", "echo of 64 KiB, bytes per CPU-second, Weir / nginx proxying (its better set-up)", "at least", 2, ""),
+    ("echo-1m", "the same, 1 MiB", "at least", 2, ""),
+    ("idle-memory", "user memory of an idle kept connection, 9,000 of them", "at most", 256, "bytes"),
+    ("idle-cpu", "CPU when idle with 16 workers", "under", 0.2, "% of a CPU"),
+    ("routes", "cost of a request, 100,000 routes / 10", "at most", 1.10, ""),
+    ("functions", "cost of a request, 1,000 functions / 1", "at most", 1.10, ""),
+    ("workers", "cost of a request, 256 workers / 1", "at most", 1.15, ""),
+    ("connections", "cost of a request, 10,000 connections / 64", "at most", 1.5, ""),
+    ("swap", "new snapshot of 100,000 routes under load: a shard's CPU time for the swap", "at most", 100, "us"),
+    ("visible", "the same: until it is visible", "at most", 100, "ms"),
+    ("start", "exec of the keeper to the first answer, existing database, median of 20", "under", 150, "ms"),
+)
 
 
 def sections_read(text):
@@ -30,11 +63,63 @@ def sections_read(text):
             re.findall(r"<!-- section: (\w+) -->\n(.*?)<!-- end: \1 -->", text, re.DOTALL)}
 
 
-def section_write(name, content, path=RESULTS):
-    """Replace section `name` and keep the others as they are; the page is replaced at once."""
+def measured_mark(measured):
+    """What a section carries unseen for the table of targets: `measured` is {key: value}, or
+    {key: (value, remark)}. KeyError for a key that TARGETS does not have."""
+    known = [key for key, *_ in TARGETS]
+    rows = {}
+    for key, value in measured.items():
+        if key not in known:
+            raise KeyError(f"'{key}' is no key of results.TARGETS: {', '.join(known)}")
+        number_, remark = value if isinstance(value, tuple) else (value, "")
+        rows[key] = [number_, remark]
+    return "<!-- measured: " + json.dumps(rows).replace(">", "\\u003e") + " -->"
+
+
+def measured_read(content):
+    """{key: (value, remark)} of one section."""
+    found = {}
+    for text in re.findall(r"<!-- measured: (.*?) -->", content):
+        found.update({key: tuple(value) for key, value in json.loads(text).items()})
+    return found
+
+
+def reached(key, value):
+    """Whether `value` is good enough for the target `key`."""
+    relation, limit = next((relation, limit) for name, _, relation, limit, _ in TARGETS if name == key)
+    return {"at least": value >= limit, "at most": value <= limit, "under": value < limit}[relation]
+
+
+def targets_section(sections):
+    """The table of all targets, from what the sections carry; what no section has is not measured."""
+    found = {}
+    for name, content in sections.items():
+        found.update({key: (*value, name) for key, value in measured_read(content).items()})
+    rows = []
+    for key, what, relation, limit, unit in TARGETS:
+        target = f"{relation} {limit:g}" + (f" {unit}" if unit else "")
+        if key not in found:
+            rows.append([what, target, "-", "not measured", "-", ""])
+            continue
+        value, remark, name = found[key]
+        rows.append([what, target, number(value), "reached" if reached(key, value) else "not reached", name, remark])
+    count = sum(row[3] == "reached" for row in rows)
+    if not any(row[5] for row in rows):
+        rows = [row[:5] for row in rows]
+    header = ["what", "target", "measured", "", "section", "remark"][:len(rows[0])]
+    return "\n".join(["## Targets", "", f"{count} of {len(rows)} reached; made from the figures of the sections below, "
+                      "whenever one of them is written.", "", table(header, rows)])
+
+
+def section_write(name, content, measured=None, path=RESULTS):
+    """Replace section `name` and keep the others as they are; the page is replaced at once.
+    `measured` holds what the section knows about TARGETS, see measured_mark()."""
     sections = sections_read(path.read_text()) if path.exists() else {}
-    sections[name] = content.strip("\n")
-    ordered = [known for known in ORDER if known in sections] + sorted(set(sections) - set(ORDER))
+    sections.pop("targets", None)
+    sections[name] = content.strip("\n") + ("\n\n" + measured_mark(measured) if measured else "")
+    sections["targets"] = targets_section(sections)
+    ordered = ([known for known in ORDER if known in sections] + sorted(set(sections) - set(ORDER) - set(LAST)) +
+               [known for known in LAST if known in sections])
     page = HEAD + "".join(f"\n<!-- section: {known} -->\n{sections[known]}\n<!-- end: {known} -->\n"
                           for known in ordered)
     fresh = path.with_suffix(".md.new")
@@ -81,6 +166,8 @@ def number(value):
         return f"{value:,.0f}"
     if abs(value) >= 10:
         return f"{value:.1f}"
+    if 0 < abs(value) < 0.1:
+        return f"{value:.2g}"
     return f"{value:.2f}"
 
 

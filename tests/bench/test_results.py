@@ -19,25 +19,31 @@ class Sections(unittest.TestCase):
         self.path = pathlib.Path(directory.name) / "RESULTS.md"
 
     def write(self, name, content):
-        results.section_write(name, content, self.path)
+        """Write without targets, as a script does that measures none."""
+        results.section_write(name, content, path=self.path)
+
+    def sections(self):
+        found = results.sections_read(self.path.read_text())
+        del found["targets"]
+        return found
 
     def test_a_section_replaces_only_itself(self):
         self.write("latency", "## L\n\nformer words")
         self.write("load", "## R\n\n| a | b |")
         self.write("latency", "## L\n\nnew")
         text = self.path.read_text()
-        self.assertEqual(results.sections_read(text), {"load": "## R\n\n| a | b |", "latency": "## L\n\nnew"})
+        self.assertEqual(self.sections(), {"load": "## R\n\n| a | b |", "latency": "## L\n\nnew"})
         self.assertNotIn("former words", text)
 
     def test_sections_keep_their_order_whoever_writes_first(self):
         self.write("latency", "L")
         self.write("load", "R")
-        self.assertEqual(list(results.sections_read(self.path.read_text())), ["load", "latency"])
+        self.assertEqual(list(self.sections()), ["load", "latency"])
 
     def test_sections_unknown_to_this_version_are_kept(self):
         self.write("other", "O")
         self.write("load", "R")
-        self.assertEqual(list(results.sections_read(self.path.read_text())), ["load", "other"])
+        self.assertEqual(list(self.sections()), ["load", "other"])
 
     def test_writing_twice_changes_nothing(self):
         self.write("load", "R")
@@ -52,6 +58,64 @@ class Sections(unittest.TestCase):
     def test_table_columns_are_aligned(self):
         lines = results.table(["server", "us"], [["a", 1], ["longer name", 12.5]]).splitlines()
         self.assertEqual(len({len(line) for line in lines}), 1)
+
+
+class Targets(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = pathlib.Path(directory.name) / "RESULTS.md"
+
+    def rows(self):
+        """{what: (measured, verdict, section)} of the page's table of targets."""
+        text = results.sections_read(self.path.read_text())["targets"]
+        lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+        return {line[0]: tuple(line[2:5]) for line in lines[2:]}
+
+    def what(self, key):
+        return next(what for name, what, *_ in results.TARGETS if name == key)
+
+    def test_rows_of_all_sections_stand_in_one_table(self):
+        results.section_write("load", "L", {"cpu-64": 1.31, "ceiling-64": 0.5}, self.path)
+        results.section_write("scale", "S", {"routes": (1.02, "5 rounds")}, self.path)
+        rows = self.rows()
+        self.assertEqual(rows[self.what("cpu-64")], ("1.31", "reached", "load"))
+        self.assertEqual(rows[self.what("ceiling-64")], ("0.50", "not reached", "load"))
+        self.assertEqual(rows[self.what("routes")], ("1.02", "reached", "scale"))
+        self.assertIn("5 rounds", self.path.read_text())
+
+    def test_every_target_has_a_row_measured_or_not(self):
+        results.section_write("load", "L", {"cpu-64": 1.31}, self.path)
+        rows = self.rows()
+        self.assertEqual(len(rows), len(results.TARGETS))
+        self.assertEqual(rows[self.what("handoff")], ("-", "not measured", "-"))
+
+    def test_a_section_written_again_without_a_figure_loses_it(self):
+        results.section_write("load", "L", {"cpu-64": 1.31}, self.path)
+        results.section_write("load", "L", {"cpu-256": 1.31}, self.path)
+        self.assertEqual(self.rows()[self.what("cpu-64")][1], "not measured")
+
+    def test_limits_count_as_their_words_say(self):
+        for key, value, good in (("cpu-64", 1.20, True), ("cpu-64", 1.19, False), ("p50-1", 1.10, True),
+                                 ("p50-1", 1.11, False), ("calls-64", 0.1, False), ("calls-64", 0.09, True)):
+            self.assertEqual(results.reached(key, value), good, (key, value))
+
+    def test_an_unknown_key_is_refused_and_nothing_written(self):
+        with self.assertRaises(KeyError):
+            results.section_write("load", "L", {"no such": 1}, self.path)
+        self.assertFalse(self.path.exists())
+
+    def test_a_remark_cannot_end_its_mark(self):
+        results.section_write("load", "L", {"cpu-64": (1.3, "a --> b")}, self.path)
+        results.section_write("micro", "M", {"handoff": 160}, self.path)
+        self.assertEqual(self.rows()[self.what("cpu-64")][0], "1.30")
+        self.assertEqual(self.rows()[self.what("handoff")], ("160", "reached", "micro"))
+
+    def test_the_targets_come_first_and_the_notes_last(self):
+        for name in ("notes", "zebra", "latency", "micro", "load"):
+            results.section_write(name, name, path=self.path)
+        self.assertEqual(list(results.sections_read(self.path.read_text())),
+                         ["targets", "load", "micro", "latency", "zebra", "notes"])
 
 
 class Processes(unittest.TestCase):

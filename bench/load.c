@@ -6,6 +6,8 @@
  *
  * An answer's latency runs from the moment its batch is handed to the kernel to the moment its last
  * byte is taken from the completion queue. Every answer must be a 200 of the length of the first.
+ * With --paths N the "%u" in the path is one of 0 .. N-1, in an order that no cache can guess from
+ * the table that a server made of them: each batch begins PATH_STEP after the one before.
  * A connection that ends is counted as an error and opened again; so is one whose bytes cannot be
  * followed. Prints one JSON object. Exit: 0, 1 errors or no connection, 2 usage. */
 #include <arpa/inet.h>
@@ -33,6 +35,8 @@
 #define CONNECTIONS_MAX   16384
 #define PIPELINE_MAX      1024
 #define REQUEST_BYTES_MAX 4096
+#define PATHS_MAX         131072
+#define PATH_STEP         1000003 /* a prime over PATHS_MAX: every path is visited, whatever N is */
 #define RECONNECTS_MAX    1000 /* then the server is broken and the run ends */
 #define SECONDS_MAX       86400.0
 
@@ -43,6 +47,7 @@ struct options {
 	uint16_t port;
 	uint32_t connections;
 	uint32_t pipeline;
+	uint32_t paths;
 	double seconds;
 	double warmup_seconds;
 };
@@ -59,8 +64,9 @@ struct load {
 	struct io_uring ring;
 	struct weir_bench_buffers buffers;
 	struct options options;
-	char *request; /* the batch: `pipeline` requests */
-	uint32_t request_bytes;
+	char *request; /* one for each path, then `pipeline` of them again: batches do not wrap */
+	uint32_t *request_at; /* where each begins, and where the last ends */
+	uint32_t path_next;
 	struct weir_load_shape shape;
 	struct weir_load_counts counts; /* since the first request */
 	struct weir_load_counts warm;   /* `counts` when the measurement began */
@@ -115,22 +121,52 @@ static int connection_open(uint32_t index)
 	return 0;
 }
 
-/* Build the batch of requests once; every connection sends the same bytes. */
+/* The request for path number `path`; its bytes, or -E2BIG. */
+static int request_write(uint32_t path, char out[REQUEST_BYTES_MAX])
+{
+	const char *text = load.options.path;
+	const char *mark = load.options.paths > 1 ? strstr(text, "%u") : NULL;
+	int bytes;
+
+	if (mark == NULL)
+		bytes = snprintf(out, REQUEST_BYTES_MAX,
+				 "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", text,
+				 load.options.port);
+	else
+		bytes = snprintf(out, REQUEST_BYTES_MAX,
+				 "GET %.*s%u%s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n",
+				 (int)(mark - text), text, path, mark + 2, load.options.port);
+	return bytes < 0 || bytes >= REQUEST_BYTES_MAX ? -E2BIG : bytes;
+}
+
+/* Build all requests once; every connection sends the same bytes. */
 static int request_build(void)
 {
+	const uint32_t count = load.options.paths + load.options.pipeline;
 	char one[REQUEST_BYTES_MAX];
-	const int bytes =
-		snprintf(one, sizeof(one), "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n",
-			 load.options.path, load.options.port);
+	uint32_t used = 0;
+	uint32_t room = 0;
 
-	if (bytes < 0 || (size_t)bytes >= sizeof(one))
-		return -E2BIG;
-	load.request_bytes = (uint32_t)bytes * load.options.pipeline;
-	load.request = malloc(load.request_bytes);
-	if (load.request == NULL)
+	load.request_at = calloc(count + 1, sizeof(*load.request_at));
+	if (load.request_at == NULL)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < load.options.pipeline; i++)
-		memcpy(load.request + (size_t)i * (size_t)bytes, one, (size_t)bytes);
+	for (uint32_t i = 0; i < count; i++) {
+		const int bytes = request_write(i % load.options.paths, one);
+
+		if (bytes < 0)
+			return bytes;
+		if (used + (uint32_t)bytes > room) {
+			room = 2 * room + REQUEST_BYTES_MAX;
+			char *grown = realloc(load.request, room);
+
+			if (grown == NULL)
+				return -ENOMEM;
+			load.request = grown;
+		}
+		memcpy(load.request + used, one, (size_t)bytes);
+		used += (uint32_t)bytes;
+		load.request_at[i + 1] = used;
+	}
 	return 0;
 }
 
@@ -217,9 +253,13 @@ static void batch_send(uint32_t index, uint64_t now_ns)
 	struct connection *connection = &load.connection[index];
 	struct io_uring_sqe *sqe = weir_bench_sqe(&load.ring);
 
+	const uint32_t first = load.request_at[load.path_next];
+	const uint32_t end = load.request_at[load.path_next + load.options.pipeline];
+
 	/* A send that fails is not looked at: the receive ends for the same reason. */
-	io_uring_prep_send(sqe, connection->fd, load.request, load.request_bytes,
+	io_uring_prep_send(sqe, connection->fd, load.request + first, end - first,
 			   MSG_NOSIGNAL | MSG_WAITALL);
+	load.path_next = (load.path_next + PATH_STEP) % load.options.paths;
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = user_data_of(OPERATION_SEND, index);
 	connection->answer.expected = load.options.pipeline;
@@ -338,11 +378,11 @@ static int run(void)
 
 static int usage(void)
 {
-	fputs("usage: weir-bench-load --port PORT [--path /] [--connections 64] [--pipeline "
-	      "1]\n"
-	      "                       [--seconds 2] [--warmup 0.2]\n"
+	fputs("usage: weir-bench-load --port PORT [--path /] [--paths 1] [--connections 64]\n"
+	      "                       [--pipeline 1] [--seconds 2] [--warmup 0.2]\n"
 	      "Sends GET requests to 127.0.0.1:PORT as fast as they are answered; prints "
-	      "JSON.\n",
+	      "JSON.\n"
+	      "--paths N: the first %u in the path is a number below N.\n",
 	      stderr);
 	return 2;
 }
@@ -353,6 +393,7 @@ static bool options_parse(int argument_count, char **arguments, struct options *
 	static const struct option names[] = {
 		{"port", required_argument, NULL, 'p'},
 		{"path", required_argument, NULL, 'u'},
+		{"paths", required_argument, NULL, 'n'},
 		{"connections", required_argument, NULL, 'c'},
 		{"pipeline", required_argument, NULL, 'd'},
 		{"seconds", required_argument, NULL, 's'},
@@ -362,6 +403,7 @@ static bool options_parse(int argument_count, char **arguments, struct options *
 	unsigned long port = 0;
 	unsigned long connections = 64;
 	unsigned long pipeline = 1;
+	unsigned long paths = 1;
 
 	for (;;) {
 		const int name = getopt_long(argument_count, arguments, "", names, NULL);
@@ -372,6 +414,8 @@ static bool options_parse(int argument_count, char **arguments, struct options *
 			port = strtoul(optarg, NULL, 10);
 		else if (name == 'u')
 			options->path = optarg;
+		else if (name == 'n')
+			paths = strtoul(optarg, NULL, 10);
 		else if (name == 'c')
 			connections = strtoul(optarg, NULL, 10);
 		else if (name == 'd')
@@ -386,9 +430,12 @@ static bool options_parse(int argument_count, char **arguments, struct options *
 	options->port = (uint16_t)port;
 	options->connections = (uint32_t)connections;
 	options->pipeline = (uint32_t)pipeline;
+	options->paths = (uint32_t)paths;
 	return optind == argument_count && port >= 1 && port <= UINT16_MAX &&
 	       connections >= 1 && connections <= CONNECTIONS_MAX && pipeline >= 1 &&
-	       pipeline <= PIPELINE_MAX && options->path[0] == '/' && options->seconds > 0 &&
+	       pipeline <= PIPELINE_MAX && paths >= 1 && paths <= PATHS_MAX &&
+	       (paths == 1 || strstr(options->path, "%u") != NULL) &&
+	       options->path[0] == '/' && options->seconds > 0 &&
 	       options->seconds <= SECONDS_MAX && options->warmup_seconds >= 0 &&
 	       options->warmup_seconds <= SECONDS_MAX;
 }

@@ -20,6 +20,7 @@ class Server:
     def __init__(self, answers, close_after=None):
         self.answers = answers
         self.close_after = close_after
+        self.paths = set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
@@ -36,6 +37,7 @@ class Server:
                 while self.close_after is None or served < self.close_after:
                     try:
                         data = connection.recv(65536)
+                        self.paths.update(line.split()[1].decode() for line in data.split(b"\r\n") if line.startswith(b"GET "))
                         for _ in range(data.count(b"\r\n\r\n")):
                             connection.sendall(self.answers(number))
                             number += 1
@@ -66,6 +68,17 @@ class Load(unittest.TestCase):
         status, result, _ = load(Server(lambda number: GOOD).port, "--connections", "1", "--pipeline", "16")
         self.assertEqual((status, result["errors"]), (0, 0))
         self.assertGreater(result["requests_total"], 16)
+
+    def test_many_paths_are_all_asked_for(self):
+        server = Server(lambda number: GOOD)
+        status, result, _ = load(server.port, "--connections", "1", "--pipeline", "3", "--path", "/a/%u/b", "--paths", "10")
+        self.assertEqual((status, result["errors"]), (0, 0))
+        self.assertEqual(server.paths, {f"/a/{number}/b" for number in range(10)})
+
+    def test_many_paths_need_a_place_for_the_number(self):
+        status, _, text = load(1, "--path", "/a", "--paths", "10")
+        self.assertEqual(status, 2)
+        self.assertIn("%u", text)
 
     def test_a_wrong_status_fails_the_run(self):
         bad = GOOD.replace(b"200", b"500")

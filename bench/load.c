@@ -50,6 +50,7 @@ struct options {
 	uint32_t paths;
 	double seconds;
 	double warmup_seconds;
+	bool mark;
 };
 
 struct connection {
@@ -192,6 +193,8 @@ static void on_timer(uint64_t now_ns)
 	load.measuring = true;
 	load.started_ns = now_ns;
 	load.warm = load.counts;
+	if (load.options.mark)
+		fputs("measuring\n", stderr);
 	timer_arm(load.options.seconds);
 }
 
@@ -379,10 +382,12 @@ static int run(void)
 static int usage(void)
 {
 	fputs("usage: weir-bench-load --port PORT [--path /] [--paths 1] [--connections 64]\n"
-	      "                       [--pipeline 1] [--seconds 2] [--warmup 0.2]\n"
+	      "                       [--pipeline 1] [--seconds 2] [--warmup 0.2] "
+	      "[--mark]\n"
 	      "Sends GET requests to 127.0.0.1:PORT as fast as they are answered; prints "
 	      "JSON.\n"
-	      "--paths N: the first %u in the path is a number below N.\n",
+	      "--paths N: the first %u in the path is a number below N.\n"
+	      "--mark: says \"measuring\" on standard error when the warm-up is over.\n",
 	      stderr);
 	return 2;
 }
@@ -398,6 +403,7 @@ static bool options_parse(int argument_count, char **arguments, struct options *
 		{"pipeline", required_argument, NULL, 'd'},
 		{"seconds", required_argument, NULL, 's'},
 		{"warmup", required_argument, NULL, 'w'},
+		{"mark", no_argument, NULL, 'm'},
 		{NULL, 0, NULL, 0},
 	};
 	unsigned long port = 0;
@@ -424,6 +430,8 @@ static bool options_parse(int argument_count, char **arguments, struct options *
 			options->seconds = strtod(optarg, NULL);
 		else if (name == 'w')
 			options->warmup_seconds = strtod(optarg, NULL);
+		else if (name == 'm')
+			options->mark = true;
 		else
 			return false;
 	}

@@ -75,6 +75,11 @@ class Load(unittest.TestCase):
         self.assertEqual((status, result["errors"]), (0, 0))
         self.assertEqual(server.paths, {f"/a/{number}/b" for number in range(10)})
 
+    def test_the_end_of_the_warm_up_is_marked_when_asked_for(self):
+        for arguments, text in (["--mark"], "measuring\n"), ([], ""):
+            status, _, said = load(Server(lambda number: GOOD).port, "--connections", "1", *arguments)
+            self.assertEqual((status, said), (0, text))
+
     def test_many_paths_need_a_place_for_the_number(self):
         status, _, text = load(1, "--path", "/a", "--paths", "10")
         self.assertEqual(status, 2)

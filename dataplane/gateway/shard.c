@@ -228,10 +228,33 @@ static void begin_stop(struct weir_shard *shard)
 	}
 }
 
-static void open_letter(struct weir_shard *shard, const struct weir_letter *letter)
+static uint64_t thread_cpu_ns(void)
 {
+	struct timespec used;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used); /* cannot fail for the own thread */
+	return (uint64_t)used.tv_sec * WEIR_NS_PER_SECOND + (uint64_t)used.tv_nsec;
+}
+
+/* Route by a new snapshot from here on. What that costs this thread is counted: it must not depend
+ * on the snapshot's size. */
+static void take_config(struct weir_shard *shard, struct weir_config *config)
+{
+	const uint64_t began_ns = thread_cpu_ns();
 	struct weir_config *before = shard->config;
 
+	shard->config = config;
+	weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_CONFIG_USED, .object = config});
+	if (before)
+		weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_CONFIG_GONE,
+							     .object = before});
+	arm_all_accepts(shard);
+	weir_shard_count(shard, WEIR_METRIC_config_switches, 1);
+	weir_shard_count(shard, WEIR_METRIC_config_switch_ns, (int64_t)(thread_cpu_ns() - began_ns));
+}
+
+static void open_letter(struct weir_shard *shard, const struct weir_letter *letter)
+{
 	switch (letter->kind) {
 	case WEIR_LETTER_LISTEN:
 		WEIR_ASSERT(shard->listener_count < WEIR_GATEWAY_LISTENERS_MAX);
@@ -257,13 +280,7 @@ static void open_letter(struct weir_shard *shard, const struct weir_letter *lett
 							     .object = letter->object});
 		break;
 	case WEIR_LETTER_SNAPSHOT:
-		shard->config = letter->object;
-		weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_CONFIG_USED,
-							     .object = shard->config});
-		if (before)
-			weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_CONFIG_GONE,
-								     .object = before});
-		arm_all_accepts(shard);
+		take_config(shard, letter->object);
 		break;
 	case WEIR_LETTER_STOP:
 		begin_stop(shard);

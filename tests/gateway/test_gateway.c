@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "dataplane/base/clock.h"
 #include "tests/gateway/rig.h"
 
 static const char GET[] = "GET /f HTTP/1.1\r\nHost: t\r\n\r\n";
@@ -60,6 +61,15 @@ static void small_request_is_answered(void **state)
 	rig_expect_metric(rig, WEIR_METRIC_calls_in_flight, 0);
 	rig_worker_kill(&worker);
 	(void)rig_expect(rig, WEIR_CONTROL_LINK_GONE);
+}
+
+static void a_snapshot_is_counted_with_the_time_that_it_cost(void **state)
+{
+	struct rig *rig = *state;
+	const _Atomic uint64_t *metric = rig->board->shard[0].metric;
+
+	rig_expect_metric(rig, WEIR_METRIC_config_switches, 1); /* the rig's own */
+	assert_in_range(atomic_load(&metric[WEIR_METRIC_config_switch_ns]), 1, WEIR_NS_PER_SECOND);
 }
 
 static void pipelined_answers_come_in_order(void **state)
@@ -446,6 +456,7 @@ static void a_client_that_resets_cancels_its_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_snapshot_is_counted_with_the_time_that_it_cost, setup, teardown),
 		cmocka_unit_test_setup_teardown(small_request_is_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(pipelined_answers_come_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(running_call_of_a_dead_worker_gets_502, setup, teardown),

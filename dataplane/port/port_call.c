@@ -6,6 +6,10 @@
 #include "dataplane/port/port_private.h"
 #include "dataplane/shm/head_check.h"
 
+enum { ROWS_FIRST = 4 }; /* most answers have fewer fields; each costs 8 bytes whether used or not */
+static_assert((int)WEIR_PORT_CALL_HEAD_BYTES_MAX <= (int)WEIR_CHUNK_SMALL_BYTES,
+	      "a head fits any chunk");
+
 static const struct weir_message message_none = {.chunk = WEIR_CHUNK_NONE,
 						 .grant = WEIR_CHUNK_NONE};
 
@@ -56,6 +60,8 @@ int weir_port_call_start(struct weir_port_call *call, const struct weir_message 
 	call->body_bytes = 0;
 	call->length = WEIR_HEAD_LENGTH_UNKNOWN;
 	call->status = 200;
+	call->head_out = NULL;
+	call->row_count_max = 0;
 	call->field_count = 0;
 	call->text_bytes = 0;
 	if (head->grant != WEIR_CHUNK_NONE && !grant_add(call, head->grant))
@@ -154,27 +160,34 @@ int weir_port_call_status(struct weir_port_call *call, uint32_t status)
 	return 0;
 }
 
-/* RFC 9110 section 5.6.2. */
+/* Is a byte a part of a token (RFC 9110 section 5.6.2)? */
+#define WORD(c) [c] = true
+static const bool token_byte[256] = {
+	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+	WORD('!'), WORD('#'), WORD('$'), WORD('%'), WORD('&'), WORD('\''), WORD('*'), WORD('+'),
+	WORD('-'), WORD('.'), WORD('^'), WORD('_'), WORD('`'), WORD('|'), WORD('~'),
+};
+#undef WORD
+
 static bool is_token(struct weir_span text)
 {
-	static const char others[] = "!#$%&'*+-.^_`|~";
+	bool is_clean = true;
+	size_t i = 0;
 
-	for (size_t i = 0; i < text.bytes; i++) {
-		const char c = text.data[i];
-		const bool is_word = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-				     (c >= 'a' && c <= 'z');
-
-		if (!is_word && (c == '\0' || strchr(others, c) == NULL))
-			return false;
-	}
-	return text.bytes != 0;
+	for (; i + 4 <= text.bytes; i += 4) /* no branch but the loop's: two instructions a byte */
+		is_clean &= token_byte[(uint8_t)text.data[i]] & token_byte[(uint8_t)text.data[i + 1]] &
+			    token_byte[(uint8_t)text.data[i + 2]] &
+			    token_byte[(uint8_t)text.data[i + 3]];
+	for (; i < text.bytes; i++)
+		is_clean &= token_byte[(uint8_t)text.data[i]];
+	return is_clean && text.bytes != 0;
 }
 
 /* RFC 9110 section 5.5: visible characters, space, tab, and bytes of other encodings. */
-static bool is_field_value(struct weir_span text)
+static bool are_value_bytes(const char *data, size_t bytes)
 {
-	for (size_t i = 0; i < text.bytes; i++) {
-		const uint8_t c = (uint8_t)text.data[i];
+	for (size_t i = 0; i < bytes; i++) {
+		const uint8_t c = (uint8_t)data[i];
 
 		if ((c < 0x20 && c != '\t') || c == 0x7f)
 			return false;
@@ -182,56 +195,39 @@ static bool is_field_value(struct weir_span text)
 	return true;
 }
 
-static size_t head_bytes_of(const struct weir_port_call *call, size_t fields, size_t text_bytes)
+static bool is_field_value(struct weir_span text)
 {
-	return sizeof(struct weir_response_head) + fields * sizeof(call->field[0]) + text_bytes;
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	size_t i = 0;
+
+	/* Eight bytes at once: is one below 0x20, or 0x7f? A tab is, so look again one by one. */
+	for (; i + sizeof(uint64_t) <= text.bytes; i += sizeof(uint64_t)) {
+		uint64_t word = 0;
+		uint64_t deleted = 0;
+
+		memcpy(&word, text.data + i, sizeof(word));
+		deleted = word ^ ones * 0x7f;
+		if ((((word - ones * 0x20) & ~word) | ((deleted - ones) & ~deleted)) & ones * 0x80 &&
+		    !are_value_bytes(text.data + i, sizeof(word)))
+			return false;
+	}
+	return are_value_bytes(text.data + i, text.bytes - i);
 }
 
-int weir_port_call_field(struct weir_port_call *call, struct weir_span name,
-			 struct weir_span value)
+/* Copy; most names and values have 8 to 16 bytes, for which a call of memcpy() is most of the cost. */
+static void text_copy(uint8_t *to, const char *from, size_t bytes)
 {
-	struct weir_head_field *const field = &call->field[call->field_count];
+	if (bytes >= 8 && bytes <= 16) {
+		uint64_t first = 0;
+		uint64_t last = 0;
 
-	if (call->is_cancelled)
-		return -ECANCELED;
-	if (call->is_sealed)
-		return -EALREADY;
-	if (!is_token(name) || !is_field_value(value)) {
-		call->refused++;
-		return -EINVAL;
+		memcpy(&first, from, sizeof(first));
+		memcpy(&last, from + bytes - sizeof(last), sizeof(last));
+		memcpy(to, &first, sizeof(first));
+		memcpy(to + bytes - sizeof(last), &last, sizeof(last));
+	} else if (bytes != 0) {
+		memcpy(to, from, bytes);
 	}
-	if (call->field_count == WEIR_HEAD_RESPONSE_FIELDS_MAX ||
-	    name.bytes > WEIR_PORT_CALL_HEAD_BYTES_MAX ||
-	    value.bytes > WEIR_PORT_CALL_HEAD_BYTES_MAX ||
-	    head_bytes_of(call, call->field_count + 1U,
-			  call->text_bytes + name.bytes + value.bytes) >
-		    WEIR_PORT_CALL_HEAD_BYTES_MAX)
-		return -ENOSPC;
-	memcpy(call->text + call->text_bytes, name.data, name.bytes);
-	field->name.offset = call->text_bytes;
-	field->name.bytes = (uint16_t)name.bytes;
-	call->text_bytes = (uint16_t)(call->text_bytes + name.bytes);
-	if (value.bytes != 0)
-		memcpy(call->text + call->text_bytes, value.data, value.bytes);
-	field->value.offset = call->text_bytes;
-	field->value.bytes = (uint16_t)value.bytes;
-	call->text_bytes = (uint16_t)(call->text_bytes + value.bytes);
-	call->field_count++;
-	return 0;
-}
-
-int weir_port_call_length(struct weir_port_call *call, uint64_t bytes)
-{
-	if (call->is_cancelled)
-		return -ECANCELED;
-	if (call->is_head_sent)
-		return -EALREADY;
-	if (bytes == WEIR_HEAD_LENGTH_UNKNOWN || bytes < call->body_bytes) {
-		call->refused++;
-		return -EINVAL;
-	}
-	call->length = bytes;
-	return 0;
 }
 
 /* Take the next grant as the chunk to fill. */
@@ -252,23 +248,128 @@ static bool out_open(struct weir_port_call *call)
 	return true;
 }
 
-/* Write the head to the first chunk. Its length is filled in when it is sent. */
+/* ---- the answer's head ----
+ *
+ *   head_out  | weir_response_head | rows: field_count of row_count_max | text ...
+ *
+ * It is written where it will be sent from, with some rows to spare, so that sealing moves nothing.
+ * Nothing of it is read back but offsets that go to the shard again, which checks its own copy. */
+
+static size_t text_first(const struct weir_port_call *call)
+{
+	return sizeof(struct weir_response_head) +
+	       call->row_count_max * sizeof(struct weir_head_field);
+}
+
+static struct weir_head_field *row_at(const struct weir_port_call *call, size_t i)
+{
+	/* Chunks start on pages, and `spare` is aligned. */
+	return (struct weir_head_field *)(void *)(call->head_out +
+						  sizeof(struct weir_response_head)) + i;
+}
+
+/* Make room for exactly `count` rows: move the text. It fits. */
+static void rows_resize(struct weir_port_call *call, size_t count)
+{
+	const size_t before = text_first(call);
+	size_t after = 0;
+
+	call->row_count_max = (uint16_t)count;
+	after = text_first(call);
+	memmove(call->head_out + after, call->head_out + before, call->text_bytes);
+	for (size_t i = 0; i < call->field_count; i++) {
+		struct weir_head_field *const row = row_at(call, i);
+
+		row->name.offset = (uint16_t)(row->name.offset + after - before);
+		row->value.offset = (uint16_t)(row->value.offset + after - before);
+	}
+}
+
+static bool rows_fit(size_t count, size_t text_bytes)
+{
+	return sizeof(struct weir_response_head) + count * sizeof(struct weir_head_field) +
+		       text_bytes <=
+	       WEIR_PORT_CALL_HEAD_BYTES_MAX;
+}
+
+/* Room for one more row and for `more` more bytes of text, with or without rows to spare. */
+static bool head_reserve(struct weir_port_call *call, size_t more)
+{
+	const size_t text_bytes = call->text_bytes + more;
+	size_t wanted = call->row_count_max;
+
+	if (call->head_out == NULL)
+		call->head_out = call->out != NULL || out_open(call) ? call->out : call->spare;
+	if (call->field_count == wanted)
+		wanted = wanted == 0 ? ROWS_FIRST : WEIR_HEAD_RESPONSE_FIELDS_MAX;
+	if (!rows_fit(wanted, text_bytes))
+		wanted = call->field_count + 1U;
+	if (!rows_fit(wanted, text_bytes))
+		return false;
+	if (wanted != call->row_count_max)
+		rows_resize(call, wanted);
+	return true;
+}
+
+static struct weir_head_slice text_add(struct weir_port_call *call, struct weir_span text)
+{
+	const struct weir_head_slice slice = {
+		.offset = (uint16_t)(text_first(call) + call->text_bytes),
+		.bytes = (uint16_t)text.bytes,
+	};
+
+	text_copy(call->head_out + slice.offset, text.data, text.bytes);
+	call->text_bytes = (uint16_t)(call->text_bytes + text.bytes);
+	return slice;
+}
+
+int weir_port_call_field(struct weir_port_call *call, struct weir_span name,
+			 struct weir_span value)
+{
+	struct weir_head_field field;
+
+	if (call->is_cancelled)
+		return -ECANCELED;
+	if (call->is_sealed)
+		return -EALREADY;
+	if (!is_token(name) || !is_field_value(value)) {
+		call->refused++;
+		return -EINVAL;
+	}
+	if (call->field_count == WEIR_HEAD_RESPONSE_FIELDS_MAX ||
+	    name.bytes > WEIR_PORT_CALL_HEAD_BYTES_MAX ||
+	    value.bytes > WEIR_PORT_CALL_HEAD_BYTES_MAX ||
+	    !head_reserve(call, name.bytes + value.bytes))
+		return -ENOSPC;
+	field.name = text_add(call, name);
+	field.value = text_add(call, value);
+	*row_at(call, call->field_count) = field;
+	call->field_count++;
+	return 0;
+}
+
+int weir_port_call_length(struct weir_port_call *call, uint64_t bytes)
+{
+	if (call->is_cancelled)
+		return -ECANCELED;
+	if (call->is_head_sent)
+		return -EALREADY;
+	if (bytes == WEIR_HEAD_LENGTH_UNKNOWN || bytes < call->body_bytes) {
+		call->refused++;
+		return -EINVAL;
+	}
+	call->length = bytes;
+	return 0;
+}
+
+/* The head is complete, in the first chunk. Its struct is filled in when it is sent. */
 static int head_seal(struct weir_port_call *call)
 {
-	const size_t text_offset = head_bytes_of(call, call->field_count, 0);
-	struct weir_head_field *fields = NULL;
-
 	if (call->out == NULL && !out_open(call))
 		return -EAGAIN;
-	fields = (void *)(call->out +
-			  sizeof(struct weir_response_head)); /* chunks start on pages */
-	for (size_t i = 0; i < call->field_count; i++) {
-		fields[i] = call->field[i];
-		fields[i].name.offset = (uint16_t)(fields[i].name.offset + text_offset);
-		fields[i].value.offset = (uint16_t)(fields[i].value.offset + text_offset);
-	}
-	memcpy(call->out + text_offset, call->text, call->text_bytes);
-	call->head_bytes = (uint32_t)(text_offset + call->text_bytes);
+	call->head_bytes = (uint32_t)(text_first(call) + call->text_bytes);
+	if (call->head_out == call->spare)
+		memcpy(call->out, call->spare, call->head_bytes);
 	call->out_bytes = call->head_bytes;
 	call->is_sealed = true;
 	return 0;
@@ -302,7 +403,8 @@ static int out_send(struct weir_port_call *call, bool is_last)
 	return 0;
 }
 
-int weir_port_call_room(struct weir_port_call *call, uint8_t **out_data, size_t *out_bytes)
+/* Make sure that the chunk being filled has room for at least one byte of body. */
+static int room_open(struct weir_port_call *call)
 {
 	int result = 0;
 
@@ -323,6 +425,27 @@ int weir_port_call_room(struct weir_port_call *call, uint8_t **out_data, size_t 
 	}
 	if (call->out == NULL && !out_open(call))
 		return -EAGAIN;
+	return 0;
+}
+
+static bool is_announced(const struct weir_port_call *call, size_t bytes)
+{
+	return call->length == WEIR_HEAD_LENGTH_UNKNOWN ||
+	       bytes <= call->length - call->body_bytes;
+}
+
+static void body_add(struct weir_port_call *call, size_t bytes)
+{
+	call->out_bytes += (uint32_t)bytes;
+	call->body_bytes += bytes;
+}
+
+int weir_port_call_room(struct weir_port_call *call, uint8_t **out_data, size_t *out_bytes)
+{
+	const int result = room_open(call);
+
+	if (result != 0)
+		return result;
 	*out_data = call->out + call->out_bytes;
 	*out_bytes = call->out_size - call->out_bytes;
 	return 0;
@@ -336,10 +459,26 @@ int weir_port_call_commit(struct weir_port_call *call, size_t bytes)
 		return 0;
 	if (!call->is_sealed || call->out == NULL || bytes > call->out_size - call->out_bytes)
 		return -EINVAL;
-	if (call->length != WEIR_HEAD_LENGTH_UNKNOWN && bytes > call->length - call->body_bytes)
+	if (!is_announced(call, bytes))
 		return -EMSGSIZE;
-	call->out_bytes += (uint32_t)bytes;
-	call->body_bytes += bytes;
+	body_add(call, bytes);
+	return 0;
+}
+
+int weir_port_call_append(struct weir_port_call *call, const void *data, size_t bytes,
+			  size_t *out_bytes)
+{
+	const int result = room_open(call);
+
+	if (result != 0)
+		return result;
+	if (bytes > call->out_size - call->out_bytes)
+		bytes = call->out_size - call->out_bytes;
+	if (!is_announced(call, bytes))
+		return -EMSGSIZE;
+	memcpy(call->out + call->out_bytes, data, bytes);
+	body_add(call, bytes);
+	*out_bytes = bytes;
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* port_call: one started call: its request, its body as it comes, its answer as it goes.
  *
  *   request   head (checked, in the HEAD's chunk)   piece[0] piece[1] ...  -> body_peek, body_consume
- *   answer    status, fields (private until sealed) -> seal at first room -> chunk: | head | body ... |
+ *   answer    status, fields -> written in place -> seal at first room -> chunk: | head | body ... |
  *             room, commit, flush: HEAD, DATA ... ; finish: END; abort: ABORT with a text
  *
  * Nothing here waits: -EAGAIN means that the call must wait until the port's wake() names it.
@@ -32,6 +32,7 @@ struct weir_port_piece {
 	uint32_t chunk; /* goes back by CREDIT; WEIR_CHUNK_NONE for the part behind the head */
 };
 
+/* Small calls touch the first five lines only. */
 struct weir_port_call {
 	/* Constant while the call runs. */
 	const struct weir_request_head *head;
@@ -58,8 +59,7 @@ struct weir_port_call {
 	bool is_sealed;
 	uint8_t piece_count;
 	uint8_t grant_count;
-	struct weir_port_piece piece[WEIR_PORT_CALL_QUEUE];
-	uint32_t grant[WEIR_PORT_CALL_QUEUE];
+	uint16_t status;
 	uint8_t *out; /* the chunk being filled, NULL = none */
 	uint32_t out_chunk;
 	uint32_t out_size;
@@ -67,11 +67,13 @@ struct weir_port_call {
 	uint32_t head_bytes;
 	uint64_t body_bytes; /* of the answer, committed so far */
 	uint64_t length;     /* announced, or WEIR_HEAD_LENGTH_UNKNOWN */
-	uint16_t status;
+	uint8_t *head_out;   /* where fields go: `out`, or `spare` without a grant; NULL = no field yet */
+	uint16_t row_count_max; /* rows between the head and its text */
 	uint16_t field_count;
 	uint16_t text_bytes;
-	struct weir_head_field field[WEIR_HEAD_RESPONSE_FIELDS_MAX]; /* offsets into text */
-	char text[WEIR_PORT_CALL_HEAD_BYTES_MAX];
+	uint32_t grant[WEIR_PORT_CALL_QUEUE];
+	struct weir_port_piece piece[WEIR_PORT_CALL_QUEUE];
+	_Alignas(8) uint8_t spare[WEIR_PORT_CALL_HEAD_BYTES_MAX];
 };
 
 /* The bytes of a slice of the request's head. */
@@ -108,6 +110,11 @@ int weir_port_call_room(struct weir_port_call *call, uint8_t **out_data, size_t 
 /* `bytes` of that room are written. 0, -EINVAL (more than the room), -EMSGSIZE (more than announced;
  * nothing is taken), -ECANCELED. */
 int weir_port_call_commit(struct weir_port_call *call, size_t bytes);
+
+/* Room and commit in one: copy of `data` what fits now. 0 and *out_bytes (at least 1 of `bytes`, which
+ * are at least 1) were taken, or the errors of both; then nothing was. */
+int weir_port_call_append(struct weir_port_call *call, const void *data, size_t bytes,
+			  size_t *out_bytes);
 
 /* Send what is committed now, at least the head. 0, -EAGAIN (no grant for the head), -ECANCELED,
  * -EBADMSG. */

@@ -51,6 +51,9 @@ struct weir_runtime_call_ops {
 	/* Where the answer's next bytes go, then how many of them were written. */
 	int (*room)(struct weir_runtime_call *call, uint8_t **out_data, size_t *out_bytes);
 	int (*commit)(struct weir_runtime_call *call, size_t bytes);
+	/* Both at once, for bytes that lie elsewhere: *out_bytes of `bytes` (at least 1) were taken. */
+	int (*append)(struct weir_runtime_call *call, const void *data, size_t bytes,
+		      size_t *out_bytes);
 	/* Send what is committed now, at least the head. 0, -EAGAIN, -ECANCELED. */
 	int (*flush)(struct weir_runtime_call *call);
 	/* Wait (others run meanwhile) until something may have changed for this call, one of `count`
@@ -102,11 +105,12 @@ extern const struct weir_runtime_ops weir_runtime;
 /* "GET" and so on: the names of the numbers in a request's head; empty for one out of range. */
 static inline struct weir_span weir_runtime_method(const struct weir_runtime_call *call)
 {
-	static const char *const names[] = {"GET",    "HEAD",  "POST",   "PUT",
-					    "DELETE", "PATCH", "OPTIONS"};
+	static const struct weir_span names[] = {{"GET", 3},	{"HEAD", 4},  {"POST", 4},
+						 {"PUT", 3},	{"DELETE", 6}, {"PATCH", 5},
+						 {"OPTIONS", 7}};
 	const size_t method = call->head->method;
 
-	return weir_span_of(method < sizeof(names) / sizeof(names[0]) ? names[method] : "");
+	return method < sizeof(names) / sizeof(names[0]) ? names[method] : WEIR_SPAN("");
 }
 
 /* The bytes of a slice of the request's head. */

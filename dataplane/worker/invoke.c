@@ -61,6 +61,12 @@ static int call_commit(struct weir_runtime_call *base, size_t bytes)
 	return weir_port_call_commit(run_of(base)->call, bytes);
 }
 
+static int call_append(struct weir_runtime_call *base, const void *data, size_t bytes,
+		       size_t *out_bytes)
+{
+	return weir_port_call_append(run_of(base)->call, data, bytes, out_bytes);
+}
+
 static int call_flush(struct weir_runtime_call *base)
 {
 	return weir_port_call_flush(run_of(base)->call);
@@ -108,6 +114,7 @@ static const struct weir_runtime_call_ops call_ops = {
 	.length = call_length,
 	.room = call_room,
 	.commit = call_commit,
+	.append = call_append,
 	.flush = call_flush,
 	.wait = call_wait,
 	.log = call_log,

@@ -159,20 +159,15 @@ static int response_write(struct weir_response *response, const void *data, size
 	const uint8_t *from = data;
 
 	while (bytes != 0) {
-		uint8_t *place = NULL;
-		size_t room = 0;
-		int result = room_wait(call, &place, &room);
+		size_t taken = 0;
+		int result = call->ops->append(call, from, bytes, &taken);
 
+		if (result == -EAGAIN)
+			result = call->ops->wait(call, NULL, 0, call->deadline_ns);
 		if (result != 0)
 			return result;
-		if (room > bytes)
-			room = bytes;
-		memcpy(place, from, room);
-		result = call->ops->commit(call, room);
-		if (result != 0)
-			return result;
-		from += room;
-		bytes -= room;
+		from += taken;
+		bytes -= taken;
 	}
 	return 0;
 }

@@ -6,7 +6,9 @@
 #include "dataplane/port/port_private.h"
 #include "dataplane/shm/head_check.h"
 
-enum { ROWS_FIRST = 4 }; /* most answers have fewer fields; each costs 8 bytes whether used or not */
+enum {
+	ROWS_FIRST = 4
+}; /* most answers have fewer fields; each costs 8 bytes whether used or not */
 static_assert((int)WEIR_PORT_CALL_HEAD_BYTES_MAX <= (int)WEIR_CHUNK_SMALL_BYTES,
 	      "a head fits any chunk");
 
@@ -163,9 +165,24 @@ int weir_port_call_status(struct weir_port_call *call, uint32_t status)
 /* Is a byte a part of a token (RFC 9110 section 5.6.2)? */
 #define WORD(c) [c] = true
 static const bool token_byte[256] = {
-	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
-	WORD('!'), WORD('#'), WORD('$'), WORD('%'), WORD('&'), WORD('\''), WORD('*'), WORD('+'),
-	WORD('-'), WORD('.'), WORD('^'), WORD('_'), WORD('`'), WORD('|'), WORD('~'),
+	['0' ... '9'] = true,
+	['A' ... 'Z'] = true,
+	['a' ... 'z'] = true,
+	WORD('!'),
+	WORD('#'),
+	WORD('$'),
+	WORD('%'),
+	WORD('&'),
+	WORD('\''),
+	WORD('*'),
+	WORD('+'),
+	WORD('-'),
+	WORD('.'),
+	WORD('^'),
+	WORD('_'),
+	WORD('`'),
+	WORD('|'),
+	WORD('~'),
 };
 #undef WORD
 
@@ -174,8 +191,10 @@ static bool is_token(struct weir_span text)
 	bool is_clean = true;
 	size_t i = 0;
 
-	for (; i + 4 <= text.bytes; i += 4) /* no branch but the loop's: two instructions a byte */
-		is_clean &= token_byte[(uint8_t)text.data[i]] & token_byte[(uint8_t)text.data[i + 1]] &
+	for (; i + 4 <= text.bytes;
+	     i += 4) /* no branch but the loop's: two instructions a byte */
+		is_clean &= token_byte[(uint8_t)text.data[i]] &
+			    token_byte[(uint8_t)text.data[i + 1]] &
 			    token_byte[(uint8_t)text.data[i + 2]] &
 			    token_byte[(uint8_t)text.data[i + 3]];
 	for (; i < text.bytes; i++)
@@ -207,7 +226,8 @@ static bool is_field_value(struct weir_span text)
 
 		memcpy(&word, text.data + i, sizeof(word));
 		deleted = word ^ ones * 0x7f;
-		if ((((word - ones * 0x20) & ~word) | ((deleted - ones) & ~deleted)) & ones * 0x80 &&
+		if ((((word - ones * 0x20) & ~word) | ((deleted - ones) & ~deleted)) &
+			    ones * 0x80 &&
 		    !are_value_bytes(text.data + i, sizeof(word)))
 			return false;
 	}
@@ -265,7 +285,8 @@ static struct weir_head_field *row_at(const struct weir_port_call *call, size_t 
 {
 	/* Chunks start on pages, and `spare` is aligned. */
 	return (struct weir_head_field *)(void *)(call->head_out +
-						  sizeof(struct weir_response_head)) + i;
+						  sizeof(struct weir_response_head)) +
+	       i;
 }
 
 /* Make room for exactly `count` rows: move the text. It fits. */

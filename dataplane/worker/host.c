@@ -251,11 +251,11 @@ static void mail_handle(struct weir_host *host, struct weir_host_mail *mail)
 	}
 }
 
-/* Leader, between two calls: whatever is not a call. */
-static void chores(struct weir_host *host, struct weir_host_thread *self)
+static void chores_do(struct weir_host *host, struct weir_host_thread *self)
 {
 	struct weir_host_mail *mail = NULL;
 
+	host->hooks.paused(host);
 	if (atomic_load_explicit(&host->has_mail, memory_order_relaxed)) {
 		/* ORDER worker_mail seq_cst: before the look into the lists, so that what is appended
 		 * after it sets the flag again. */
@@ -275,6 +275,14 @@ static void chores(struct weir_host *host, struct weir_host_thread *self)
 		report(host, host->stop, WEIR_HOST_STOPPED);
 		host->stop = NULL;
 	}
+}
+
+/* Leader, between two calls: whatever is not a call. */
+static void chores(struct weir_host *host, struct weir_host_thread *self)
+{
+	if (atomic_load_explicit(&host->has_mail, memory_order_relaxed) || host->has_ready ||
+	    host->closing != NULL || host->stop != NULL)
+		chores_do(host, self);
 }
 
 /* ---- the leader ---- */
@@ -348,6 +356,7 @@ static void leader_sleep(struct weir_host *host, uint64_t until_ns)
 	uint64_t timeout_ns = 0;
 	bool is_idle = false;
 
+	host->hooks.paused(host);
 	weir_port_publish(&host->port);
 	weir_port_sleep_announce(&host->port);
 	weir_bell_announce(&host->bell);

@@ -60,6 +60,8 @@ struct weir_host_hooks {
 		    struct weir_port_call *call);
 	/* The call of a parked thread was cancelled; `running` is what the thread set. */
 	void (*cancel)(void *running);
+	/* Before the leader does anything else than starting calls: mail, another thread's turn, sleep. */
+	void (*paused)(struct weir_host *host);
 	/* Another snapshot is in weir_host_snapshot(); the old one is still mapped. */
 	void (*configured)(struct weir_host *host);
 };

@@ -16,14 +16,101 @@
 struct run {
 	struct weir_runtime_call base; /* first: the runtime's pointer is ours */
 	struct weir_port_call *call;
+	struct weir_host *host;
 	struct weir_host_thread *thread;
 	struct weir_function *function;
+	bool has_waited;
 };
 
 static struct run *run_of(struct weir_runtime_call *base)
 {
 	return (struct run *)(void *)base;
 }
+
+/* A moving average that new values enter with an eighth; the first one as it is. */
+static uint64_t average(uint64_t old, uint64_t value)
+{
+	if (old == 0)
+		return value != 0 ? value : 1;
+	return old - old / 8 + value / 8 != 0 ? old - old / 8 + value / 8 : 1;
+}
+
+/* ---- time ---- */
+
+/* Forget the mark and the calls since: what happened since was not only they. */
+static void mark_drop(struct weir_host *host)
+{
+	struct weir_invoke *const invoke = weir_host_context(host);
+
+	invoke->mark_ns = 0;
+	invoke->mark_calls = 0;
+}
+
+static void service_add(struct weir_host *host, struct weir_function *function,
+			uint64_t service_ns)
+{
+	struct weir_invoke *const invoke = weir_host_context(host);
+
+	function->service_ns = average(function->service_ns, service_ns);
+	invoke->service_ns = average(invoke->service_ns, service_ns);
+	weir_port_service(weir_host_port(host), invoke->service_ns);
+}
+
+/* Share the time since the mark among the calls since, and set the mark to now. */
+static void mark_move(struct weir_host *host)
+{
+	struct weir_invoke *const invoke = weir_host_context(host);
+	const uint64_t now_ns = weir_clock_now_ns();
+
+	if (invoke->mark_calls != 0)
+		service_add(host, invoke->mark_function,
+			    (now_ns - invoke->mark_ns) / invoke->mark_calls);
+	invoke->mark_ns = now_ns;
+	invoke->mark_calls = 0;
+}
+
+/* When this call starts. */
+static uint64_t call_begin(struct weir_host *host, const struct weir_port_call *call)
+{
+	struct weir_invoke *const invoke = weir_host_context(host);
+
+	if (invoke->mark_ns == 0 ||
+	    (invoke->mark_calls != 0 && invoke->mark_function->id != call->function_id))
+		mark_move(host);
+	return invoke->mark_ns;
+}
+
+/* The function of a call returned. */
+static void call_end(struct run *run, uint64_t start_ns)
+{
+	struct weir_invoke *const invoke = weir_host_context(run->host);
+	const uint64_t known_ns = run->function->service_ns;
+
+	if (run->has_waited) {
+		mark_drop(
+			run->host); /* it comes from other threads, whose turns were between */
+		service_add(run->host, run->function,
+			    weir_clock_now_ns() - start_ns -
+				    weir_host_thread_waited_ns(run->thread));
+		return;
+	}
+	invoke->mark_function = run->function;
+	invoke->mark_calls++;
+	if (known_ns == 0 || known_ns > WEIR_INVOKE_SHORT_NS ||
+	    invoke->mark_calls == WEIR_INVOKE_STRETCH)
+		mark_move(run->host);
+}
+
+static void paused(struct weir_host *host)
+{
+	const struct weir_invoke *const invoke = weir_host_context(host);
+
+	if (invoke->mark_calls != 0)
+		mark_move(host);
+	mark_drop(host);
+}
+
+/* ---- what a call may do ---- */
 
 static int call_body_peek(struct weir_runtime_call *base, struct weir_span *out_piece)
 {
@@ -72,6 +159,14 @@ static int call_flush(struct weir_runtime_call *base)
 	return weir_port_call_flush(run_of(base)->call);
 }
 
+/* The call waits; others run meanwhile. */
+static void call_park(struct run *run, struct pollfd *fds, size_t count, uint64_t until_ns)
+{
+	mark_drop(run->host);
+	run->has_waited = true;
+	weir_host_wait(run->thread, run->call, fds, count, until_ns);
+}
+
 static int call_wait(struct weir_runtime_call *base, struct pollfd *fds, size_t count,
 		     uint64_t until_ns)
 {
@@ -83,7 +178,7 @@ static int call_wait(struct weir_runtime_call *base, struct pollfd *fds, size_t 
 		until_ns = run->call->deadline_ns;
 	if (weir_clock_now_ns() >= until_ns)
 		return -ETIMEDOUT;
-	weir_host_wait(run->thread, run->call, fds, count, until_ns);
+	call_park(run, fds, count, until_ns);
 	return run->call->is_cancelled ? -ECANCELED : 0;
 }
 
@@ -120,17 +215,10 @@ static const struct weir_runtime_call_ops call_ops = {
 	.log = call_log,
 };
 
-/* A moving average that new values enter with an eighth; the first one as it is. */
-static uint64_t average(uint64_t old, uint64_t value)
-{
-	if (old == 0)
-		return value != 0 ? value : 1;
-	return old - old / 8 + value / 8 != 0 ? old - old / 8 + value / 8 : 1;
-}
-
 /* Say that a call failed, at most once a second for each function. */
-static void failure_log(struct run *run, const char *reason, uint64_t now_ns)
+static void failure_log(struct run *run, const char *reason)
 {
+	const uint64_t now_ns = weir_clock_now_ns();
 	struct weir_function *const function = run->function;
 	char activation[32];
 
@@ -147,41 +235,36 @@ static void failure_log(struct run *run, const char *reason, uint64_t now_ns)
 }
 
 /* The function failed: say why, to the caller and in the log. */
-static void run_fail(struct run *run, int result, uint64_t now_ns)
+static void run_fail(struct run *run, int result)
 {
 	if (run->call->is_cancelled) {
 		weir_port_call_abort(run->call, WEIR_ABORT_CANCELLED, (struct weir_span){0});
 		return;
 	}
-	if (result == -ETIMEDOUT && now_ns >= run->base.deadline_ns) {
+	if (result == -ETIMEDOUT && weir_clock_now_ns() >= run->base.deadline_ns) {
 		run->base.abort_code = WEIR_ABORT_TIMEOUT;
 		(void)snprintf(run->base.abort_reason, sizeof(run->base.abort_reason),
 			       "the function had not finished at its deadline");
 	}
-	failure_log(run, run->base.abort_reason, now_ns);
+	failure_log(run, run->base.abort_reason);
 	weir_port_call_abort(run->call, run->base.abort_code,
 			     weir_span_of(run->base.abort_reason));
 }
 
 /* The function says that its answer is complete. The call is the port's after this. */
-static void run_finish(struct run *run, uint64_t now_ns)
+static void run_finish(struct run *run)
 {
 	const bool is_refused = run->call->refused != 0;
 
 	if (!weir_port_call_finish(run->call))
-		failure_log(run, "the answer is shorter than announced, or had no memory",
-			    now_ns);
+		failure_log(run, "the answer is shorter than announced, or had no memory");
 	else if (is_refused)
-		failure_log(run, "a status, field or length that the function set was refused",
-			    now_ns);
+		failure_log(run, "a status, field or length that the function set was refused");
 }
 
-static void run_invoke(struct weir_host *host, struct run *run, uint64_t start_ns)
+static void run_invoke(struct run *run, uint64_t start_ns)
 {
-	struct weir_invoke *const invoke = weir_host_context(host);
 	struct weir_port_call *const call = run->call;
-	uint64_t end_ns = 0;
-	uint64_t service_ns = 0;
 	int result = 0;
 
 	run->function->used_ns = start_ns;
@@ -190,17 +273,11 @@ static void run_invoke(struct weir_host *host, struct run *run, uint64_t start_n
 	result = weir_runtime.invoke(run->function->instance, &run->base);
 	weir_crash_leave();
 	weir_host_thread_set_running(run->thread, NULL);
-	end_ns = weir_clock_now_ns();
-	service_ns = end_ns - start_ns - weir_host_thread_waited_ns(run->thread);
-	run->function->service_ns = average(run->function->service_ns, service_ns);
-	invoke->service_ns = average(invoke->service_ns, service_ns);
-	weir_port_service(weir_host_port(host), invoke->service_ns);
+	call_end(run, start_ns);
 	if (result < 0)
-		run_fail(run, result, end_ns);
+		run_fail(run, result);
 	else
-		run_finish(run, end_ns);
-	if (invoke->unpublished_ns == 0)
-		invoke->unpublished_ns = end_ns;
+		run_finish(run);
 }
 
 /* Answers already made must not wait for a function that takes long. */
@@ -214,6 +291,8 @@ static void publish_before(struct weir_host *host, const struct weir_function *f
 		invoke->unpublished_ns = 0;
 		return;
 	}
+	if (invoke->unpublished_ns == 0)
+		invoke->unpublished_ns = now_ns; /* by the call that just ended */
 	if (function->service_ns != 0 && function->service_ns < PUBLISH_DELAY_NS_MAX &&
 	    now_ns - invoke->unpublished_ns < PUBLISH_DELAY_NS_MAX)
 		return;
@@ -222,10 +301,10 @@ static void publish_before(struct weir_host *host, const struct weir_function *f
 }
 
 /* Wait until the snapshot that routed the call is here: true, or false after a while. */
-static bool snapshot_wait(struct weir_host *host, struct weir_host_thread *thread,
-			  struct weir_port_call *call, uint64_t start_ns)
+static bool snapshot_wait(struct run *run, uint64_t start_ns)
 {
-	const struct weir_snapshot *const snapshot = weir_host_snapshot(host);
+	const struct weir_snapshot *const snapshot = weir_host_snapshot(run->host);
+	const struct weir_port_call *const call = run->call;
 	uint64_t until_ns = start_ns + WEIR_INVOKE_SNAPSHOT_WAIT_NS;
 
 	if (until_ns > call->deadline_ns)
@@ -233,40 +312,63 @@ static bool snapshot_wait(struct weir_host *host, struct weir_host_thread *threa
 	while (snapshot->header == NULL || snapshot->header->generation < call->generation) {
 		if (call->is_cancelled || weir_clock_now_ns() >= until_ns)
 			return false;
-		weir_host_wait(thread, call, NULL, 0, until_ns);
+		call_park(run, NULL, 0, until_ns);
 	}
 	return true;
 }
 
-static void load_failed(struct weir_invoke *invoke, struct weir_port_call *call,
-			enum weir_abort code, const char *reason)
+static void load_failed(struct run *run, int result)
 {
+	struct weir_invoke *const invoke = weir_host_context(run->host);
 	const uint64_t now_ns = weir_clock_now_ns();
 
+	mark_drop(run->host); /* it may have taken long */
 	if (invoke->load_logged_ns == 0 ||
 	    now_ns - invoke->load_logged_ns >= WEIR_NS_PER_SECOND) {
 		weir_log(WEIR_LOG_WARN, "load failed", "function_id=%llu reason=%s",
-			 (unsigned long long)call->function_id, reason);
+			 (unsigned long long)run->call->function_id, run->base.abort_reason);
 		invoke->load_logged_ns = now_ns;
 	}
-	weir_port_call_abort(call, code, weir_span_of(reason));
+	weir_port_call_abort(run->call, result == -ESRCH ? WEIR_ABORT_UNKNOWN : WEIR_ABORT_LOAD,
+			     weir_span_of(run->base.abort_reason));
+}
+
+/* What is known of a call before its function is. Field by field: the text needs no zeros, which
+ * would be most of the cost. */
+static void run_open(struct run *run, struct weir_host *host, struct weir_host_thread *thread,
+		     struct weir_port_call *call)
+{
+	run->base.ops = &call_ops;
+	run->base.head = call->head;
+	run->base.deadline_ns = call->deadline_ns;
+	run->base.activation_high = call->activation_high;
+	run->base.activation_low = call->activation_low;
+	run->base.running = NULL;
+	run->base.abort_code = WEIR_ABORT_FAILED;
+	run->base.abort_reason[0] = '\0';
+	run->call = call;
+	run->host = host;
+	run->thread = thread;
+	run->function = NULL;
+	run->has_waited = false;
+	weir_host_thread_reset_waited(thread);
 }
 
 static void run_call(struct weir_host *host, struct weir_host_thread *thread,
 		     struct weir_port_call *call)
 {
 	struct weir_invoke *const invoke = weir_host_context(host);
-	const uint64_t start_ns = weir_clock_now_ns();
-	struct run run = {.call = call, .thread = thread};
+	const uint64_t start_ns = call_begin(host, call);
+	struct run run;
 	int result = 0;
 
-	weir_host_thread_reset_waited(thread);
+	run_open(&run, host, thread, call);
 	if (start_ns >= call->deadline_ns) {
 		weir_port_call_abort(call, WEIR_ABORT_TIMEOUT,
 				     WEIR_SPAN("the deadline passed before a worker was free"));
 		return;
 	}
-	if (!snapshot_wait(host, thread, call, start_ns)) {
+	if (!snapshot_wait(&run, start_ns)) {
 		weir_port_call_abort(
 			call, WEIR_ABORT_UNKNOWN,
 			WEIR_SPAN("the worker has not received the newest configuration"));
@@ -275,20 +377,12 @@ static void run_call(struct weir_host *host, struct weir_host_thread *thread,
 	result = weir_functions_claim(&invoke->functions, weir_host_snapshot(host),
 				      call->function_id, &run.function, run.base.abort_reason);
 	if (result != 0) {
-		load_failed(invoke, call,
-			    result == -ESRCH ? WEIR_ABORT_UNKNOWN : WEIR_ABORT_LOAD,
-			    run.base.abort_reason);
+		load_failed(&run, result);
 		return;
 	}
 	publish_before(host, run.function, start_ns);
-	run.base.ops = &call_ops;
-	run.base.head = call->head;
-	run.base.deadline_ns = call->deadline_ns;
-	run.base.activation_high = call->activation_high;
-	run.base.activation_low = call->activation_low;
-	run.base.is_body_whole = call->is_body_complete;
-	run.base.abort_code = WEIR_ABORT_FAILED;
-	run_invoke(host, &run, start_ns);
+	run.base.is_body_whole = call->is_body_complete; /* more may have come meanwhile */
+	run_invoke(&run, start_ns);
 	weir_functions_release(&invoke->functions, run.function);
 }
 
@@ -310,5 +404,6 @@ static void configured(struct weir_host *host)
 const struct weir_host_hooks weir_invoke_hooks = {
 	.run = run_call,
 	.cancel = run_cancel,
+	.paused = paused,
 	.configured = configured,
 };

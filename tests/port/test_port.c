@@ -678,8 +678,8 @@ static void fields_check(struct fixture *fixture, struct weir_message message, s
 
 		memcpy(&field, data + sizeof(head) + i * sizeof(field), sizeof(field));
 		assert_int_equal(field.name.bytes, 1 + i % 20);
-		assert_memory_equal(data + field.name.offset, sample(text, 1 + i % 20, 'a').data,
-				    1 + i % 20);
+		assert_memory_equal(data + field.name.offset,
+				    sample(text, 1 + i % 20, 'a').data, 1 + i % 20);
 		assert_int_equal(field.value.bytes, i % 25);
 		assert_memory_equal(data + field.value.offset, sample(text, i % 25, 'A').data,
 				    i % 25);

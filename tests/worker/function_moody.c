@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static int is_query(const struct weir_request *request, const char *text)
 {
@@ -103,6 +104,18 @@ static int refused(struct weir_response *response)
 	return weir_response_write(response, text, 1000);
 }
 
+/* Use the CPU for 20 ms without telling the worker. */
+static void spin(void)
+{
+	struct timespec first;
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &first);
+	do
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - first.tv_sec) * 1000000000L + now.tv_nsec - first.tv_nsec < 20000000L);
+}
+
 WEIR_FUNCTION_EXPORT int moody(const struct weir_request *request,
 			       struct weir_response *response);
 
@@ -130,6 +143,8 @@ int moody(const struct weir_request *request, struct weir_response *response)
 		weir_function_log(request, WEIR_FUNCTION_WARNING, "a line\nfrom the function");
 	if (is_query(request, "tell"))
 		return tell(request, response);
+	if (is_query(request, "spin"))
+		spin();
 	if (is_query(request, "upper"))
 		return upper(request, response);
 	if (is_query(request, "refused"))

@@ -198,6 +198,37 @@ static void answers_made_before_a_crash_are_not_lost(void **state)
 	assert_false(last->is_done);
 }
 
+/* Short calls share readings of the clock; what one of them took beyond them is not lost. */
+static void a_long_call_among_short_ones_shows_in_the_service_time(void **state)
+{
+	enum { CALLS = 100, ROUNDS = 5 };
+	const uint64_t spin_ns = 20000000;
+	struct fixture *const fixture = *state;
+	const _Atomic uint64_t *const service_ns = &fixture->link->segment.header->service_ns;
+	struct rig_call *calls[CALLS];
+
+	for (size_t round = 0; round < ROUNDS; round++) {
+		const bool is_last = round == ROUNDS - 1;
+
+		for (size_t i = 0; i < CALLS; i++)
+			calls[i] = rig_call_push(
+				fixture->link, 0, MOODY,
+				&(struct rig_request){
+					.query = is_last && i == CALLS - 4 ? "spin" : ""});
+		rig_publish(fixture->link, 0);
+		for (size_t i = 0; i < CALLS; i++) {
+			rig_wait_done(calls[i]);
+			rig_assert_answer(calls[i], 200, "calm");
+			rig_call_free(calls[i]);
+		}
+	}
+	/* At most eight calls shared its reading, which entered the average with an eighth, and at most
+	 * four newer readings took an eighth off that each. */
+	assert_true(atomic_load(service_ns) >= spin_ns / 8 / 8 / 2);
+	rig_call_free(moody(fixture, "spin"));
+	assert_true(atomic_load(service_ns) >= spin_ns / 8 / 8);
+}
+
 #define WORKER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -212,6 +243,7 @@ int main(void)
 		WORKER_TEST(a_stack_that_ran_out_is_named),
 		WORKER_TEST(exit_in_a_function_is_the_workers_end),
 		WORKER_TEST(answers_made_before_a_crash_are_not_lost),
+		WORKER_TEST(a_long_call_among_short_ones_shows_in_the_service_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

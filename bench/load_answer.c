@@ -29,6 +29,7 @@ void weir_load_answer_reset(struct weir_load_answer *answer)
 	answer->expected = 0;
 	answer->carry_bytes = 0;
 	answer->in_body = false;
+	answer->echo = NULL;
 }
 
 static bool shape_matches(const struct weir_load_shape *shape, const char *data, size_t bytes)
@@ -93,12 +94,17 @@ static int head_parse(const char *data, size_t bytes, struct head *out_head)
 	return has_length ? 0 : -EBADMSG;
 }
 
-static void head_judge(struct weir_load_shape *shape, const struct head *head, const char *data,
+/* Whether the head is as it should be; what is not is counted. */
+static bool head_judge(struct weir_load_shape *shape, const struct head *head, const char *data,
 		       struct weir_load_counts *counts)
 {
 	if (!head->is_ok) {
 		counts->status++;
-		return;
+		return false;
+	}
+	if (shape->echo_bytes != 0 && head->body_bytes != shape->echo_bytes) {
+		counts->length++;
+		return false;
 	}
 	if (shape->head_bytes == 0 && head->length_line_bytes <= sizeof(shape->length_line)) {
 		shape->head_bytes = head->bytes;
@@ -107,11 +113,22 @@ static void head_judge(struct weir_load_shape *shape, const struct head *head, c
 		shape->length_bytes = head->length_line_bytes;
 		memcpy(shape->length_line, head->length_line, head->length_line_bytes);
 	}
-	if (head->bytes != shape->head_bytes || head->body_bytes != shape->body_bytes)
+	if (head->bytes != shape->head_bytes || head->body_bytes != shape->body_bytes) {
 		counts->length++;
+		return false;
+	}
+	return true;
 }
 
-/* Read a head at `data`. Returns its bytes and starts the body; -EAGAIN or -EBADMSG. */
+static void body_start(struct weir_load_answer *answer, uint64_t body_bytes)
+{
+	answer->body_left = body_bytes;
+	answer->in_body = true;
+	answer->differs = false;
+}
+
+/* Read a head at `data`. Returns its bytes and starts the body; -EAGAIN, -EBADMSG (not counted),
+ * -ECANCELED (counted: it answers a body, and wrongly). */
 static int head_take(struct weir_load_answer *answer, struct weir_load_shape *shape,
 		     const char *data, size_t bytes, struct weir_load_counts *counts)
 {
@@ -120,22 +137,21 @@ static int head_take(struct weir_load_answer *answer, struct weir_load_shape *sh
 	if (answer->expected == 0)
 		return -EBADMSG;
 	if (shape_matches(shape, data, bytes)) {
-		answer->body_left = shape->body_bytes;
-		answer->in_body = true;
+		body_start(answer, shape->body_bytes);
 		return (int)shape->head_bytes;
 	}
 	const int status = head_parse(data, bytes, &head);
 
 	if (status != 0)
 		return status;
-	head_judge(shape, &head, data, counts);
-	answer->body_left = head.body_bytes;
-	answer->in_body = true;
+	if (!head_judge(shape, &head, data, counts) && answer->echo != NULL)
+		return -ECANCELED;
+	body_start(answer, head.body_bytes);
 	return (int)head.bytes;
 }
 
 /* Continue a head that began in an earlier receive. Returns how many of the new bytes belong to
- * what was taken into `carry`, or -EBADMSG. */
+ * what was taken into `carry`, or -EBADMSG, -ECANCELED. */
 static int carry_take(struct weir_load_answer *answer, struct weir_load_shape *shape,
 		      const char *data, size_t bytes, struct weir_load_counts *counts)
 {
@@ -155,6 +171,19 @@ static int carry_take(struct weir_load_answer *answer, struct weir_load_shape *s
 	return head < 0 ? head : head - (int)before;
 }
 
+/* Take what belongs to the body under way; the bytes taken. */
+static size_t body_take(struct weir_load_answer *answer, const struct weir_load_shape *shape,
+			const char *data, size_t bytes)
+{
+	const size_t taken = answer->body_left < bytes ? (size_t)answer->body_left : bytes;
+
+	if (answer->echo != NULL &&
+	    memcmp(answer->echo + (shape->echo_bytes - answer->body_left), data, taken) != 0)
+		answer->differs = true;
+	answer->body_left -= taken;
+	return taken;
+}
+
 int weir_load_answer_take(struct weir_load_answer *answer, struct weir_load_shape *shape,
 			  const char *data, size_t bytes, struct weir_load_counts *counts)
 {
@@ -162,14 +191,13 @@ int weir_load_answer_take(struct weir_load_answer *answer, struct weir_load_shap
 
 	for (;;) {
 		if (answer->in_body) {
-			const size_t taken =
-				answer->body_left < bytes ? (size_t)answer->body_left : bytes;
+			const size_t taken = body_take(answer, shape, data, bytes);
 
-			answer->body_left -= taken;
 			data += taken;
 			bytes -= taken;
 			if (answer->body_left > 0)
 				break;
+			counts->content += answer->differs;
 			answer->in_body = false;
 			answer->expected--;
 			completed++;
@@ -183,8 +211,8 @@ int weir_load_answer_take(struct weir_load_answer *answer, struct weir_load_shap
 		if (head == -EAGAIN)
 			head = carry_take(answer, shape, data, bytes, counts);
 		if (head < 0) {
-			counts->malformed++;
-			return head;
+			counts->malformed += head == -EBADMSG;
+			return -EBADMSG;
 		}
 		data += head;
 		bytes -= (size_t)head;

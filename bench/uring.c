@@ -9,11 +9,12 @@
 #define COMPLETIONS_PER_SUBMISSION \
 	8 /* multishot receives complete often; an overflow is slow */
 
-int weir_bench_ring_open(uint32_t entries, struct io_uring *out_ring)
+int weir_bench_ring_open(uint32_t entries, bool is_polled, struct io_uring *out_ring)
 {
 	struct io_uring_params parameters = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+			 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+			 (is_polled ? IORING_SETUP_TASKRUN_FLAG : 0),
 		.cq_entries = entries * COMPLETIONS_PER_SUBMISSION,
 	};
 

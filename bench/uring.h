@@ -11,6 +11,7 @@
 #define WEIR_BENCH_URING_H
 
 #include <liburing.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,8 +26,9 @@ struct weir_bench_buffers {
 };
 
 /* Open a ring with `entries` submission entries (a power of two). It lives until the program
- * ends. 0, or -ENOSYS, -EPERM (switched off), -EINVAL (kernel before 6.1), -errno. */
-int weir_bench_ring_open(uint32_t entries, struct io_uring *out_ring);
+ * ends. With `is_polled` the kernel shows in the ring that completions wait to be fetched, for a
+ * program that looks instead of sleeping: weir_bench_ring_waiting(). 0, or -ENOSYS, -EPERM (switched off), -EINVAL (kernel before 6.1), -errno. */
+int weir_bench_ring_open(uint32_t entries, bool is_polled, struct io_uring *out_ring);
 
 /* Register `count` buffers of `bytes_each` bytes with `ring`; they live until the program ends.
  * 0, or -ENOMEM, -errno. */
@@ -38,6 +40,13 @@ struct io_uring_sqe *weir_bench_sqe(struct io_uring *ring);
 
 /* Queue a multishot receive on `fd` into the buffers; its completions carry `user_data`. */
 void weir_bench_receive_arm(struct io_uring *ring, int fd, uint64_t user_data);
+
+/* Whether entering the kernel would do something: submissions are queued, or completions wait. */
+static inline bool weir_bench_ring_waiting(const struct io_uring *ring)
+{
+	return io_uring_sq_ready(ring) > 0 ||
+	       (IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_TASKRUN) != 0;
+}
 
 /* The bytes that the completion `cqe` of a receive brought (cqe->res of them). */
 static inline char *weir_bench_buffer_data(const struct weir_bench_buffers *buffers,

@@ -27,7 +27,7 @@
 #define RING_ENTRIES     4096
 #define BUFFERS          1024
 #define BUFFER_BYTES     4096
-#define CONNECTIONS_MAX  16384 /* also the highest descriptor */
+#define CONNECTIONS_MAX  32768 /* also the highest descriptor */
 #define CANNED_ANSWERS   256   /* answers in one send at most */
 #define ANSWER_BYTES_MAX 65536
 #define LISTEN_BACKLOG   4096
@@ -297,7 +297,7 @@ static int run(uint16_t port)
 			port, strerror(-status));
 		return 1;
 	}
-	status = weir_bench_ring_open(RING_ENTRIES, &responder.ring);
+	status = weir_bench_ring_open(RING_ENTRIES, false, &responder.ring);
 	if (status == 0)
 		status = weir_bench_buffers_open(&responder.ring, BUFFERS, BUFFER_BYTES,
 						 &responder.buffers);

@@ -3,10 +3,12 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 BIN = pathlib.Path(os.environ["WEIR_BIN"])
@@ -124,9 +126,210 @@ class Load(unittest.TestCase):
 
     def test_bad_options_exit_with_2(self):
         for arguments in ([], ["--port", "0"], ["--port", "70000"], ["--port", "80", "--pipeline", "0"],
-                          ["--port", "80", "--connections", "99999"], ["--port", "80", "--path", "x"], ["--port", "80", "extra"]):
+                          ["--port", "80", "--connections", "99999"], ["--port", "80", "--rate", "0"],
+                          ["--port", "80", "--rate", "10x"], ["--port", "80", "--rate", "10", "--pipeline", "2"],
+                          ["--port", "80", "--body-bytes", "9", "--pipeline", "2"], ["--port", "80", "--hold", "--rate", "1"],
+                          ["--port", "80", "--seconds", "-1"], ["--port", "80", "--path", "x"], ["--port", "80", "extra"]):
             done = subprocess.run([LOAD, *arguments], capture_output=True, check=False)
             self.assertEqual(done.returncode, 2, arguments)
+
+
+class OpenLoop(unittest.TestCase):
+    def test_requests_leave_at_the_rate_that_was_asked_for(self):
+        status, result, _ = load(Server(lambda number: GOOD).port, "--connections", "1", "--rate", "500", "--seconds", "1")
+        self.assertEqual((status, result["errors"], result["rate_asked"]), (0, 0, 500))
+        self.assertAlmostEqual(result["requests"], 500, delta=100)
+
+    def test_one_stall_counts_for_all_that_were_due_in_it(self):
+        """The server stops once for 100 ms. About 100 of 2,000 requests are due meanwhile: 5 %, so
+        p99 must show it. A closed loop, or latency from the moment of sending, sees one slow
+        request in 2,000, and p99 does not."""
+        def stalls_once(number):
+            if number == 500:
+                time.sleep(0.1)
+            return GOOD
+        for arguments, shown in ((["--rate", "1000", "--seconds", "2"], True), (["--seconds", "2"], False)):
+            status, result, _ = load(Server(stalls_once).port, "--connections", "1", "--warmup", "0", *arguments)
+            self.assertEqual((status, result["errors"]), (0, 0))
+            self.assertGreaterEqual(result["max_us"], 100_000)
+            self.assertEqual(result["p99_us"] > 50_000, shown, result)
+
+    def test_a_free_connection_takes_what_a_busy_one_cannot(self):
+        """One of two connections is answered once and never again; the other carries everything."""
+        class HalfDeaf(Server):
+            def serve(self):
+                deaf, _ = self.listener.accept()
+                deaf.recv(65536)
+                deaf.sendall(GOOD)
+                super().serve()
+                deaf.close()
+        status, result, _ = load(HalfDeaf(lambda number: GOOD).port, "--connections", "2", "--rate", "500", "--seconds", "1",
+                                 "--warmup", "0")
+        self.assertEqual((status, result["errors"]), (0, 0))
+        self.assertIn(result["unanswered"], (1, 2))  # the deaf one, and what was just under way
+        self.assertGreater(result["requests"], 400)
+        self.assertGreaterEqual(result["max_us"], 800_000)
+
+    def test_what_is_never_answered_counts_with_its_waiting_time(self):
+        status, result, _ = load(Server(lambda number: b"" if number > 9 else GOOD).port, "--connections", "1", "--rate", "100",
+                                 "--seconds", "1", "--warmup", "0")
+        self.assertEqual(status, 0)
+        self.assertAlmostEqual(result["unanswered"], 90, delta=5)
+        self.assertGreater(result["waiting_max"], 80)
+        self.assertGreater(result["p50_us"], 300_000)
+
+    def test_a_stopped_generator_says_that_it_was_late(self):
+        port = Server(lambda number: GOOD).port
+        process = subprocess.Popen([LOAD, "--port", str(port), "--connections", "16", "--rate", "1000", "--seconds", "1",
+                                    "--warmup", "0", "--mark"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stderr.readline()
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGCONT)
+        output, _ = process.communicate(timeout=60)
+        self.assertGreater(json.loads(output)["late_max_us"], 200_000)
+
+
+class Bodies(unittest.TestCase):
+    """A server that sends a body back while it still receives it, as fast as it is taken."""
+
+    def serve(self, change):
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def one(connection):
+            number = 0
+            data = b""
+            with connection:
+                while True:
+                    while b"\r\n\r\n" not in data:
+                        part = connection.recv(1 << 20)
+                        if not part:
+                            return
+                        data += part
+                    head, _, data = data.partition(b"\r\n\r\n")
+                    length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
+                    while length > 0:
+                        data = data or connection.recv(1 << 20)
+                        if not data:
+                            return
+                        part, data = data[:length], data[length:]
+                        length -= len(part)
+                        connection.sendall(change(number, part))
+                    number += 1
+
+        def accept():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=self.quietly, args=(one, connection), daemon=True).start()
+        threading.Thread(target=accept, daemon=True).start()
+        return listener.getsockname()[1]
+
+    @staticmethod
+    def quietly(function, connection):
+        try:
+            function(connection)
+        except OSError:
+            pass  # the generator has ended
+
+    def test_bodies_larger_than_every_buffer_come_back(self):
+        """16 MiB: a generator that received only after it has sent would wait for ever."""
+        for body_bytes in (1, 4096, 65536, 16 << 20):
+            status, result, _ = load(self.serve(lambda number, part: part), "--connections", "2", "--seconds", "1",
+                                     "--body-bytes", str(body_bytes))
+            self.assertEqual((status, result["errors"], result["body_bytes"]), (0, 0, body_bytes))
+            self.assertGreater(result["requests_total"], 2)
+            self.assertAlmostEqual(result["echo_bytes_per_second"] / (result["rate"] * body_bytes), 1, places=2)
+
+    def test_a_changed_byte_is_seen(self):
+        def change(number, part):
+            return part[:-1] + bytes([part[-1] ^ 1]) if number == 3 else part
+        status, result, _ = load(self.serve(change), "--connections", "1", "--body-bytes", "3000")
+        self.assertEqual(status, 1)
+        self.assertGreaterEqual(result["errors_content"], 1)
+
+    def test_the_body_of_an_earlier_request_is_seen(self):
+        first = []
+
+        def change(number, part):
+            first.append(part)
+            return first[0]
+        status, result, _ = load(self.serve(change), "--connections", "1", "--body-bytes", "1000")
+        self.assertEqual(status, 1)
+        self.assertGreaterEqual(result["errors_content"], 1)
+
+
+class Hold(unittest.TestCase):
+    def test_connections_stay_open_until_standard_input_ends(self):
+        process = self.hold_many(300)
+        time.sleep(0.2)
+        self.assertIsNone(process.poll())
+        self.assertEqual(self.server.open_count(), 300)
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0)
+        result = json.loads(output)
+        self.assertEqual((result["requests_total"], result["errors"]), (300, 0))
+
+    def test_a_signal_ends_it_too(self):
+        process = self.hold_many(3)
+        process.send_signal(signal.SIGTERM)
+        output = process.stdout.read()
+        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertEqual(json.loads(output)["errors"], 0)
+        process.communicate()
+
+    def test_a_connection_that_the_server_ends_meanwhile_is_counted(self):
+        process = self.hold_many(3)
+        self.server.close_one()
+        time.sleep(0.2)
+        self.assertIsNone(process.poll())
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual(json.loads(output)["errors_closed"], 1)
+        self.assertEqual(process.returncode, 1)
+
+    def hold_many(self, connections):
+        self.server = ManyServer()
+        process = subprocess.Popen([LOAD, "--port", str(self.server.port), "--connections", str(connections), "--hold"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(process.stdout.readline(), "holding\n")
+        return process
+
+
+class ManyServer:
+    """Answers one request on each of many connections and keeps them."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self.listener.getsockname()[1]
+        self.connections = []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            connection.recv(65536)
+            connection.sendall(GOOD)
+            self.connections.append(connection)
+
+    def open_count(self):
+        count = 0
+        for connection in self.connections:
+            connection.setblocking(False)
+            try:
+                count += connection.recv(1) != b""
+            except BlockingIOError:
+                count += 1
+        return count
+
+    def close_one(self):
+        self.connections.pop().close()
 
 
 class Responder(unittest.TestCase):

@@ -35,7 +35,7 @@ static int take(const char *text, uint32_t expected)
 
 static uint64_t errors(void)
 {
-	return counts.status + counts.length + counts.malformed;
+	return counts.status + counts.length + counts.content + counts.malformed;
 }
 
 static void answers_in_one_piece_are_counted(void **state)
@@ -167,6 +167,62 @@ static void a_head_without_end_is_refused(void **state)
 	assert_int_equal(status, -EBADMSG);
 }
 
+/* As the generator does before it sends a request whose body is `echo`. */
+static int take_echo(const char *text, const char *echo)
+{
+	shape.echo_bytes = strlen(echo);
+	answer.echo = echo;
+	return take(text, 1);
+}
+
+static void a_body_that_comes_back_is_right_wherever_it_is_cut(void **state)
+{
+	(void)state;
+	const size_t bytes = strlen(GOOD);
+
+	shape.echo_bytes = 5;
+	for (size_t cut = 1; cut < bytes; cut++) {
+		answer.echo = "hello";
+		answer.expected = 1;
+		assert_int_equal(weir_load_answer_take(&answer, &shape, GOOD, cut, &counts), 0);
+		assert_int_equal(weir_load_answer_take(&answer, &shape, GOOD + cut, bytes - cut,
+						       &counts),
+				 1);
+	}
+	assert_int_equal(errors(), 0);
+}
+
+static void one_wrong_byte_of_a_body_is_an_error_and_the_stream_goes_on(void **state)
+{
+	(void)state;
+	static const char *const sent[] = {"jello", "hallo", "hellO"};
+
+	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		assert_int_equal(take_echo(GOOD, sent[i]), 1);
+		assert_int_equal(counts.content, i + 1);
+	}
+	assert_int_equal(take_echo(GOOD, "hello"), 1);
+	assert_int_equal(errors(), 3);
+}
+
+static void an_echo_of_another_length_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(take_echo(GOOD, "hello, world"), -EBADMSG);
+	assert_int_equal(counts.length, 1);
+	assert_int_equal(errors(), 1);
+}
+
+static void an_error_instead_of_an_echo_is_refused_and_counted_once(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		take_echo("HTTP/1.1 413 No\r\nContent-Length: 5\r\n\r\nhello", "hello"),
+		-EBADMSG);
+	assert_int_equal(counts.status, 1);
+	assert_int_equal(errors(), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -183,6 +239,10 @@ int main(void)
 		TEST(an_answer_that_nobody_asked_for_is_refused),
 		TEST(what_cannot_be_followed_is_refused),
 		TEST(a_head_without_end_is_refused),
+		TEST(a_body_that_comes_back_is_right_wherever_it_is_cut),
+		TEST(one_wrong_byte_of_a_body_is_an_error_and_the_stream_goes_on),
+		TEST(an_echo_of_another_length_is_refused),
+		TEST(an_error_instead_of_an_echo_is_refused_and_counted_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -380,18 +380,6 @@ bool weir_port_has_backlog(const struct weir_port *port)
 	return false;
 }
 
-void weir_port_sleep_announce(struct weir_port *port)
-{
-	for (uint32_t i = 0; i < port->link_count; i++)
-		weir_bell_announce(&port->link[i]->segment.header->worker_bell);
-}
-
-void weir_port_sleep_cancel(struct weir_port *port)
-{
-	for (uint32_t i = 0; i < port->link_count; i++)
-		weir_bell_cancel(&port->link[i]->segment.header->worker_bell);
-}
-
 bool weir_port_is_empty(const struct weir_port *port)
 {
 	for (uint32_t i = 0; i < port->pair_count; i++) {

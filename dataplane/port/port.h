@@ -122,13 +122,11 @@ static inline bool weir_port_is_dirty(const struct weir_port *port)
 	return port->dirty_count != 0;
 }
 
-/* Sleeping: announce on every link's bell; then, unless everything is empty, cancel. */
+/* Sleeping: announce on these bells (doorbell.h); then, unless everything is empty, cancel. Writes at
+ * most WEIR_PORT_BELLS_MAX, one for each link; returns how many. */
 enum { WEIR_PORT_BELLS_MAX = WEIR_PORT_LINKS_MAX };
-void weir_port_sleep_announce(struct weir_port *port);
-void weir_port_sleep_cancel(struct weir_port *port);
-bool weir_port_is_empty(const struct weir_port *port);
-/* The announced bells, for weir_bell_wait(): writes at most WEIR_PORT_BELLS_MAX, returns how many. */
 size_t weir_port_bells(const struct weir_port *port, _Atomic uint32_t **out_bells);
+bool weir_port_is_empty(const struct weir_port *port);
 
 /* Worker lines: a call is parked or goes on; the average running time changed. */
 void weir_port_park(struct weir_port *port, struct weir_port_call *call);

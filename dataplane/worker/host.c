@@ -11,7 +11,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
 #include "dataplane/base/log.h"
-#include "dataplane/shm/doorbell.h"
+#include "dataplane/worker/alarm.h"
 #include "dataplane/worker/baton.h"
 #include "dataplane/worker/crash.h"
 #include "dataplane/worker/mailbox.h"
@@ -47,8 +47,7 @@ struct weir_host {
 	struct weir_host_mail *stop;
 	struct weir_host_mail *closing; /* LINK_CLOSE mails whose links still have calls */
 	struct weir_snapshot snapshot;
-	_Atomic uint32_t bell; /* the leader's, beside those of its links */
-	_Atomic bool has_mail; /* something in mail, or in ready from another thread */
+	struct weir_alarm alarm; /* something in mail, or in ready from another thread */
 	struct weir_mailbox mail;
 	struct weir_mailbox reports;
 	pthread_mutex_t lock; /* the ready list */
@@ -72,19 +71,10 @@ static void unlock(struct weir_host *host)
 	WEIR_ASSERT(error == 0);
 }
 
-/* Something for the leader is in a list: it looks there before it sleeps, or is woken. */
-static void leader_notify(struct weir_host *host)
-{
-	/* ORDER worker_mail seq_cst: before the look at the leader's bell, in the one order of all
-	 * seq_cst operations; the lists themselves are under the lock. */
-	atomic_store_explicit(&host->has_mail, true, memory_order_seq_cst);
-	(void)weir_bell_ring(&host->bell); /* false: it is awake */
-}
-
 void weir_host_post(struct weir_host *host, struct weir_host_mail *mail)
 {
 	weir_mailbox_push(&host->mail, mail);
-	leader_notify(host);
+	weir_alarm_ring(&host->alarm);
 }
 
 static void report(struct weir_host *host, struct weir_host_mail *mail,
@@ -199,6 +189,7 @@ static void links_let_go(struct weir_host *host)
 			continue;
 		}
 		*place = mail->next;
+		weir_alarm_follow(&host->alarm, &host->port);
 		report(host, mail, WEIR_HOST_LINK_GONE);
 	}
 }
@@ -223,6 +214,7 @@ static void mail_handle(struct weir_host *host, struct weir_host_mail *mail)
 	switch (mail->kind) {
 	case WEIR_HOST_LINK_ADD:
 		mail->error = weir_port_link_add(&host->port, mail->link);
+		weir_alarm_follow(&host->alarm, &host->port);
 		report(host, mail,
 		       mail->error == 0 ? WEIR_HOST_LINK_ADDED : WEIR_HOST_LINK_REFUSED);
 		break;
@@ -256,10 +248,8 @@ static void chores_do(struct weir_host *host, struct weir_host_thread *self)
 	struct weir_host_mail *mail = NULL;
 
 	host->hooks.paused(host);
-	if (atomic_load_explicit(&host->has_mail, memory_order_relaxed)) {
-		/* ORDER worker_mail seq_cst: before the look into the lists, so that what is appended
-		 * after it sets the flag again. */
-		atomic_store_explicit(&host->has_mail, false, memory_order_seq_cst);
+	if (weir_alarm_is_rung(&host->alarm)) {
+		weir_alarm_answer(&host->alarm);
 		host->has_ready = true; /* or not: a parked thread notifies like a mail does */
 		while ((mail = weir_mailbox_pop(&host->mail)) != NULL)
 			mail_handle(host, mail);
@@ -280,7 +270,7 @@ static void chores_do(struct weir_host *host, struct weir_host_thread *self)
 /* Leader, between two calls: whatever is not a call. */
 static void chores(struct weir_host *host, struct weir_host_thread *self)
 {
-	if (atomic_load_explicit(&host->has_mail, memory_order_relaxed) || host->has_ready ||
+	if (weir_alarm_is_rung(&host->alarm) || host->has_ready ||
 	    host->closing != NULL || host->stop != NULL)
 		chores_do(host, self);
 }
@@ -348,34 +338,11 @@ static bool may_start(struct weir_host *host)
 	return error == 0;
 }
 
-/* Sleep until a bell rings or `until_ns`. */
 static void leader_sleep(struct weir_host *host, uint64_t until_ns)
 {
-	_Atomic uint32_t *bells[WEIR_PORT_BELLS_MAX + 1] = {&host->bell};
-	size_t count = 1;
-	uint64_t timeout_ns = 0;
-	bool is_idle = false;
-
 	host->hooks.paused(host);
 	weir_port_publish(&host->port);
-	weir_port_sleep_announce(&host->port);
-	weir_bell_announce(&host->bell);
-	is_idle = weir_port_is_empty(&host->port) &&
-		  /* ORDER worker_mail seq_cst: after the bell's announcement. */
-		  !atomic_load_explicit(&host->has_mail, memory_order_seq_cst);
-	if (is_idle && until_ns != UINT64_MAX) {
-		const uint64_t now_ns = weir_clock_now_ns();
-
-		is_idle = now_ns < until_ns;
-		timeout_ns = until_ns - now_ns;
-	}
-	if (is_idle) {
-		count += weir_port_bells(&host->port, bells + 1);
-		(void)weir_bell_wait(bells, count,
-				     timeout_ns); /* whatever ended it: look again */
-	}
-	weir_port_sleep_cancel(&host->port);
-	weir_bell_cancel(&host->bell);
+	weir_alarm_sleep(&host->alarm, &host->port, until_ns);
 }
 
 static void link_broke(struct weir_host *host)
@@ -490,7 +457,7 @@ static void wait_parked(struct weir_host_thread *self, struct pollfd *fds, size_
 		wait_polling(self, fds, count, until_ns);
 	}
 	ready_append(self);
-	leader_notify(host);
+	weir_alarm_ring(&host->alarm);
 	(void)weir_baton_wait(&self->baton, WEIR_BATON_FOREVER);
 }
 
@@ -578,6 +545,7 @@ int weir_host_create(const struct weir_host_hooks *hooks, void *context,
 	weir_port_open(&host->port, WEIR_HOST_PARKED_MAX, call_wake, host);
 	weir_mailbox_open(&host->mail);
 	weir_mailbox_open(&host->reports);
+	weir_alarm_open(&host->alarm);
 	error = pthread_mutex_init(&host->lock, NULL);
 	WEIR_ASSERT(error == 0); /* cannot fail without attributes */
 	host->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -930,20 +930,19 @@ static void the_line_counts_and_shares_the_places_to_park_between_links(void **s
 	weir_port_link_destroy(taken);
 }
 
-static void announcing_sleep_sets_every_links_bell(void **state)
+static void every_link_has_a_bell_to_sleep_on(void **state)
 {
 	struct fixture *const fixture = *state;
 	_Atomic uint32_t *bells[WEIR_PORT_BELLS_MAX] = {NULL};
 
-	weir_port_sleep_announce(&fixture->port);
-	assert_int_equal(atomic_load(&fixture->segment.header->worker_bell), 1);
-	assert_true(weir_port_is_empty(&fixture->port));
 	assert_int_equal(weir_port_bells(&fixture->port, bells), 1);
-	assert_int_equal(atomic_load(bells[0]), 1);
+	assert_true(weir_port_is_empty(&fixture->port));
+	weir_bell_announce(bells[0]);
+	assert_int_equal(atomic_load(&fixture->segment.header->worker_bell), 1);
 	(void)call_send(fixture, 0, "");
 	assert_false(weir_port_is_empty(&fixture->port));
-	weir_port_sleep_cancel(&fixture->port);
-	assert_int_equal(atomic_load(&fixture->segment.header->worker_bell), 0);
+	assert_true(weir_bell_ring(&fixture->segment.header->worker_bell));
+	assert_int_equal(atomic_load(bells[0]), 0);
 }
 
 #define PORT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -979,7 +978,7 @@ int main(void)
 		PORT_TEST(abort_texts_are_cut_at_200_bytes),
 		PORT_TEST(a_sleeping_shard_is_rung_once_for_a_batch),
 		PORT_TEST(the_line_counts_and_shares_the_places_to_park_between_links),
-		PORT_TEST(announcing_sleep_sets_every_links_bell),
+		PORT_TEST(every_link_has_a_bell_to_sleep_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

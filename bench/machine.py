@@ -79,22 +79,28 @@ def context_switches(members):
     return total
 
 
-def busy_s():
-    """Time that all CPUs together have been busy, time taken by the hypervisor included."""
-    fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    user, nice, system, _idle, _iowait, irq, softirq, steal = fields
+def busy_s(cpu=None):
+    """Time that all CPUs together, or that one, have been busy, what the hypervisor took included."""
+    name = "cpu" if cpu is None else f"cpu{cpu}"
+    line = next(line for line in pathlib.Path("/proc/stat").read_text().splitlines() if line.split(" ", 1)[0] == name)
+    user, nice, system, _idle, _iowait, irq, softirq, steal = [int(field) for field in line.split()[1:9]]
     return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
 
 
 class Foreign:
     """Measures how much of one CPU others used between creation and `share()`: everything the CPUs
-    did, less what `members`, this script and the children it reaped meanwhile did."""
+    did, less what `members`, this script and the children it reaped meanwhile did. Where processes
+    come and go too fast to be members, the CPU that they stand on is left out as a whole."""
 
-    def __init__(self, members):
-        self.members = members
+    def __init__(self, members, without_cpu=None):
+        self.members = members if without_cpu is None else {}
+        self.without_cpu = without_cpu
         self.before = self._own_s()
-        self.busy_before = busy_s()
+        self.busy_before = self._busy_s()
         self.started = time.monotonic()
+
+    def _busy_s(self):
+        return busy_s() - (busy_s(self.without_cpu) if self.without_cpu is not None else 0)
 
     def _own_s(self):
         own = cpu_ns(self.members) / 1e9
@@ -105,7 +111,7 @@ class Foreign:
 
     def share(self):
         elapsed = time.monotonic() - self.started
-        foreign = (busy_s() - self.busy_before) - (self._own_s() - self.before)
+        foreign = (self._busy_s() - self.busy_before) - (self._own_s() - self.before)
         return max(0.0, foreign / elapsed)
 
 

@@ -1,6 +1,7 @@
 """The servers that are compared: how each is started, which processes are its own, where it answers.
 
-All answer GET on their path with the same JSON body. Files lie in a directory given by the caller;
+Those in KINDS answer GET on their path with the same JSON body; those in ECHO_KINDS send the body of a
+POST back. Each has one worker on the server's CPU, access logs off, connections kept. Files lie in a directory given by the caller;
 every process is a descendant of a root that this module started, and ends with `stop()` or when the
 script ends, however it ends. Owner: the script.
 """
@@ -61,12 +62,21 @@ def answer_of(port, path, timeout_s=5):
         return int(head.split(b" ", 2)[1]), body, len(head) + 4 + len(body)
 
 
+def program_find(name, package):
+    """Its path, also where a user's PATH does not hold the system's programs; Unavailable."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/bin")
+    if found is None:
+        raise Unavailable(f"{name} is not installed (Debian package {package})")
+    return found
+
+
 class Peer:
     """One server. Subclasses say how to start it in `launch`."""
 
     name = ""
     title = ""
     path = "/hello"
+    forks = False  # starts a process for every request: too short to be seen one by one
 
     def __init__(self, home, build, cpus, reference):
         self.home = pathlib.Path(home) / self.name
@@ -118,6 +128,12 @@ class Peer:
         machine.end_tree(self.roots)
         self.roots = []
 
+    def cpu_ns(self, members):
+        """CPU time of the server so far; where it forks, of everything on its CPUs, in whole ticks."""
+        if self.forks:
+            return int(sum(machine.busy_s(cpu) for cpu in self.cpus) * 1e9)
+        return machine.cpu_ns(members)
+
     def body(self):
         return self.reference[0] if self.reference else DEFAULT_BODY
 
@@ -167,6 +183,20 @@ class Weir(Peer):
         return done.stdout.strip() or "version unknown"
 
 
+class WeirEcho(Weir):
+    """Weir with the native sample `echo`."""
+
+    name = "weir-echo"
+    title = "Weir, native echo"
+    path = "/echo"
+
+    def launch(self):
+        self.keeper_start()
+        self.wait_ready()
+        self.ctrlctl("fn", "add", "echo", "--runtime", "native", "--file", self.sample.with_name("echo.so"))
+        self.ctrlctl("route", "add", "ANY /echo", "--fn", "echo")
+
+
 class Responder(Peer):
     name = "ceiling"
     title = "bare io_uring responder"
@@ -189,6 +219,7 @@ http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; tcp_nodelay on;
   client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
+  {http}
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     location / {{ {location} }}
@@ -201,24 +232,29 @@ class Nginx(Peer):
     name = "nginx"
     title = "nginx, `return 200`"
 
-    def location(self):
+    http = ""
+
+    def quoted_body(self):
         body = self.body().decode()
-        if "'" in body or "$" in body:
-            raise Unavailable("the body cannot be written into nginx's configuration")
+        if "'" in body or "$" in body or "\n" in body:
+            raise Unavailable("the body cannot be written into a configuration")
+        return body
+
+    def location(self):
+        body = self.quoted_body()
         return f"default_type application/json; return 200 '{body}';"
 
     def launch(self):
-        program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-        if program is None:
-            raise Unavailable("nginx is not installed (Debian package nginx)")
+        program = program_find("nginx", "nginx")
         configuration = self.home / "nginx.conf"
         # As root its worker would change to a user that cannot enter our directory.
         user = "user root;" if machine.os.geteuid() == 0 else ""
-        configuration.write_text(NGINX.format(home=self.home, port=self.port, user=user, location=self.location()))
+        configuration.write_text(NGINX.format(home=self.home, port=self.port, user=user, http=self.http.format(home=self.home),
+                                              location=self.location()))
         self.spawn(program, "-e", self.home / "error.log", "-c", configuration)
 
     def version(self):
-        return machine.first_line("nginx", "-v") or "unknown"
+        return machine.first_line(program_find("nginx", "nginx"), "-v") or "unknown"
 
 
 FPM = """
@@ -264,29 +300,177 @@ class Fpm(Nginx):
         return machine.first_line(self.program(), "--version") or "unknown"
 
 
+class Cgi(Nginx):
+    name = "fcgiwrap"
+    title = "nginx + fcgiwrap, CGI program in C"
+    forks = True
+
+    def location(self):
+        # The body comes in the environment, so that the program's answer is what the others give.
+        return (f"fastcgi_pass unix:{self.home}/wrap.sock; fastcgi_param SCRIPT_FILENAME {self.program()}; "
+                "fastcgi_param REQUEST_METHOD $request_method; fastcgi_param QUERY_STRING $query_string; "
+                f"fastcgi_param BENCH_BODY '{self.quoted_body()}';")
+
+    def program(self):
+        return self.build / "bin" / "weir-bench-cgi"
+
+    def launch(self):
+        wrap = program_find("fcgiwrap", "fcgiwrap")
+        if not self.program().exists():
+            raise Unavailable(f"{self.program()} is not built")
+        self.spawn(wrap, "-c", 1, "-s", f"unix:{self.home}/wrap.sock")
+        super().launch()
+
+    def version(self):
+        return debian_version("fcgiwrap")
+
+
+H2O = """
+listen: {{host: 127.0.0.1, port: {port}}}
+num-threads: 1
+http1-request-timeout: 300
+{user}
+pid-file: {home}/h2o.pid
+error-log: {home}/error.log
+file.mime.setdefaulttype: application/json
+file.send-compressed: OFF
+hosts:
+  default:
+    paths:
+      /: {{file.dir: {home}/files}}
+"""
+
+
+class H2o(Peer):
+    name = "h2o"
+    title = "h2o, static file"
+
+    def launch(self):
+        program = program_find("h2o", "h2o")
+        files = self.home / "files"
+        files.mkdir()
+        (files / self.path.strip("/")).write_bytes(self.body())
+        user = "user: root" if machine.os.geteuid() == 0 else ""
+        configuration = self.home / "h2o.conf"
+        configuration.write_text(H2O.format(home=self.home, port=self.port, user=user))
+        self.spawn(program, "-m", "worker", "-c", configuration)
+
+    def version(self):
+        return machine.first_line(program_find("h2o", "h2o"), "--version") or "unknown"
+
+
+HAPROXY = """
+global
+  nbthread 1
+  maxconn 4096
+defaults
+  mode http
+  timeout client 300s
+  timeout http-keep-alive 300s
+  timeout connect 5s
+  timeout server 300s
+frontend hello
+  bind 127.0.0.1:{port} backlog 4096
+  http-request return status 200 content-type application/json string '{body}'
+"""
+
+
+class Haproxy(Nginx):
+    name = "haproxy"
+    title = "haproxy, `http-request return`"
+
+    def launch(self):
+        program = program_find("haproxy", "haproxy")
+        configuration = self.home / "haproxy.cfg"
+        configuration.write_text(HAPROXY.format(port=self.port, body=self.quoted_body()))
+        self.spawn(program, "-db", "-f", configuration)
+
+    def version(self):
+        return machine.first_line(program_find("haproxy", "haproxy"), "-v") or "unknown"
+
+
+NODE = """
+const body = {body};
+const head = {{'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body)}};
+const server = require('http').createServer((request, response) => {{ response.writeHead(200, head); response.end(body); }});
+server.keepAliveTimeout = 0;
+server.listen({{port: {port}, host: '127.0.0.1', backlog: 4096}});
+"""
+
+
+class Node(Peer):
+    name = "node"
+    title = "node, http module"
+
+    def launch(self):
+        program = program_find("node", "nodejs")
+        script = self.home / "hello.js"
+        script.write_text(NODE.format(port=self.port, body=json.dumps(self.body().decode())))
+        self.spawn(program, script)
+
+    def version(self):
+        return "node " + (machine.first_line(program_find("node", "nodejs"), "--version") or "unknown")
+
+
+class NginxEcho(Nginx):
+    """nginx in front of a Unix-socket server that echoes, connections to it kept."""
+
+    name = "nginx-echo"
+    title = "nginx proxying to an echo server"
+    path = "/echo"
+    http = "upstream echo {{ server unix:{home}/echo.sock; keepalive 64; keepalive_requests 1000000000; }}"
+
+    def location(self):
+        return "proxy_pass http://echo; proxy_http_version 1.1; proxy_set_header Connection '';"
+
+    def launch(self):
+        program = self.build / "bin" / "weir-bench-echo"
+        if not program.exists():
+            raise Unavailable(f"{program} is not built")
+        self.spawn(program, "--unix", self.home / "echo.sock")
+        super().launch()
+
+
+class NginxEchoUnbuffered(NginxEcho):
+    name = "nginx-echo-unbuffered"
+    title = "the same, buffering off"
+
+    def location(self):
+        return super().location() + " proxy_buffering off; proxy_request_buffering off;"
+
+
+def debian_version(package):
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}", package], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
 # In the order in which a table shows them; Weir first, because its answer is the others' measure.
-KINDS = {kind.name: kind for kind in (Weir, Nginx, Fpm, Responder)}
+KINDS = {kind.name: kind for kind in (Weir, Nginx, Responder, H2o, Haproxy, Node, Fpm, Cgi)}
+ECHO_KINDS = {kind.name: kind for kind in (WeirEcho, NginxEcho, NginxEchoUnbuffered)}
 
 
 def start_all(names, home, build, cpus, note):
     """Start the peers in `names`; those that cannot run here are left out and noted. The first
     answer of Weir, where it is among them, gives the others their body and size."""
+    kinds = {**KINDS, **ECHO_KINDS}
     started = []
     reference = None
     try:
         for name in names:
             try:
-                peer = KINDS[name](home, build, cpus, reference)
+                peer = kinds[name](home, build, cpus, reference)
                 started.append(peer)
                 peer.start()
             except Unavailable as reason:
                 note(f"{name} is left out: {reason}")
-                started = [peer for peer in started if peer.name != name]
+                for left in [other for other in started if other.name == name]:
+                    left.stop()
+                    started.remove(left)
                 continue
             if name == "weir":
                 _, body, answer_bytes = answer_of(peer.port, peer.path)
                 reference = (body, answer_bytes)
-            elif answer_of(peer.port, peer.path)[1] != peer.body():
+            elif name in KINDS and answer_of(peer.port, peer.path)[1] != peer.body():
                 raise RuntimeError(f"{name} answers with another body than it was given:\n{peer.log()}")
     except BaseException:
         for peer in started:

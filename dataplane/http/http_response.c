@@ -11,7 +11,8 @@ struct writer {
 	bool full;
 };
 
-static void put(struct writer *writer, struct weir_span text)
+/* Always inlined: most texts are constants, and their copies then become a few moves. */
+static inline __attribute__((always_inline)) void put(struct writer *writer, struct weir_span text)
 {
 	if (writer->max - writer->bytes < text.bytes) {
 		writer->full = true;
@@ -26,6 +27,17 @@ static void put_decimal(struct writer *writer, uint64_t number)
 	char digits[20];
 	size_t at = sizeof(digits);
 
+	if (number < 10) {
+		digits[0] = (char)('0' + number);
+		put(writer, (struct weir_span){.data = digits, .bytes = 1});
+		return;
+	}
+	if (number < 100) {
+		digits[0] = (char)('0' + number / 10);
+		digits[1] = (char)('0' + number % 10);
+		put(writer, (struct weir_span){.data = digits, .bytes = 2});
+		return;
+	}
 	do {
 		digits[--at] = (char)('0' + number % 10);
 		number /= 10;
@@ -33,7 +45,7 @@ static void put_decimal(struct writer *writer, uint64_t number)
 	put(writer, (struct weir_span){.data = digits + at, .bytes = sizeof(digits) - at});
 }
 
-static void put_field(struct writer *writer, struct weir_span name, struct weir_span value)
+static inline __attribute__((always_inline)) void put_field(struct writer *writer, struct weir_span name, struct weir_span value)
 {
 	put(writer, name);
 	put(writer, WEIR_SPAN(": "));

@@ -11,6 +11,8 @@ test_set=(clang libclang-rt-dev libcmocka-dev python3 iproute2 wrk spin strace p
 bench_set=(nginx-light php-fpm wrk linux-perf python3 procps)
 # Each of these makes one test possible, which is skipped without it (exit 77).
 optional_set=(ccache clang-format clang-tidy shellcheck codespell qemu-system-x86 busybox-static cpio)
+# Servers that bench/run compares with; one that is missing is left out of its tables.
+peers_set=(h2o haproxy nodejs fcgiwrap)
 
 fail() {
 	echo "packages: $*" >&2
@@ -76,7 +78,7 @@ for set in "$@"; do
 	case $set in
 	build) wanted+=("${build_set[@]}") ;;
 	test) wanted+=("${build_set[@]}" "${test_set[@]}") optional+=("${optional_set[@]}") ;;
-	bench) wanted+=("${build_set[@]}" "${bench_set[@]}") ;;
+	bench) wanted+=("${build_set[@]}" "${bench_set[@]}") optional+=("${peers_set[@]}") ;;
 	*) fail "unknown set '$set'; there are: build, test, bench" ;;
 	esac
 done
@@ -110,7 +112,7 @@ if [ "$(id -u)" != 0 ]; then
 	elif [ ${#missing[@]} -gt 0 ]; then
 		fail "Debian packages are missing and neither root nor sudo is at hand; as root run: apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
 	else
-		echo "packages: without ${missing_optional[*]} some tests are skipped" >&2
+		echo "packages: without ${missing_optional[*]} some tests are skipped, or servers not compared" >&2
 		exit 0
 	fi
 fi
@@ -144,6 +146,6 @@ fi
 if [ ${#missing_optional[@]} -gt 0 ]; then
 	echo "packages: installing ${missing_optional[*]}"
 	for package in "${missing_optional[@]}"; do
-		install "$package" || echo "packages: without $package (not installable here) some tests are skipped" >&2
+		install "$package" || echo "packages: without $package (not installable here) some tests are skipped, or servers not compared" >&2
 	done
 fi

@@ -234,19 +234,30 @@ static bool is_field_value(struct weir_span text)
 	return are_value_bytes(text.data + i, text.bytes - i);
 }
 
-/* Copy; most names and values have 8 to 16 bytes, for which a call of memcpy() is most of the cost. */
-static void text_copy(uint8_t *to, const char *from, size_t bytes)
+/* Copy; most names, values and small bodies have 8 to 32 bytes, for which a call of memcpy() is most of
+ * the cost: two halves that may overlap instead. */
+static void bytes_copy(uint8_t *to, const void *from, size_t bytes)
 {
+	const uint8_t *const source = from;
+
 	if (bytes >= 8 && bytes <= 16) {
 		uint64_t first = 0;
 		uint64_t last = 0;
 
-		memcpy(&first, from, sizeof(first));
-		memcpy(&last, from + bytes - sizeof(last), sizeof(last));
+		memcpy(&first, source, sizeof(first));
+		memcpy(&last, source + bytes - sizeof(last), sizeof(last));
+		memcpy(to, &first, sizeof(first));
+		memcpy(to + bytes - sizeof(last), &last, sizeof(last));
+	} else if (bytes > 16 && bytes <= 32) {
+		unsigned __int128 first = 0;
+		unsigned __int128 last = 0;
+
+		memcpy(&first, source, sizeof(first));
+		memcpy(&last, source + bytes - sizeof(last), sizeof(last));
 		memcpy(to, &first, sizeof(first));
 		memcpy(to + bytes - sizeof(last), &last, sizeof(last));
 	} else if (bytes != 0) {
-		memcpy(to, from, bytes);
+		memcpy(to, source, bytes);
 	}
 }
 
@@ -296,6 +307,8 @@ static void rows_resize(struct weir_port_call *call, size_t count)
 	size_t after = 0;
 
 	call->row_count_max = (uint16_t)count;
+	if (call->field_count == 0)
+		return;
 	after = text_first(call);
 	memmove(call->head_out + after, call->head_out + before, call->text_bytes);
 	for (size_t i = 0; i < call->field_count; i++) {
@@ -339,7 +352,7 @@ static struct weir_head_slice text_add(struct weir_port_call *call, struct weir_
 		.bytes = (uint16_t)text.bytes,
 	};
 
-	text_copy(call->head_out + slice.offset, text.data, text.bytes);
+	bytes_copy(call->head_out + slice.offset, text.data, text.bytes);
 	call->text_bytes = (uint16_t)(call->text_bytes + text.bytes);
 	return slice;
 }
@@ -497,7 +510,7 @@ int weir_port_call_append(struct weir_port_call *call, const void *data, size_t 
 		bytes = call->out_size - call->out_bytes;
 	if (!is_announced(call, bytes))
 		return -EMSGSIZE;
-	memcpy(call->out + call->out_bytes, data, bytes);
+	bytes_copy(call->out + call->out_bytes, data, bytes);
 	body_add(call, bytes);
 	*out_bytes = bytes;
 	return 0;

@@ -11,8 +11,8 @@
 #ifndef WEIR_CTRL_PUBLISH_PUBLISH_H
 #define WEIR_CTRL_PUBLISH_PUBLISH_H
 
-#include "ctrl/model/model.h"
-#include "dataplane/abi/snapshot.h"
+#include "ctrl/publish/publish_list.h"
+#include "dataplane/shm/snapshot.h"
 
 struct weir_publish_input {
 	uint64_t generation;
@@ -21,7 +21,7 @@ struct weir_publish_input {
 	uint32_t pool_workers_max;
 	const struct weir_model_function *functions; /* checked records */
 	size_t function_count;
-	const struct weir_model_route *routes; /* checked records */
+	const struct weir_model_route *routes; /* of weir_publish_build() only */
 	size_t route_count;
 	bool *out_shadowed; /* route_count flags, or NULL: the route lost a method at least */
 };
@@ -35,6 +35,12 @@ struct weir_settings weir_publish_settings_default(void);
  * -EINVAL (generation 0, pool minimum over maximum, or a record that the model refuses), -E2BIG (a
  * table outgrows 32-bit indices), -ENOMEM, -errno. */
 int weir_publish_build(const struct weir_publish_input *input, int *out_fd);
+
+/* The same with the routes of a list, which is settled and whose `shadowed` flags are written; the
+ * input's routes are not looked at. Also gives the checked snapshot: the caller detaches it. */
+int weir_publish_build_list(const struct weir_publish_input *input,
+			    struct weir_publish_list *list, int *out_fd,
+			    struct weir_snapshot *out_snapshot);
 
 /* Write a snapshot to `path` by way of a temporary file and rename, mode 0600; and read one back
  * into a fresh sealed memfd after the full check. One writer per path: the temporary file is

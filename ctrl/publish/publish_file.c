@@ -31,6 +31,24 @@ int weir_publish_memfd_create(size_t bytes, int *out_fd)
 	return 0;
 }
 
+int weir_publish_file_write(int fd, const void *data, size_t bytes, uint64_t offset)
+{
+	const char *at = data;
+
+	while (bytes > 0) {
+		const ssize_t written = pwrite(fd, at, bytes, (off_t)offset);
+
+		if (written == -1 && errno == EINTR)
+			continue;
+		if (written == -1)
+			return -errno;
+		at += written;
+		offset += (uint64_t)written;
+		bytes -= (size_t)written;
+	}
+	return 0;
+}
+
 int weir_publish_memfd_seal(int fd)
 {
 	const int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;

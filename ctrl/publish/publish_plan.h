@@ -1,15 +1,15 @@
 /* publish_plan: a snapshot's tables before they are laid out. Private to ctrl/publish.
  *
  *   functions, pools    publish_plan.c     sorted by id; one pool per (namespace, runtime)
- *   hosts, nodes, edges publish_routes.c   one tree per host
- *   targets             publish_routes.c   pending until all are known, then sorted so that those of
- *                                          a node stand together, its own methods before ANY
+ *   hosts, nodes, edges publish_routes.c   one tree per host, made from the sorted list in one pass
+ *   targets             publish_routes.c   those of a node stand together, its own methods before ANY
  *   memfd               publish.c
  * Owns its tables; the input is borrowed. One thread. */
 #ifndef WEIR_CTRL_PUBLISH_PUBLISH_PLAN_H
 #define WEIR_CTRL_PUBLISH_PUBLISH_PLAN_H
 
 #include "ctrl/publish/publish.h"
+#include "ctrl/publish/publish_list.h"
 #include "ctrl/publish/publish_rows.h"
 
 struct weir_publish_plan {
@@ -34,9 +34,9 @@ int weir_publish_plan_functions(struct weir_publish_plan *plan);
 int weir_publish_plan_function_index(const struct weir_publish_plan *plan, uint64_t id,
 				     uint32_t *out_index);
 
-/* Fill hosts, nodes, edges, targets and params, and the input's out_shadowed. After functions.
- * 0, -EINVAL, -ENOENT, -E2BIG, -ENOMEM. */
-int weir_publish_plan_routes(struct weir_publish_plan *plan);
+/* Fill hosts, nodes, edges, targets and params from the list, which is settled, and its entries'
+ * `shadowed`. After functions. 0, -ENOENT, -E2BIG, -ENOMEM. */
+int weir_publish_plan_routes(struct weir_publish_plan *plan, struct weir_publish_list *list);
 
 /* Free the tables; accepts a zeroed plan. */
 void weir_publish_plan_free(struct weir_publish_plan *plan);

@@ -4,6 +4,7 @@
 
 #include "ctrl/publish/publish_plan.h"
 #include "dataplane/abi/head.h"
+#include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
 static_assert((int)WEIR_MODEL_SEGMENTS_MAX == (int)WEIR_SNAPSHOT_SEGMENTS_MAX,
@@ -12,23 +13,29 @@ static_assert((int)WEIR_MODEL_PARAMS_MAX == (int)WEIR_HEAD_PARAMS_MAX, "one limi
 
 static const char local_host[] = "function.weir"; /* the model refuses it in anybody's route */
 
-enum { NO_ROUTE = UINT32_MAX, METHOD_BITS = 16 };
+enum { METHOD_BITS = 16, TARGETS_MAX = METHOD_BITS + 1 /* of one node: each method, and ANY */ };
 
-/* A target that has not found its place in the table yet. */
-struct pending {
-	struct weir_snapshot_target target;
+/* A child whose subtree is complete, waiting for its parent to be. */
+struct child {
 	uint32_t node;
-	uint32_t order; /* of two with the same node and method the earlier one stays */
-	uint32_t route; /* index into the input, or NO_ROUTE */
-	bool wildcard;
+	struct weir_snapshot_string segment; /* that leads to it, a piece of a pattern */
 };
 
-/* Where a pattern ends in the tree, and its parameters. */
-struct place {
-	uint32_t node;
-	uint32_t params_first;
-	uint16_t param_count;
-	bool wildcard;
+/* A node of the way to the route that was entered last: it may still get children. */
+struct open {
+	struct weir_snapshot_string segment; /* that leads here; of the first route that came by */
+	bool by_param;
+	struct weir_snapshot_node node; /* literal_count and label come when it is closed */
+	size_t children_first;          /* in tree.children */
+};
+
+/* One host's tree while it grows. Routes come in the order of the list, so what left the way to the
+ * newest one is complete, and all is written once, from the leaves to the root. */
+struct tree {
+	struct weir_publish_plan *plan;
+	struct weir_publish_rows children; /* struct child: of the open nodes, the deepest last */
+	uint32_t depth;                    /* of the deepest open node */
+	struct open open[WEIR_SNAPSHOT_SEGMENTS_MAX + 1];
 };
 
 static struct weir_snapshot_node *node_at(struct weir_publish_plan *plan, uint32_t node)
@@ -36,102 +43,283 @@ static struct weir_snapshot_node *node_at(struct weir_publish_plan *plan, uint32
 	return (struct weir_snapshot_node *)plan->nodes.data + node;
 }
 
-static int add_node(struct weir_publish_plan *plan, uint32_t *out_node)
+static void open_begin(struct tree *tree, uint32_t depth)
 {
-	const int result = weir_publish_rows_add(&plan->nodes,
-						 sizeof(struct weir_snapshot_node), out_node);
-
-	if (result == 0)
-		node_at(plan, *out_node)->param_child = WEIR_SNAPSHOT_NONE;
-	return result;
+	tree->depth = depth;
+	tree->open[depth] = (struct open){
+		.node = {.param_child = WEIR_SNAPSHOT_NONE},
+		.children_first = tree->children.count,
+	};
 }
 
-static int enter_literal(struct weir_publish_plan *plan, struct weir_span segment,
-			 uint32_t *node)
+/* Edges of a node that has its index; their children are forgotten. */
+static int add_edges(struct tree *tree, uint32_t parent, size_t children_first)
 {
-	/* An empty segment has the edge "/", which no other segment can have (route.h). */
-	const struct weir_span text = segment.bytes > 0 ? segment : WEIR_SPAN("/");
-	struct weir_snapshot_string interned;
-	struct weir_snapshot_edge *edge = NULL;
-	int result = weir_publish_strings_intern(&plan->strings, text, &interned);
-
-	if (result == 0)
-		result = weir_publish_edges_at(&plan->edges, *node, text, interned, &edge);
-	if (result != 0)
-		return result;
-	if (edge->child == WEIR_SNAPSHOT_NONE) {
-		result = add_node(plan, &edge->child);
-		if (result != 0)
-			return result;
-		node_at(plan, *node)->literal_count++;
-	}
-	*node = edge->child;
-	return 0;
-}
-
-static int enter_param(struct weir_publish_plan *plan, struct weir_span segment,
-		       struct place *place)
-{
-	const struct weir_span name = {.data = segment.data + 1, .bytes = segment.bytes - 2};
-	struct weir_snapshot_string interned;
-	uint32_t param = 0;
-	uint32_t child = node_at(plan, place->node)->param_child;
-	int result = weir_publish_strings_intern(&plan->strings, name, &interned);
-
-	if (result == 0)
-		result = weir_publish_rows_add(&plan->params, sizeof(interned), &param);
-	if (result == 0 && child == WEIR_SNAPSHOT_NONE)
-		result = add_node(plan, &child);
-	if (result != 0)
-		return result;
-	((struct weir_snapshot_string *)plan->params.data)[param] = interned;
-	if (place->param_count++ == 0)
-		place->params_first = param;
-	node_at(plan, place->node)->param_child = child;
-	place->node = child;
-	return 0;
-}
-
-/* Follow a checked pattern from `root`, adding what is missing. */
-static int enter_pattern(struct weir_publish_plan *plan, uint32_t root, const char *pattern,
-			 struct place *out_place)
-{
-	const char *end = pattern + strlen(pattern);
-	struct place place = {.node = root};
+	const struct child *children = tree->children.data;
 	int result = 0;
 
-	for (const char *at = pattern + 1; result == 0 && at <= end;) {
-		const char *slash = memchr(at, '/', (size_t)(end - at));
-		const char *stop = slash != NULL ? slash : end;
-		const struct weir_span segment = {.data = at, .bytes = (size_t)(stop - at)};
-
-		if (segment.bytes > 0 && at[0] == '{')
-			result = enter_param(plan, segment, &place);
-		else if (stop == end && weir_span_equal(segment, WEIR_SPAN("*")))
-			place.wildcard = true;
-		else
-			result = enter_literal(plan, segment, &place.node);
-		at = stop + 1;
-	}
-	if (result == 0)
-		*out_place = place;
+	for (size_t i = children_first; result == 0 && i < tree->children.count; i++)
+		result = weir_publish_edges_add(&tree->plan->edges, &tree->plan->strings, parent,
+						children[i].node, children[i].segment);
+	tree->children.count = children_first;
 	return result;
 }
 
-static int compare_names(const void *left, const void *right)
+/* A node with one literal edge and nothing else becomes the beginning of its child's label. The
+ * child's segment and label are pieces of one pattern: the first route that came by made both. */
+static void join(struct weir_publish_plan *plan, const struct child *child)
 {
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
+	struct weir_snapshot_node *node = node_at(plan, child->node);
+	const struct weir_snapshot_string label = node->label;
+
+	node->label = child->segment;
+	if (node->label_segments > 0) {
+		WEIR_ASSERT(label.offset == child->segment.offset + child->segment.bytes + 1);
+		node->label.bytes += 1 + label.bytes;
+	}
+	node->label_segments++;
 }
 
-static int add_host(struct weir_publish_plan *plan, const char *name)
+/* The deepest open node gets no more children: write it. */
+static int close_deepest(struct tree *tree, uint32_t *out_node)
 {
-	struct weir_snapshot_host host = {.root = 0};
+	const struct open *open = &tree->open[tree->depth];
+	const size_t literal_count = tree->children.count - open->children_first;
+	uint32_t index = 0;
+
+	if (literal_count == 1 && open->node.routes_count == 0 &&
+	    open->node.wildcard_count == 0 && open->node.param_child == WEIR_SNAPSHOT_NONE) {
+		const struct child *only =
+			(const struct child *)tree->children.data + open->children_first;
+
+		index = only->node;
+		join(tree->plan, only);
+		tree->children.count--;
+		*out_node = index;
+		return 0;
+	}
+	int result = weir_publish_rows_add(&tree->plan->nodes, sizeof(open->node), &index);
+
+	if (result == 0)
+		result = add_edges(tree, index, open->children_first);
+	if (result != 0)
+		return result;
+	*node_at(tree->plan, index) = open->node;
+	node_at(tree->plan, index)->literal_count = (uint32_t)literal_count;
+	*out_node = index;
+	return 0;
+}
+
+/* Close all open nodes below `depth`. */
+static int close_below(struct tree *tree, uint32_t depth)
+{
+	while (tree->depth > depth) {
+		const struct open *open = &tree->open[tree->depth];
+		uint32_t node = 0;
+		uint32_t index = 0;
+		int result = close_deepest(tree, &node);
+
+		tree->depth--;
+		if (result == 0 && open->by_param) {
+			tree->open[tree->depth].node.param_child = node;
+		} else if (result == 0) {
+			result = weir_publish_rows_add(&tree->children, sizeof(struct child),
+						       &index);
+			if (result == 0)
+				((struct child *)tree->children.data)[index] = (struct child){
+					.node = node, .segment = open->segment};
+		}
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+/* How many segments two keys have in common from the left. */
+static uint32_t common_segments(const char *a, const char *b)
+{
+	uint32_t count = 0;
+
+	for (; *a == *b && *a != '\0'; a++, b++)
+		count += *a == WEIR_PUBLISH_KEY_SLASH;
+	return count + ((*a == '\0' || *a == WEIR_PUBLISH_KEY_SLASH) &&
+			(*b == '\0' || *b == WEIR_PUBLISH_KEY_SLASH));
+}
+
+/* Open the nodes of a pattern behind its first `common` segments, which are open; its text stands in
+ * the strings at `text`. A star at the end opens nothing. */
+static int open_pattern(struct tree *tree, const char *pattern, uint32_t text, uint32_t common,
+			bool *out_wildcard)
+{
+	const char *at = pattern + 1;
+	const char *slash = pattern;
+	uint32_t depth = 0;
+	int result = close_below(tree, common);
+
+	*out_wildcard = false;
+	for (; result == 0 && slash != NULL; at = slash != NULL ? slash + 1 : at) {
+		slash = strchr(at, '/');
+		const size_t bytes = slash != NULL ? (size_t)(slash - at) : strlen(at);
+
+		if (slash == NULL && bytes == 1 && at[0] == '*') {
+			*out_wildcard = true;
+			return 0;
+		}
+		if (depth++ < common)
+			continue;
+		WEIR_ASSERT(depth <= WEIR_SNAPSHOT_SEGMENTS_MAX);
+		open_begin(tree, depth);
+		tree->open[depth].by_param = at[0] == '{';
+		tree->open[depth].segment = (struct weir_snapshot_string){
+			.offset = text + (uint32_t)(at - pattern), .bytes = (uint32_t)bytes};
+	}
+	return result;
+}
+
+/* The names of a pattern's parameters. */
+static int add_params(struct weir_publish_plan *plan, const char *pattern,
+		      struct weir_snapshot_target *target)
+{
+	for (const char *at = strchr(pattern, '{'); at != NULL; at = strchr(at + 1, '{')) {
+		const struct weir_span name = {.data = at + 1, .bytes = strcspn(at + 1, "}")};
+		struct weir_snapshot_string interned;
+		uint32_t param = 0;
+		int result = weir_publish_strings_intern(&plan->strings, name, &interned);
+
+		if (result == 0)
+			result = weir_publish_rows_add(&plan->params, sizeof(interned), &param);
+		if (result != 0)
+			return result;
+		((struct weir_snapshot_string *)plan->params.data)[param] = interned;
+		if (target->param_count++ == 0)
+			target->params_first = param;
+	}
+	return 0;
+}
+
+/* Routes with one host and one pattern but for parameters' names, the first of them winning. */
+struct group {
+	struct weir_publish_entry *first;
+	size_t count;
+	bool local;
+};
+
+/* Fill the targets that this route has first; `taken` has a bit for each method, ANY the last. */
+static int add_methods(struct weir_publish_plan *plan, const struct group *group,
+		       struct weir_publish_entry *entry, struct weir_snapshot_string pattern,
+		       struct weir_snapshot_target targets[TARGETS_MAX], uint32_t *taken)
+{
+	const uint32_t wanted = entry->methods != 0 ? entry->methods : 1U << METHOD_BITS;
+	struct weir_snapshot_target target = {
+		.route_id = group->local ? 0 : entry->id,
+		.flags = group->local ? WEIR_SNAPSHOT_TARGET_LOCAL : 0,
+		.timeout_ms = entry->timeout_ms,
+		.pattern = pattern,
+	};
+	uint32_t left = wanted & ~*taken;
+	int result = 0;
+
+	entry->shadowed = left != wanted;
+	result = weir_publish_plan_function_index(plan, entry->function_id, &target.function);
+	if (result == 0 && left != 0)
+		result = add_params(plan, entry->pattern, &target);
+	*taken |= left;
+	for (; result == 0 && left != 0; left &= left - 1) {
+		const uint32_t method = (uint32_t)__builtin_ctz(left);
+
+		target.method = method == METHOD_BITS ? WEIR_SNAPSHOT_METHOD_ANY : (uint8_t)method;
+		targets[method] = target;
+	}
+	return result;
+}
+
+/* The targets of a group, its own methods before ANY, at the deepest open node. */
+static int add_targets(struct tree *tree, const struct group *group,
+		       struct weir_snapshot_string pattern, bool wildcard)
+{
+	struct weir_publish_plan *plan = tree->plan;
+	struct weir_snapshot_node *node = &tree->open[tree->depth].node;
+	struct weir_snapshot_target targets[TARGETS_MAX];
+	uint32_t taken = 0;
+	uint32_t index = 0;
+	uint16_t count = 0;
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < group->count; i++) {
+		struct weir_publish_entry *entry = &group->first[i];
+
+		if (i > 0 && strcmp(entry->pattern, entry[-1].pattern) != 0)
+			result = weir_publish_strings_append(
+				&plan->strings, weir_span_of(entry->pattern), &pattern);
+		if (result == 0)
+			result = add_methods(plan, group, entry, pattern, targets, &taken);
+	}
+	for (; result == 0 && taken != 0; taken &= taken - 1, count++) {
+		result = weir_publish_rows_add(&plan->targets, sizeof(targets[0]), &index);
+		if (result == 0)
+			((struct weir_snapshot_target *)plan->targets.data)[index] =
+				targets[__builtin_ctz(taken)];
+	}
+	*(wildcard ? &node->wildcard_first : &node->routes_first) = index + 1 - count;
+	*(wildcard ? &node->wildcard_count : &node->routes_count) = count;
+	return result;
+}
+
+static int add_group(struct tree *tree, const struct group *group, const char *key_before)
+{
+	const char *pattern = group->first->pattern;
+	struct weir_snapshot_string text;
+	bool wildcard = false;
+	int result = weir_publish_strings_append(&tree->plan->strings, weir_span_of(pattern),
+						 &text);
+
+	if (result == 0)
+		result = open_pattern(tree, pattern, text.offset,
+				      key_before == NULL
+					      ? 0
+					      : common_segments(key_before, group->first->key),
+				      &wildcard);
+	return result == 0 ? add_targets(tree, group, text, wildcard) : result;
+}
+
+/* The tree of the entries from `first` on that have its host. *out_end: behind them. */
+static int add_tree(struct weir_publish_plan *plan, struct weir_publish_list *list,
+		    size_t first, bool local, size_t *out_end, uint32_t *out_root)
+{
+	struct tree tree = {.plan = plan};
+	const char *key_before = NULL;
+	const char *host = list->entry[first].host;
+	size_t at = first;
+	int result = 0;
+
+	open_begin(&tree, 0);
+	while (result == 0 && at < list->count && strcmp(list->entry[at].host, host) == 0) {
+		struct group group = {.first = &list->entry[at], .local = local};
+
+		do {
+			group.count++;
+			at++;
+		} while (at < list->count && strcmp(list->entry[at].key, group.first->key) == 0 &&
+			 strcmp(list->entry[at].host, host) == 0);
+		result = add_group(&tree, &group, key_before);
+		key_before = group.first->key;
+	}
+	if (result == 0)
+		result = close_below(&tree, 0);
+	if (result == 0)
+		result = close_deepest(&tree, out_root);
+	weir_publish_rows_free(&tree.children);
+	*out_end = at;
+	return result;
+}
+
+static int add_host(struct weir_publish_plan *plan, const char *name, uint32_t root)
+{
+	struct weir_snapshot_host host = {.root = root};
 	uint32_t index = 0;
 	int result =
 		weir_publish_strings_intern(&plan->strings, weir_span_of(name), &host.name);
 
-	if (result == 0)
-		result = add_node(plan, &host.root);
 	if (result == 0)
 		result = weir_publish_rows_add(&plan->hosts, sizeof(host), &index);
 	if (result == 0)
@@ -139,252 +327,79 @@ static int add_host(struct weir_publish_plan *plan, const char *name)
 	return result;
 }
 
-/* One row and one root for each different host, sorted. strcmp order is the table's order: memcmp,
- * then length. */
-static int add_hosts(struct weir_publish_plan *plan)
+/* The ways to a function by its name: /NAMESPACE/NAME and all below it, on the Unix socket only. */
+static int list_local(struct weir_publish_list *locals,
+		      const struct weir_model_function *function)
 {
-	const struct weir_publish_input *input = plan->input;
-	WEIR_CLEANUP(weir_free)
-	const char **names = calloc(input->route_count + 1, sizeof(*names));
-	size_t count = 0;
-	int result = 0;
-
-	if (names == NULL)
-		return -ENOMEM;
-	if (input->function_count > 0)
-		names[count++] = local_host;
-	for (size_t i = 0; i < input->route_count; i++) {
-		if (input->routes[i].host[0] != '\0')
-			names[count++] = input->routes[i].host;
-	}
-	qsort(names, count, sizeof(*names), compare_names);
-	for (size_t i = 0; result == 0 && i < count; i++) {
-		if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
-			result = add_host(plan, names[i]);
-	}
-	return result;
-}
-
-/* Root of a host's tree; every host of the input has one. */
-static uint32_t root_of(const struct weir_publish_plan *plan, const char *name)
-{
-	const struct weir_snapshot_host *hosts = plan->hosts.data;
-	size_t first = 0;
-	size_t end = plan->hosts.count;
-
-	if (name[0] == '\0')
-		return plan->root;
-	while (first + 1 < end) {
-		const size_t middle = first + (end - first) / 2;
-
-		if (strcmp(plan->strings.text + hosts[middle].name.offset, name) <= 0)
-			first = middle;
-		else
-			end = middle;
-	}
-	return hosts[first].root;
-}
-
-static int add_pending(struct weir_publish_rows *list, const struct pending *pending)
-{
-	uint32_t index = 0;
-	const int result = weir_publish_rows_add(list, sizeof(*pending), &index);
-
-	if (result != 0)
-		return result;
-	struct pending *row = (struct pending *)list->data + index;
-
-	*row = *pending;
-	row->order = index;
-	return 0;
-}
-
-/* A target for each method of the route. */
-static int add_route(struct weir_publish_plan *plan, struct weir_publish_rows *list,
-		     uint32_t index)
-{
-	const struct weir_model_route *route = &plan->input->routes[index];
-	struct pending pending = {.route = index};
-	struct place place;
-
-	if (weir_model_route_check(route, NULL) != 0)
-		return -EINVAL;
-	int result = weir_publish_plan_function_index(plan, route->function_id,
-						      &pending.target.function);
-
-	if (result == 0)
-		result =
-			enter_pattern(plan, root_of(plan, route->host), route->pattern, &place);
-	if (result == 0)
-		result = weir_publish_strings_intern(
-			&plan->strings, weir_span_of(route->pattern), &pending.target.pattern);
-	if (result != 0)
-		return result;
-	pending.node = place.node;
-	pending.wildcard = place.wildcard;
-	pending.target.route_id = route->id;
-	pending.target.param_count = place.param_count;
-	pending.target.params_first = place.params_first;
-	pending.target.timeout_ms = route->timeout_ms;
-	pending.target.method = WEIR_SNAPSHOT_METHOD_ANY;
-	if (route->methods == 0)
-		return add_pending(list, &pending);
-	for (uint8_t method = 0; result == 0 && method < METHOD_BITS; method++) {
-		pending.target.method = method;
-		if ((route->methods & (1U << method)) != 0)
-			result = add_pending(list, &pending);
-	}
-	return result;
-}
-
-/* The way to a function by its name: /NAMESPACE/NAME and all below it, on the Unix socket only. */
-static int add_local(struct weir_publish_plan *plan, struct weir_publish_rows *list,
-		     uint32_t function, bool wildcard)
-{
-	const struct weir_model_function *from = plan->sorted[function];
-	char pattern[2 * sizeof(from->name) + 8];
-	struct pending pending = {
-		.route = NO_ROUTE,
-		.wildcard = wildcard,
-		.target = {.function = function,
-			   .method = WEIR_SNAPSHOT_METHOD_ANY,
-			   .flags = WEIR_SNAPSHOT_TARGET_LOCAL},
+	const struct weir_publish_entry entry = {
+		.id = function->id,
+		.function_id = function->id,
+		.from_public_table = function->from_public_table,
 	};
-	struct place place;
+	char pattern[2 * sizeof(function->name) + 8];
+	int result = 0;
 
-	(void)snprintf(pattern, sizeof(pattern), "/%s/%s%s", from->space, from->name,
-		       wildcard ? "/*" : ""); /* fits */
-	int result = enter_pattern(plan, root_of(plan, local_host), pattern, &place);
-
-	if (result == 0)
-		result = weir_publish_strings_intern(&plan->strings, weir_span_of(pattern),
-						     &pending.target.pattern);
+	(void)snprintf(pattern, sizeof(pattern), "/%s/%s", function->space,
+		       function->name); /* fits */
+	result = weir_publish_list_add_entry(locals, local_host, pattern, &entry);
 	if (result != 0)
 		return result;
-	pending.node = place.node;
-	return add_pending(list, &pending);
+	(void)snprintf(pattern, sizeof(pattern), "/%s/%s/*", function->space,
+		       function->name); /* fits */
+	return weir_publish_list_add_entry(locals, local_host, pattern, &entry);
 }
 
-/* Weir's own functions before rows of the public table, so that of two with one name they stay. */
-static int add_locals(struct weir_publish_plan *plan, struct weir_publish_rows *list)
+static int add_locals(struct weir_publish_plan *plan)
 {
+	WEIR_CLEANUP(weir_publish_list_release) struct weir_publish_list locals = {.count = 0};
+	size_t end = 0;
+	uint32_t root = 0;
 	int result = 0;
 
-	for (int pass = 0; pass < 2; pass++) {
-		for (uint32_t i = 0; result == 0 && i < plan->functions.count; i++) {
-			if (plan->sorted[i]->from_public_table != (pass == 1))
-				continue;
-			result = add_local(plan, list, i, false);
-			if (result == 0)
-				result = add_local(plan, list, i, true);
+	for (size_t i = 0; result == 0 && i < plan->functions.count; i++)
+		result = list_local(&locals, plan->sorted[i]);
+	if (result == 0)
+		result = weir_publish_list_settle(&locals);
+	if (result != 0 || locals.count == 0)
+		return result;
+	result = add_tree(plan, &locals, 0, true, &end, &root);
+	return result == 0 ? add_host(plan, local_host, root) : result;
+}
+
+/* Routes without host come first in the list; without any, their tree is one empty node. */
+static int add_root(struct weir_publish_plan *plan, struct weir_publish_list *list, size_t *at)
+{
+	if (list->count > 0 && list->entry[0].host[0] == '\0')
+		return add_tree(plan, list, 0, false, at, &plan->root);
+	const int result = weir_publish_rows_add(&plan->nodes, sizeof(struct weir_snapshot_node),
+						 &plan->root);
+
+	if (result == 0)
+		node_at(plan, plan->root)->param_child = WEIR_SNAPSHOT_NONE;
+	return result;
+}
+
+int weir_publish_plan_routes(struct weir_publish_plan *plan, struct weir_publish_list *list)
+{
+	bool locals_due = true;
+	size_t at = 0;
+	int result = weir_publish_list_settle(list);
+
+	if (result == 0)
+		result = add_root(plan, list, &at);
+	/* Hosts come sorted, in strcmp order: memcmp, then length. */
+	while (result == 0 && at < list->count) {
+		const char *host = list->entry[at].host;
+		uint32_t root = 0;
+
+		if (locals_due && strcmp(host, local_host) > 0) {
+			locals_due = false;
+			result = add_locals(plan);
 		}
+		if (result == 0)
+			result = add_tree(plan, list, at, false, &at, &root);
+		if (result == 0)
+			result = add_host(plan, host, root);
 	}
-	return result;
-}
-
-/* Own routes before the public table's, then by id, then as given. */
-static int compare_routes(const void *left, const void *right)
-{
-	const struct weir_model_route *a = *(const struct weir_model_route *const *)left;
-	const struct weir_model_route *b = *(const struct weir_model_route *const *)right;
-
-	if (a->from_public_table != b->from_public_table)
-		return a->from_public_table ? 1 : -1;
-	if (a->id != b->id)
-		return a->id < b->id ? -1 : 1;
-	return (a > b) - (a < b); /* two of one array */
-}
-
-static int add_routes(struct weir_publish_plan *plan, struct weir_publish_rows *list)
-{
-	const struct weir_publish_input *input = plan->input;
-	WEIR_CLEANUP(weir_free)
-	const struct weir_model_route **sorted =
-		calloc(input->route_count + 1, sizeof(*sorted));
-	int result = 0;
-
-	if (sorted == NULL)
-		return -ENOMEM;
-	if (input->route_count >= NO_ROUTE)
-		return -E2BIG;
-	for (size_t i = 0; i < input->route_count; i++)
-		sorted[i] = &input->routes[i];
-	qsort(sorted, input->route_count, sizeof(*sorted), compare_routes);
-	for (size_t i = 0; result == 0 && i < input->route_count; i++)
-		result = add_route(plan, list, (uint32_t)(sorted[i] - input->routes));
-	return result;
-}
-
-/* ANY has the greatest number, so a node's own methods come before it. */
-static int compare_pending(const void *left, const void *right)
-{
-	const struct pending *a = left;
-	const struct pending *b = right;
-
-	if (a->node != b->node)
-		return a->node < b->node ? -1 : 1;
-	if (a->wildcard != b->wildcard)
-		return a->wildcard ? 1 : -1;
-	if (a->target.method != b->target.method)
-		return a->target.method < b->target.method ? -1 : 1;
-	return (a->order > b->order) - (a->order < b->order);
-}
-
-static bool pending_conflicts(const struct pending *a, const struct pending *b)
-{
-	return a->node == b->node && a->wildcard == b->wildcard &&
-	       a->target.method == b->target.method;
-}
-
-/* Give each target its place; what comes second with the same node and method is left out. */
-static int place_targets(struct weir_publish_plan *plan, struct weir_publish_rows *list)
-{
-	struct pending *pending = list->data;
-
-	if (list->count == 0)
-		return 0;
-	qsort(pending, list->count, sizeof(*pending), compare_pending);
-	for (size_t i = 0; i < list->count; i++) {
-		uint32_t index = 0;
-
-		if (i > 0 && pending_conflicts(&pending[i], &pending[i - 1])) {
-			if (pending[i].route != NO_ROUTE && plan->input->out_shadowed != NULL)
-				plan->input->out_shadowed[pending[i].route] = true;
-			continue;
-		}
-		const int result =
-			weir_publish_rows_add(&plan->targets, sizeof(pending->target), &index);
-
-		if (result != 0)
-			return result;
-		((struct weir_snapshot_target *)plan->targets.data)[index] = pending[i].target;
-		struct weir_snapshot_node *node = node_at(plan, pending[i].node);
-		uint32_t *first =
-			pending[i].wildcard ? &node->wildcard_first : &node->routes_first;
-		uint32_t *count =
-			pending[i].wildcard ? &node->wildcard_count : &node->routes_count;
-
-		if ((*count)++ == 0)
-			*first = index;
-	}
-	return 0;
-}
-
-int weir_publish_plan_routes(struct weir_publish_plan *plan)
-{
-	struct weir_publish_rows list = {.data = NULL};
-	int result = add_node(plan, &plan->root);
-
-	if (plan->input->out_shadowed != NULL && plan->input->route_count > 0)
-		memset(plan->input->out_shadowed, 0, plan->input->route_count * sizeof(bool));
-	if (result == 0)
-		result = add_hosts(plan);
-	if (result == 0)
-		result = add_routes(plan, &list);
-	if (result == 0)
-		result = add_locals(plan, &list);
-	if (result == 0)
-		result = place_targets(plan, &list);
-	weir_publish_rows_free(&list);
-	return result;
+	return result == 0 && locals_due ? add_locals(plan) : result;
 }

@@ -74,7 +74,8 @@ static int string_cells_grow(struct weir_publish_strings *strings)
 	return 0;
 }
 
-static int string_append(struct weir_publish_strings *strings, struct weir_span text)
+int weir_publish_strings_append(struct weir_publish_strings *strings, struct weir_span text,
+				struct weir_snapshot_string *out_string)
 {
 	const size_t needed = strings->bytes + text.bytes + 1;
 
@@ -95,6 +96,8 @@ static int string_append(struct weir_publish_strings *strings, struct weir_span 
 	if (text.bytes > 0)
 		memcpy(strings->text + strings->bytes, text.data, text.bytes);
 	strings->text[strings->bytes + text.bytes] = '\0';
+	*out_string = (struct weir_snapshot_string){.offset = (uint32_t)strings->bytes,
+						    .bytes = (uint32_t)text.bytes};
 	strings->bytes = needed;
 	return 0;
 }
@@ -112,13 +115,9 @@ int weir_publish_strings_intern(struct weir_publish_strings *strings, struct wei
 		string_cell(strings->cell, strings->cell_count, strings->text, text);
 
 	if (cell->bytes == UINT32_MAX) {
-		const uint32_t offset = (uint32_t)strings->bytes;
-
-		result = string_append(strings, text);
+		result = weir_publish_strings_append(strings, text, cell);
 		if (result != 0)
 			return result;
-		*cell = (struct weir_snapshot_string){.offset = offset,
-						      .bytes = (uint32_t)text.bytes};
 		strings->cell_used++;
 	}
 	*out_string = *cell;
@@ -132,73 +131,59 @@ void weir_publish_strings_free(struct weir_publish_strings *strings)
 	*strings = (struct weir_publish_strings){.text = NULL};
 }
 
-static struct weir_snapshot_edge *edge_cell(struct weir_snapshot_edge *cells, size_t count,
-					    const struct weir_snapshot_edge *wanted)
+int weir_publish_edges_add(struct weir_publish_edges *edges,
+			   const struct weir_publish_strings *strings, uint32_t parent,
+			   uint32_t child, struct weir_snapshot_string segment)
 {
-	size_t place = wanted->hash & (count - 1);
-
-	while (cells[place].child != WEIR_SNAPSHOT_NONE &&
-	       (cells[place].parent != wanted->parent ||
-		cells[place].segment.offset != wanted->segment.offset))
-		place = (place + 1) & (count - 1);
-	return &cells[place];
-}
-
-static int edges_grow(struct weir_publish_edges *edges)
-{
-	const size_t count = edges->cell_count == 0 ? CELLS_FIRST : edges->cell_count * 2;
-
-	if (count > (size_t)1 << 31) /* the count must fit 32 bits */
-		return -E2BIG;
-	struct weir_snapshot_edge *cells = reallocarray(NULL, count, sizeof(*cells));
-
-	if (cells == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		cells[i] = (struct weir_snapshot_edge){.child = WEIR_SNAPSHOT_NONE};
-	for (size_t i = 0; i < edges->cell_count; i++) {
-		if (edges->cell[i].child != WEIR_SNAPSHOT_NONE)
-			*edge_cell(cells, count, &edges->cell[i]) = edges->cell[i];
-	}
-	free(edges->cell);
-	edges->cell = cells;
-	edges->cell_count = count;
-	return 0;
-}
-
-int weir_publish_edges_open(struct weir_publish_edges *edges)
-{
-	return edges_grow(edges);
-}
-
-int weir_publish_edges_at(struct weir_publish_edges *edges, uint32_t parent,
-			  struct weir_span text, struct weir_snapshot_string segment,
-			  struct weir_snapshot_edge **out_edge)
-{
-	const struct weir_snapshot_edge wanted = {
-		.parent = parent,
-		.child = WEIR_SNAPSHOT_NONE,
-		.hash = (uint32_t)weir_snapshot_edge_hash(edges->seed, parent, text),
-		.segment = segment,
-	};
+	struct weir_span text = {.data = strings->text + segment.offset, .bytes = segment.bytes};
+	uint32_t index = 0;
 	int result = 0;
 
-	if ((edges->cell_used + 1) * 2 > edges->cell_count)
-		result = edges_grow(edges);
-	if (result != 0)
-		return result;
-	struct weir_snapshot_edge *cell = edge_cell(edges->cell, edges->cell_count, &wanted);
-
-	if (cell->child == WEIR_SNAPSHOT_NONE) {
-		*cell = wanted;
-		edges->cell_used++;
+	/* An empty segment has the edge "/", which no other segment can have (route.h). */
+	if (segment.bytes == 0) {
+		segment = (struct weir_snapshot_string){.offset = segment.offset - 1, .bytes = 1};
+		text = WEIR_SPAN("/");
 	}
-	*out_edge = cell;
+	result = weir_publish_rows_add(&edges->rows, sizeof(struct weir_snapshot_edge), &index);
+	if (result == 0)
+		((struct weir_snapshot_edge *)edges->rows.data)[index] =
+			(struct weir_snapshot_edge){
+				.parent = parent,
+				.child = child,
+				.hash = (uint32_t)weir_snapshot_edge_hash(edges->seed, parent, text),
+				.segment = segment,
+			};
+	return result;
+}
+
+int weir_publish_edges_hash(struct weir_publish_edges *edges)
+{
+	const struct weir_snapshot_edge *rows = edges->rows.data;
+	size_t count = CELLS_FIRST;
+
+	while (count < edges->rows.count * 2)
+		count *= 2;
+	if (count > (size_t)1 << 31) /* the count must fit 32 bits */
+		return -E2BIG;
+	edges->cell = reallocarray(NULL, count, sizeof(*edges->cell));
+	if (edges->cell == NULL)
+		return -ENOMEM;
+	edges->cell_count = count;
+	for (size_t i = 0; i < count; i++)
+		edges->cell[i] = (struct weir_snapshot_edge){.child = WEIR_SNAPSHOT_NONE};
+	for (size_t i = 0; i < edges->rows.count; i++) {
+		size_t place = rows[i].hash & (count - 1);
+
+		while (edges->cell[place].child != WEIR_SNAPSHOT_NONE)
+			place = (place + 1) & (count - 1);
+		edges->cell[place] = rows[i];
+	}
 	return 0;
 }
 
 void weir_publish_edges_free(struct weir_publish_edges *edges)
 {
+	weir_publish_rows_free(&edges->rows);
 	free(edges->cell);
 	*edges = (struct weir_publish_edges){.cell = NULL};
 }

@@ -7,6 +7,9 @@
  * Position independent. Routes form one tree per host of path segments:
  *   node --literal edge (hash table of (parent node, segment))--> node
  *        --param_child--> node                     '{name}' matches one non-empty segment
+ *        .label    literal segments ("items/list") that the path must go on with before anything else
+ *                  of the node counts: a chain of nodes with one edge each is one node. Often most of
+ *                  a pattern, and compared with bytes that lie together.
  *        .routes   targets of a pattern that ends here
  *        .wildcard targets of a pattern that ends here in '/ *': any rest, the empty one included
  * A target is one route for one method. Generations only grow. */
@@ -35,7 +38,7 @@ enum weir_runtime_kind {
 };
 
 struct weir_snapshot_string {
-	uint32_t offset; /* into the string table; NUL-terminated there too */
+	uint32_t offset; /* into the string table; NUL-terminated there too, where nothing else is said */
 	uint32_t bytes;  /* without the NUL */
 };
 
@@ -96,12 +99,14 @@ static_assert(sizeof(struct weir_snapshot_pool) == 32, "pool layout");
 struct weir_snapshot_node {
 	uint32_t param_child;    /* node, or WEIR_SNAPSHOT_NONE */
 	uint32_t routes_first;   /* targets of the exact pattern: first and count */
-	uint32_t routes_count;
 	uint32_t wildcard_first; /* targets of pattern + '/ *' */
-	uint32_t wildcard_count;
+	uint16_t routes_count;
+	uint16_t wildcard_count;
 	uint32_t literal_count;  /* edges that leave this node: 0 saves the look-up */
+	uint32_t label_segments; /* 0: no label */
+	struct weir_snapshot_string label; /* no NUL behind it: a piece of a pattern */
 };
-static_assert(sizeof(struct weir_snapshot_node) == 24, "node layout");
+static_assert(sizeof(struct weir_snapshot_node) == 32, "node layout");
 
 /* Cell of the edge hash table: count is a power of two, at most half full, linear probing from
  * weir_snapshot_edge_hash(). child == WEIR_SNAPSHOT_NONE marks an empty cell. */
@@ -109,7 +114,7 @@ struct weir_snapshot_edge {
 	uint32_t parent;
 	uint32_t child;
 	uint32_t hash; /* low 32 bits of the hash: compared before the string */
-	struct weir_snapshot_string segment;
+	struct weir_snapshot_string segment; /* no NUL behind it: a piece of a pattern */
 };
 static_assert(sizeof(struct weir_snapshot_edge) == 20, "edge layout");
 

@@ -89,6 +89,23 @@ static uint32_t literal_child(const struct weir_snapshot *snapshot, uint32_t par
 	}
 }
 
+/* Does the path go on with the node's label? Then the branch stands behind it. */
+static bool follow_label(const struct walk *walk, const struct weir_snapshot_node *node,
+			 struct branch *at)
+{
+	const struct weir_span label = weir_snapshot_span(walk->snapshot, node->label);
+	const uint32_t end = at->depth + node->label_segments;
+
+	/* As many segments and the same bytes: the slashes stand at the same places. */
+	if (node->label_segments > WEIR_SNAPSHOT_SEGMENTS_MAX || end > WEIR_SNAPSHOT_SEGMENTS_MAX ||
+	    end > walk->segment_count ||
+	    walk->start[end] - 1 - walk->start[at->depth] != label.bytes ||
+	    memcmp(walk->query->path.data + walk->start[at->depth], label.data, label.bytes) != 0)
+		return false;
+	at->depth = end;
+	return true;
+}
+
 /* Of the targets at one place in the tree, the one for the request's method; notes all methods. */
 static const struct weir_snapshot_target *choose(struct walk *walk, uint32_t first,
 						 uint32_t count)
@@ -147,6 +164,29 @@ static void visit_wildcard(struct walk *walk, const struct branch *at)
 		.target = target, .depth = at->depth, .params = at->params, .wildcard = true};
 }
 
+/* Behind the node's label: what the path does here. The child that a literal leads to, or NONE. */
+static uint32_t visit(struct walk *walk, const struct weir_snapshot_node *node,
+		      const struct branch *at, struct branch *out_param, bool *out_settled)
+{
+	if (at->depth == walk->segment_count) {
+		*out_settled = node->routes_count > 0 && visit_end(walk, at);
+		return WEIR_SNAPSHOT_NONE;
+	}
+	const struct weir_span segment = segment_at(walk, at->depth);
+
+	visit_wildcard(walk, at);
+	if (at->depth >= WEIR_SNAPSHOT_SEGMENTS_MAX)
+		return WEIR_SNAPSHOT_NONE;
+	if (node->param_child != WEIR_SNAPSHOT_NONE && segment.bytes > 0)
+		*out_param = (struct branch){
+			.node = node->param_child,
+			.depth = at->depth + 1,
+			.params = at->params | UINT32_C(1) << at->depth,
+		};
+	return node->literal_count > 0 ? literal_child(walk->snapshot, at->node, segment)
+				       : WEIR_SNAPSHOT_NONE;
+}
+
 /* Depth first, literal before parameter. Each tree node is reached at most once. */
 static void walk_tree(struct walk *walk, uint32_t root)
 {
@@ -157,27 +197,16 @@ static void walk_tree(struct walk *walk, uint32_t root)
 
 	for (; walk->steps_left > 0; walk->steps_left--) {
 		const struct weir_snapshot_node *node = &walk->snapshot->nodes[at.node];
+		struct branch param = {.node = WEIR_SNAPSHOT_NONE};
 		uint32_t child = WEIR_SNAPSHOT_NONE;
+		bool settled = false;
 
-		if (at.depth == walk->segment_count) {
-			if (node->routes_count > 0 && visit_end(walk, &at))
-				return;
-		} else {
-			const struct weir_span segment = segment_at(walk, at.depth);
-
-			visit_wildcard(walk, &at);
-			if (at.depth < WEIR_SNAPSHOT_SEGMENTS_MAX) {
-				if (node->param_child != WEIR_SNAPSHOT_NONE &&
-				    segment.bytes > 0)
-					stack[waiting++] = (struct branch){
-						.node = node->param_child,
-						.depth = at.depth + 1,
-						.params = at.params | UINT32_C(1) << at.depth,
-					};
-				if (node->literal_count > 0)
-					child = literal_child(walk->snapshot, at.node, segment);
-			}
-		}
+		if (node->label_segments == 0 || follow_label(walk, node, &at))
+			child = visit(walk, node, &at, &param, &settled);
+		if (settled)
+			return;
+		if (param.node != WEIR_SNAPSHOT_NONE)
+			stack[waiting++] = param;
 		if (child != WEIR_SNAPSHOT_NONE) {
 			at.node = child;
 			at.depth++;

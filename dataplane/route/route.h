@@ -11,8 +11,8 @@
  * and all below it, but not "/a". In the snapshot's edges an empty segment is written "/", which no
  * other segment can be.
  *
- * Cost: one hash look-up per segment on the straight way, whatever the number of routes; each
- * parameter edge passed by may cost another way (WEIR_ROUTE_STEPS_MAX bounds the sum). */
+ * Cost: one hash look-up where routes part on the straight way and one comparison of bytes between
+ * two such places, whatever the number of routes; each parameter edge passed by may cost another way (WEIR_ROUTE_STEPS_MAX bounds the sum). */
 #ifndef WEIR_DATAPLANE_ROUTE_ROUTE_H
 #define WEIR_DATAPLANE_ROUTE_ROUTE_H
 

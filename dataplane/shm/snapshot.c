@@ -49,6 +49,29 @@ static bool string_is_sound(const struct check *check, struct weir_snapshot_stri
 	       check->view.strings[string.offset + string.bytes] == '\0';
 }
 
+/* A piece of a longer string: no NUL behind it. */
+static bool piece_is_sound(const struct check *check, struct weir_snapshot_string piece)
+{
+	const uint32_t count = check->header->strings.count;
+
+	return piece.offset < count && piece.bytes < count - piece.offset;
+}
+
+/* A label has as many segments as its slashes say. */
+static bool label_is_sound(const struct check *check, const struct weir_snapshot_node *node)
+{
+	const char *at = check->view.strings + node->label.offset;
+	uint32_t segments = 1;
+
+	if (node->label_segments == 0)
+		return node->label.offset == 0 && node->label.bytes == 0;
+	if (!piece_is_sound(check, node->label))
+		return false;
+	for (uint32_t i = 0; i < node->label.bytes; i++)
+		segments += at[i] == '/';
+	return segments == node->label_segments;
+}
+
 static bool range_is_inside(uint32_t first, uint32_t count, uint32_t total)
 {
 	return count == 0 || (first < total && count <= total - first);
@@ -130,7 +153,8 @@ static bool nodes_are_sound(const struct check *check, uint64_t *out_literals)
 		if (node->param_child != WEIR_SNAPSHOT_NONE && node->param_child >= node_count)
 			return false;
 		if (!range_is_inside(node->routes_first, node->routes_count, target_count) ||
-		    !range_is_inside(node->wildcard_first, node->wildcard_count, target_count))
+		    !range_is_inside(node->wildcard_first, node->wildcard_count, target_count) ||
+		    !label_is_sound(check, node))
 			return false;
 		literals += node->literal_count;
 	}
@@ -148,7 +172,7 @@ static bool edge_is_sound(const struct check *check, uint32_t place, uint32_t ru
 
 	if (edge->parent >= node_count || edge->child >= node_count ||
 	    check->view.nodes[edge->parent].literal_count == 0 || edge->segment.bytes == 0 ||
-	    !string_is_sound(check, edge->segment))
+	    !piece_is_sound(check, edge->segment))
 		return false;
 	hash = weir_snapshot_edge_hash(check->header->hash_seed, edge->parent,
 				       weir_snapshot_span(&check->view, edge->segment));

@@ -23,6 +23,29 @@ static void an_empty_model_makes_a_sound_snapshot(void **state)
 	publish_test_close(&test);
 }
 
+static void segments_that_no_route_leaves_between_make_one_node(void **state)
+{
+	struct publish_test test = {.fd = -1};
+	const uint64_t function = publish_test_function(&test, "f", "native");
+	const struct weir_snapshot_header *header = NULL;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "GET /shop/r%d/items/list", i);
+		(void)publish_test_route(&test, text, "", function);
+	}
+	publish_test_build(&test);
+	header = test.snapshot.header;
+	/* The root, which has the label "shop", and one for each route; one for the function's name. */
+	assert_int_equal(header->nodes.count, 1 + 100 + 1);
+	assert_int_equal(header->edges.count, 256);
+	assert_int_equal(test.snapshot.nodes[header->root].label_segments, 1);
+	assert_int_equal(test.snapshot.nodes[header->root].literal_count, 100);
+	publish_test_close(&test);
+}
+
 static void default_settings_are_those_that_users_are_told(void **state)
 {
 	const struct weir_settings settings = weir_publish_settings_default();
@@ -338,6 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_model_makes_a_sound_snapshot),
+		cmocka_unit_test(segments_that_no_route_leaves_between_make_one_node),
 		cmocka_unit_test(default_settings_are_those_that_users_are_told),
 		cmocka_unit_test(functions_are_sorted_by_id_and_keep_what_the_data_path_needs),
 		cmocka_unit_test(php_runs_through_exec_and_what_is_not_here_says_so),

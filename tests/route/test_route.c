@@ -65,6 +65,50 @@ static void nothing_matches_an_empty_table(void **state)
 	publish_test_close(&test);
 }
 
+/* Segments that always come together are one piece of the tree, and still match one by one. */
+static void segments_in_a_row_match_only_as_a_whole(void **state)
+{
+	struct publish_test test = {.fd = -1};
+
+	(void)state;
+	OPEN(&test, "/shop/v1/items/list", "/shop/v1/items/{id}/parts/all/", "/shop/v1/items/list2/*");
+	assert_get(&test, "/shop/v1/items/list", "/shop/v1/items/list");
+	assert_get(&test, "/shop/v1/items/list/", "none");
+	assert_get(&test, "/shop/v1/items", "none");
+	assert_get(&test, "/shop/v1/item/list", "none");
+	assert_get(&test, "/shop/v1//items/list", "none");
+	assert_get(&test, "/shop/v1items/list", "none");
+	assert_get(&test, "/shop", "none");
+	assert_get(&test, "/", "none");
+	assert_get(&test, "/shop/v1/items/7/parts/all/", "/shop/v1/items/{id}/parts/all/");
+	assert_get(&test, "/shop/v1/items/list/parts/all/", "/shop/v1/items/{id}/parts/all/");
+	assert_get(&test, "/shop/v1/items/7/parts/all", "none");
+	assert_get(&test, "/shop/v1/items/7/parts/all/x", "none");
+	assert_get(&test, "/shop/v1/items/7/parts/al/", "none");
+	assert_get(&test, "/shop/v1/items/list2/", "/shop/v1/items/list2/*");
+	assert_get(&test, "/shop/v1/items/list2/a/b", "/shop/v1/items/list2/*");
+	assert_get(&test, "/shop/v1/items/list2", "none");
+	publish_test_close(&test);
+}
+
+static void the_longest_chain_that_a_pattern_may_have_matches(void **state)
+{
+	struct publish_test test = {.fd = -1};
+	char pattern[3 * WEIR_SNAPSHOT_SEGMENTS_MAX + 1] = "";
+	char longer[sizeof(pattern) + 2];
+
+	(void)state;
+	for (int i = 0; i < WEIR_SNAPSHOT_SEGMENTS_MAX; i++)
+		(void)strcat(pattern, i == 0 ? "/r" : "/s");
+	(void)snprintf(longer, sizeof(longer), "%s/s", pattern);
+	OPEN(&test, pattern, "/q");
+	assert_get(&test, pattern, pattern);
+	assert_get(&test, longer, "none");
+	longer[strlen(pattern) - 2] = '\0';
+	assert_get(&test, longer, "none");
+	publish_test_close(&test);
+}
+
 static void exact_paths_match_exactly(void **state)
 {
 	struct publish_test test = {.fd = -1};
@@ -441,6 +485,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_matches_an_empty_table),
+		cmocka_unit_test(segments_in_a_row_match_only_as_a_whole),
+		cmocka_unit_test(the_longest_chain_that_a_pattern_may_have_matches),
 		cmocka_unit_test(exact_paths_match_exactly),
 		cmocka_unit_test(the_most_specific_pattern_wins),
 		cmocka_unit_test(a_literal_that_leads_nowhere_is_left_for_the_parameter),

@@ -173,10 +173,12 @@ static void print_snapshot_rows(void)
 	STRUCT(weir_snapshot_node);
 	FIELD(weir_snapshot_node, param_child);
 	FIELD(weir_snapshot_node, routes_first);
-	FIELD(weir_snapshot_node, routes_count);
 	FIELD(weir_snapshot_node, wildcard_first);
+	FIELD(weir_snapshot_node, routes_count);
 	FIELD(weir_snapshot_node, wildcard_count);
 	FIELD(weir_snapshot_node, literal_count);
+	FIELD(weir_snapshot_node, label_segments);
+	FIELD(weir_snapshot_node, label);
 	STRUCT(weir_snapshot_edge);
 	FIELD(weir_snapshot_edge, parent);
 	FIELD(weir_snapshot_edge, child);

@@ -171,6 +171,31 @@ static void damaged_nodes_are_refused(void **state)
 	ASSERT_REFUSED(sample.nodes[0].literal_count = 0);
 }
 
+/* Give node 1 the label "items/list" with this many segments said. */
+static void label_set(uint32_t segments)
+{
+	sample.nodes[1].label = sample_string(&sample, "items/list");
+	sample.nodes[1].label_segments = segments;
+}
+
+static void labels_are_taken_only_with_as_many_segments_as_they_have(void **state)
+{
+	(void)state;
+	label_set(2);
+	assert_int_equal(check(), 0);
+	sample.nodes[1].label.bytes = 0;
+	sample.nodes[1].label_segments = 1; /* one empty segment */
+	assert_int_equal(check(), 0);
+	sample_build(&sample);
+	ASSERT_REFUSED(label_set(1));
+	ASSERT_REFUSED(label_set(3));
+	ASSERT_REFUSED(label_set(0));
+	ASSERT_REFUSED(label_set(UINT32_MAX));
+	ASSERT_REFUSED(label_set(2); sample.nodes[1].label.offset = sizeof(sample.strings));
+	ASSERT_REFUSED(label_set(2); sample.nodes[1].label.bytes = sizeof(sample.strings));
+	ASSERT_REFUSED(label_set(2); sample.nodes[1].label.bytes = UINT32_MAX);
+}
+
 /* The cell of the edge to `child`. */
 static struct weir_snapshot_edge *edge_to(uint32_t child)
 {
@@ -316,6 +341,7 @@ int main(void)
 		cmocka_unit_test_setup(strings_outside_or_without_an_end_are_refused, setup),
 		cmocka_unit_test_setup(damaged_pools_are_refused, setup),
 		cmocka_unit_test_setup(damaged_nodes_are_refused, setup),
+		cmocka_unit_test_setup(labels_are_taken_only_with_as_many_segments_as_they_have, setup),
 		cmocka_unit_test_setup(damaged_edges_are_refused, setup),
 		cmocka_unit_test_setup(full_edge_table_is_refused, setup),
 		cmocka_unit_test_setup(damaged_hosts_are_refused, setup),

@@ -66,6 +66,17 @@ def cpu_ns(members):
     return total
 
 
+def threads(members):
+    """The thread ids of `members`."""
+    found = []
+    for pid, _ in members:
+        try:
+            found += [int(thread) for thread in os.listdir(f"/proc/{pid}/task")]
+        except OSError:
+            continue  # as above
+    return found
+
+
 def context_switches(members):
     """Voluntary and involuntary switches of all threads of `members` so far."""
     total = 0

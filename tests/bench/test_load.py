@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -330,6 +331,79 @@ class ManyServer:
 
     def close_one(self):
         self.connections.pop().close()
+
+
+class Echo(unittest.TestCase):
+    """The server behind nginx in the echo scenarios."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = os.path.join(directory.name, "echo.sock")
+        self.process = subprocess.Popen([BIN / "weir-bench-echo", "--unix", self.path], stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.process.communicate)
+        self.addCleanup(self.process.terminate)
+
+    def connect(self):
+        for _ in range(2000):
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(self.path)
+                connection.settimeout(30)
+                self.addCleanup(connection.close)
+                return connection
+            except OSError:
+                connection.close()
+            if self.process.poll() is not None:
+                self.skipTest(self.process.stderr.read())
+            time.sleep(0.005)
+        self.fail("no answer from weir-bench-echo")
+
+    @staticmethod
+    def request(body, name=b"Content-Length"):
+        return b"POST /echo HTTP/1.1\r\nHost: x\r\n%s: %d\r\n\r\n" % (name, len(body)) + body
+
+    def answer(self, connection):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(65536)
+        head, _, body = data.partition(b"\r\n\r\n")
+        self.assertTrue(head.startswith(b"HTTP/1.1 200 "))
+        length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+        while len(body) < length:
+            body += connection.recv(1 << 20)
+        return body
+
+    def test_bodies_of_all_sizes_come_back_one_after_another(self):
+        connection = self.connect()
+        for size in (0, 1, 16000, 16384, 65536, 3 << 20, 5):
+            body = os.urandom(size)
+            connection.sendall(self.request(body))
+            self.assertEqual(self.answer(connection), body)
+
+    def test_a_request_may_come_byte_by_byte_and_names_in_any_case(self):
+        connection = self.connect()
+        for byte in self.request(b"hello", b"content-LENGTH"):
+            connection.sendall(bytes([byte]))
+        self.assertEqual(self.answer(connection), b"hello")
+
+    def test_what_it_cannot_follow_ends_the_connection_and_nothing_else(self):
+        for bad in (b"x" * 20000, self.request(b"a") * 2, b"GET / HTTP/1.1\r\nContent-Length: 99999999999999\r\n\r\n"):
+            connection = self.connect()
+            connection.sendall(bad)
+            try:
+                self.assertEqual(connection.recv(1), b"")
+            except ConnectionResetError:
+                pass
+        connection = self.connect()
+        connection.sendall(self.request(b"still here"))
+        self.assertEqual(self.answer(connection), b"still here")
+
+
+class Cgi(unittest.TestCase):
+    def test_the_program_prints_the_body_it_is_given(self):
+        done = subprocess.run([BIN / "weir-bench-cgi"], env={"BENCH_BODY": "{}"}, capture_output=True, check=True)
+        self.assertEqual(done.stdout, b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
 
 
 class Responder(unittest.TestCase):

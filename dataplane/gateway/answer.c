@@ -338,8 +338,8 @@ static void drop_piece(struct weir_shard *shard, struct weir_exchange *exchange)
 {
 	weir_link_chunk_give(shard, exchange->link, exchange->call, exchange->piece[0].chunk);
 	exchange->piece_count--;
-	memmove(&exchange->piece[0], &exchange->piece[1],
-		exchange->piece_count * sizeof(exchange->piece[0]));
+	for (uint8_t i = 0; i < exchange->piece_count; i++)
+		exchange->piece[i] = exchange->piece[i + 1];
 	exchange->piece_ready = false;
 	grant_more(shard, exchange->link, exchange->call);
 }
@@ -410,8 +410,8 @@ static void start_answer(struct weir_shard *shard, struct weir_exchange *exchang
 	exchange->head_written = true;
 	exchange->expect_continue = false; /* an interim answer after the answer would be garbage */
 	/* What follows the head in its chunk is the first piece. */
-	memmove(&exchange->piece[1], &exchange->piece[0],
-		exchange->piece_count * sizeof(exchange->piece[0]));
+	for (uint8_t i = exchange->piece_count; i > 0; i--)
+		exchange->piece[i] = exchange->piece[i - 1];
 	exchange->piece[0] = (struct weir_piece){.chunk = message.chunk,
 						 .start = message.head_bytes,
 						 .bytes = message.bytes - message.head_bytes};

@@ -15,8 +15,9 @@ struct weir_exchange *weir_exchange_create(struct weir_shard *shard, struct weir
 		exchange = &shard->exchanges[shard->exchanges_fresh++];
 	else
 		return NULL;
-	*exchange = (struct weir_exchange){.connection = connection,
-					   .activation = weir_id_next(&shard->id_source)};
+	memset(exchange, 0, offsetof(struct weir_exchange, head_message));
+	exchange->connection = connection;
+	exchange->activation = weir_id_next(&shard->id_source);
 	*(connection->exchanges.last ? &connection->exchanges.last->next
 				     : &connection->exchanges.first) = exchange;
 	connection->exchanges.last = exchange;

@@ -66,9 +66,10 @@ struct weir_exchange {
 	bool head_written;
 	bool answer_ended;     /* the last piece is here */
 	bool refused_body;     /* answered without reading the body: close after it */
-	struct weir_message head_message; /* answer's HEAD that waits for its turn */
 	bool head_waiting;
 	bool piece_ready;      /* the first piece is sent from its chunk; nothing may be put before it */
+	/* From here on not initialised: valid where head_waiting and piece_count say so. */
+	struct weir_message head_message; /* answer's HEAD that waits for its turn */
 	struct weir_piece piece[WEIR_CALL_CHUNKS_MAX];
 };
 

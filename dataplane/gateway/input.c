@@ -20,8 +20,8 @@ struct candidate {
 	size_t used;         /* bytes that the request takes up, once it is whole */
 	bool stream;         /* the body comes later */
 	struct weir_span path;
-	struct weir_route_match match;
 	enum weir_http_failure failure;
+	struct weir_route_match match; /* last: its parameters are large and not initialised */
 };
 
 void weir_input_consume(struct weir_shard *shard, struct weir_connection *connection, uint32_t bytes)
@@ -347,8 +347,11 @@ static size_t parse_one(struct weir_shard *shard, struct weir_connection *connec
 			size_t bytes)
 {
 	const struct weir_settings *settings = shard->config->settings;
-	struct candidate candidate = {.head = data, .bytes = bytes};
+	struct candidate candidate;
 
+	memset(&candidate, 0, offsetof(struct candidate, match.param));
+	candidate.head = data;
+	candidate.bytes = bytes;
 	switch (parse_head(shard, connection, data, bytes)) {
 	case WEIR_HTTP_PARSE_MORE:
 		connection->need_bytes = (uint32_t)bytes + 1;

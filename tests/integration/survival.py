@@ -185,6 +185,8 @@ class Survival(weir_instance.Case):
         before = wait_until(lambda: self.steady(weir), "counts are steady")
         yield
         self.warm_up(weir)
+        wait_until(lambda: counts(weir)["processes"] == before["processes"], "idle workers retired")
+        self.warm_up(weir)  # the worker that is left is not always the one that was there before
         try:
             wait_until(lambda: counts(weir) == before, "counts return")
         except AssertionError:

@@ -17,6 +17,7 @@ enum {
 	DEMAND_QUEUE_MS = 2,    /* namely if the functions' own time is what it waits for, */
 	DEMAND_PATIENCE_MS = 100, /* or whatever the reason, after this long */
 	REBINDS_MAX = 8,        /* a call before which so many workers died is given up */
+	PICK_CANDIDATES_MAX = 16, /* workers compared at a time */
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
 };
 
@@ -128,34 +129,81 @@ static bool still_stalled(struct weir_shard_link *link)
 	return link->stalled;
 }
 
+/* The worker's lines are read here, so at most once a turn (see refresh). */
 static struct weir_schedule_candidate candidate_of(const struct weir_shard *shard,
 						   struct weir_shard_link *link)
 {
 	struct weir_link_header *header = link->header;
 	const uint32_t parked = atomic_load_explicit(&header->parked, memory_order_relaxed);
 	const uint32_t parked_max = atomic_load_explicit(&header->parked_max, memory_order_relaxed);
+	const uint64_t service_ns = atomic_load_explicit(&header->service_ns, memory_order_relaxed);
 
 	return (struct weir_schedule_candidate){
 		.in_flight = in_flight_estimate(link),
-		.in_flight_limit = weir_schedule_ahead_max(
-			atomic_load_explicit(&header->service_ns, memory_order_relaxed)),
+		.in_flight_limit = weir_schedule_ahead_max(service_ns),
 		.parked = parked,
+		.service_ns = service_ns,
 		.usable = !link->dead && !link->draining && !link->condemned && !still_stalled(link) &&
 			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_max,
 		.home = link->worker_id % shard->shard_count == shard->index,
 	};
 }
 
-static struct weir_shard_link *pick(struct weir_shard *shard, struct weir_shard_pool *pool)
+/* The worker that got the last call of the pool, if it may get another. What its lines said when it
+ * was picked holds for the turn; its own calls are counted here. */
+static struct weir_shard_link *keep(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
-	struct weir_schedule_candidate candidate[WEIR_GATEWAY_POOL_LINKS_MAX];
+	struct weir_shard_link *link = pool->last;
+
+	if (!link)
+		return NULL;
+	if (pool->last_ns != shard->now_ns) {
+		pool->last_seen = candidate_of(shard, link);
+		pool->last_ns = shard->now_ns;
+	}
+	if (link->free_call_count == 0 || link->dead || link->draining || link->stalled || link->condemned || link->exclusive ||
+	    link->set_aside || !weir_schedule_keeps(&pool->last_seen))
+		return NULL;
+	pool->last_seen.in_flight++;
+	return link;
+}
+
+/* The best of `count` workers of the pool from `first` on, or NULL if none of them has room. */
+static struct weir_shard_link *pick_among(struct weir_shard *shard, struct weir_shard_pool *pool,
+					  uint32_t first, uint32_t count)
+{
+	struct weir_schedule_candidate candidate[PICK_CANDIDATES_MAX];
 	int index;
 
-	for (uint32_t i = 0; i < pool->link_count; i++)
-		candidate[i] = candidate_of(shard, pool->link[i]);
-	index = weir_schedule_pick(&weir_schedule_least_in_flight, candidate, pool->link_count,
-				   pool->rotation++);
-	return index < 0 ? NULL : pool->link[index];
+	for (uint32_t i = 0; i < count; i++)
+		candidate[i] = candidate_of(shard, pool->link[(first + i) % pool->link_count]);
+	index = weir_schedule_pick(&weir_schedule_least_in_flight, candidate, count, pool->rotation);
+	if (index < 0)
+		return NULL;
+	pool->last = pool->link[(first + (uint32_t)index) % pool->link_count];
+	pool->last_seen = candidate[index];
+	pool->last_seen.in_flight++;
+	pool->last_ns = shard->now_ns;
+	return pool->last;
+}
+
+/* A large pool is looked at in parts, each pick beginning elsewhere: the best of sixteen is nearly
+ * the best of all, and a pick does not read the lines of hundreds of workers. */
+static struct weir_shard_link *pick(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	struct weir_shard_link *link = keep(shard, pool);
+
+	pool->rotation++;
+	for (uint32_t seen = 0; seen < pool->link_count && !link; seen += PICK_CANDIDATES_MAX) {
+		const uint32_t left = pool->link_count - seen;
+		const uint32_t first =
+			pool->link_count > PICK_CANDIDATES_MAX
+				? (pool->rotation * PICK_CANDIDATES_MAX + seen) % pool->link_count
+				: 0;
+
+		link = pick_among(shard, pool, first, left < PICK_CANDIDATES_MAX ? left : PICK_CANDIDATES_MAX);
+	}
+	return link;
 }
 
 /* A worker for a call that must run alone. One is set aside and drained for it; suspects get at most
@@ -237,6 +285,7 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	link->call[call].granted = 1;
 	link->call[call].request_chunk = message.chunk;
 	link->queued++;
+	shard->bound_in_turn++;
 	exchange->link = link;
 	exchange->request_bytes = message.bytes;
 	exchange->request_head_bytes = message.head_bytes;

@@ -17,6 +17,8 @@ enum {
 	STALL_MS = 5,          /* a worker whose head does not move for this long loses its queue */
 	CHECK_MS = 20,         /* how often running calls are checked against their kill time */
 	TRIM_IDLE_MS = 10000,  /* chunks of an idle pair go back to the kernel after this */
+	ANSWERS_SOON_LINKS = 8, /* looked at before a sleep */
+	ANSWERS_SOON_NS = 20000, /* the running time of functions that are worth waiting for awake */
 	MESSAGES_PER_TURN = 512, /* taken from one link before the others get their turn */
 };
 
@@ -82,6 +84,8 @@ static void leave_pool(struct weir_shard_link *link)
 		if (pool->link[i] != link)
 			continue;
 		pool->link[i] = pool->link[--pool->link_count];
+		if (pool->last == link)
+			pool->last = NULL;
 		link->pool = NULL;
 		return;
 	}
@@ -312,6 +316,7 @@ bool weir_link_push(struct weir_shard *shard, struct weir_shard_link *link,
 	}
 	if (!link->dirty) {
 		link->dirty = true;
+		link->pushed_ns = shard->now_ns;
 		shard->dirty[shard->dirty_count++] = link;
 	}
 	return true;
@@ -367,6 +372,23 @@ bool weir_link_any_waiting(struct weir_shard *shard)
 {
 	for (struct weir_shard_link *link = shard->active_first; link; link = link->next_active) {
 		if (!link->condemned && !weir_ring_is_empty(&link->from_worker))
+			return true;
+	}
+	return false;
+}
+
+bool weir_link_answers_soon(const struct weir_shard *shard)
+{
+	const struct weir_shard_link *link = shard->active_first;
+
+	/* A few will do: what is bound in one turn goes to few workers. */
+	for (uint32_t i = 0; link && i < ANSWERS_SOON_LINKS; i++, link = link->next_active) {
+		const uint64_t service_ns =
+			atomic_load_explicit(&link->header->service_ns, memory_order_relaxed);
+
+		if (link->in_flight > 0 && !link->condemned && service_ns != 0 &&
+		    service_ns <= ANSWERS_SOON_NS &&
+		    shard->now_ns - link->pushed_ns <= WEIR_LINGER_NS)
 			return true;
 	}
 	return false;

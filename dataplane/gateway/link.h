@@ -9,6 +9,7 @@
 
 #include "dataplane/gateway/limits.h"
 #include "dataplane/gateway/timer.h"
+#include "dataplane/schedule/schedule.h"
 #include "dataplane/shm/chunk.h"
 #include "dataplane/shm/ring.h"
 #include "dataplane/shm/segment.h"
@@ -40,6 +41,9 @@ struct weir_shard_pool {
 	uint32_t rotation;
 	uint32_t workers_max;
 	uint64_t demand_sent_ns;
+	struct weir_shard_link *last; /* got the last call; NULL = none, or it left the pool */
+	struct weir_schedule_candidate last_seen; /* what it looked like at last_ns, later calls added */
+	uint64_t last_ns;
 	bool suspects_starve; /* too few workers to give one to a suspect */
 	struct weir_shard_link *link[WEIR_GATEWAY_POOL_LINKS_MAX];
 };
@@ -76,6 +80,7 @@ struct weir_shard_link {
 	uint32_t in_flight; /* call records in use */
 	uint32_t queued;   /* of these, not known to have started; a hint */
 	uint64_t sequence;
+	uint64_t pushed_ns; /* when something was pushed last */
 	uint64_t messages; /* popped so far: progress */
 	uint64_t watched_messages;
 	uint64_t watched_accepted;
@@ -130,6 +135,9 @@ void weir_link_poll_all(struct weir_shard *shard);
 
 /* True if a link with calls has messages: the check before sleeping. */
 bool weir_link_any_waiting(struct weir_shard *shard);
+
+/* True if calls were handed out a moment ago to workers whose functions take no time to speak of. */
+bool weir_link_answers_soon(const struct weir_shard *shard);
 
 /* Publish what was pushed this turn and wake workers that sleep, each at most once. */
 void weir_link_publish_all(struct weir_shard *shard);

@@ -14,8 +14,8 @@
 #include "dataplane/gateway/body.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/output.h"
+#include "dataplane/gateway/wait.h"
 #include "dataplane/http/http_response.h"
-#include "dataplane/shm/doorbell.h"
 
 enum {
 	SUBMISSIONS = 4096,
@@ -23,10 +23,6 @@ enum {
 	EXCHANGES_EXTRA = 16384, /* over one per connection: pipelined ones */
 	STOOD_STILL_MS = 500,    /* so late a wake-up is worth a line in the log */
 	ACCEPT_RETRY_MS = 100,   /* after running out of descriptors */
-	SENDS_TRUST_US = 1000,   /* the longest sleep that relies on sends completing at once */
-	SENDS_DISTRUST_TURNS = 256,
-	IDLE_SECONDS_MAX = 60,   /* an idle shard looks around this often */
-	WAITING_CHECK_MS = 10,   /* how often a queue without events is looked at */
 };
 
 static void *reserve(size_t bytes)
@@ -41,8 +37,8 @@ static void *reserve(size_t bytes)
 static int open_ring(struct io_uring *ring)
 {
 	static const unsigned candidate[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 		0,
 	};
 	int result = -EINVAL;
@@ -345,12 +341,17 @@ static void complete(struct weir_shard *shard, const struct io_uring_cqe *cqe)
 	}
 }
 
+/* Take what the kernel completed, but no more requests than fit the caches together with their
+ * answers: the others' bytes wait where they were received. */
 static void take_completions(struct weir_shard *shard)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
 
+	shard->bound_in_turn = 0;
 	io_uring_for_each_cqe (&shard->ring, head, cqe) {
+		if (shard->bound_in_turn >= WEIR_SHARD_TURN_CALLS_MAX)
+			break;
 		complete(shard, cqe);
 		count++;
 	}
@@ -393,66 +394,6 @@ static void finish_connections(struct weir_shard *shard)
 	}
 }
 
-/* How many completions to sleep for. A small send into a socket with room completes while it is
- * submitted, so waiting for "one" would return at once with nothing but that; waiting for one more
- * than the sends of this turn saves a system call a turn. If a send does not complete at once the
- * sleep is short, and the trick is left alone for a while. */
-static unsigned completions_wanted(struct weir_shard *shard, uint64_t *left_ns)
-{
-	const uint32_t expected = shard->sends_expected;
-
-	if (shard->sends_distrust > 0) {
-		shard->sends_distrust--;
-		shard->sends_expected = 0;
-		return 1;
-	}
-	if (expected > 0 && *left_ns > SENDS_TRUST_US * WEIR_NS_PER_US)
-		*left_ns = SENDS_TRUST_US * WEIR_NS_PER_US;
-	return 1 + expected;
-}
-
-/* Were the sends that the sleep relied on really complete? */
-static void check_sends(struct weir_shard *shard)
-{
-	if (shard->sends_seen < shard->sends_expected)
-		shard->sends_distrust = SENDS_DISTRUST_TURNS;
-	shard->sends_expected = 0;
-}
-
-/* Submit, and sleep if nothing is there to do. */
-static void wait_for_work(struct weir_shard *shard)
-{
-	const uint64_t due_ns = weir_timer_next_ns(&shard->wheel);
-	struct __kernel_timespec timeout;
-	struct io_uring_cqe *cqe;
-	uint64_t left_ns;
-	unsigned wanted;
-
-	weir_shard_sleep_begin(shard->sleep_line);
-	shard->wake_by_ns = 0;
-	if (weir_link_any_waiting(shard)) {
-		weir_shard_sleep_end(shard->sleep_line);
-		(void)io_uring_submit_and_get_events(&shard->ring); /* errors show at the next submit */
-		return;
-	}
-	left_ns = due_ns > shard->now_ns ? due_ns - shard->now_ns : 0;
-	if (left_ns > IDLE_SECONDS_MAX * WEIR_NS_PER_SECOND)
-		left_ns = IDLE_SECONDS_MAX * WEIR_NS_PER_SECOND;
-	if (shard->accept_paused && left_ns > ACCEPT_RETRY_MS * WEIR_NS_PER_MS)
-		left_ns = ACCEPT_RETRY_MS * WEIR_NS_PER_MS;
-	if (shard->waiting_count > 0 && left_ns > WAITING_CHECK_MS * WEIR_NS_PER_MS)
-		left_ns = WAITING_CHECK_MS * WEIR_NS_PER_MS;
-	wanted = completions_wanted(shard, &left_ns);
-	shard->wake_by_ns = shard->now_ns + left_ns;
-	timeout = (struct __kernel_timespec){.tv_sec = (int64_t)(left_ns / WEIR_NS_PER_SECOND),
-					     .tv_nsec = (int64_t)(left_ns % WEIR_NS_PER_SECOND)};
-	weir_shard_count(shard, WEIR_METRIC_sleeps, 1);
-	/* -ETIME, -EINTR, -EBUSY: look at what is there, come back. */
-	(void)io_uring_submit_and_wait_timeout(&shard->ring, &cqe, wanted,
-					       &timeout, NULL);
-	weir_shard_sleep_end(shard->sleep_line);
-}
-
 static void trim_when_idle(struct weir_shard *shard)
 {
 	if (shard->blocks.used == 0 && shard->blocks.fresh_large > 0 &&
@@ -477,9 +418,8 @@ static void turn(struct weir_shard *shard)
 {
 	shard->now_ns = weir_clock_now_ns();
 	check_late(shard);
-	shard->sends_seen = 0;
 	take_completions(shard);
-	check_sends(shard);
+	weir_wait_check_sends(shard);
 	weir_link_poll_all(shard);
 	run_timers(shard);
 	if (shard->waiting_count > 0)
@@ -507,7 +447,7 @@ void *weir_shard_run(void *argument)
 		WEIR_ASSERT(errno == EBADFD);
 	arm_inbox(shard);
 	while (!(shard->stopping && shard->connection_count == 0)) {
-		wait_for_work(shard);
+		weir_wait_for_work(shard);
 		turn(shard);
 	}
 	weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_STOPPED});

@@ -17,12 +17,12 @@
 
 #include "dataplane/abi/board.h"
 #include "dataplane/base/id.h"
+#include "dataplane/base/linger.h"
 #include "dataplane/gateway/connection.h"
 #include "dataplane/gateway/link.h"
 #include "dataplane/gateway/mailbox.h"
 #include "dataplane/http/http_request.h"
 #include "dataplane/route/route.h"
-#include "dataplane/schedule/schedule.h"
 
 /* A snapshot with what the gateway derives from it. Made and destroyed by the control thread. */
 struct weir_config {
@@ -68,7 +68,7 @@ struct weir_shard {
 	struct weir_connection *connections_free;
 	struct weir_connection *flush_first;
 	uint32_t sends_expected; /* small sends of this turn: they complete while they are submitted */
-	uint32_t sends_seen;     /* completed in this turn */
+	uint32_t sends_seen;     /* completed since that was last judged */
 	uint32_t sends_distrust; /* turns for which that is not relied on */
 	struct weir_exchange *exchanges;
 	uint32_t exchanges_limit;
@@ -94,11 +94,17 @@ struct weir_shard {
 	uint64_t date_until_ns;
 	uint64_t accept_retry_ns;
 	uint64_t trimmed_ns;
+	struct weir_linger linger;
+	uint32_t bound_in_turn; /* calls handed out in this turn */
 	uint64_t wake_by_ns; /* the sleep under way was to end by then */
 	char path[WEIR_HTTP_HEAD_BYTES_MAX + 1];
 	char body[WEIR_GATEWAY_BODY_SMALL_MAX]; /* a small chunked body, decoded */
 	char scratch[WEIR_CHUNK_LARGE_BYTES]; /* heads under construction or check */
 };
+
+/* Calls that a turn hands out before their workers get the CPU: what fits the caches, answers
+ * included. */
+enum { WEIR_SHARD_TURN_CALLS_MAX = 128 };
 
 /* Kinds of kernel operation, in the upper bits of user_data. */
 enum weir_operation {

@@ -239,9 +239,48 @@ static void policies_are_found_by_name(void **state)
 	assert_null(weir_schedule_policy_find(""));
 }
 
+static void short_calls_stay_until_the_batch_is_worth_a_wake(void **state)
+{
+	struct weir_schedule_candidate worker = {
+		.in_flight_limit = WEIR_SCHEDULE_AHEAD_MAX, .service_ns = 1000, .usable = true};
+	uint32_t kept = 0;
+
+	(void)state;
+	while (weir_schedule_keeps(&worker)) {
+		worker.in_flight++;
+		kept++;
+	}
+	assert_int_equal(kept, WEIR_SCHEDULE_BATCH_NS_MAX / 1000);
+}
+
+static void only_known_short_calls_with_room_stay(void **state)
+{
+	const struct weir_schedule_candidate fit = {.in_flight_limit = 4, .service_ns = 100, .usable = true};
+	struct weir_schedule_candidate worker = fit;
+
+	(void)state;
+	assert_true(weir_schedule_keeps(&worker));
+	worker.service_ns = 0; /* unknown */
+	assert_false(weir_schedule_keeps(&worker));
+	worker.service_ns = WEIR_SCHEDULE_BATCH_NS_MAX + 1;
+	assert_false(weir_schedule_keeps(&worker));
+	worker.service_ns = UINT64_MAX; /* a worker's lie */
+	assert_false(weir_schedule_keeps(&worker));
+	worker = fit;
+	worker.usable = false;
+	assert_false(weir_schedule_keeps(&worker));
+	worker = fit;
+	worker.in_flight = 4;
+	assert_false(weir_schedule_keeps(&worker));
+	worker.parked = 4; /* they delay nobody */
+	assert_true(weir_schedule_keeps(&worker));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(short_calls_stay_until_the_batch_is_worth_a_wake),
+		cmocka_unit_test(only_known_short_calls_with_room_stay),
 		cmocka_unit_test(nobody_to_pick_from_is_minus_one),
 		cmocka_unit_test(the_least_loaded_wins_wherever_it_stands_and_whoever_is_home),
 		cmocka_unit_test(ties_go_home_first),

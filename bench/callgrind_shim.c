@@ -27,7 +27,8 @@ enum { LOOK_AGAIN_NS = 200000, NS_PER_SECOND = 1000000000 };
 
 /* The ring's own poll is not woken by work that the kernel deferred to this thread, so it looks at
  * it again in between. Waiting for one is enough: every caller looks at what came and comes back. */
-EXPORT int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe_ptr, unsigned wait_nr,
+EXPORT int io_uring_submit_and_wait_timeout(struct io_uring *ring,
+					    struct io_uring_cqe **cqe_ptr, unsigned wait_nr,
 					    struct __kernel_timespec *ts, sigset_t *sigmask)
 {
 	struct pollfd ready = {.fd = ring->ring_fd, .events = POLLIN};
@@ -63,12 +64,15 @@ static long wait_many(system_call real, const struct futex_waitv *waiters, unsig
 {
 	for (;;) {
 		const int64_t left = left_ns(end);
-		struct timespec look = {.tv_nsec = left < LOOK_AGAIN_NS ? (long)left : LOOK_AGAIN_NS};
+		struct timespec look = {.tv_nsec = left < LOOK_AGAIN_NS ? (long)left
+									: LOOK_AGAIN_NS};
 
 		for (unsigned i = 0; i < count; i++) {
-			const _Atomic uint32_t *word = (const void *)(uintptr_t)waiters[i].uaddr;
+			const _Atomic uint32_t *word =
+				(const void *)(uintptr_t)waiters[i].uaddr;
 
-			if (atomic_load_explicit(word, memory_order_seq_cst) != waiters[i].val) {
+			if (atomic_load_explicit(word, memory_order_seq_cst) !=
+			    waiters[i].val) {
 				errno = EAGAIN;
 				return -1;
 			}
@@ -77,7 +81,8 @@ static long wait_many(system_call real, const struct futex_waitv *waiters, unsig
 			errno = ETIMEDOUT;
 			return -1;
 		}
-		(void)real(SYS_futex, (void *)(uintptr_t)waiters[0].uaddr, FUTEX_WAIT, waiters[0].val, &look, NULL, 0);
+		(void)real(SYS_futex, (void *)(uintptr_t)waiters[0].uaddr, FUTEX_WAIT,
+			   waiters[0].val, &look, NULL, 0);
 	}
 }
 
@@ -90,10 +95,12 @@ EXPORT long syscall(long number, ...)
 	if (!real)
 		real = (system_call)(uintptr_t)dlsym(RTLD_NEXT, "syscall");
 	va_start(arguments, number);
-	for (int i = 0; i < 6; i++) /* more than the caller passed: whatever lies there is not looked at */
+	for (int i = 0; i < 6;
+	     i++) /* more than the caller passed: whatever lies there is not looked at */
 		word[i] = va_arg(arguments, long);
 	va_end(arguments);
 	if (number == SYS_futex_waitv)
-		return wait_many(real, (const void *)word[0], (unsigned)word[1], (const void *)word[3]);
+		return wait_many(real, (const void *)word[0], (unsigned)word[1],
+				 (const void *)word[3]);
 	return real(number, word[0], word[1], word[2], word[3], word[4], word[5]);
 }

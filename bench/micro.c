@@ -153,6 +153,16 @@ static void bind_cpu(long cpu)
 		weir_micro_fail("cannot run on the CPU that was given", result);
 }
 
+/* Between two looks at a ring that is empty. */
+static void stay_awake(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#else
+	__asm__ volatile("" : : : "memory");
+#endif
+}
+
 _Noreturn static void worker(const struct options *options, bool asleep)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -164,7 +174,7 @@ _Noreturn static void worker(const struct options *options, bool asleep)
 		if (asleep)
 			weir_handoff_worker_sleep();
 		else
-			__builtin_ia32_pause();
+			stay_awake();
 	}
 }
 

@@ -32,6 +32,13 @@ int weir_snapshot_attach(int fd, struct weir_snapshot *out_snapshot);
  * called. `data` is 8-aligned. */
 int weir_snapshot_check(const void *data, size_t bytes, struct weir_snapshot *out_snapshot);
 
+/* For a process that looks up functions and never routes, of which there may be hundreds: check and
+ * give functions, pools, strings and settings only; the other tables are NULL, the checksum is not
+ * computed, pages are mapped as they are used. Errors as above. */
+int weir_snapshot_attach_functions(int fd, struct weir_snapshot *out_snapshot);
+int weir_snapshot_check_functions(const void *data, size_t bytes,
+				  struct weir_snapshot *out_snapshot);
+
 /* Unmap; accepts a zeroed struct. */
 void weir_snapshot_detach(struct weir_snapshot *snapshot);
 

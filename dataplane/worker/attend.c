@@ -125,7 +125,8 @@ static void snapshot_open(struct attend *attend, const struct weir_control *cont
 	struct weir_snapshot snapshot = {0};
 	struct weir_host_mail *mail = NULL;
 	const int result =
-		fds->count == 1 ? weir_snapshot_attach(fds->fd[0], &snapshot) : -EBADMSG;
+		fds->count == 1 ? weir_snapshot_attach_functions(fds->fd[0], &snapshot)
+				: -EBADMSG;
 
 	weir_fd_close_all(fds->fd, fds->count);
 	if (result != 0) {

@@ -137,6 +137,36 @@ static void damaged_functions_are_refused(void **state)
 		ASSERT_REFUSED((&sample.functions[1].space)[i].offset = sizeof(sample.strings));
 }
 
+static void who_wants_functions_only_gets_them_checked_and_nothing_else(void **state)
+{
+	(void)state;
+	sample.header.checksum++; /* over bytes that are not looked at */
+	sample.nodes[1].routes_first = 3;
+	assert_int_equal(weir_snapshot_check_functions(&sample, sizeof(sample), &view), 0);
+	assert_int_equal(view.function_count, 3);
+	assert_ptr_equal(weir_snapshot_function_find(&view, 20), &sample.functions[1]);
+	assert_null(view.nodes);
+	assert_null(view.edges);
+	assert_null(view.hosts);
+	assert_null(view.targets);
+	assert_null(view.params);
+	sample.functions[1].id = 10;
+	assert_int_equal(weir_snapshot_check_functions(&sample, sizeof(sample), &view), -EBADMSG);
+	sample_build(&sample);
+	sample.functions[2].reason.offset = sizeof(sample.strings);
+	assert_int_equal(weir_snapshot_check_functions(&sample, sizeof(sample), &view), -EBADMSG);
+	sample_build(&sample);
+	sample.pools[0].runtime = WEIR_RUNTIME_COUNT;
+	assert_int_equal(weir_snapshot_check_functions(&sample, sizeof(sample), &view), -EBADMSG);
+	sample_build(&sample);
+	sample.header.functions.offset += 4;
+	assert_int_equal(weir_snapshot_check_functions(&sample, sizeof(sample), &view), -EBADMSG);
+	sample_build(&sample);
+	assert_int_equal(weir_snapshot_check_functions(&sample, sizeof(sample) - 1, &view), -EBADMSG);
+	sample.header.abi_major++;
+	assert_int_equal(weir_snapshot_check_functions(&sample, sizeof(sample), &view), -EPROTO);
+}
+
 static void strings_outside_or_without_an_end_are_refused(void **state)
 {
 	(void)state;
@@ -338,6 +368,7 @@ int main(void)
 		cmocka_unit_test_setup(damaged_header_is_refused, setup),
 		cmocka_unit_test_setup(tables_outside_the_snapshot_or_of_other_rows_are_refused, setup),
 		cmocka_unit_test_setup(damaged_functions_are_refused, setup),
+		cmocka_unit_test_setup(who_wants_functions_only_gets_them_checked_and_nothing_else, setup),
 		cmocka_unit_test_setup(strings_outside_or_without_an_end_are_refused, setup),
 		cmocka_unit_test_setup(damaged_pools_are_refused, setup),
 		cmocka_unit_test_setup(damaged_nodes_are_refused, setup),

@@ -16,6 +16,7 @@
 #define WEIR_CTRL_CTRLD_CTRLD_H
 
 #include "ctrl/api/api.h"
+#include "ctrl/publish/publish_list.h"
 #include "ctrl/store/watch.h"
 
 enum weir_ctrld_problem {
@@ -49,6 +50,9 @@ struct weir_ctrld {
 
 	struct weir_api *api;
 
+	struct weir_publish_list routes; /* what is published, kept from one time to the next */
+	bool routes_listed;              /* the store's are in it, up to the store's changes */
+	uint64_t rows_listed;            /* so are those of this reading of the rows */
 	struct weir_snapshot snapshot; /* newest: ours, or the one that START brought */
 	int snapshot_fd;               /* of it; -1 none */
 	uint64_t generation_sent;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ enum {
 	EXIT_USAGE = 2,
 	DEBOUNCE_MS = 2, /* a commit writes its log in several steps */
 	EVENTS_MAX = 8,
+	MEMORY_KEPT_BYTES = 32 << 20, /* the most that the C library takes here */
 };
 
 static int api_publish(void *context, struct weir_store_error *error)
@@ -266,6 +268,10 @@ int main(int argc, char **argv)
 	int code = 0;
 
 	weir_log_open("ctrld");
+	/* What one publication needed serves the next one: of a large table, taking it from the kernel
+	 * anew costs as much time as filling it. Fails only for unknown names. */
+	(void)mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT_BYTES);
 	if (argc != 3 || strcmp(argv[1], "--data") != 0 || argv[2][0] != '/' ||
 	    strlen(argv[2]) >= WEIR_STORE_PATH_BYTES_MAX) {
 		(void)fprintf(stderr, "usage: weir-ctrld --data DIR (absolute; started by "

@@ -12,7 +12,7 @@
 #include "dataplane/shm/control.h"
 
 /* Changes in a row cost one write of the copy on the disk, after their acknowledgements. */
-enum { SAVE_DELAY_MS = 100, SAVE_AGAIN_MS = 2000 };
+enum { SAVE_DELAY_MS = 500, SAVE_AGAIN_MS = 2000 };
 
 static int fail(struct weir_store_error *error, int code, const char *what)
 {
@@ -37,37 +37,95 @@ void weir_ctrld_snapshot_inherit(struct weir_ctrld *ctrld, int fd)
 	weir_store_generation_raise(ctrld->store, snapshot.header->generation);
 }
 
-/* Which rows lost against a route of Weir's own. weir_public_rows_append() put the good rows' routes
- * behind the store's, in the rows' order. */
-static void shadowed_mark(struct weir_ctrld *ctrld, const struct weir_store_catalog *catalog,
-			  const bool *shadowed)
+/* Which rows lost against a route of Weir's own. */
+static void shadowed_mark(struct weir_ctrld *ctrld)
 {
-	size_t at = 0;
+	for (size_t i = 0; i < ctrld->routes.count; i++) {
+		const struct weir_publish_entry *entry = &ctrld->routes.entry[i];
+		struct weir_public_row *row = NULL;
 
-	while (at < catalog->route_count && !catalog->routes[at].from_public_table)
-		at++;
-	for (size_t i = 0; i < ctrld->rows.count && at < catalog->route_count; i++) {
-		struct weir_public_row *row = &ctrld->rows.rows[i];
-
-		if (row->value == NULL)
+		if (!entry->from_public_table)
 			continue;
-		WEIR_ASSERT(catalog->routes[at].id == row->route.id);
-		if (shadowed[at] && !row->shadowed) {
+		WEIR_ASSERT(entry->origin < ctrld->rows.count);
+		row = &ctrld->rows.rows[entry->origin];
+		WEIR_ASSERT(entry->id == row->route.id);
+		if (entry->shadowed && !row->shadowed) {
 			weir_log(WEIR_LOG_WARN,
 				 "a row of the public table is shadowed by a route of Weir's "
 				 "own",
 				 "row=\"%s\"", row->key);
 		}
-		row->shadowed = shadowed[at++];
+		row->shadowed = entry->shadowed;
 	}
+}
+
+static int route_list(void *context, const struct weir_model_route *route)
+{
+	struct weir_ctrld *ctrld = context;
+
+	return weir_publish_list_add(&ctrld->routes, route, 0);
+}
+
+/* Bring the list up to these changes of the store. */
+static int changes_list(struct weir_ctrld *ctrld, const struct weir_store_changes *changes,
+			struct weir_store_error *error)
+{
+	weir_publish_list_remove(&ctrld->routes, changes->id, changes->count);
+	for (size_t i = 0; i < changes->count; i++) {
+		struct weir_model_route route = {0};
+		int code = 0;
+
+		if (i > 0 && changes->id[i] == changes->id[i - 1])
+			continue;
+		code = weir_store_route_get(ctrld->store, changes->id[i], &route, error);
+		if (code == -ENOENT)
+			continue;
+		if (code == 0 && route_list(ctrld, &route) != 0)
+			code = fail(error, -ENOMEM, "too many routes");
+		if (code != 0)
+			return code;
+	}
+	return 0;
+}
+
+/* Of 100,000 routes one changes: the others are not read again. */
+static int store_list(struct weir_ctrld *ctrld, struct weir_store_error *error)
+{
+	struct weir_store_changes changes;
+	int code = 0;
+
+	weir_store_changes_take(ctrld->store, &changes);
+	if (ctrld->routes_listed && !changes.all) {
+		code = changes_list(ctrld, &changes, error);
+	} else {
+		weir_publish_list_remove_all(&ctrld->routes, false);
+		code = weir_store_route_each(ctrld->store, route_list, ctrld, error);
+	}
+	ctrld->routes_listed = code == 0;
+	return code;
+}
+
+static int rows_list(struct weir_ctrld *ctrld, struct weir_store_error *error)
+{
+	if (ctrld->rows_listed == ctrld->rows.readings)
+		return 0;
+	ctrld->rows_listed = 0; /* not a reading's number */
+	weir_publish_list_remove_all(&ctrld->routes, true);
+	for (size_t i = 0; i < ctrld->rows.count; i++) {
+		const struct weir_public_row *row = &ctrld->rows.rows[i];
+
+		if (row->value != NULL &&
+		    weir_publish_list_add(&ctrld->routes, &row->route, (uint32_t)i) != 0)
+			return fail(error, -ENOMEM, "too many routes");
+	}
+	ctrld->rows_listed = ctrld->rows.readings;
+	return 0;
 }
 
 static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_catalog *catalog,
 			  const struct weir_setting_values *values,
 			  struct weir_store_error *error)
 {
-	WEIR_CLEANUP(weir_free) bool *shadowed = calloc(catalog->route_count + 1, sizeof(bool));
-	WEIR_CLEANUP(weir_fd_close) int fd = -1;
 	const struct weir_publish_input input = {
 		.generation = weir_store_generation(ctrld->store),
 		.settings = values->data,
@@ -75,24 +133,18 @@ static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_cata
 		.pool_workers_max = values->pool_workers_max,
 		.functions = catalog->functions,
 		.function_count = catalog->function_count,
-		.routes = catalog->routes,
-		.route_count = catalog->route_count,
-		.out_shadowed = shadowed,
 	};
 	struct weir_snapshot snapshot = {0};
-	int code = shadowed == NULL ? -ENOMEM : weir_publish_build(&input, &fd);
+	int fd = -1;
+	const int code = weir_publish_build_list(&input, &ctrld->routes, &fd, &snapshot);
 
 	if (code != 0)
 		return fail(error, code, "cannot build a snapshot");
-	code = weir_snapshot_attach(fd, &snapshot);
-	if (code != 0)
-		return fail(error, code, "cannot read the snapshot that was just built");
-	shadowed_mark(ctrld, catalog, shadowed);
+	shadowed_mark(ctrld);
 	weir_snapshot_detach(&ctrld->snapshot);
 	weir_fd_close(&ctrld->snapshot_fd);
 	ctrld->snapshot = snapshot;
 	ctrld->snapshot_fd = fd;
-	fd = -1;
 	return 0;
 }
 
@@ -127,9 +179,13 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	int code = weir_setting_load(ctrld->store, &values, error);
 
 	if (code == 0)
-		code = weir_store_load(ctrld->store, &catalog, error);
-	if (code == 0 && weir_public_rows_append(&ctrld->rows, &catalog) != 0)
-		code = fail(error, -ENOMEM, "too many functions and routes");
+		code = weir_store_load_functions(ctrld->store, &catalog, error);
+	if (code == 0 && weir_public_rows_append_functions(&ctrld->rows, &catalog) != 0)
+		code = fail(error, -ENOMEM, "too many functions");
+	if (code == 0)
+		code = store_list(ctrld, error);
+	if (code == 0)
+		code = rows_list(ctrld, error);
 	if (code == 0)
 		code = snapshot_build(ctrld, &catalog, &values, error);
 	weir_store_catalog_release(&catalog);
@@ -188,6 +244,7 @@ void weir_ctrld_publisher_close(struct weir_ctrld *ctrld)
 		snapshot_save(ctrld);
 	weir_snapshot_detach(&ctrld->snapshot);
 	weir_fd_close(&ctrld->snapshot_fd);
+	weir_publish_list_release(&ctrld->routes);
 }
 
 void weir_ctrld_acknowledged(struct weir_ctrld *ctrld,

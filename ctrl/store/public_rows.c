@@ -232,6 +232,7 @@ int weir_public_rows_sync(struct weir_public_rows *rows, struct weir_public_tabl
 	array_release(&rows->rows, &rows->count);
 	rows->rows = sync.fresh.rows;
 	rows->count = sync.fresh.count;
+	rows->readings++;
 	rows->unsaved = rows->unsaved || sync.changed;
 	*out_changed = sync.changed;
 	return 0;
@@ -288,6 +289,7 @@ int weir_public_rows_load(struct weir_public_rows *rows, struct weir_store *stor
 	array_release(&rows->rows, &rows->count);
 	rows->rows = reading.rows;
 	rows->count = reading.count;
+	rows->readings++;
 	return 0;
 }
 
@@ -376,23 +378,36 @@ bool weir_public_rows_next(void *context, const char **out_key, const char **out
 	return false;
 }
 
-int weir_public_rows_append(const struct weir_public_rows *rows,
-			    struct weir_store_catalog *catalog)
+int weir_public_rows_append_functions(const struct weir_public_rows *rows,
+				      struct weir_store_catalog *catalog)
 {
 	for (size_t i = 0; i < rows->count; i++) {
 		struct weir_model_function *function = NULL;
-		struct weir_model_route *route = NULL;
 
 		if (rows->rows[i].value == NULL)
 			continue;
 		function = weir_store_catalog_function(catalog);
-		route = weir_store_catalog_route(catalog);
-		if (function == NULL || route == NULL)
+		if (function == NULL)
 			return -ENOMEM;
 		*function = rows->rows[i].function;
-		*route = rows->rows[i].route;
 	}
 	return 0;
+}
+
+int weir_public_rows_append(const struct weir_public_rows *rows,
+			    struct weir_store_catalog *catalog)
+{
+	for (size_t i = 0; i < rows->count; i++) {
+		struct weir_model_route *route = NULL;
+
+		if (rows->rows[i].value == NULL)
+			continue;
+		route = weir_store_catalog_route(catalog);
+		if (route == NULL)
+			return -ENOMEM;
+		*route = rows->rows[i].route;
+	}
+	return weir_public_rows_append_functions(rows, catalog);
 }
 
 struct weir_public_row *weir_public_rows_find(const struct weir_public_rows *rows,

@@ -38,6 +38,7 @@ struct weir_public_rows {
 	size_t count;
 	char **gone; /* keys that weir.db may still have */
 	size_t gone_count;
+	uint64_t readings; /* grows whenever `rows` is another array: places in it are then others */
 	bool unsaved; /* weir.db lacks the newest versions: weir_public_rows_save() */
 	weir_public_rows_report *report; /* hears of every row that came, went or turned bad */
 	void *report_context;
@@ -69,9 +70,11 @@ struct weir_public_rows_walk {
  * vanished while Weir was off; `context` is a struct weir_public_rows_walk. */
 bool weir_public_rows_next(void *context, const char **out_key, const char **out_value);
 
-/* Append the last good functions and routes. 0 or -ENOMEM. */
+/* Append the last good functions and routes, or functions only. 0 or -ENOMEM. */
 int weir_public_rows_append(const struct weir_public_rows *rows,
 			    struct weir_store_catalog *catalog);
+int weir_public_rows_append_functions(const struct weir_public_rows *rows,
+				      struct weir_store_catalog *catalog);
 
 /* The row with this key, or the row whose route has this method and path (and no host); or NULL. */
 struct weir_public_row *weir_public_rows_find(const struct weir_public_rows *rows,

@@ -161,19 +161,6 @@ int weir_public_table_make(struct weir_public_table *table, weir_public_table_ne
 	return code;
 }
 
-/* -1 where the version cannot be read. */
-static int64_t data_version(sqlite3 *db)
-{
-	sqlite3_stmt *statement = NULL;
-	int64_t version = -1;
-
-	if (sqlite3_prepare_v2(db, "PRAGMA data_version", -1, &statement, NULL) == SQLITE_OK &&
-	    sqlite3_step(statement) == SQLITE_ROW)
-		version = sqlite3_column_int64(statement, 0);
-	weir_sql_finalize(&statement);
-	return version;
-}
-
 /* Write-ahead logging, in which readers and writers do not stop each other, is a property of the file,
  * which others may have made without it. Where somebody holds a lock, the next read tries again. */
 static void wal_try(struct weir_public_table *table)
@@ -220,7 +207,7 @@ bool weir_public_table_changed(struct weir_public_table *table)
 	if (info.st_size != table->bytes || info.st_mtim.tv_sec != table->written.tv_sec ||
 	    info.st_mtim.tv_nsec != table->written.tv_nsec)
 		return true;
-	return data_version(table->watch) != table->data_version;
+	return weir_sql_data_version(table->watch) != table->data_version;
 }
 
 static int rows_visit(struct weir_public_table *table, sqlite3 *db,
@@ -287,7 +274,7 @@ int weir_public_table_read(struct weir_public_table *table, weir_public_table_vi
 	table->known = false;
 	if (stat(table->path, &info) == 0 && watch_refresh(table, &info)) {
 		wal_try(table);
-		version = data_version(table->watch);
+		version = weir_sql_data_version(table->watch);
 		if (stat(table->path, &info) != 0)
 			version = -1;
 	}

@@ -128,3 +128,15 @@ bool weir_sql_text_copy(sqlite3_stmt *statement, int column, char *out, size_t m
 	memcpy(out, text, bytes + 1);
 	return true;
 }
+
+int64_t weir_sql_data_version(sqlite3 *db)
+{
+	sqlite3_stmt *statement = NULL;
+	int64_t version = -1;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA data_version", -1, &statement, NULL) == SQLITE_OK &&
+	    sqlite3_step(statement) == SQLITE_ROW)
+		version = sqlite3_column_int64(statement, 0);
+	weir_sql_finalize(&statement);
+	return version;
+}

@@ -32,4 +32,7 @@ const char *weir_sql_text(sqlite3_stmt *statement, int column);
 /* Copy a text column to out[0 .. max-1]; false if it does not fit. */
 bool weir_sql_text_copy(sqlite3_stmt *statement, int column, char *out, size_t max);
 
+/* Counts the commits that other connections made to the file; -1 where it cannot be read. */
+int64_t weir_sql_data_version(sqlite3 *db);
+
 #endif

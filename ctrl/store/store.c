@@ -231,6 +231,7 @@ int weir_store_open(struct weir_store *store, bool may_create, struct weir_store
 		return code;
 	}
 	weir_store_generation_raise(store, generation);
+	store->changes.all = true;
 	store_note(store);
 	return 0;
 }
@@ -356,6 +357,12 @@ int weir_store_load(struct weir_store *store, struct weir_store_catalog *catalog
 	const int code = weir_store_function_load(store, catalog, error);
 
 	return code != 0 ? code : weir_store_route_load(store, catalog, error);
+}
+
+int weir_store_load_functions(struct weir_store *store, struct weir_store_catalog *catalog,
+			      struct weir_store_error *error)
+{
+	return weir_store_function_load(store, catalog, error);
 }
 
 /* Settings */

@@ -21,6 +21,14 @@ enum {
 	WEIR_STORE_ROUTES_MAX = 131072,
 	WEIR_STORE_PATH_BYTES_MAX = 4096, /* of a database file, the NUL included */
 	WEIR_STORE_SETTING_NAME_MAX = 64,
+	WEIR_STORE_CHANGES_MAX = 256,
+};
+
+/* Which routes may differ from what they were. */
+struct weir_store_changes {
+	bool all; /* any: the ids are not all */
+	size_t count;
+	uint64_t id[WEIR_STORE_CHANGES_MAX]; /* sorted when they are taken; some may stand twice */
 };
 
 struct weir_store;
@@ -89,6 +97,18 @@ int weir_store_route_update(struct weir_store *store, const struct weir_model_ro
 int weir_store_route_remove(struct weir_store *store, const struct weir_model_route *key,
 			    struct weir_store_error *error);
 
+/* Who keeps the routes need not read them all again: which have changed since the last call? All,
+ * after opening and when another program wrote to the file. */
+void weir_store_changes_take(struct weir_store *store, struct weir_store_changes *out_changes);
+
+/* One route by id: -ENOENT if it is gone. All, by host, pattern and methods: `visit` returns 0 or
+ * -errno, which ends it. Rows that no longer pass the model's checks are -EBADMSG. */
+typedef int weir_store_route_visit(void *context, const struct weir_model_route *route);
+int weir_store_route_get(struct weir_store *store, uint64_t id,
+			 struct weir_model_route *out_route, struct weir_store_error *error);
+int weir_store_route_each(struct weir_store *store, weir_store_route_visit *visit,
+			  void *context, struct weir_store_error *error);
+
 /* The form in which patterns are compared: every "{name}" becomes "{}". */
 void weir_store_pattern_shape(const char *pattern, char out[WEIR_MODEL_PATTERN_BYTES_MAX + 1]);
 
@@ -106,11 +126,13 @@ typedef void weir_store_setting_visit(void *context, const char *name, uint64_t 
 int weir_store_setting_each(struct weir_store *store, weir_store_setting_visit *visit,
 			    void *context, struct weir_store_error *error);
 
-/* Append all functions and routes, in a fixed order (by name; by pattern). The catalog starts zeroed
+/* Append all functions and routes, or functions only, in a fixed order (by name; by pattern). The catalog starts zeroed
  * and is released by the caller, after a failure too. Rows that no longer pass the model's checks
  * are -EBADMSG. */
 int weir_store_load(struct weir_store *store, struct weir_store_catalog *catalog,
 		    struct weir_store_error *error);
+int weir_store_load_functions(struct weir_store *store, struct weir_store_catalog *catalog,
+			      struct weir_store_error *error);
 void weir_store_catalog_release(struct weir_store_catalog *catalog);
 
 /* Make room for one more; the new record is zeroed. NULL: no memory, or the limit is reached. */

@@ -17,7 +17,12 @@ struct weir_store {
 	off_t bytes;
 	struct timespec written;
 	uint64_t generation;
+	struct weir_store_changes changes; /* of routes, since they were taken */
+	int64_t data_version;              /* counts the commits of others; as of then */
 };
+
+/* Note that a route is about to change; one that then does not is looked at in vain. */
+void weir_store_route_note(struct weir_store *store, uint64_t id);
 
 /* One change: begin, write, then either finish (commits and counts the generation) or undo. */
 int weir_store_begin(struct weir_store *store, struct weir_store_error *error);

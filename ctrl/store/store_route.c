@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctrl/store/store_internal.h"
@@ -63,8 +64,8 @@ static int route_read(struct weir_store *store, sqlite3_stmt *row,
 			       fits ? wrong.reason : "too long");
 }
 
-int weir_store_route_load(struct weir_store *store, struct weir_store_catalog *catalog,
-			  struct weir_store_error *error)
+int weir_store_route_each(struct weir_store *store, weir_store_route_visit *visit,
+			  void *context, struct weir_store_error *error)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	int code = weir_store_prepare(
@@ -73,17 +74,86 @@ int weir_store_route_load(struct weir_store *store, struct weir_store_catalog *c
 	if (code != 0)
 		return code;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-		struct weir_model_route *route = weir_store_catalog_route(catalog);
+		struct weir_model_route route = {0};
 
-		if (route == NULL) {
-			return weir_store_fail(error, -ENOMEM,
-					       "not enough memory for the routes");
-		}
-		code = route_read(store, statement, route, error);
+		code = route_read(store, statement, &route, error);
 		if (code != 0)
 			return code;
+		code = visit(context, &route);
+		if (code != 0)
+			return weir_store_fail(error, code,
+					       "not enough memory for the routes");
 	}
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
+}
+
+static int catalog_visit(void *context, const struct weir_model_route *route)
+{
+	struct weir_model_route *own = weir_store_catalog_route(context);
+
+	if (own == NULL)
+		return -ENOMEM;
+	*own = *route;
+	return 0;
+}
+
+int weir_store_route_load(struct weir_store *store, struct weir_store_catalog *catalog,
+			  struct weir_store_error *error)
+{
+	return weir_store_route_each(store, catalog_visit, catalog, error);
+}
+
+int weir_store_route_get(struct weir_store *store, uint64_t id,
+			 struct weir_model_route *out_route, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	struct weir_model_route route = {0};
+	int code =
+		weir_store_prepare(store, ROUTE_SELECT "WHERE r.id = ?1", &statement, error);
+
+	if (code != 0)
+		return code;
+	(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)id); /* errors show at the step */
+	code = sqlite3_step(statement);
+	if (code == SQLITE_DONE)
+		return weir_store_fail(error, -ENOENT, "there is no such route");
+	if (code != SQLITE_ROW)
+		return weir_sql_error(store->db, code, store->path, error);
+	code = route_read(store, statement, &route, error);
+	if (code == 0)
+		*out_route = route;
+	return code;
+}
+
+void weir_store_route_note(struct weir_store *store, uint64_t id)
+{
+	struct weir_store_changes *changes = &store->changes;
+
+	if (changes->count == WEIR_STORE_CHANGES_MAX)
+		changes->all = true;
+	else
+		changes->id[changes->count++] = id;
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+	const uint64_t a = *(const uint64_t *)left;
+	const uint64_t b = *(const uint64_t *)right;
+
+	return (a > b) - (a < b);
+}
+
+void weir_store_changes_take(struct weir_store *store, struct weir_store_changes *out_changes)
+{
+	const int64_t version = store->db != NULL ? weir_sql_data_version(store->db) : -1;
+
+	*out_changes = store->changes;
+	if (version == -1 || version != store->data_version)
+		out_changes->all = true;
+	qsort(out_changes->id, out_changes->count, sizeof(out_changes->id[0]), compare_ids);
+	store->changes.all = false;
+	store->changes.count = 0;
+	store->data_version = version;
 }
 
 /* Say which route was not found, and what comes near. */
@@ -203,6 +273,7 @@ static int route_insert(struct weir_store *store, const struct weir_model_route 
 	int code = weir_store_id_next(store, &id, error);
 
 	if (code == 0) {
+		weir_store_route_note(store, id);
 		code = weir_store_prepare(store,
 					  "INSERT INTO routes (id, function_id, methods, host, "
 					  "pattern, shape, timeout_ms) "
@@ -266,6 +337,7 @@ static int route_change(struct weir_store *store, const struct weir_model_route 
 
 	if (code != 0)
 		return code;
+	weir_store_route_note(store, route_id);
 	(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)route_id);
 	(void)sqlite3_bind_int64(statement, 2, (sqlite3_int64)function_id);
 	(void)sqlite3_bind_text(statement, 3, route->pattern, -1, SQLITE_STATIC);
@@ -306,6 +378,7 @@ static int route_delete(struct weir_store *store, uint64_t id, struct weir_store
 
 	if (code != 0)
 		return code;
+	weir_store_route_note(store, id);
 	(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
 	code = sqlite3_step(statement);
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);

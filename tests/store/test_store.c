@@ -78,6 +78,105 @@ static void what_was_committed_is_there_after_reopening(void **state)
 	weir_store_catalog_release(&catalog);
 }
 
+static uint64_t route_id(struct store_test *test, const char *text)
+{
+	const struct weir_model_route key = route_make(text, "", "a");
+	struct weir_model_route route = {0};
+
+	assert_int_equal(weir_store_route_find(test->store, &key, &route, &test->error), 0);
+	return route.id;
+}
+
+static void changed_routes_are_told_once(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_store_changes changes;
+	struct weir_model_route route = {0};
+	struct weir_model_route key = route_make("GET /y", "", "a");
+	uint64_t first = 0;
+	uint64_t second = 0;
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
+	weir_store_changes_take(test->store, &changes);
+	assert_true(changes.all); /* nobody knows anything yet */
+	weir_store_changes_take(test->store, &changes);
+	assert_false(changes.all);
+	assert_int_equal(changes.count, 0);
+	first = route_id(test, "GET /x");
+	assert_int_equal(route_add(test, "GET /y", "", "a"), 0);
+	second = route_id(test, "GET /y");
+	key = route_make("GET /x", "", "a");
+	assert_int_equal(weir_store_route_update(test->store, &key, &test->error), 0);
+	weir_store_changes_take(test->store, &changes);
+	assert_false(changes.all);
+	assert_int_equal(changes.count, 2);
+	assert_int_equal(changes.id[0], first);
+	assert_int_equal(changes.id[1], second);
+	assert_int_equal(weir_store_route_get(test->store, second, &route, &test->error), 0);
+	assert_string_equal(route.pattern, "/y");
+	key = route_make("GET /y", "", "a");
+	assert_int_equal(weir_store_route_remove(test->store, &key, &test->error), 0);
+	weir_store_changes_take(test->store, &changes);
+	assert_int_equal(changes.count, 1);
+	assert_int_equal(changes.id[0], second);
+	assert_int_equal(weir_store_route_get(test->store, second, &route, &test->error), -ENOENT);
+}
+
+static void too_many_changes_and_those_of_others_mean_all_routes(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_store_changes changes;
+	char path[4200];
+	sqlite3 *other = NULL;
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
+	weir_store_changes_take(test->store, &changes);
+	for (int i = 0; i <= WEIR_STORE_CHANGES_MAX; i++) {
+		char text[32];
+
+		(void)snprintf(text, sizeof(text), "GET /r/%d", i);
+		assert_int_equal(route_add(test, text, "", "a"), 0);
+	}
+	weir_store_changes_take(test->store, &changes);
+	assert_true(changes.all);
+	weir_store_changes_take(test->store, &changes);
+	assert_false(changes.all);
+	(void)snprintf(path, sizeof(path), "%s/weir.db", test->directory);
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "UPDATE routes SET timeout_ms = 7", NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+	weir_store_changes_take(test->store, &changes);
+	assert_true(changes.all);
+	weir_store_changes_take(test->store, &changes);
+	assert_false(changes.all);
+}
+
+static int visit_counted(void *context, const struct weir_model_route *route)
+{
+	size_t *left = context;
+
+	assert_string_equal(route->name, "a");
+	return (*left)-- == 0 ? -ENOMEM : 0;
+}
+
+static void each_route_is_visited_until_the_visitor_has_enough(void **state)
+{
+	struct store_test *test = opened(state);
+	size_t left = 10;
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
+	assert_int_equal(route_add(test, "GET /y", "", "a"), 0);
+	assert_int_equal(weir_store_route_each(test->store, visit_counted, &left, &test->error), 0);
+	assert_int_equal(left, 8);
+	left = 1;
+	assert_int_equal(weir_store_route_each(test->store, visit_counted, &left, &test->error),
+			 -ENOMEM);
+}
+
 static void failed_change_leaves_generation_and_tables_alone(void **state)
 {
 	struct store_test *test = opened(state);
@@ -351,6 +450,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_was_committed_is_there_after_reopening),
+		TEST(changed_routes_are_told_once),
+		TEST(too_many_changes_and_those_of_others_mean_all_routes),
+		TEST(each_route_is_visited_until_the_visitor_has_enough),
 		TEST(failed_change_leaves_generation_and_tables_alone),
 		TEST(ids_are_never_used_again),
 		TEST(routes_exclude_each_other_by_method_host_and_shape),

@@ -25,6 +25,7 @@ void weir_port_open(struct weir_port *port, uint32_t parked_max, weir_port_wake 
 	port->pair_count = 0;
 	port->cursor = 0;
 	port->turn_taken = 0;
+	port->recent = NULL;
 	port->dirty_count = 0;
 	port->service_ns = 0;
 	port->refused = 0;
@@ -106,6 +107,7 @@ static void pairs_list(struct weir_port *port)
 	port->pair_count = 0;
 	port->cursor = 0;
 	port->turn_taken = 0;
+	port->recent = NULL;
 	for (uint32_t i = 0; i < port->link_count; i++) {
 		for (uint32_t k = 0; k < port->link[i]->shard_count; k++)
 			port->pair[port->pair_count++] = &port->link[i]->pair[k];
@@ -303,6 +305,8 @@ static void message_deliver(struct weir_port *port, struct weir_port_pair *pair,
 static void turn_end(struct weir_port *port, struct weir_port_pair *pair)
 {
 	weir_ring_release(&pair->rx);
+	if (port->turn_taken != 0)
+		port->recent = pair;
 	port->turn_taken = 0;
 	port->cursor++;
 	if (port->cursor == port->pair_count)
@@ -387,6 +391,13 @@ bool weir_port_is_empty(const struct weir_port *port)
 			return false;
 	}
 	return true;
+}
+
+bool weir_port_is_shard_awake(const struct weir_port *port)
+{
+	const struct weir_port_pair *const pair = port->recent;
+
+	return pair != NULL && weir_shard_is_awake(&pair->link->board->shard[pair->shard]);
 }
 
 size_t weir_port_bells(const struct weir_port *port, _Atomic uint32_t **out_bells)

@@ -73,6 +73,7 @@ struct weir_port {
 	uint32_t call_count;
 	uint32_t parked_max;
 	uint64_t service_ns;
+	const struct weir_port_pair *recent; /* the last that brought something; NULL = none yet */
 	uint64_t refused; /* messages that made no sense and were dropped */
 	struct weir_port_link *link[WEIR_PORT_LINKS_MAX];
 	struct weir_port_pair *pair[WEIR_PORT_LINKS_MAX * WEIR_SHARDS_MAX];
@@ -127,6 +128,9 @@ static inline bool weir_port_is_dirty(const struct weir_port *port)
 enum { WEIR_PORT_BELLS_MAX = WEIR_PORT_LINKS_MAX };
 size_t weir_port_bells(const struct weir_port *port, _Atomic uint32_t **out_bells);
 bool weir_port_is_empty(const struct weir_port *port);
+
+/* True if the shard that brought the last message is awake, so that more may come soon. A hint. */
+bool weir_port_is_shard_awake(const struct weir_port *port);
 
 /* Worker lines: a call is parked or goes on; the average running time changed. */
 void weir_port_park(struct weir_port *port, struct weir_port_call *call);

@@ -42,6 +42,12 @@ bool weir_bell_ring(_Atomic uint32_t *bell);
 void weir_shard_sleep_begin(struct weir_shard_board_line *line);
 void weir_shard_sleep_end(struct weir_shard_board_line *line);
 
+/* Worker: is the shard awake? A hint: it may go to sleep at any moment. */
+static inline bool weir_shard_is_awake(const struct weir_shard_board_line *line)
+{
+	return (atomic_load_explicit(&line->sleep_count, memory_order_relaxed) & 1) == 0;
+}
+
 /* Worker: ring the shard's eventfd if it sleeps and was not rung for this sleep yet.
  * *rung_for is the caller's memory per shard, starts at 0. True if it wrote. After
  * weir_ring_publish(). */

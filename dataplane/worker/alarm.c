@@ -1,5 +1,7 @@
 #include "dataplane/worker/alarm.h"
 
+#include <sched.h>
+
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/shm/doorbell.h"
@@ -26,6 +28,9 @@ void weir_alarm_open(struct weir_alarm *alarm)
 	atomic_store_explicit(&alarm->is_rung, false, memory_order_relaxed);
 	atomic_store_explicit(&alarm->own, 0, memory_order_relaxed);
 	alarm->bell = &alarm->own;
+	alarm->linger = (struct weir_linger){0};
+	alarm->lingers = 0;
+	alarm->lingers_vain = 0;
 }
 
 /* The words to sleep on: every link's, or the own one. Returns how many. */
@@ -68,6 +73,33 @@ void weir_alarm_answer(struct weir_alarm *alarm)
 	atomic_store_explicit(&alarm->is_rung, false, memory_order_seq_cst);
 }
 
+/* Wait awake for calls that an awake shard may be about to send: it needs no bell then. True if there
+ * is something to do. */
+static bool linger(struct weir_alarm *alarm, const struct weir_port *port)
+{
+	const uint64_t began_ns = weir_clock_now_ns();
+	uint64_t now_ns = began_ns;
+	uint64_t yield_ns = 0;
+	bool has_calls = false;
+
+	if (!weir_linger_allowed(&alarm->linger, began_ns))
+		return false;
+	do {
+		const uint64_t before_ns = now_ns;
+
+		(void)sched_yield(); /* cannot fail on Linux */
+		now_ns = weir_clock_now_ns();
+		if (now_ns - before_ns > yield_ns)
+			yield_ns = now_ns - before_ns;
+		has_calls = !weir_port_is_empty(port);
+	} while (!has_calls && !weir_alarm_is_rung(alarm) && weir_port_is_shard_awake(port) &&
+		 now_ns - began_ns < WEIR_LINGER_NS);
+	weir_linger_learn(&alarm->linger, now_ns, yield_ns, has_calls);
+	alarm->lingers++;
+	alarm->lingers_vain += !has_calls;
+	return has_calls || weir_alarm_is_rung(alarm);
+}
+
 void weir_alarm_sleep(struct weir_alarm *alarm, const struct weir_port *port, uint64_t until_ns)
 {
 	_Atomic uint32_t *all[WEIR_PORT_BELLS_MAX];
@@ -75,6 +107,8 @@ void weir_alarm_sleep(struct weir_alarm *alarm, const struct weir_port *port, ui
 	uint64_t timeout_ns = 0;
 	bool is_idle = false;
 
+	if (until_ns == UINT64_MAX && weir_port_is_shard_awake(port) && linger(alarm, port))
+		return;
 	for (size_t i = 0; i < count; i++)
 		weir_bell_announce(all[i]);
 	is_idle = weir_port_is_empty(port) &&

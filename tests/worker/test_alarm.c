@@ -7,8 +7,10 @@
 #include <cmocka.h>
 /* clang-format on */
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
@@ -26,6 +28,7 @@ struct fixture {
 	int board_fd;
 	struct weir_segment segment[LINKS];
 	uint32_t link_count;
+	struct weir_ring_tx tx; /* of the first link's shard 0 */
 };
 
 static void wake(void *context, struct weir_port_call *call)
@@ -184,6 +187,142 @@ static void with_a_link_the_alarm_rings_its_bell(void **state)
 	assert_int_equal(atomic_load(&fixture->segment[0].header->worker_bell), 1);
 }
 
+/* ---- waiting awake: shard 0 of one link is played on CPU `shard_cpu`, the leader runs on CPU 0 ---- */
+
+struct shared {
+	struct fixture *fixture;
+	_Atomic bool is_over;
+};
+
+static bool stay_on(size_t cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return sched_setaffinity(0, sizeof(cpus), &cpus) == 0;
+}
+
+static void stay_anywhere(void)
+{
+	cpu_set_t cpus;
+
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		CPU_SET(cpu, &cpus);
+	assert_int_equal(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
+}
+
+/* Take messages as they come; they name no call and are dropped. */
+static void *taker_main(void *argument)
+{
+	struct shared *const shared = argument;
+	struct fixture *const fixture = shared->fixture;
+	struct weir_port_call *call = NULL;
+
+	(void)stay_on(0); /* elsewhere it is no test of one CPU, but works as well */
+	while (!atomic_load(&shared->is_over)) {
+		if (weir_alarm_is_rung(&fixture->alarm))
+			weir_alarm_answer(&fixture->alarm);
+		while (weir_port_next(&fixture->port, false, &call) != 0)
+			continue;
+		weir_alarm_sleep(&fixture->alarm, &fixture->port, UINT64_MAX);
+	}
+	return NULL;
+}
+
+/* Send `rounds` messages, each when the one before was taken and after `delay_us`. */
+static void shard_play(struct fixture *fixture, size_t shard_cpu, uint32_t rounds,
+		       unsigned delay_us)
+{
+	const struct weir_message message = {.kind = WEIR_MESSAGE_CANCEL};
+	struct shared shared = {.fixture = fixture};
+	struct weir_link_ring *const ring = &fixture->segment[0].pair[0].to_worker;
+	pthread_t taker;
+
+	if (!stay_on(shard_cpu)) {
+		print_message("CPU %zu is not ours: skipped\n", shard_cpu);
+		skip();
+	}
+	assert_int_equal(pthread_create(&taker, NULL, taker_main, &shared), 0);
+	for (uint32_t i = 0; i < rounds; i++) {
+		assert_true(weir_ring_push(&fixture->tx, &message, 0));
+		(void)weir_ring_publish(&fixture->tx);
+		(void)weir_bell_ring(&fixture->segment[0].header->worker_bell);
+		while (atomic_load(&ring->head) != fixture->tx.published)
+			(void)sched_yield(); /* cannot fail on Linux */
+		if (delay_us != 0)
+			(void)usleep(delay_us);
+	}
+	atomic_store(&shared.is_over, true);
+	weir_alarm_ring(&fixture->alarm);
+	assert_int_equal(pthread_join(taker, NULL), 0);
+	stay_anywhere();
+	print_message("lingers %lu, in vain %lu\n", (unsigned long)fixture->alarm.lingers,
+		      (unsigned long)fixture->alarm.lingers_vain);
+}
+
+static struct fixture *link_open(void **state)
+{
+	struct fixture *const fixture = *state;
+
+	link_add(fixture);
+	weir_ring_tx_open(&fixture->tx, &fixture->segment[0].pair[0].to_worker);
+	return fixture;
+}
+
+/* It pays, so it stays on. Others may keep our CPU busy for a while: then once more. */
+static void quick_messages_are_awaited_awake(struct fixture *fixture, size_t shard_cpu)
+{
+	enum { ROUNDS = 3000, TRIES = 10 };
+
+	for (int i = 0;
+	     i < TRIES && fixture->alarm.lingers - fixture->alarm.lingers_vain < ROUNDS / 100;
+	     i++)
+		shard_play(fixture, shard_cpu, ROUNDS, 0);
+	assert_true(fixture->alarm.lingers - fixture->alarm.lingers_vain >= ROUNDS / 100);
+}
+
+static void quick_messages_are_awaited_awake_on_the_same_cpu(void **state)
+{
+	quick_messages_are_awaited_awake(link_open(state), 0);
+}
+
+static void quick_messages_are_awaited_awake_from_another_cpu(void **state)
+{
+	quick_messages_are_awaited_awake(link_open(state), 1);
+}
+
+/* The shard is awake, but busy with other things. */
+static void rare_messages_turn_it_off(struct fixture *fixture, size_t shard_cpu)
+{
+	enum { ROUNDS = 100, DELAY_US = 3000 };
+
+	shard_play(fixture, shard_cpu, ROUNDS, DELAY_US);
+	assert_in_range(fixture->alarm.lingers, 1, ROUNDS / 4);
+}
+
+static void rare_messages_turn_it_off_on_the_same_cpu(void **state)
+{
+	rare_messages_turn_it_off(link_open(state), 0);
+}
+
+static void rare_messages_turn_it_off_from_another_cpu(void **state)
+{
+	rare_messages_turn_it_off(link_open(state), 1);
+}
+
+static void nobody_waits_awake_for_a_sleeping_shard(void **state)
+{
+	struct fixture *const fixture = link_open(state);
+
+	weir_shard_sleep_begin(&fixture->board->shard[0]);
+	shard_play(fixture, 0, 100, 0);
+	assert_int_equal(fixture->alarm.lingers, 0);
+	weir_shard_sleep_end(&fixture->board->shard[0]);
+	shard_play(fixture, 0, 100, 0);
+	assert_true(fixture->alarm.lingers != 0);
+}
+
 #define ALARM_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -194,6 +333,11 @@ int main(void)
 		ALARM_TEST(a_message_before_the_sleep_is_not_lost),
 		ALARM_TEST(sleep_ends_at_its_time),
 		ALARM_TEST(with_a_link_the_alarm_rings_its_bell),
+		ALARM_TEST(quick_messages_are_awaited_awake_on_the_same_cpu),
+		ALARM_TEST(quick_messages_are_awaited_awake_from_another_cpu),
+		ALARM_TEST(rare_messages_turn_it_off_on_the_same_cpu),
+		ALARM_TEST(rare_messages_turn_it_off_from_another_cpu),
+		ALARM_TEST(nobody_waits_awake_for_a_sleeping_shard),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,11 +15,15 @@ enum { ABORT_TEXT_BYTES_MAX = 200 };
 
 static const char LAST_CHUNK[] = "0\r\n\r\n";
 
-/* Push a grant to the worker so that the answer can go on; marks the link if none is free. */
+/* Push a grant to the worker so that the answer can go on; marks the link if none is free. Most
+ * answers are whole with their first message, and need none. */
 static void grant_more(struct weir_shard *shard, struct weir_shard_link *link, uint16_t index)
 {
 	struct weir_shard_call *call = &link->call[index];
 	struct weir_exchange *exchange = call->exchange;
+
+	if (call->finished)
+		return;
 
 	/* Only the first exchange of a connection can send: chunks for others could be all there are. */
 	while (exchange && exchange == exchange->connection->exchanges.first && !call->finished &&
@@ -336,7 +340,9 @@ static bool copy_piece(struct weir_shard *shard, struct weir_exchange *exchange,
 /* Give the first piece's chunk back and grant a new one if the worker goes on. */
 static void drop_piece(struct weir_shard *shard, struct weir_exchange *exchange)
 {
-	weir_link_chunk_give(shard, exchange->link, exchange->call, exchange->piece[0].chunk);
+	/* A finished call gives everything back at once, in a moment. */
+	if (!exchange->link->call[exchange->call].finished)
+		weir_link_chunk_give(shard, exchange->link, exchange->call, exchange->piece[0].chunk);
 	exchange->piece_count--;
 	for (uint8_t i = 0; i < exchange->piece_count; i++)
 		exchange->piece[i] = exchange->piece[i + 1];

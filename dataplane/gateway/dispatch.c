@@ -42,8 +42,11 @@ static void request_copy(const struct request_bytes *request, void *out)
 
 static uint64_t request_hash(const struct request_bytes *request)
 {
-	return XXH3_64bits_withSeed(request->body.data, request->body.bytes,
-				    XXH3_64bits(request->head.data, request->head.bytes));
+	const uint64_t head_hash = XXH3_64bits(request->head.data, request->head.bytes);
+
+	return request->body.bytes == 0
+		       ? head_hash
+		       : XXH3_64bits_withSeed(request->body.data, request->body.bytes, head_hash);
 }
 
 /* Give an empty pool's place to another; NULL if every pool has workers or waiting requests. */

@@ -36,18 +36,14 @@ static void insert(struct weir_timer_wheel *wheel, struct weir_timer *timer, uin
 	wheel->armed++;
 }
 
-void weir_timer_arm(struct weir_timer_wheel *wheel, struct weir_timer *timer, uint64_t due_ns)
+void weir_timer_move(struct weir_timer_wheel *wheel, struct weir_timer *timer, uint64_t due_ns)
 {
 	/* Round up, and never into the tick that was already looked at. */
 	uint64_t due_tick = (due_ns >> WEIR_TIMER_TICK_SHIFT) + 1;
 
 	if (due_tick <= wheel->tick)
 		due_tick = wheel->tick + 1;
-	if (timer->prev) {
-		if (timer->due_tick <= due_tick)
-			return;
-		weir_timer_disarm(wheel, timer);
-	}
+	weir_timer_disarm(wheel, timer);
 	insert(wheel, timer, due_tick);
 }
 

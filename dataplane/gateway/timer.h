@@ -30,8 +30,16 @@ struct weir_timer_wheel {
 /* Start the wheel at `now_ns`. */
 void weir_timer_wheel_open(struct weir_timer_wheel *wheel, uint64_t now_ns);
 
-/* Make sure that `timer` fires at or soon after `due_ns`, or earlier if it was armed for earlier. */
-void weir_timer_arm(struct weir_timer_wheel *wheel, struct weir_timer *timer, uint64_t due_ns);
+/* Arm it for `due_ns`, whatever it was armed for. */
+void weir_timer_move(struct weir_timer_wheel *wheel, struct weir_timer *timer, uint64_t due_ns);
+
+/* Make sure that `timer` fires at or soon after `due_ns`, or earlier if it was armed for earlier.
+ * That it was is the usual case, several times a request. */
+static inline void weir_timer_arm(struct weir_timer_wheel *wheel, struct weir_timer *timer, uint64_t due_ns)
+{
+	if (!timer->prev || timer->due_tick > (due_ns >> WEIR_TIMER_TICK_SHIFT) + 1)
+		weir_timer_move(wheel, timer, due_ns);
+}
 
 /* Disarm; does nothing if it is not armed. */
 void weir_timer_disarm(struct weir_timer_wheel *wheel, struct weir_timer *timer);

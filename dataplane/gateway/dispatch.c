@@ -288,7 +288,7 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	link->call[call].granted = 1;
 	link->call[call].request_chunk = message.chunk;
 	link->queued++;
-	shard->bound_in_turn++;
+	shard->bound_in_batch++;
 	exchange->link = link;
 	exchange->request_bytes = message.bytes;
 	exchange->request_head_bytes = message.head_bytes;

@@ -348,9 +348,8 @@ static void take_completions(struct weir_shard *shard)
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
 
-	shard->bound_in_turn = 0;
 	io_uring_for_each_cqe (&shard->ring, head, cqe) {
-		if (shard->bound_in_turn >= WEIR_SHARD_TURN_CALLS_MAX)
+		if (shard->bound_in_batch >= WEIR_SHARD_BATCH_CALLS_MAX)
 			break;
 		complete(shard, cqe);
 		count++;

@@ -95,16 +95,16 @@ struct weir_shard {
 	uint64_t accept_retry_ns;
 	uint64_t trimmed_ns;
 	struct weir_linger linger;
-	uint32_t bound_in_turn; /* calls handed out in this turn */
+	uint32_t bound_in_batch; /* calls handed out since the workers could last have the CPU */
 	uint64_t wake_by_ns; /* the sleep under way was to end by then */
 	char path[WEIR_HTTP_HEAD_BYTES_MAX + 1];
 	char body[WEIR_GATEWAY_BODY_SMALL_MAX]; /* a small chunked body, decoded */
 	char scratch[WEIR_CHUNK_LARGE_BYTES]; /* heads under construction or check */
 };
 
-/* Calls that a turn hands out before their workers get the CPU: what fits the caches, answers
+/* Calls that are handed out before their workers get the CPU: what fits the caches, answers
  * included. */
-enum { WEIR_SHARD_TURN_CALLS_MAX = 128 };
+enum { WEIR_SHARD_BATCH_CALLS_MAX = 128 };
 
 /* Kinds of kernel operation, in the upper bits of user_data. */
 enum weir_operation {

@@ -93,8 +93,9 @@ static bool await_workers(struct weir_shard *shard)
 	if (!weir_link_answers_soon(shard))
 		return false;
 	submit(shard);
-	if (io_uring_cq_ready(&shard->ring) > 0 && shard->bound_in_turn < WEIR_SHARD_TURN_CALLS_MAX)
+	if (io_uring_cq_ready(&shard->ring) > 0 && shard->bound_in_batch < WEIR_SHARD_BATCH_CALLS_MAX)
 		return true;
+	shard->bound_in_batch = 0;
 	if (!linger(shard))
 		return false;
 	if (io_uring_cq_ready(&shard->ring) == 0)
@@ -113,6 +114,7 @@ void weir_wait_for_work(struct weir_shard *shard)
 	shard->wake_by_ns = 0;
 	if (await_workers(shard))
 		return;
+	shard->bound_in_batch = 0;
 	if (io_uring_cq_ready(&shard->ring) > 0) {
 		submit(shard);
 		return;

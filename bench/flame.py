@@ -14,13 +14,19 @@ HEAD = re.compile(r"^(\S.*?)\s+(\d+)/(\d+)\s*$")
 FRAME = re.compile(r"^\s+([0-9a-f]+) (.*) \((.*)\)$")
 ADDRESS = re.compile(r"^0x[0-9a-f]+$")
 
+UNKNOWN = "[unknown]"
+# Not worth a row. A library without frame pointers leaves addresses that are none, and hides its caller.
+BENEATH = (UNKNOWN, "start_thread", "clone3", "clone", "__bss_start")
+
 WIDTH = 1600
+LEGEND_COLUMNS = 4
 ROW = 17
 MARGIN = 10
 CHARACTER = 6.6      # width of one, at the font size below
 LEAST_PX = 0.4       # narrower frames are left out
-PALETTE = ("#e8855c", "#7fb3d5", "#82c09a", "#e5c063", "#b49ad6", "#d98fb0", "#8fc7c4", "#c9a27e", "#a9b665",
-           "#9aa8c7", "#d6a0a0", "#b8b8b8", "#e0a458", "#76a5a0", "#c3b1e1", "#9fc5e8")
+# Hues of a process's or the kernel's layers: kernel warm, gateway green to blue, worker violet.
+HUES = {"kernel": (5, 62), "gateway": (95, 215), "worker": (255, 335)}
+OTHER_COLOUR = "#c8c8c8"
 
 
 def stacks_read(text):
@@ -79,7 +85,11 @@ def fold(samples, names, source, programs):
     folded = collections.Counter()
     for pid, frames in samples:
         stack = [(names.get(pid, str(pid)), "", "")]
-        for address, symbol, program in reversed(frames):
+        for depth, (address, symbol, program) in reversed(list(enumerate(frames))):
+            if symbol in BENEATH and depth > 0:
+                continue
+            if symbol == UNKNOWN:
+                symbol = program.rsplit("/", 1)[-1].strip("[]")
             inlined = lines.get(program, {}).get(address)
             if inlined:
                 stack += [(function, program, file_of(file, source)) for function, file in reversed(inlined)]
@@ -117,6 +127,18 @@ def tree_of(folded):
     return root
 
 
+def colours_of(wanted):
+    """{layer: colour}, in the order given; neighbours in a family are of different lightness."""
+    found = {}
+    for layer in wanted:
+        family = [other for other in wanted if other.split(":")[0] == layer.split(":")[0]]
+        low, high = HUES.get(layer.split(":")[0], (0, 0))
+        place = family.index(layer)
+        found[layer] = OTHER_COLOUR if high == 0 else (
+            f"hsl({low + (high - low) * place // max(1, len(family) - 1)},{62 - 14 * (place % 2)}%,{64 + 10 * (place % 3)}%)")
+    return found
+
+
 def svg(folded, title, layer_of):
     """The picture. layer_of(stack up to a frame) names the layer that colours it."""
     root = tree_of(folded)
@@ -138,8 +160,8 @@ def svg(folded, title, layer_of):
     shares = collections.Counter()
     for stack, count in folded.items():
         shares[layer_of(stack)] += count
-    colours = {layer: PALETTE[i % len(PALETTE)] for i, (layer, _) in enumerate(shares.most_common())}
-    legend_rows = (len(colours) + 4) // 5
+    colours = colours_of([layer for layer, _ in shares.most_common()])
+    legend_rows = -(-len(colours) // LEGEND_COLUMNS)
     top = 44 + legend_rows * 18
     height = top + (deepest + 1) * ROW + MARGIN
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
@@ -148,7 +170,8 @@ def svg(folded, title, layer_of):
            f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
            f'<text x="{MARGIN}" y="22" font-size="15">{html.escape(title)}</text>']
     for i, (layer, colour) in enumerate(colours.items()):
-        x, y = MARGIN + i % 5 * 315, 34 + i // 5 * 18
+        x = MARGIN + i % LEGEND_COLUMNS * (WIDTH - MARGIN) // LEGEND_COLUMNS
+        y = 34 + i // LEGEND_COLUMNS * 18
         out.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{colour}"/>'
                    f'<text x="{x + 17}" y="{y + 10}">{html.escape(layer)} {shares[layer] * 100 / root.count:.1f} %</text>')
     for box, left, depth in boxes:

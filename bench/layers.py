@@ -11,7 +11,7 @@ COPY = "kernel: copy to and from user"
 TCP = "kernel: TCP and IP, other"
 TCP_SEND = "kernel: TCP send"
 TCP_RECEIVE = "kernel: TCP receive"
-TCP_LOOPBACK = "kernel: TCP delivery over loopback, acknowledgements"
+TCP_LOOPBACK = "kernel: TCP delivery by loopback, ACKs"
 URING = "kernel: io_uring"
 WAKE = "kernel: wake-ups"
 SWITCH = "kernel: sleep and switch"
@@ -29,7 +29,7 @@ KERNEL_RULES = [(layer, re.compile(pattern)) for layer, pattern in (
            r"io_poll_wake|io_req_task_work_add|io_req_local_work_add|io_req_normal_work_add|__io_req_task_work_add"),
     (SWITCH, r"schedule($|_)|__schedule|finish_task_switch|__switch_to|switch_mm|futex_wait|__futex_wait|futex_q|futex_unq|futex_parse_waitv|"
              r"__x64_sys_futex_waitv|__do_sys_futex_waitv|pick_(next|task)|prepare_task_switch|dequeue_|put_prev|io_cqring_(wait|schedule)|"
-             r"io_cqring_min_timer|do_idle|psi_"),
+             r"do_sched_yield|__(x64|do)_sys_sched_yield|io_cqring_min_timer|do_idle|psi_"),
     (TCP, r"tcp_|__tcp|inet6?_|__inet|ip_|__ip_|ip6_|ipv4_|skb_|__skb|sk_|__sk_|sock_|__sock|net_|__net|netif|__netif|napi|__napi|"
           r"process_backlog|dev_|__dev|loopback|validate_xmit|bbr_|cubictcp|nf_|__?alloc_skb|kfree_skb|consume_skb|eth_|enqueue_to_backlog|"
           r"release_sock|lock_sock|bictcp|neigh_|dst_|fib_|unix_|__sys_(send|recv)|udp_"),

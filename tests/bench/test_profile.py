@@ -78,6 +78,11 @@ class Stacks(unittest.TestCase):
         self.assertEqual(sorted(folded.values()), [2, 2])
         self.assertIn("gateway;weir_shard_run;net_rx_action;tcp_ack 2\n", flame.folded_text(folded))
 
+    def test_addresses_that_are_none_get_no_row_but_time_spent_there_does(self):
+        text = "a  1/1\n\t1 write ([k])\n\t2 [unknown] (/lib/liburing.so.2)\n\t3 start_thread (/lib/libc.so.6)\n\nb  1/1\n\t2 [unknown] (/lib/liburing.so.2)\n"
+        folded = flame.fold(flame.stacks_read(text), {1: "gateway"}, "/src", set())
+        self.assertEqual(flame.folded_text(folded), "gateway;liburing.so.2 1\ngateway;write 1\n")
+
     def test_a_program_without_debug_information_keeps_its_symbols(self):
         folded = flame.fold(flame.stacks_read(SCRIPT), {7: "gateway"}, "/src", {"/build/bin/weir-gateway"})
         self.assertIn(("weir_shard_run", "/build/bin/weir-gateway", ""), next(iter(folded)))

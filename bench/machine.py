@@ -66,6 +66,22 @@ def cpu_ns(members):
     return total
 
 
+def others_ns(own):
+    """{(pid, start time): CPU time so far} of every process that is not in `own`, from schedstat, which
+    sees a millisecond where /proc/stat counts ticks; what the kernel does for a network is left out."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        fields = stat_fields(entry) if entry.isdigit() else None
+        if fields is not None and (int(entry), fields[1][19]) not in own and not fields[0].startswith("ksoftirqd"):
+            found[int(entry), fields[1][19]] = cpu_ns([(int(entry), fields[1][19])])
+    return found
+
+
+def others_share(before, after, seconds):
+    """Share of one CPU that `after` took more than `before` (both from others_ns)."""
+    return sum(max(0, taken - before.get(member, 0)) for member, taken in after.items()) / 1e9 / seconds
+
+
 def threads(members):
     """The thread ids of `members`."""
     found = []
@@ -120,8 +136,11 @@ class Foreign:
             own += usage.ru_utime + usage.ru_stime
         return own
 
+    def elapsed(self):
+        return time.monotonic() - self.started
+
     def share(self):
-        elapsed = time.monotonic() - self.started
+        elapsed = self.elapsed()
         foreign = (self._busy_s() - self.busy_before) - (self._own_s() - self.before)
         return max(0.0, foreign / elapsed)
 

@@ -126,6 +126,20 @@ class Processes(unittest.TestCase):
         sum(number * number for number in range(200000))
         self.assertGreater(machine.cpu_ns(before), first)
 
+    def test_what_others_take_is_seen_and_what_is_ones_own_is_not(self):
+        import subprocess
+        with subprocess.Popen([sys.executable, "-c", "import sys; print(sum(n * n for n in range(300000))); sys.stdin.read()"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            own = machine.tree([os.getpid()])
+            before = {}
+            other.stdout.readline()
+            member = next(member for member in own if member[0] == other.pid)
+            self.assertNotIn(member, machine.others_ns(own))
+            after = {member: machine.others_ns({})[member]}
+            self.assertGreater(machine.others_share(before, after, 1), 0)
+            self.assertEqual(machine.others_share(after, after, 1), 0)
+            other.stdin.close()
+
     def test_end_tree_ends_children_that_ignore_the_signal(self):
         import subprocess
         shell = subprocess.Popen(["sh", "-c", "trap '' TERM; sh -c 'trap \"\" TERM; while :; do sleep 1; done' & wait; wait"],

@@ -5,10 +5,10 @@
 /* What the fields of one head say about its connection and framing. */
 struct head_fields {
 	struct weir_http_slice host;
-	uint32_t host_count;
-	uint32_t length_count;
-	uint32_t coding_count;
-	struct weir_span length;
+	struct weir_http_slice length;
+	uint16_t host_count;
+	uint16_t length_count;
+	uint16_t coding_count;
 	bool chunked;          /* the last coding is `chunked` */
 	bool coding_unknown;   /* some other coding is named */
 	bool coding_malformed; /* no list of codings, or `chunked` twice or not last */
@@ -111,9 +111,9 @@ static void connection_add(struct head_fields *fields, struct weir_span value)
 	while (more) {
 		more = split(value, ',', &option, &value);
 		option = trim(option);
-		if (weir_span_equal_nocase(option, WEIR_SPAN("close")))
+		if (weir_span_equal_word(option, WEIR_SPAN("close")))
 			fields->close = true;
-		else if (weir_span_equal_nocase(option, WEIR_SPAN("keep-alive")))
+		else if (weir_span_equal_word(option, WEIR_SPAN("keep-alive")))
 			fields->keep_alive = true;
 	}
 }
@@ -133,7 +133,7 @@ static void coding_add(struct head_fields *fields, struct weir_span value)
 		more = split(value, ',', &coding, &value);
 		const bool has_parameters = split(trim(coding), ';', &name, &parameters);
 		name = trim(name);
-		const bool chunked = weir_span_equal_nocase(name, WEIR_SPAN("chunked"));
+		const bool chunked = weir_span_equal_word(name, WEIR_SPAN("chunked"));
 
 		if (fields->chunked || !weir_http_char_is_token(name) ||
 		    (chunked && has_parameters))
@@ -153,31 +153,31 @@ static void field_add(struct head_fields *fields, const char *head,
 
 	switch (name.bytes) {
 	case 4:
-		if (weir_span_equal_nocase(name, WEIR_SPAN("Host"))) {
+		if (weir_span_equal_word(name, WEIR_SPAN("host"))) {
 			fields->host = header->value;
 			fields->host_count++;
 		}
 		break;
 	case 6:
-		if (weir_span_equal_nocase(name, WEIR_SPAN("Expect"))) {
-			if (weir_span_equal_nocase(value, WEIR_SPAN("100-continue")))
+		if (weir_span_equal_word(name, WEIR_SPAN("expect"))) {
+			if (weir_span_equal_word(value, WEIR_SPAN("100-continue")))
 				fields->expect_continue = true;
 			else
 				fields->expect_other = true;
 		}
 		break;
 	case 10:
-		if (weir_span_equal_nocase(name, WEIR_SPAN("Connection")))
+		if (weir_span_equal_word(name, WEIR_SPAN("connection")))
 			connection_add(fields, value);
 		break;
 	case 14:
-		if (weir_span_equal_nocase(name, WEIR_SPAN("Content-Length"))) {
-			fields->length = value;
+		if (weir_span_equal_word(name, WEIR_SPAN("content-length"))) {
+			fields->length = header->value;
 			fields->length_count++;
 		}
 		break;
 	case 17:
-		if (weir_span_equal_nocase(name, WEIR_SPAN("Transfer-Encoding")))
+		if (weir_span_equal_word(name, WEIR_SPAN("transfer-encoding")))
 			coding_add(fields, value);
 		break;
 	default:
@@ -223,10 +223,18 @@ static bool authority_is_valid(struct weir_span authority)
 		}
 		return host.bytes >= 2 && port_is_valid(port);
 	}
-	(void)split(authority, ':', &host,
-		    &port); /* the port may be missing, then it is empty */
-	return host.bytes > 0 && weir_http_char_all(host, WEIR_HTTP_CHAR_HOST) &&
-	       port_is_valid(port);
+	host = authority;
+	host.bytes = 0;
+	while (host.bytes < authority.bytes &&
+	       weir_http_char_is(authority.data[host.bytes], WEIR_HTTP_CHAR_HOST))
+		host.bytes++;
+	if (host.bytes == 0 || host.bytes == authority.bytes)
+		return host.bytes > 0; /* the port may be missing */
+	if (authority.data[host.bytes] != ':')
+		return false;
+	port = (struct weir_span){.data = authority.data + host.bytes + 1,
+				  .bytes = authority.bytes - host.bytes - 1};
+	return port_is_valid(port);
 }
 
 /* Split "http://authority/path?query" or "/path?query" or "*" into parser->path and ->query; the
@@ -323,8 +331,8 @@ static bool length_parse(struct weir_span text, uint64_t *out_length)
 
 /* How the body is delimited (RFC 9112 section 6.3), refusing whatever two readers could read in
  * two ways. */
-static enum weir_http_failure framing_check(struct weir_http_parser *parser,
-					    const struct head_fields *fields)
+static enum weir_http_failure framing_check(struct weir_http_parser *parser, const char *head,
+					    const struct head_fields *fields, unsigned coding)
 {
 	parser->body = WEIR_HTTP_BODY_NONE;
 	parser->content_length = 0;
@@ -334,17 +342,16 @@ static enum weir_http_failure framing_check(struct weir_http_parser *parser,
 		if (fields->coding_unknown)
 			return WEIR_HTTP_CODING_UNKNOWN;
 		/* The chunked decoder goes on from llhttp's state, so both must have read the same. */
-		if ((parser->llhttp.flags & F_CHUNKED) == 0)
+		if ((coding & F_CHUNKED) == 0)
 			return WEIR_HTTP_BAD_FRAMING;
 		parser->body = WEIR_HTTP_BODY_CHUNKED;
 		return WEIR_HTTP_OK;
 	}
-	if ((parser->llhttp.flags & (F_CHUNKED | F_TRANSFER_ENCODING)) != 0 ||
-	    fields->length_count > 1)
+	if ((coding & (F_CHUNKED | F_TRANSFER_ENCODING)) != 0 || fields->length_count > 1)
 		return WEIR_HTTP_BAD_FRAMING;
 	if (fields->length_count == 0)
 		return WEIR_HTTP_OK;
-	if (!length_parse(fields->length, &parser->content_length))
+	if (!length_parse(weir_http_slice_span(head, fields->length), &parser->content_length))
 		return WEIR_HTTP_BAD_FRAMING;
 	if (parser->content_length > parser->limits.body_bytes_max)
 		return WEIR_HTTP_BODY_TOO_LARGE;
@@ -368,23 +375,28 @@ static enum weir_http_failure expect_check(struct weir_http_parser *parser,
 	return WEIR_HTTP_OK;
 }
 
-enum weir_http_failure weir_http_head_check(struct weir_http_parser *parser, const char *head)
+bool weir_http_head_tidy(struct weir_http_parser *parser, const char *head,
+			 struct weir_http_slice *out_absolute)
 {
-	struct head_fields fields = {0};
-	struct weir_http_slice absolute;
-
 	if (!line_is_strict(parser, head))
-		return WEIR_HTTP_BAD_REQUEST;
+		return false;
 	for (size_t i = 0; i < parser->header_count; i++) {
 		if (!header_tidy(head, &parser->headers[i]))
-			return WEIR_HTTP_BAD_REQUEST;
-		field_add(&fields, head, &parser->headers[i]);
+			return false;
 	}
-	if (!target_split(parser, head, &absolute))
-		return WEIR_HTTP_BAD_REQUEST;
+	return target_split(parser, head, out_absolute);
+}
+
+enum weir_http_failure weir_http_head_check(struct weir_http_parser *parser, const char *head,
+					    struct weir_http_slice absolute, unsigned coding)
+{
+	struct head_fields fields = {0};
+
+	for (size_t i = 0; i < parser->header_count; i++)
+		field_add(&fields, head, &parser->headers[i]);
 	enum weir_http_failure failure = host_check(parser, head, &fields, absolute);
 	if (failure == WEIR_HTTP_OK)
-		failure = framing_check(parser, &fields);
+		failure = framing_check(parser, head, &fields, coding);
 	if (failure == WEIR_HTTP_OK)
 		failure = expect_check(parser, &fields);
 	parser->keep_alive = !fields.close && (parser->minor == 1 || fields.keep_alive);

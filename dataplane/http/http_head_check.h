@@ -9,9 +9,16 @@
 
 #include "dataplane/http/http_request.h"
 
-/* Check the head at `head`, whose method, minor, head_bytes, target and headers (values as llhttp
- * gave them) are set, and fill path, query, authority, body, content_length, keep_alive and
- * expect_continue. Values lose their surrounding white space. WEIR_HTTP_OK or the failure. */
-enum weir_http_failure weir_http_head_check(struct weir_http_parser *parser, const char *head);
+/* Check the lines of the head at `head` that llhttp read: method, minor, head_bytes, target and headers
+ * (values as llhttp gave them) are set. Values lose their surrounding white space; path and query are
+ * set, and *out_absolute to the authority of an absolute-form (else offset 0). False: refuse it. */
+bool weir_http_head_tidy(struct weir_http_parser *parser, const char *head,
+			 struct weir_http_slice *out_absolute);
+
+/* Check what a tidy head says, and fill authority, body, content_length, keep_alive and
+ * expect_continue. `coding`: F_CHUNKED and F_TRANSFER_ENCODING as llhttp has them (other bits are
+ * ignored). WEIR_HTTP_OK or the failure. */
+enum weir_http_failure weir_http_head_check(struct weir_http_parser *parser, const char *head,
+					    struct weir_http_slice absolute, unsigned coding);
 
 #endif

@@ -5,6 +5,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/http/http_char.h"
 #include "dataplane/http/http_head_check.h"
+#include "dataplane/http/http_head_scan.h"
 
 /* A failure must not depend on how the bytes were cut into reads. Therefore a callback fails only
  * where a certain byte decides it; what it finds elsewhere is flagged, and judged when llhttp has
@@ -160,7 +161,6 @@ void weir_http_parser_reset(struct weir_http_parser *parser,
 {
 	WEIR_ASSERT(limits->head_bytes_max <= WEIR_HTTP_HEAD_BYTES_MAX);
 	WEIR_ASSERT(limits->headers_max <= WEIR_HTTP_HEADERS_MAX);
-	llhttp_init(&parser->llhttp, HTTP_REQUEST, &request_settings);
 	parser->limits = *limits;
 	parser->method = WEIR_HTTP_GET;
 	parser->body = WEIR_HTTP_BODY_NONE;
@@ -292,6 +292,29 @@ static enum weir_http_parse parser_fail(struct weir_http_parser *parser,
 	return WEIR_HTTP_PARSE_FAILED;
 }
 
+/* A head whose lines are known to be sound, of llhttp's state `coding`. */
+static enum weir_http_parse parser_finish(struct weir_http_parser *parser, const char *data,
+					  struct weir_http_slice absolute, unsigned coding)
+{
+	const enum weir_http_failure failure =
+		weir_http_head_check(parser, data, absolute, coding);
+
+	return failure == WEIR_HTTP_OK ? WEIR_HTTP_PARSE_HEAD : parser_fail(parser, failure);
+}
+
+/* llhttp has reached the end of the head's fields. */
+static enum weir_http_parse parser_complete(struct weir_http_parser *parser, const char *data)
+{
+	struct weir_http_slice absolute;
+
+	parser->head_bytes = (uint32_t)(llhttp_get_error_pos(&parser->llhttp) - data);
+	if (parser->flags & FLAG_TOO_MANY)
+		return parser_fail(parser, WEIR_HTTP_HEAD_TOO_LARGE);
+	if (parser->flags & FLAG_MALFORMED || !weir_http_head_tidy(parser, data, &absolute))
+		return parser_fail(parser, WEIR_HTTP_BAD_REQUEST);
+	return parser_finish(parser, data, absolute, parser->llhttp.flags);
+}
+
 enum weir_http_parse weir_http_parser_execute(struct weir_http_parser *parser, const char *data,
 					      size_t bytes)
 {
@@ -305,6 +328,11 @@ enum weir_http_parse weir_http_parser_execute(struct weir_http_parser *parser, c
 	if (end <= parser->consumed_bytes)
 		return WEIR_HTTP_PARSE_MORE;
 
+	if (parser->consumed_bytes == 0) {
+		if (weir_http_head_scan(parser, data, end))
+			return parser_finish(parser, data, (struct weir_http_slice){0}, 0);
+		llhttp_init(&parser->llhttp, HTTP_REQUEST, &request_settings);
+	}
 	/* Between two calls llhttp keeps no pointer into the bytes: an open span is restarted at what it
 	 * is given next, so the pieces of a name or value stay contiguous wherever the head lies now. */
 	parser->base = data;
@@ -323,15 +351,7 @@ enum weir_http_parse weir_http_parser_execute(struct weir_http_parser *parser, c
 	if (error != HPE_PAUSED)
 		return parser_fail(parser, llhttp_failure(parser, data, end));
 
-	parser->head_bytes = (uint32_t)(llhttp_get_error_pos(&parser->llhttp) - data);
-	if (parser->flags & FLAG_TOO_MANY)
-		return parser_fail(parser, WEIR_HTTP_HEAD_TOO_LARGE);
-	if (parser->flags & FLAG_MALFORMED)
-		return parser_fail(parser, WEIR_HTTP_BAD_REQUEST);
-	const enum weir_http_failure failure = weir_http_head_check(parser, data);
-	if (failure != WEIR_HTTP_OK)
-		return parser_fail(parser, failure);
-	return WEIR_HTTP_PARSE_HEAD;
+	return parser_complete(parser, data);
 }
 
 struct weir_span weir_http_method_name(enum weir_http_method method)

@@ -3,8 +3,8 @@
  *   bytes of the connection          struct weir_http_parser
  *   |GET /a?b HTTP/1.1\r\n....|  ->  method, slices (offset, length) into those bytes, framing
  *
- * llhttp does the lexing (strict build, no lenient flag); this module adds what llhttp leaves to
- * its caller: version, allowed methods, one Host, absolute-form against Host, no obs-fold, framing
+ * llhttp does the lexing (strict build, no lenient flag), but for the usual head that is there whole,
+ * which http_head_scan.h reads with the same outcome; this module adds what llhttp leaves to its caller: version, allowed methods, one Host, absolute-form against Host, no obs-fold, framing
  * conflicts (RFC 9112 sections 3.2, 5.2, 6.1, 6.3), limits.
  * Accepted beyond the grammar: " < > \ ^ ` { | } in a target, which clients do send; to us they are
  * ordinary bytes. The outcome never depends on how the bytes were cut into reads.
@@ -77,7 +77,7 @@ struct weir_http_parser {
 	enum weir_http_failure failure;
 
 	/* Private. */
-	llhttp_t llhttp;
+	llhttp_t llhttp; /* initialised when it is first needed; after chunked heads always */
 	struct weir_http_limits limits;
 	const char *base;
 	uint32_t consumed_bytes;

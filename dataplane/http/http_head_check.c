@@ -1,14 +1,15 @@
 #include "dataplane/http/http_head_check.h"
 
 #include "dataplane/http/http_char.h"
+#include "dataplane/http/http_scan.h"
 
 /* What the fields of one head say about its connection and framing. */
 struct head_fields {
 	struct weir_http_slice host;
 	struct weir_http_slice length;
-	uint16_t host_count;
-	uint16_t length_count;
-	uint16_t coding_count;
+	uint8_t host_count; /* there are WEIR_HTTP_HEADERS_MAX fields at most */
+	uint8_t length_count;
+	uint8_t coding_count;
 	bool chunked;          /* the last coding is `chunked` */
 	bool coding_unknown;   /* some other coding is named */
 	bool coding_malformed; /* no list of codings, or `chunked` twice or not last */
@@ -185,56 +186,47 @@ static void field_add(struct head_fields *fields, const char *head,
 	}
 }
 
-static bool port_is_valid(struct weir_span port)
+/* [ ":" [ port ] ] up to `end`, behind which no digit stands. */
+static inline bool port_is_valid(const char *at, const char *end)
 {
 	uint32_t number = 0;
+	uint32_t digit;
 
-	if (port.bytes > 5)
+	if (at == end)
+		return true;
+	if (*at != ':' || end - at > 6)
 		return false;
-	for (size_t i = 0; i < port.bytes; i++) {
-		if (port.data[i] < '0' || port.data[i] > '9')
-			return false;
-		number = number * 10 + (uint32_t)(port.data[i] - '0');
-	}
-	return number <= UINT16_MAX;
+	while ((digit = (uint32_t)(unsigned char)*++at - '0') <= 9)
+		number = number * 10 + digit;
+	return at == end && number <= UINT16_MAX;
 }
 
-/* uri-host [ ":" port ] with a host, without user information and percent escapes. */
-static bool authority_is_valid(struct weir_span authority)
+static __attribute__((noinline)) bool literal_address_is_valid(const char *at, const char *end)
 {
-	struct weir_span host;
-	struct weir_span port;
+	const char *const start = ++at;
 
-	if (authority.bytes > 0 && authority.data[0] == '[') {
-		if (!split(authority, ']', &host, &port))
-			return false;
-		host.data++;
-		host.bytes--;
-		for (size_t i = 0; i < host.bytes; i++) {
-			if (!weir_http_char_is(host.data[i], WEIR_HTTP_CHAR_HEX) &&
-			    host.data[i] != ':' && host.data[i] != '.')
-				return false;
-		}
-		if (port.bytes > 0) {
-			if (port.data[0] != ':')
-				return false;
-			port.data++;
-			port.bytes--;
-		}
-		return host.bytes >= 2 && port_is_valid(port);
-	}
-	host = authority;
-	host.bytes = 0;
-	while (host.bytes < authority.bytes &&
-	       weir_http_char_is(authority.data[host.bytes], WEIR_HTTP_CHAR_HOST))
-		host.bytes++;
-	if (host.bytes == 0 || host.bytes == authority.bytes)
-		return host.bytes > 0; /* the port may be missing */
-	if (authority.data[host.bytes] != ':')
-		return false;
-	port = (struct weir_span){.data = authority.data + host.bytes + 1,
-				  .bytes = authority.bytes - host.bytes - 1};
-	return port_is_valid(port);
+	while (weir_http_char_is(*at, WEIR_HTTP_CHAR_HEX) || *at == ':' || *at == '.')
+		at++;
+	return at < end && *at == ']' && at - start >= 2 && port_is_valid(at + 1, end);
+}
+
+/* uri-host [ ":" port ] with a host, without user information and percent escapes. Behind an
+ * authority in a head stands a byte that ends each walk: white space, '/' or '?'. A head is long enough
+ * for a scan: its request line alone has 14 bytes and more. */
+static inline bool authority_is_valid(const struct weir_http_parser *parser, const char *head,
+				      struct weir_http_slice authority)
+{
+	const char *const start = head + authority.offset;
+	const char *const end = start + authority.bytes;
+
+	if (*start == '[')
+		return literal_address_is_valid(start, end);
+	const char *at = head + weir_http_scan(head, authority.offset, parser->head_bytes,
+					       weir_http_scan_word_mask);
+
+	while (weir_http_char_is(*at, WEIR_HTTP_CHAR_HOST))
+		at++;
+	return at != start && port_is_valid(at, end);
 }
 
 /* Split "http://authority/path?query" or "/path?query" or "*" into parser->path and ->query; the
@@ -299,12 +291,12 @@ static enum weir_http_failure host_check(struct weir_http_parser *parser, const 
 
 	if (fields->host_count > 1 || (fields->host_count == 0 && parser->minor == 1))
 		return WEIR_HTTP_BAD_HOST;
-	if (fields->host_count == 1 && !authority_is_valid(host))
+	if (fields->host_count == 1 && !authority_is_valid(parser, head, fields->host))
 		return WEIR_HTTP_BAD_HOST;
 	parser->authority = fields->host_count == 1 ? fields->host : absolute;
 	if (absolute.offset == 0)
 		return WEIR_HTTP_OK;
-	if (!authority_is_valid(authority))
+	if (!authority_is_valid(parser, head, absolute))
 		return WEIR_HTTP_BAD_REQUEST;
 	if (fields->host_count == 1 && !weir_span_equal_nocase(host, authority))
 		return WEIR_HTTP_BAD_HOST;

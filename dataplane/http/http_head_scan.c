@@ -21,7 +21,8 @@ static inline struct weir_http_slice slice(size_t start, size_t end)
 
 static inline bool is_blank(char byte)
 {
-	return byte == ' ' || byte == '\t';
+	/* Most bytes are neither, nor below: one comparison. */
+	return (unsigned char)byte <= ' ' && (byte == ' ' || byte == '\t');
 }
 
 /* The method at the head's start: its bytes with the space behind it, or 0 if it is none of ours. */
@@ -76,12 +77,15 @@ static inline size_t field_scan(const char *data, size_t at, size_t end,
 {
 	const size_t name = at;
 
+	at = weir_http_scan(data, at, end, weir_http_scan_word_mask);
 	while (at < end && weir_http_char_is(data[at], WEIR_HTTP_CHAR_TOKEN))
 		at++;
 	if (at == name || at == end || data[at] != ':')
 		return 0;
 	out_header->name = slice(name, at);
 	at++;
+	if (at < end && data[at] == ' ')
+		at++; /* one is usual */
 	while (at < end && is_blank(data[at]))
 		at++;
 	const size_t value = at;

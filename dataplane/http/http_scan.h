@@ -37,9 +37,26 @@ static inline unsigned weir_http_scan_path_mask_bytewise(const char *block)
 	return mask;
 }
 
+/* Bit i: block[i] is no letter, digit, '-' or '.', of which most field names and hosts are. What else
+ * may stand in them is rare, and left to the caller. */
+static inline unsigned weir_http_scan_word_mask_bytewise(const char *block)
+{
+	unsigned mask = 0;
+
+	for (unsigned i = 0; i < WEIR_HTTP_SCAN_BYTES; i++) {
+		const unsigned char byte = (unsigned char)block[i];
+		const unsigned char lower = byte | 0x20;
+
+		mask |= (unsigned)!((lower >= 'a' && lower <= 'z') || (byte >= '0' && byte <= '9') ||
+				    byte == '-' || byte == '.')
+			<< i;
+	}
+	return mask;
+}
+
 #ifdef __SSE2__
 
-/* The same two side by side. */
+/* The same three side by side. */
 static inline unsigned weir_http_scan_value_mask(const char *block)
 {
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
@@ -62,7 +79,23 @@ static inline unsigned weir_http_scan_path_mask(const char *block)
 		_mm_or_si128(blank, mark), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))));
 }
 
+static inline unsigned weir_http_scan_word_mask(const char *block)
+{
+	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
+	/* A range test: less than the range's first byte wraps around to a large number. */
+	const __m128i letter = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+	const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+	const __m128i good = _mm_or_si128(
+		_mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter),
+			     _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit)),
+		_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')),
+			     _mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'))));
+
+	return (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
+}
+
 #else
+#define weir_http_scan_word_mask  weir_http_scan_word_mask_bytewise
 #define weir_http_scan_value_mask weir_http_scan_value_mask_bytewise
 #define weir_http_scan_path_mask  weir_http_scan_path_mask_bytewise
 #endif

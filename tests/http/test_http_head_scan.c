@@ -99,7 +99,7 @@ static size_t head_random(char *out)
 		"/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"};
 	static const char *const names[] = {
 		"Host", "host", "Connection", "Content-Length", "content-length", "Expect",
-		"Transfer-Encoding", "X", "Accept-Encodings", "Content-Lengto", "User-Agent",
+		"Transfer-Encoding", "X", "Accept-Encodings", "a.b!c'd", "_9", "Content-Lengto", "User-Agent",
 		"transfer_encoding", "Upgrade", "Proxy-Connection"};
 	static const char *const values[] = {
 		"a", "a.b:80", "close", "Keep-Alive", "5", "0", "18446744073709551616", "1000",
@@ -238,6 +238,8 @@ static void masks_are_those_of_the_bytes(void **state)
 				block[i] = (char)(i == at ? byte : random_below(256));
 			assert_int_equal(weir_http_scan_value_mask(block),
 					 weir_http_scan_value_mask_bytewise(block));
+			assert_int_equal(weir_http_scan_word_mask(block),
+					 weir_http_scan_word_mask_bytewise(block));
 			assert_int_equal(weir_http_scan_path_mask(block),
 					 weir_http_scan_path_mask_bytewise(block));
 		}

@@ -149,7 +149,6 @@ static bool test_parse(struct weir_api_call *call, const char *text, char *path,
 	const char *blank = strchr(text, ' ');
 	const char *target = blank == NULL ? text : blank + 1;
 	enum weir_http_method method = WEIR_HTTP_GET;
-	size_t bytes = 0;
 
 	if (blank != NULL &&
 	    weir_http_method_parse(
@@ -163,7 +162,7 @@ static bool test_parse(struct weir_api_call *call, const char *text, char *path,
 	if (target[0] != '/' ||
 	    weir_http_path_normalize(
 		    (struct weir_span){.data = target, .bytes = strcspn(target, "?")}, path,
-		    &bytes) != 0) {
+		    &query->path) != 0) {
 		(void)weir_api_refuse(call, 422, "invalid", "route",
 				      "route has no valid path: it begins with '/', has sound "
 				      "escapes and does not climb "
@@ -171,7 +170,6 @@ static bool test_parse(struct weir_api_call *call, const char *text, char *path,
 		return false;
 	}
 	query->method = (uint8_t)method;
-	query->path = (struct weir_span){.data = path, .bytes = bytes};
 	return true;
 }
 

@@ -118,13 +118,11 @@ static void route(struct weir_shard *shard, struct weir_connection *connection,
 		.method = (uint8_t)parser->method,
 		.local = connection->local,
 	};
-	size_t path_bytes;
 
-	if (weir_http_path_normalize(raw, shard->path, &path_bytes) != 0) {
+	if (weir_http_path_normalize(raw, shard->path, &candidate->path) != 0) {
 		candidate->failure = WEIR_HTTP_BAD_PATH;
 		return;
 	}
-	candidate->path = (struct weir_span){.data = shard->path, .bytes = path_bytes};
 	query.path = candidate->path;
 	switch (weir_route_match(&shard->config->snapshot, &query, &candidate->match)) {
 	case WEIR_ROUTE_MATCH:

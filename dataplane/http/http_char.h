@@ -12,6 +12,7 @@ enum {
 	WEIR_HTTP_CHAR_HOST =
 		4, /* of a registered name: unreserved or sub-delimiter, not '%' */
 	WEIR_HTTP_CHAR_HEX = 8,
+	WEIR_HTTP_CHAR_PATH = 16, /* of a path: means itself; no control, '%' or '.' */
 };
 
 extern const uint8_t weir_http_char_class[256];
@@ -22,8 +23,8 @@ static inline bool weir_http_char_is(char byte, unsigned bits)
 	return (weir_http_char_class[(unsigned char)byte] & bits) != 0;
 }
 
-/* True if every byte of `text` has one of `bits` (also of an empty text). */
-bool weir_http_char_all(struct weir_span text, unsigned bits);
+/* True if every byte of `text` has `bit`, one of the above (also of an empty text). */
+bool weir_http_char_all(struct weir_span text, unsigned bit);
 
 /* True if `text` is a token: one byte or more, all of them token bytes. */
 bool weir_http_char_is_token(struct weir_span text);

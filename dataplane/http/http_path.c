@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "dataplane/http/http_char.h"
+#include "dataplane/http/http_scan.h"
 
 /* Drop the last segment of out[0 .. bytes-1], which ends in '/'. Returns the new length, which ends
  * in '/' again, or 0 if the segment was the root's. A '/' in `out` is always a separator, because
@@ -52,19 +53,42 @@ static int byte_decode(struct weir_span raw, size_t at, size_t *out_used)
 	return byte >= 0x20 && byte != 0x7f ? byte : -1;
 }
 
-int weir_http_path_normalize(struct weir_span raw, char *out, size_t *out_bytes)
+/* The path is in its normal form as it is: nothing to decode and, to be quick, no segment that begins
+ * with a dot. */
+static bool path_is_plain(struct weir_span raw)
+{
+	const size_t end = raw.bytes;
+	size_t at = 0;
+
+	for (;;) {
+		if (end >= WEIR_HTTP_SCAN_BYTES)
+			at = weir_http_scan(raw.data, at, end, weir_http_scan_escape_mask);
+		while (at < end && weir_http_char_is(raw.data[at], WEIR_HTTP_CHAR_PATH))
+			at++;
+		if (at == end)
+			return true;
+		if (raw.data[at] != '.' || raw.data[at - 1] == '/')
+			return false;
+		at++;
+	}
+}
+
+int weir_http_path_normalize(struct weir_span raw, char *out, struct weir_span *out_path)
 {
 	size_t bytes = 0;
 	size_t segment = 0; /* where the current segment begins in `out` */
 	size_t used;
 
 	if (raw.bytes == 1 && raw.data[0] == '*') {
-		out[0] = '*';
-		*out_bytes = 1;
+		*out_path = raw;
 		return 0;
 	}
 	if (raw.bytes == 0 || raw.data[0] != '/')
 		return -EINVAL;
+	if (path_is_plain(raw)) {
+		*out_path = raw;
+		return 0;
+	}
 	for (size_t i = 0; i < raw.bytes; i += used) {
 		const int byte = byte_decode(raw, i, &used);
 
@@ -87,6 +111,6 @@ int weir_http_path_normalize(struct weir_span raw, char *out, size_t *out_bytes)
 	}
 	if (!segment_resolve(out, segment, &bytes))
 		return -EINVAL;
-	*out_bytes = bytes;
+	*out_path = (struct weir_span){.data = out, .bytes = bytes};
 	return 0;
 }

@@ -54,9 +54,22 @@ static inline unsigned weir_http_scan_word_mask_bytewise(const char *block)
 	return mask;
 }
 
+/* Bit i: block[i] does not mean itself in a path, or may not: a control, '%' or '.'. */
+static inline unsigned weir_http_scan_escape_mask_bytewise(const char *block)
+{
+	unsigned mask = 0;
+
+	for (unsigned i = 0; i < WEIR_HTTP_SCAN_BYTES; i++) {
+		const unsigned char byte = (unsigned char)block[i];
+
+		mask |= (unsigned)(byte < 0x20 || byte == 0x7f || byte == '%' || byte == '.') << i;
+	}
+	return mask;
+}
+
 #ifdef __SSE2__
 
-/* The same three side by side. */
+/* The same four side by side. */
 static inline unsigned weir_http_scan_value_mask(const char *block)
 {
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
@@ -94,7 +107,20 @@ static inline unsigned weir_http_scan_word_mask(const char *block)
 	return (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
 }
 
+static inline unsigned weir_http_scan_escape_mask(const char *block)
+{
+	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
+	const __m128i control =
+		_mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes),
+			     _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+	const __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('%')),
+					  _mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')));
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(control, mark));
+}
+
 #else
+#define weir_http_scan_escape_mask weir_http_scan_escape_mask_bytewise
 #define weir_http_scan_word_mask  weir_http_scan_word_mask_bytewise
 #define weir_http_scan_value_mask weir_http_scan_value_mask_bytewise
 #define weir_http_scan_path_mask  weir_http_scan_path_mask_bytewise

@@ -51,15 +51,20 @@ static void check_slice(const struct weir_http_parser *parser, struct weir_http_
 static void check_path(const char *head, struct weir_http_slice slice)
 {
 	const struct weir_span raw = weir_http_slice_span(head, slice);
-	char *out = fuzz_copy(raw.data, raw.bytes);
-	size_t bytes = 0;
+	char *room = fuzz_copy(raw.data, raw.bytes);
+	char *exact = fuzz_copy(raw.data, raw.bytes); /* nothing is read behind it */
+	struct weir_span path;
 
 	FUZZ_CHECK(raw.bytes > 0 && (raw.data[0] == '/' || raw.data[0] == '*'));
-	if (weir_http_path_normalize(raw, out, &bytes) == 0) {
+	if (weir_http_path_normalize((struct weir_span){.data = exact, .bytes = raw.bytes}, room,
+				     &path) == 0) {
+		const char *const out = path.data;
+		const size_t bytes = path.bytes;
 		size_t segment = 1;
 
 		FUZZ_CHECK(bytes >= 1 && bytes <= raw.bytes);
 		FUZZ_CHECK(out[0] == raw.data[0]);
+		FUZZ_CHECK(out != exact || bytes == raw.bytes);
 		for (size_t i = 1; i <= bytes; i++) {
 			if (i < bytes && out[i] != '/') {
 				FUZZ_CHECK((unsigned char)out[i] >= 0x20 && out[i] != 0x7f);
@@ -70,7 +75,8 @@ static void check_path(const char *head, struct weir_http_slice slice)
 			segment = i + 1;
 		}
 	}
-	free(out);
+	free(exact);
+	free(room);
 }
 
 static void check_head(const struct weir_http_parser *parser, const char *head)

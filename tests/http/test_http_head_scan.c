@@ -240,6 +240,8 @@ static void masks_are_those_of_the_bytes(void **state)
 					 weir_http_scan_value_mask_bytewise(block));
 			assert_int_equal(weir_http_scan_word_mask(block),
 					 weir_http_scan_word_mask_bytewise(block));
+			assert_int_equal(weir_http_scan_escape_mask(block),
+					 weir_http_scan_escape_mask_bytewise(block));
 			assert_int_equal(weir_http_scan_path_mask(block),
 					 weir_http_scan_path_mask_bytewise(block));
 		}

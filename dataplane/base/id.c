@@ -1,5 +1,6 @@
 #include "dataplane/base/id.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -57,25 +58,27 @@ struct weir_id weir_id_next(struct weir_id_source *source)
 	return id;
 }
 
-/* Eight digits of `value`, the highest first, computed side by side in the bytes of one word. */
-static void eight_digits(uint32_t value, char out_text[8])
-{
-	uint64_t nibbles = value;
-
-	nibbles = (nibbles << 16 | nibbles) & UINT64_C(0x0000ffff0000ffff);
-	nibbles = (nibbles << 8 | nibbles) & UINT64_C(0x00ff00ff00ff00ff);
-	nibbles = (nibbles << 4 | nibbles) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-	/* 10 .. 15 carry into bit 4 when 6 is added; they get another 39, which makes ':' an 'a'. */
-	const uint64_t letters = ((nibbles + UINT64_C(0x0606060606060606)) >> 4) & UINT64_C(0x0101010101010101);
-	const uint64_t text = __builtin_bswap64(nibbles + UINT64_C(0x3030303030303030) + letters * 39);
-
-	memcpy(out_text, &text, sizeof(text));
-}
+/* Sixteen bytes side by side, in one register where the machine has such. */
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
 void weir_id_format(struct weir_id id, char out_text[32])
 {
-	eight_digits((uint32_t)(id.high >> 32), out_text);
-	eight_digits((uint32_t)id.high, out_text + 8);
-	eight_digits((uint32_t)(id.low >> 32), out_text + 16);
-	eight_digits((uint32_t)id.low, out_text + 24);
+	const uint64_t words[2] = {htobe64(id.high), htobe64(id.low)};
+	bytes16 high;
+
+	memcpy(&high, words, sizeof(high));
+	const bytes16 low = high & 15;
+
+	high >>= 4;
+	/* The digits in their order: high and low half of each byte in turn. */
+	bytes16 first = __builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
+						6, 22, 7, 23);
+	bytes16 last = __builtin_shufflevector(high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+					       29, 14, 30, 15, 31);
+
+	/* A comparison gives all ones where it holds. */
+	first += '0' + ((bytes16)(first > 9) & ('a' - '0' - 10));
+	last += '0' + ((bytes16)(last > 9) & ('a' - '0' - 10));
+	memcpy(out_text, &first, sizeof(first));
+	memcpy(out_text + sizeof(first), &last, sizeof(last));
 }

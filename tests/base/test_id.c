@@ -1,6 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "dataplane/base/id.h"
 #include "tests/base/base_test.h"
 
@@ -65,6 +68,23 @@ static void format_writes_32_lower_case_digits_and_nothing_after(void **state)
 	assert_memory_equal(text, "0123456789abcdeffedcba9876543210!", 33);
 }
 
+static void format_says_what_printf_says(void **state)
+{
+	struct weir_id_source source;
+
+	(void)state;
+	assert_int_equal(weir_id_source_open(&source), 0);
+	for (size_t i = 0; i < 10000; i++) {
+		const struct weir_id id = weir_id_next(&source);
+		char text[33] = {0};
+		char expected[33];
+
+		weir_id_format(id, text);
+		(void)snprintf(expected, sizeof(expected), "%016" PRIx64 "%016" PRIx64, id.high, id.low);
+		assert_string_equal(text, expected);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -72,6 +92,7 @@ int main(void)
 		cmocka_unit_test(two_sources_give_different_ids),
 		cmocka_unit_test(the_generator_gives_the_published_sequence),
 		cmocka_unit_test(format_writes_32_lower_case_digits_and_nothing_after),
+		cmocka_unit_test(format_says_what_printf_says),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,28 +1,41 @@
 #include "dataplane/http/http_response.h"
 
 #include "dataplane/base/assert.h"
+#include "dataplane/base/bytes.h"
 #include "dataplane/http/http_char.h"
 #include "dataplane/http/http_failure.h"
+#include "dataplane/http/http_scan.h"
+
+enum {
+	REASON_BYTES_MAX = 48, /* of http_error_map.c; the longest has 31 */
+	/* What a head has beside its fields: status line, date, length, connection, activation, end. */
+	OWN_BYTES_MAX = 15 + REASON_BYTES_MAX + 37 + 38 + 24 + 61 + 2,
+};
 
 struct writer {
 	char *out;
 	size_t max;
 	size_t bytes;
+	bool roomy; /* what is written is known to fit */
 	bool full;
 };
 
-/* Always inlined: most texts are constants, and their copies then become a few moves. */
+/* Always inlined, as all of these: most texts are constants, whose copies then are a few moves, and
+ * `roomy` folds. */
 static inline __attribute__((always_inline)) void put(struct writer *writer, struct weir_span text)
 {
-	if (writer->max - writer->bytes < text.bytes) {
+	if (!writer->roomy && writer->max - writer->bytes < text.bytes) {
 		writer->full = true;
 		return;
 	}
-	memcpy(writer->out + writer->bytes, text.data, text.bytes);
+	if (__builtin_constant_p(text.bytes))
+		memcpy(writer->out + writer->bytes, text.data, text.bytes);
+	else
+		weir_bytes_copy(writer->out + writer->bytes, text.data, text.bytes);
 	writer->bytes += text.bytes;
 }
 
-static void put_decimal(struct writer *writer, uint64_t number)
+static inline __attribute__((always_inline)) void put_decimal(struct writer *writer, uint64_t number)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
@@ -45,7 +58,8 @@ static void put_decimal(struct writer *writer, uint64_t number)
 	put(writer, (struct weir_span){.data = digits + at, .bytes = sizeof(digits) - at});
 }
 
-static inline __attribute__((always_inline)) void put_field(struct writer *writer, struct weir_span name, struct weir_span value)
+static inline __attribute__((always_inline)) void
+put_field(struct writer *writer, struct weir_span name, struct weir_span value)
 {
 	put(writer, name);
 	put(writer, WEIR_SPAN(": "));
@@ -53,32 +67,49 @@ static inline __attribute__((always_inline)) void put_field(struct writer *write
 	put(writer, WEIR_SPAN("\r\n"));
 }
 
+/* Framing and connection fields, and those of the exchange: ours alone, whatever a function says. */
+static bool name_is_ours(struct weir_span name)
+{
+	switch (name.bytes) {
+	case 2:
+		return weir_span_equal_word(name, WEIR_SPAN("te"));
+	case 4:
+		return weir_span_equal_word(name, WEIR_SPAN("date"));
+	case 7:
+		return weir_span_equal_word(name, WEIR_SPAN("trailer")) ||
+		       weir_span_equal_word(name, WEIR_SPAN("upgrade"));
+	case 10:
+		return weir_span_equal_word(name, WEIR_SPAN("connection")) ||
+		       weir_span_equal_word(name, WEIR_SPAN("keep-alive"));
+	case 14:
+		return weir_span_equal_word(name, WEIR_SPAN("content-length"));
+	case 16:
+		return weir_span_equal_word(name, WEIR_SPAN("proxy-connection"));
+	case 17:
+		return weir_span_equal_word(name, WEIR_SPAN("transfer-encoding"));
+	case 25:
+		return weir_span_equal_word(name, WEIR_SPAN("x-openwhisk-activation-id"));
+	default:
+		return false;
+	}
+}
+
 enum weir_http_field_verdict weir_http_field_check(struct weir_span name,
 						   struct weir_span value)
 {
-	static const struct weir_span ours[] = {
-		{"connection", 10},
-		{"content-length", 14},
-		{"transfer-encoding", 17},
-		{"keep-alive", 10},
-		{"te", 2},
-		{"trailer", 7},
-		{"upgrade", 7},
-		{"proxy-connection", 16},
-		{"date", 4},
-		{"x-openwhisk-activation-id", 25},
-	};
-
-	if (!weir_http_char_is_token(name) || !weir_http_char_all(value, WEIR_HTTP_CHAR_VALUE))
+	if (value.bytes >= WEIR_HTTP_SCAN_BYTES
+		    ? weir_http_scan(value.data, 0, value.bytes, weir_http_scan_value_mask) != value.bytes
+		    : !weir_http_char_all(value, WEIR_HTTP_CHAR_VALUE))
 		return WEIR_HTTP_FIELD_REFUSE;
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-		if (weir_span_equal_nocase(name, ours[i]))
-			return WEIR_HTTP_FIELD_DROP;
-	}
-	return WEIR_HTTP_FIELD_KEEP;
+	/* By far the most frequent one; known to be a token. */
+	if (weir_span_equal_word(name, WEIR_SPAN("content-type")))
+		return WEIR_HTTP_FIELD_KEEP;
+	if (!weir_http_char_is_token(name))
+		return WEIR_HTTP_FIELD_REFUSE;
+	return name_is_ours(name) ? WEIR_HTTP_FIELD_DROP : WEIR_HTTP_FIELD_KEEP;
 }
 
-static void put_status_line(struct writer *writer, uint16_t status)
+static inline __attribute__((always_inline)) void put_status_line(struct writer *writer, uint16_t status)
 {
 	WEIR_ASSERT(status >= 200 && status <= 599);
 	if (status == 200) {
@@ -88,14 +119,17 @@ static void put_status_line(struct writer *writer, uint16_t status)
 	put(writer, WEIR_SPAN("HTTP/1.1 "));
 	put_decimal(writer, status);
 	put(writer, WEIR_SPAN(" "));
-	put(writer, weir_span_of(weir_http_reason(status)));
+	const struct weir_span reason = weir_span_of(weir_http_reason(status));
+
+	WEIR_ASSERT(reason.bytes <= REASON_BYTES_MAX);
+	put(writer, reason);
 	put(writer, WEIR_SPAN("\r\n"));
 }
 
-size_t weir_http_response_head_write(const struct weir_http_response_head *head, char *out,
-				     size_t max)
+static inline __attribute__((always_inline)) size_t
+head_write(const struct weir_http_response_head *head, char *out, size_t max, bool roomy)
 {
-	struct writer writer = {.out = out, .max = max};
+	struct writer writer = {.out = out, .max = max, .roomy = roomy};
 	const bool has_content = head->status != 204 && head->status != 304;
 	const bool until_close = head->content_length == WEIR_HTTP_LENGTH_UNKNOWN &&
 				 head->minor == 0 && has_content;
@@ -123,6 +157,17 @@ size_t weir_http_response_head_write(const struct weir_http_response_head *head,
 		put_field(&writer, head->fields[i].name, head->fields[i].value);
 	put(&writer, WEIR_SPAN("\r\n"));
 	return writer.full ? 0 : writer.bytes;
+}
+
+/* Room for all of it is looked for once; the checks of each piece matter only when it is scarce. */
+size_t weir_http_response_head_write(const struct weir_http_response_head *head, char *out,
+				     size_t max)
+{
+	size_t need = OWN_BYTES_MAX;
+
+	for (size_t i = 0; i < head->field_count; i++)
+		need += head->fields[i].name.bytes + head->fields[i].value.bytes + 4;
+	return need <= max ? head_write(head, out, max, true) : head_write(head, out, max, false);
 }
 
 bool weir_http_response_bodyless(unsigned status, bool request_was_head)

@@ -35,8 +35,8 @@ static inline bool weir_span_equal_nocase(struct weir_span a, struct weir_span b
 	       (a.bytes == 0 || strncasecmp(a.data, b.data, a.bytes) == 0);
 }
 
-/* Four or eight bytes of a text and of a word for weir_span_equal_word(). Of the bytes that a word has,
- * letters alone have bit 6; in them bit 5 is the case. */
+/* Four bytes of a text and of a word for weir_span_equal_word(). Of the bytes that a word has, letters
+ * alone have bit 6; in them bit 5 is the case. */
 static inline bool weir_span_equal_word4(const char *text, const char *word)
 {
 	uint32_t have;
@@ -47,6 +47,7 @@ static inline bool weir_span_equal_word4(const char *text, const char *word)
 	return (have | (want & UINT32_C(0x40404040)) >> 1) == want;
 }
 
+/* The same of eight bytes. */
 static inline bool weir_span_equal_word8(const char *text, const char *word)
 {
 	uint64_t have;

@@ -69,7 +69,7 @@ static inline unsigned weir_http_scan_escape_mask_bytewise(const char *block)
 
 #ifdef __SSE2__
 
-/* The same four side by side. */
+/* As weir_http_scan_value_mask_bytewise(). */
 static inline unsigned weir_http_scan_value_mask(const char *block)
 {
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
@@ -80,6 +80,7 @@ static inline unsigned weir_http_scan_value_mask(const char *block)
 		_mm_or_si128(control, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))));
 }
 
+/* As weir_http_scan_path_mask_bytewise(). */
 static inline unsigned weir_http_scan_path_mask(const char *block)
 {
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
@@ -92,6 +93,7 @@ static inline unsigned weir_http_scan_path_mask(const char *block)
 		_mm_or_si128(blank, mark), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))));
 }
 
+/* As weir_http_scan_word_mask_bytewise(). */
 static inline unsigned weir_http_scan_word_mask(const char *block)
 {
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
@@ -107,6 +109,7 @@ static inline unsigned weir_http_scan_word_mask(const char *block)
 	return (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
 }
 
+/* As weir_http_scan_escape_mask_bytewise(). */
 static inline unsigned weir_http_scan_escape_mask(const char *block)
 {
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);

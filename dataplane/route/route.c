@@ -1,6 +1,9 @@
 #include "dataplane/route/route.h"
 
+#include <endian.h>
+
 #include "dataplane/base/assert.h"
+#include "dataplane/base/bytes.h"
 
 enum {
 	HOST_BYTES_MAX = 253, /* longer names are no host of ours */
@@ -37,23 +40,48 @@ struct walk {
 
 static_assert(WEIR_SNAPSHOT_SEGMENTS_MAX <= 32, "a candidate's parameters are a 32-bit set");
 
+/* Bit 8i+7: byte i of the eight at `text` is a slash. */
+static uint64_t slashes_of(const char *text)
+{
+	const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
+	uint64_t word;
+
+	memcpy(&word, text, sizeof(word));
+	word = le64toh(word) ^ UINT64_C(0x2f2f2f2f2f2f2f2f); /* a slash is a byte of zero now */
+	return ~(((word & low) + low) | word | low);
+}
+
+/* A segment ends before path[at]. False: that was one more than any pattern has. */
+static inline bool segment_add(struct walk *walk, size_t at)
+{
+	walk->start[++walk->segment_count] = (uint32_t)at + 1;
+	return walk->segment_count <= WEIR_SNAPSHOT_SEGMENTS_MAX;
+}
+
 /* Cut the path at its slashes, as far as any pattern can reach. */
 static void walk_cut(struct walk *walk)
 {
 	const struct weir_span path = walk->query->path;
-	uint32_t count = 0;
 	size_t at = 1;
 
 	walk->start[0] = 1;
-	while (count <= WEIR_SNAPSHOT_SEGMENTS_MAX) {
-		const char *slash = memchr(path.data + at, '/', path.bytes - at);
+	walk->segment_count = 0;
+	while (at < path.bytes && path.bytes >= 8) {
+		/* The last eight reach back to what was seen. */
+		const size_t block = path.bytes - at >= 8 ? at : path.bytes - 8;
 
-		at = slash != NULL ? (size_t)(slash - path.data) + 1 : path.bytes + 1;
-		walk->start[++count] = (uint32_t)at;
-		if (slash == NULL)
-			break;
+		for (uint64_t left = slashes_of(path.data + block) >> 8 * (at - block); left != 0;
+		     left &= left - 1) {
+			if (!segment_add(walk, at + (size_t)__builtin_ctzll(left) / 8))
+				return;
+		}
+		at = block + 8;
 	}
-	walk->segment_count = count;
+	for (; at < path.bytes; at++) {
+		if (path.data[at] == '/' && !segment_add(walk, at))
+			return;
+	}
+	(void)segment_add(walk, at); /* whatever it says: the path ends here */
 }
 
 static struct weir_span segment_at(const struct walk *walk, uint32_t depth)
@@ -83,7 +111,9 @@ static uint32_t literal_child(const struct weir_snapshot *snapshot, uint32_t par
 		if (edge->child == WEIR_SNAPSHOT_NONE)
 			return WEIR_SNAPSHOT_NONE;
 		if (edge->hash == hash && edge->parent == parent &&
-		    weir_span_equal(weir_snapshot_span(snapshot, edge->segment), name))
+		    edge->segment.bytes == name.bytes &&
+		    weir_bytes_equal(snapshot->strings + edge->segment.offset, name.data,
+				     name.bytes))
 			return edge->child;
 		place = (place + 1) & snapshot->edge_mask;
 	}
@@ -96,19 +126,21 @@ static bool follow_label(const struct walk *walk, const struct weir_snapshot_nod
 	const struct weir_span label = weir_snapshot_span(walk->snapshot, node->label);
 	const uint32_t end = at->depth + node->label_segments;
 
+	if (node->label_segments > walk->segment_count - at->depth ||
+	    end > WEIR_SNAPSHOT_SEGMENTS_MAX)
+		return false;
 	/* As many segments and the same bytes: the slashes stand at the same places. */
-	if (node->label_segments > WEIR_SNAPSHOT_SEGMENTS_MAX || end > WEIR_SNAPSHOT_SEGMENTS_MAX ||
-	    end > walk->segment_count ||
-	    walk->start[end] - 1 - walk->start[at->depth] != label.bytes ||
-	    memcmp(walk->query->path.data + walk->start[at->depth], label.data, label.bytes) != 0)
+	if (walk->start[end] - 1 - walk->start[at->depth] != label.bytes ||
+	    !weir_bytes_equal(walk->query->path.data + walk->start[at->depth], label.data,
+			      label.bytes))
 		return false;
 	at->depth = end;
 	return true;
 }
 
 /* Of the targets at one place in the tree, the one for the request's method; notes all methods. */
-static const struct weir_snapshot_target *choose(struct walk *walk, uint32_t first,
-						 uint32_t count)
+static const struct weir_snapshot_target *choose_among(struct walk *walk, uint32_t first,
+						       uint32_t count)
 {
 	const struct weir_snapshot_target *any = NULL;
 	const struct weir_snapshot_target *get = NULL;
@@ -131,6 +163,18 @@ static const struct weir_snapshot_target *choose(struct walk *walk, uint32_t fir
 	if (any != NULL)
 		return any;
 	return walk->query->method == METHOD_HEAD ? get : NULL;
+}
+
+/* The same, quick where there is but one and it will do. */
+static inline const struct weir_snapshot_target *choose(struct walk *walk, uint32_t first,
+							uint32_t count)
+{
+	const struct weir_snapshot_target *only = &walk->snapshot->targets[first];
+
+	if (count == 1 && (only->flags & WEIR_SNAPSHOT_TARGET_LOCAL) == 0 &&
+	    (only->method == WEIR_SNAPSHOT_METHOD_ANY || only->method == walk->query->method))
+		return only;
+	return choose_among(walk, first, count);
 }
 
 /* The path ends at this node. True if that settles the tree. */
@@ -218,6 +262,11 @@ static void walk_tree(struct walk *walk, uint32_t root)
 	}
 }
 
+static int lower(unsigned char byte)
+{
+	return byte >= 'A' && byte <= 'Z' ? byte - 'A' + 'a' : byte;
+}
+
 /* Host as sent -> lower case, without port and final dot. Returns its bytes, or 0 if it is none. */
 static size_t host_normalize(struct weir_span authority, char out[HOST_BYTES_MAX])
 {
@@ -233,29 +282,34 @@ static size_t host_normalize(struct weir_span authority, char out[HOST_BYTES_MAX
 		bytes--;
 	if (bytes > HOST_BYTES_MAX)
 		return 0;
-	for (size_t i = 0; i < bytes; i++) {
-		const char c = authority.data[i];
-
-		out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-	}
+	for (size_t i = 0; i < bytes; i++)
+		out[i] = (char)lower((unsigned char)authority.data[i]);
 	return bytes;
 }
 
-/* Root of the tree of the request's host, or WEIR_SNAPSHOT_NONE. */
+/* Root of the tree of the request's host, or WEIR_SNAPSHOT_NONE. Mostly the first byte tells that a
+ * host is another one; the whole name is made only when that is equal. */
 static uint32_t host_root(const struct weir_snapshot *snapshot, struct weir_span authority)
 {
 	char name[HOST_BYTES_MAX];
+	size_t bytes = 0; /* 0: not made */
 	uint32_t first = 0;
-	uint32_t end = snapshot->header->hosts.count;
-	const size_t bytes = end > 0 ? host_normalize(authority, name) : 0;
+	uint32_t end = authority.bytes > 0 ? snapshot->header->hosts.count : 0;
 
-	while (bytes > 0 && first < end) {
+	while (first < end) {
 		const uint32_t middle = first + (end - first) / 2;
 		const struct weir_span have =
 			weir_snapshot_span(snapshot, snapshot->hosts[middle].name);
-		const int order =
-			memcmp(have.data, name, have.bytes < bytes ? have.bytes : bytes);
+		int order = have.bytes > 0 ? (unsigned char)have.data[0] -
+						     lower((unsigned char)authority.data[0])
+					   : -1;
 
+		if (order == 0) {
+			bytes = bytes > 0 ? bytes : host_normalize(authority, name);
+			if (bytes == 0)
+				return WEIR_SNAPSHOT_NONE;
+			order = memcmp(have.data, name, have.bytes < bytes ? have.bytes : bytes);
+		}
 		if (order == 0 && have.bytes == bytes)
 			return snapshot->hosts[middle].root;
 		if (order < 0 || (order == 0 && have.bytes < bytes))
@@ -304,12 +358,16 @@ enum weir_route_result weir_route_match(const struct weir_snapshot *snapshot,
 	walk.allow = 0;
 	walk.best = (struct candidate){.target = NULL};
 	walk_cut(&walk);
-	const uint32_t root = host_root(snapshot, query->authority);
+	uint32_t root = host_root(snapshot, query->authority);
 
-	if (root != WEIR_SNAPSHOT_NONE)
+	if (root == WEIR_SNAPSHOT_NONE)
+		root = snapshot->header->root;
+	for (;;) {
 		walk_tree(&walk, root);
-	if (walk.best.target == NULL)
-		walk_tree(&walk, snapshot->header->root);
+		if (walk.best.target != NULL || root == snapshot->header->root)
+			break;
+		root = snapshot->header->root;
+	}
 	if (walk.best.target != NULL) {
 		match_fill(&walk, out_match);
 		return WEIR_ROUTE_MATCH;

@@ -76,10 +76,11 @@ static bool linger(struct weir_shard *shard)
 	return answered || events;
 }
 
-/* Hand what is queued to the kernel and take what it has, without sleeping. */
+/* Hand what is queued to the kernel, and take what it has while there: no call for a few packets
+ * alone, they come with the next answers. */
 static void submit(struct weir_shard *shard)
 {
-	if (io_uring_sq_ready(&shard->ring) > 0 || has_events(shard))
+	if (io_uring_sq_ready(&shard->ring) > 0)
 		(void)io_uring_submit_and_get_events(&shard->ring); /* errors show at the next submit */
 }
 
@@ -98,8 +99,8 @@ static bool await_workers(struct weir_shard *shard)
 	shard->bound_in_batch = 0;
 	if (!linger(shard))
 		return false;
-	if (io_uring_cq_ready(&shard->ring) == 0)
-		submit(shard);
+	if (!weir_link_any_waiting(shard) && io_uring_cq_ready(&shard->ring) == 0)
+		(void)io_uring_get_events(&shard->ring); /* errors show at the next submit */
 	return true;
 }
 

@@ -212,7 +212,7 @@ static __attribute__((noinline)) bool literal_address_is_valid(const char *at, c
 
 /* uri-host [ ":" port ] with a host, without user information and percent escapes. Behind an
  * authority in a head stands a byte that ends each walk: white space, '/' or '?'. A head is long enough
- * for a scan: its request line alone has 14 bytes and more. */
+ * for a scan: its request line alone has 16 bytes and more. */
 static inline bool authority_is_valid(const struct weir_http_parser *parser, const char *head,
 				      struct weir_http_slice authority)
 {

@@ -16,7 +16,8 @@ static_assert((int)HEAD_BYTES_MIN >= (int)WEIR_HTTP_SCAN_BYTES, "a scan needs a 
 /* A slice of `data`, which has 65,535 bytes at most. */
 static inline struct weir_http_slice slice(size_t start, size_t end)
 {
-	return (struct weir_http_slice){.offset = (uint16_t)start, .bytes = (uint16_t)(end - start)};
+	return (struct weir_http_slice){.offset = (uint16_t)start,
+					.bytes = (uint16_t)(end - start)};
 }
 
 static inline bool is_blank(char byte)
@@ -156,8 +157,10 @@ bool weir_http_head_scan(struct weir_http_parser *parser, const char *data, size
 
 	/* A query may have question marks of its own. */
 	while (target_end < bytes && data[target_end] == '?')
-		target_end = weir_http_scan(data, target_end + 1, bytes, weir_http_scan_path_mask);
-	if (target_end - target > parser->limits.target_bytes_max || bytes - target_end < VERSION_BYTES ||
+		target_end =
+			weir_http_scan(data, target_end + 1, bytes, weir_http_scan_path_mask);
+	if (target_end - target > parser->limits.target_bytes_max ||
+	    bytes - target_end < VERSION_BYTES ||
 	    memcmp(data + target_end, " HTTP/1.", 8) != 0 ||
 	    memcmp(data + target_end + 9, "\r\n", 2) != 0)
 		return false;

@@ -32,7 +32,8 @@ static inline unsigned weir_http_scan_path_mask_bytewise(const char *block)
 	for (unsigned i = 0; i < WEIR_HTTP_SCAN_BYTES; i++) {
 		const unsigned char byte = (unsigned char)block[i];
 
-		mask |= (unsigned)(byte <= ' ' || byte >= 0x7f || byte == '?' || byte == '#') << i;
+		mask |= (unsigned)(byte <= ' ' || byte >= 0x7f || byte == '?' || byte == '#')
+			<< i;
 	}
 	return mask;
 }
@@ -47,8 +48,8 @@ static inline unsigned weir_http_scan_word_mask_bytewise(const char *block)
 		const unsigned char byte = (unsigned char)block[i];
 		const unsigned char lower = byte | 0x20;
 
-		mask |= (unsigned)!((lower >= 'a' && lower <= 'z') || (byte >= '0' && byte <= '9') ||
-				    byte == '-' || byte == '.')
+		mask |= (unsigned)!((lower >= 'a' && lower <= 'z') ||
+				    (byte >= '0' && byte <= '9') || byte == '-' || byte == '.')
 			<< i;
 	}
 	return mask;
@@ -62,7 +63,8 @@ static inline unsigned weir_http_scan_escape_mask_bytewise(const char *block)
 	for (unsigned i = 0; i < WEIR_HTTP_SCAN_BYTES; i++) {
 		const unsigned char byte = (unsigned char)block[i];
 
-		mask |= (unsigned)(byte < 0x20 || byte == 0x7f || byte == '%' || byte == '.') << i;
+		mask |= (unsigned)(byte < 0x20 || byte == 0x7f || byte == '%' || byte == '.')
+			<< i;
 	}
 	return mask;
 }
@@ -74,7 +76,8 @@ static inline unsigned weir_http_scan_value_mask(const char *block)
 {
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
 	const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-	const __m128i control = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')), low);
+	const __m128i control =
+		_mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')), low);
 
 	return (unsigned)_mm_movemask_epi8(
 		_mm_or_si128(control, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))));
@@ -98,7 +101,8 @@ static inline unsigned weir_http_scan_word_mask(const char *block)
 {
 	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
 	/* A range test: less than the range's first byte wraps around to a large number. */
-	const __m128i letter = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+	const __m128i letter =
+		_mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
 	const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
 	const __m128i good = _mm_or_si128(
 		_mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter),
@@ -124,9 +128,9 @@ static inline unsigned weir_http_scan_escape_mask(const char *block)
 
 #else
 #define weir_http_scan_escape_mask weir_http_scan_escape_mask_bytewise
-#define weir_http_scan_word_mask  weir_http_scan_word_mask_bytewise
-#define weir_http_scan_value_mask weir_http_scan_value_mask_bytewise
-#define weir_http_scan_path_mask  weir_http_scan_path_mask_bytewise
+#define weir_http_scan_word_mask   weir_http_scan_word_mask_bytewise
+#define weir_http_scan_value_mask  weir_http_scan_value_mask_bytewise
+#define weir_http_scan_path_mask   weir_http_scan_path_mask_bytewise
 #endif
 
 /* Where in text[at .. end-1] the first byte stands for which `mask_of` has a bit, or `end`. There are
@@ -145,7 +149,8 @@ weir_http_scan(const char *text, size_t at, size_t end, unsigned (*mask_of)(cons
 	}
 	if (at == end)
 		return end;
-	mask = mask_of(text + end - WEIR_HTTP_SCAN_BYTES) >> (WEIR_HTTP_SCAN_BYTES - (end - at));
+	mask = mask_of(text + end - WEIR_HTTP_SCAN_BYTES) >>
+	       (WEIR_HTTP_SCAN_BYTES - (end - at));
 	return mask != 0 ? at + (size_t)__builtin_ctz(mask) : end;
 }
 

@@ -88,6 +88,7 @@ static void submit(struct weir_shard *shard)
 static bool await_workers(struct weir_shard *shard)
 {
 	if (weir_link_any_waiting(shard)) {
+		shard->bound_in_batch = 0; /* the workers have had the CPU, or have their own */
 		submit(shard);
 		return true;
 	}

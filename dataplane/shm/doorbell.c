@@ -85,6 +85,14 @@ bool weir_bell_ring(_Atomic uint32_t *bell)
 	return true;
 }
 
+void weir_bell_wake(_Atomic uint32_t *bell)
+{
+	/* Relaxed: a sleeper that has not called the kernel yet finds the word changed there. */
+	atomic_store_explicit(bell, AWAKE, memory_order_relaxed);
+	/* Fails only for an address that is not mapped. */
+	(void)syscall(SYS_futex, bell, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
 void weir_shard_sleep_begin(struct weir_shard_board_line *line)
 {
 	const uint64_t count = atomic_load_explicit(&line->sleep_count, memory_order_relaxed);

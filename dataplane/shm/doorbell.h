@@ -38,6 +38,10 @@ int weir_bell_wait(_Atomic uint32_t *const *bells, size_t count, uint64_t timeou
 /* Shard: wake the sleeper of `bell`, if any. True if a wake was sent. After weir_ring_publish(). */
 bool weir_bell_ring(_Atomic uint32_t *bell);
 
+/* Worker: wake the sleeper of `bell` in the own process, whatever the word says: a shard may have taken
+ * it and died before it woke anybody. */
+void weir_bell_wake(_Atomic uint32_t *bell);
+
 /* Shard: about to sleep / awake again. */
 void weir_shard_sleep_begin(struct weir_shard_board_line *line);
 void weir_shard_sleep_end(struct weir_shard_board_line *line);

@@ -26,6 +26,7 @@ void weir_alarm_open(struct weir_alarm *alarm)
 
 	WEIR_ASSERT(error == 0); /* cannot fail without attributes */
 	atomic_store_explicit(&alarm->is_rung, false, memory_order_relaxed);
+	atomic_store_explicit(&alarm->is_asleep, false, memory_order_relaxed);
 	atomic_store_explicit(&alarm->own, 0, memory_order_relaxed);
 	alarm->bell = &alarm->own;
 	alarm->linger = (struct weir_linger){0};
@@ -62,7 +63,11 @@ void weir_alarm_ring(struct weir_alarm *alarm)
 	 * meanwhile is awake, and looks here before it sleeps on the new one. */
 	atomic_store_explicit(&alarm->is_rung, true, memory_order_seq_cst);
 	lock(alarm);
-	(void)weir_bell_ring(alarm->bell); /* false: it is awake */
+	/* False: it is awake, or a shard took its bell and may have died before it woke it. */
+	if (!weir_bell_ring(alarm->bell) &&
+	    /* ORDER worker_mail seq_cst: after the flag. */
+	    atomic_load_explicit(&alarm->is_asleep, memory_order_seq_cst))
+		weir_bell_wake(alarm->bell);
 	unlock(alarm);
 }
 
@@ -109,6 +114,8 @@ void weir_alarm_sleep(struct weir_alarm *alarm, const struct weir_port *port, ui
 
 	if (until_ns == UINT64_MAX && weir_port_is_shard_awake(port) && linger(alarm, port))
 		return;
+	/* ORDER worker_mail seq_cst: before the look at the flag, below. */
+	atomic_store_explicit(&alarm->is_asleep, true, memory_order_seq_cst);
 	for (size_t i = 0; i < count; i++)
 		weir_bell_announce(all[i]);
 	is_idle = weir_port_is_empty(port) &&
@@ -123,6 +130,7 @@ void weir_alarm_sleep(struct weir_alarm *alarm, const struct weir_port *port, ui
 	if (is_idle)
 		(void)weir_bell_wait(all, count,
 				     timeout_ns); /* whatever ended it: look again */
+	atomic_store_explicit(&alarm->is_asleep, false, memory_order_relaxed);
 	for (size_t i = 0; i < count; i++)
 		weir_bell_cancel(all[i]);
 }

@@ -20,6 +20,7 @@
 
 struct weir_alarm {
 	_Atomic bool is_rung;
+	_Atomic bool is_asleep; /* the leader's word for it; a link's bell is also others' to write */
 	_Atomic uint32_t own;
 	pthread_mutex_t lock; /* bell, and the use of what it points to */
 	_Atomic uint32_t *bell;

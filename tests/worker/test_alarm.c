@@ -187,6 +187,27 @@ static void with_a_link_the_alarm_rings_its_bell(void **state)
 	assert_int_equal(atomic_load(&fixture->segment[0].header->worker_bell), 1);
 }
 
+/* A shard that took the bell died before it called the kernel: nobody else would ever wake the leader. */
+static void a_bell_that_a_dead_shard_took_does_not_silence_the_alarm(void **state)
+{
+	struct fixture *const fixture = *state;
+	_Atomic uint32_t *bell;
+	pthread_t leader;
+
+	link_add(fixture);
+	bell = &fixture->segment[0].header->worker_bell;
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(pthread_create(&leader, NULL, leader_main, fixture), 0);
+		while (atomic_load(bell) == 0)
+			(void)sched_yield(); /* cannot fail on Linux */
+		if (i % 2 == 0)
+			(void)usleep(500); /* it is in the kernel by now */
+		atomic_store(bell, 0);
+		weir_alarm_ring(&fixture->alarm);
+		assert_int_equal(pthread_join(leader, NULL), 0);
+	}
+}
+
 /* ---- waiting awake: shard 0 of one link is played on CPU `shard_cpu`, the leader runs on CPU 0 ---- */
 
 struct shared {
@@ -333,6 +354,7 @@ int main(void)
 		ALARM_TEST(a_message_before_the_sleep_is_not_lost),
 		ALARM_TEST(sleep_ends_at_its_time),
 		ALARM_TEST(with_a_link_the_alarm_rings_its_bell),
+		ALARM_TEST(a_bell_that_a_dead_shard_took_does_not_silence_the_alarm),
 		ALARM_TEST(quick_messages_are_awaited_awake_on_the_same_cpu),
 		ALARM_TEST(quick_messages_are_awaited_awake_from_another_cpu),
 		ALARM_TEST(rare_messages_turn_it_off_on_the_same_cpu),

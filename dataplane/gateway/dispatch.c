@@ -73,7 +73,7 @@ struct weir_shard_pool *weir_dispatch_pool(struct weir_shard *shard, uint64_t ke
 	}
 	if (shard->pool_count == WEIR_GATEWAY_POOLS_MAX)
 		return reuse_pool(shard, key);
-	pool = calloc(1, sizeof(*pool)); /* once per pool, not per request */
+	pool = weir_shard_allocate(sizeof(*pool)); /* once per pool, not per request */
 	if (!pool)
 		return NULL;
 	pool->key = key;

@@ -199,7 +199,7 @@ static void reset_gauges(struct weir_board_shard *block)
 
 static int start_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cpu)
 {
-	struct weir_shard *shard = calloc(1, sizeof(*shard));
+	struct weir_shard *shard = weir_shard_allocate(sizeof(*shard));
 	const struct weir_shard_options options = {
 		.index = index,
 		.shard_count = gateway->shard_count,

@@ -25,7 +25,7 @@ enum {
 struct weir_shard_link *weir_link_create(struct weir_segment *segment, uint32_t shard_index,
 					 uint64_t pool_key, int event_fd)
 {
-	struct weir_shard_link *link = calloc(1, sizeof(*link));
+	struct weir_shard_link *link = weir_shard_allocate(sizeof(*link));
 
 	if (!link)
 		return NULL;

@@ -14,6 +14,8 @@
 #define WEIR_DATAPLANE_GATEWAY_SHARD_H
 
 #include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "dataplane/abi/board.h"
 #include "dataplane/base/id.h"
@@ -128,6 +130,18 @@ static inline void weir_shard_count(struct weir_shard *shard, enum weir_metric m
 	atomic_store_explicit(cell,
 			      atomic_load_explicit(cell, memory_order_relaxed) + (uint64_t)delta,
 			      memory_order_relaxed);
+}
+
+/* Zeroed memory for what one shard writes: its cache lines hold nothing of another shard's, whoever
+ * allocates it. NULL without memory; release with free(). */
+static inline void *weir_shard_allocate(size_t bytes)
+{
+	const size_t whole_lines = (bytes + WEIR_LINE_BYTES - 1) & ~(size_t)(WEIR_LINE_BYTES - 1);
+	void *memory = aligned_alloc(WEIR_LINE_BYTES, whole_lines);
+
+	if (memory)
+		memset(memory, 0, whole_lines);
+	return memory;
 }
 
 /* The user_data of an operation. */

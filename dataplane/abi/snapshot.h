@@ -23,7 +23,7 @@
 #define WEIR_SNAPSHOT_NONE UINT32_MAX
 
 enum {
-	WEIR_SNAPSHOT_ABI_MAJOR = 1,
+	WEIR_SNAPSHOT_ABI_MAJOR = 2,
 	WEIR_SNAPSHOT_SEGMENTS_MAX = 32, /* path segments of a pattern */
 	WEIR_SNAPSHOT_METHOD_ANY = 255,
 	WEIR_SNAPSHOT_TARGET_LOCAL = 1, /* target flag: matches on the Unix socket only */

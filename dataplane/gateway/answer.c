@@ -340,8 +340,9 @@ static bool copy_piece(struct weir_shard *shard, struct weir_exchange *exchange,
 /* Give the first piece's chunk back and grant a new one if the worker goes on. */
 static void drop_piece(struct weir_shard *shard, struct weir_exchange *exchange)
 {
-	/* A finished call gives everything back at once, in a moment. */
-	if (!exchange->link->call[exchange->call].finished)
+	/* What a finished call still holds it gives back at once, as soon as its last piece is copied;
+	 * pieces that are sent from their chunks may take long. */
+	if (exchange->piece_ready || !exchange->link->call[exchange->call].finished)
 		weir_link_chunk_give(shard, exchange->link, exchange->call, exchange->piece[0].chunk);
 	exchange->piece_count--;
 	for (uint8_t i = 0; i < exchange->piece_count; i++)

@@ -62,6 +62,8 @@ struct weir_connection {
 	char peer[WEIR_GATEWAY_PEER_BYTES];
 };
 
+static_assert(sizeof(struct weir_connection) <= 256, "all that an idle connection costs");
+
 /* Take over an accepted socket; over the limit it gets 503 and is closed. */
 void weir_connection_open(struct weir_shard *shard, int fd, bool local);
 

@@ -81,25 +81,28 @@ struct weir_shard_pool *weir_dispatch_pool(struct weir_shard *shard, uint64_t ke
 	return pool;
 }
 
+/* The states lie side by side, in the order in which functions were first called, so that a thousand of
+ * them need few pages; the table of cells only says where. */
 static struct weir_function_state *function_state(struct weir_shard *shard, uint64_t id)
 {
-	uint64_t cell = (id * UINT64_C(0x9e3779b97f4a7c15)) >> 48; /* Fibonacci hashing */
+	const uint64_t cell = (id * UINT64_C(0x9e3779b97f4a7c15)) >> 48; /* Fibonacci hashing */
 
 	static_assert(WEIR_GATEWAY_FUNCTIONS_MAX == 1 << 16, "the shift above yields 16 bits");
 	for (uint32_t probe = 0; probe < 64; probe++) {
-		struct weir_function_state *state =
-			&shard->functions[(cell + probe) & (WEIR_GATEWAY_FUNCTIONS_MAX - 1)];
+		uint16_t *place = &shard->function_cell[(cell + probe) & (WEIR_GATEWAY_FUNCTIONS_MAX - 1)];
 
-		if (state->id == id)
-			return state;
-		if (state->id == 0) {
-			state->id = id;
-			return state;
+		if (*place == 0) {
+			if (shard->function_count == WEIR_GATEWAY_FUNCTIONS_MAX - 1)
+				break;
+			*place = ++shard->function_count;
+			shard->functions[*place].id = id;
 		}
+		if (shard->functions[*place].id == id)
+			return &shard->functions[*place];
 	}
 	/* The neighbourhood is full of functions that were here once: share a state, which is no
 	 * more than a shared queue bound. */
-	return &shard->functions[cell];
+	return &shard->functions[0];
 }
 
 /* How many calls the link has in flight, over all shards: the worker's word for those that started,
@@ -132,7 +135,7 @@ static bool still_stalled(struct weir_shard_link *link)
 	return link->stalled;
 }
 
-/* The worker's lines are read here, so at most once a turn (see refresh). */
+/* Reads the worker's lines: for the worker that got the last call at most once a turn, see keep(). */
 static struct weir_schedule_candidate candidate_of(const struct weir_shard *shard,
 						   struct weir_shard_link *link)
 {
@@ -164,8 +167,9 @@ static struct weir_shard_link *keep(struct weir_shard *shard, struct weir_shard_
 		pool->last_seen = candidate_of(shard, link);
 		pool->last_ns = shard->now_ns;
 	}
-	if (link->free_call_count == 0 || link->dead || link->draining || link->stalled || link->condemned || link->exclusive ||
-	    link->set_aside || !weir_schedule_keeps(&pool->last_seen))
+	if (link->free_call_count == 0 || link->dead || link->draining || link->stalled ||
+	    link->condemned || link->exclusive || link->set_aside ||
+	    !weir_schedule_keeps(&pool->last_seen))
 		return NULL;
 	pool->last_seen.in_flight++;
 	return link;
@@ -176,6 +180,7 @@ static struct weir_shard_link *pick_among(struct weir_shard *shard, struct weir_
 					  uint32_t first, uint32_t count)
 {
 	struct weir_schedule_candidate candidate[PICK_CANDIDATES_MAX];
+	struct weir_shard_link *link;
 	int index;
 
 	for (uint32_t i = 0; i < count; i++)
@@ -183,11 +188,12 @@ static struct weir_shard_link *pick_among(struct weir_shard *shard, struct weir_
 	index = weir_schedule_pick(&weir_schedule_least_in_flight, candidate, count, pool->rotation);
 	if (index < 0)
 		return NULL;
-	pool->last = pool->link[(first + (uint32_t)index) % pool->link_count];
+	link = pool->link[(first + (uint32_t)index) % pool->link_count];
+	pool->last = candidate[index].home ? link : NULL; /* others' workers are for a pinch */
 	pool->last_seen = candidate[index];
 	pool->last_seen.in_flight++;
 	pool->last_ns = shard->now_ns;
-	return pool->last;
+	return link;
 }
 
 /* A large pool is looked at in parts, each pick beginning elsewhere: the best of sixteen is nearly
@@ -299,6 +305,7 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	weir_timer_arm(&shard->wheel, &link->timer, shard->now_ns + 5 * WEIR_NS_PER_MS);
 	return true;
 no_room:
+	exchange->pool->last = NULL; /* it lacks chunks, which its lines do not tell: look at others */
 	link->call[call].exchange = NULL;
 	link->call[call].finished = true;
 	weir_link_call_settle(shard, link, (uint16_t)call);

@@ -21,7 +21,7 @@ struct candidate {
 	bool stream;         /* the body comes later */
 	struct weir_span path;
 	enum weir_http_failure failure;
-	struct weir_route_match match; /* last: its parameters are large and not initialised */
+	struct weir_route_match match; /* last: parameters and rest are not initialised */
 };
 
 void weir_input_consume(struct weir_shard *shard, struct weir_connection *connection, uint32_t bytes)

@@ -95,7 +95,8 @@ int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *o
 	shard->connections = reserve(shard->connections_limit * sizeof(*shard->connections));
 	shard->exchanges = reserve(shard->exchanges_limit * sizeof(*shard->exchanges));
 	shard->functions = reserve(WEIR_GATEWAY_FUNCTIONS_MAX * sizeof(*shard->functions));
-	if (!shard->connections || !shard->exchanges || !shard->functions)
+	shard->function_cell = reserve(WEIR_GATEWAY_FUNCTIONS_MAX * sizeof(*shard->function_cell));
+	if (!shard->connections || !shard->exchanges || !shard->functions || !shard->function_cell)
 		return -ENOMEM;
 	result = weir_block_pool_open(&shard->blocks);
 	if (result == 0)

@@ -86,7 +86,9 @@ struct weir_shard {
 	uint32_t dirty_count;
 	struct weir_shard_pool *pool[WEIR_GATEWAY_POOLS_MAX];
 	uint32_t pool_count;
-	struct weir_function_state *functions;
+	struct weir_function_state *functions; /* dense; the first is shared by those without a cell */
+	uint16_t *function_cell; /* hash of the id -> index in `functions`, 0 = empty */
+	uint16_t function_count;
 
 	struct weir_mailbox inbox;   /* from the control thread */
 	struct weir_mailbox *outbox; /* to the control thread */

@@ -68,6 +68,7 @@ static bool linger(struct weir_shard *shard)
 		answered = weir_link_any_waiting(shard);
 		events = has_events(shard);
 	} while (!answered && !events && now_ns - began_ns < WEIR_LINGER_NS);
+	shard->now_ns = now_ns; /* a sleep that follows is measured from here */
 	weir_shard_count(shard, WEIR_METRIC_lingers, 1);
 	if (answered || !events || yield_ns >= WEIR_LINGER_STOLEN_NS)
 		weir_linger_learn(&shard->linger, now_ns, yield_ns, answered);
@@ -89,7 +90,8 @@ static bool await_workers(struct weir_shard *shard)
 {
 	if (weir_link_any_waiting(shard)) {
 		shard->bound_in_batch = 0; /* the workers have had the CPU, or have their own */
-		submit(shard);
+		if (io_uring_sq_ready(&shard->ring) > 0 || has_events(shard))
+			(void)io_uring_submit_and_get_events(&shard->ring); /* as in submit() */
 		return true;
 	}
 	if (!weir_link_answers_soon(shard))

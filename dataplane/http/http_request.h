@@ -4,7 +4,8 @@
  *   |GET /a?b HTTP/1.1\r\n....|  ->  method, slices (offset, length) into those bytes, framing
  *
  * llhttp does the lexing (strict build, no lenient flag), but for the usual head that is there whole,
- * which http_head_scan.h reads with the same outcome; this module adds what llhttp leaves to its caller: version, allowed methods, one Host, absolute-form against Host, no obs-fold, framing
+ * which http_head_scan.h reads with the same outcome; this module adds what llhttp leaves to its
+ * caller: version, allowed methods, one Host, absolute-form against Host, no obs-fold, framing
  * conflicts (RFC 9112 sections 3.2, 5.2, 6.1, 6.3), limits.
  * Accepted beyond the grammar: " < > \ ^ ` { | } in a target, which clients do send; to us they are
  * ordinary bytes. The outcome never depends on how the bytes were cut into reads.

@@ -12,7 +12,8 @@
  * other segment can be.
  *
  * Cost: one hash look-up where routes part on the straight way and one comparison of bytes between
- * two such places, whatever the number of routes; each parameter edge passed by may cost another way (WEIR_ROUTE_STEPS_MAX bounds the sum). */
+ * two such places, whatever the number of routes; each parameter edge passed by may cost another way
+ * (WEIR_ROUTE_STEPS_MAX bounds the sum). */
 #ifndef WEIR_DATAPLANE_ROUTE_ROUTE_H
 #define WEIR_DATAPLANE_ROUTE_ROUTE_H
 

@@ -18,7 +18,7 @@ enum {
 	WEIR_SCHEDULE_WAIT_NS_MAX = 200000, /* what waiting behind others may cost: 200 us */
 	WEIR_SCHEDULE_AHEAD_MAX = 256,    /* calls ahead in a worker, however short they are */
 	WEIR_SCHEDULE_AHEAD_UNKNOWN = 16, /* before the first service time is known */
-	WEIR_SCHEDULE_BATCH_NS_MAX = 20000, /* work that is worth less than waking another worker */
+	WEIR_SCHEDULE_BATCH_NS_MAX = 50000, /* work that is worth less than waking another worker */
 };
 
 /* One worker, as this shard sees it now. */
@@ -67,7 +67,7 @@ int weir_schedule_pick(const struct weir_schedule_policy *policy,
 
 /* True if the worker that got the last call may as well get the next: it has room, and all that it
  * then has to do takes less than WEIR_SCHEDULE_BATCH_NS_MAX, about what it costs to wake another
- * worker (8 us on one CPU, 22 us and more on another). Pick only where this is false: functions
+ * worker and hear from it (5 us on one CPU, 44 us between two; bench/RESULTS.md, section micro). Pick only where this is false: functions
  * that take no time to speak of then stay on one warm worker, all others are spread. */
 static inline bool weir_schedule_keeps(const struct weir_schedule_candidate *candidate)
 {

@@ -66,7 +66,7 @@ static bool label_is_sound(const struct check *check, const struct weir_snapshot
 
 	if (node->label_segments == 0)
 		return node->label.offset == 0 && node->label.bytes == 0;
-	if (!piece_is_sound(check, node->label))
+	if (node->label_segments > WEIR_SNAPSHOT_SEGMENTS_MAX || !piece_is_sound(check, node->label))
 		return false;
 	for (uint32_t i = 0; i < node->label.bytes; i++)
 		segments += at[i] == '/';

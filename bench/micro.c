@@ -163,9 +163,11 @@ static void stay_awake(void)
 #endif
 }
 
-_Noreturn static void worker(const struct options *options, bool asleep)
+_Noreturn static void worker(const struct options *options, bool asleep, pid_t parent)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* it ended before that was said */
+		_exit(1);
 	bind_cpu(options->worker_cpu);
 	weir_handoff_worker_begin();
 	for (;;) {
@@ -205,15 +207,16 @@ static double clock_ns(void)
 static int handoff(const struct options *options)
 {
 	const bool asleep = strcmp(options->handoff, "asleep") == 0;
+	const pid_t parent = getpid();
 	pid_t child;
 
 	weir_handoff_open();
+	bind_cpu(options->gateway_cpu);
 	child = fork();
 	if (child == -1)
 		weir_micro_fail("no second process", -errno);
 	if (child == 0)
-		worker(options, asleep);
-	bind_cpu(options->gateway_cpu);
+		worker(options, asleep, parent);
 	weir_handoff_gateway_begin();
 	for (long i = 0; i < (options->calls < WARM_UP_CALLS ? options->calls : WARM_UP_CALLS);
 	     i++)

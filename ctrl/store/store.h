@@ -102,7 +102,8 @@ int weir_store_route_remove(struct weir_store *store, const struct weir_model_ro
 void weir_store_changes_take(struct weir_store *store, struct weir_store_changes *out_changes);
 
 /* One route by id: -ENOENT if it is gone. All, by host, pattern and methods: `visit` returns 0 or
- * -errno, which ends it. Rows that no longer pass the model's checks are -EBADMSG. */
+ * -errno, which ends it. Rows that no longer pass the model's checks are -EBADMSG, more rows than
+ * twice WEIR_STORE_ROUTES_MAX -E2BIG. */
 typedef int weir_store_route_visit(void *context, const struct weir_model_route *route);
 int weir_store_route_get(struct weir_store *store, uint64_t id,
 			 struct weir_model_route *out_route, struct weir_store_error *error);

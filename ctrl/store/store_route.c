@@ -68,6 +68,7 @@ int weir_store_route_each(struct weir_store *store, weir_store_route_visit *visi
 			  void *context, struct weir_store_error *error)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	uint32_t count = 0;
 	int code = weir_store_prepare(
 		store, ROUTE_SELECT "ORDER BY r.host, r.pattern, r.methods", &statement, error);
 
@@ -76,6 +77,10 @@ int weir_store_route_each(struct weir_store *store, weir_store_route_visit *visi
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct weir_model_route route = {0};
 
+		if (++count > 2 * WEIR_STORE_ROUTES_MAX) /* another program wrote them */
+			return weir_store_fail(error, -E2BIG,
+					       "%s, table routes: more than %d rows; delete some",
+					       store->path, 2 * WEIR_STORE_ROUTES_MAX);
 		code = route_read(store, statement, &route, error);
 		if (code != 0)
 			return code;

@@ -340,6 +340,50 @@ static void many_slow_clients_leave_buffers_for_a_healthy_one(void **state)
 		rig_reset(client[i]);
 }
 
+/* Calls that are parked delay nobody, so the worker that got the last one is given the next, until it
+ * has no large chunk left for the request: then another is. */
+static void a_kept_worker_without_chunks_is_passed_by(void **state)
+{
+	static char request[9000];
+	static int client[WEIR_PAIR_CHUNKS_LARGE + 1];
+	struct rig *rig = *state;
+	struct rig_worker worker[2];
+	const int head_bytes =
+		snprintf(request, sizeof(request), "POST /f HTTP/1.1\r\nHost: t\r\nContent-Length: 8000\r\n\r\n");
+	uint32_t seen[2] = {0};
+
+	memset(request + head_bytes, 'x', 8000);
+	for (int i = 0; i < 2; i++) {
+		rig_worker_start(rig, &worker[i]);
+		atomic_store(&worker[i].segment.header->service_ns, 1000);
+		atomic_store(&worker[i].segment.header->parked, 1000);
+		atomic_store(&worker[i].segment.header->parked_max, 10000);
+	}
+	for (int i = 0; i <= WEIR_PAIR_CHUNKS_LARGE; i++) {
+		const uint64_t until_ns = in_ms(5000);
+
+		client[i] = rig_client(rig);
+		rig_send(client[i], request);
+		while (!rig_worker_has(&worker[0], 0) && !rig_worker_has(&worker[1], 1)) {
+			for (int k = 0; k < 2; k++) { /* they serve others meanwhile: no stall */
+				atomic_fetch_add(&worker[k].segment.header->accepted, 1);
+				atomic_fetch_add(&worker[k].segment.header->finished, 1);
+			}
+			assert_true(weir_clock_now_ns() < until_ns);
+		}
+		const int chosen = rig_worker_has(&worker[0], 0) ? 0 : 1;
+
+		seen[chosen]++;
+		(void)rig_worker_accept(&worker[chosen]); /* and keeps it */
+	}
+	print_message("%u and %u\n", seen[0], seen[1]);
+	assert_true(seen[0] == WEIR_PAIR_CHUNKS_LARGE || seen[1] == WEIR_PAIR_CHUNKS_LARGE);
+	for (int i = 0; i <= WEIR_PAIR_CHUNKS_LARGE; i++)
+		rig_reset(client[i]);
+	rig_worker_kill(&worker[0]);
+	rig_worker_kill(&worker[1]);
+}
+
 /* The hard limit of descriptors, for the clients and for the gateway, which inherits it. */
 static int raise_limit(void **state)
 {
@@ -366,6 +410,7 @@ int main(void)
 		ACCIDENT(a_stop_answers_waiting_requests_at_once, &patient),
 		ACCIDENT(a_kill_reaches_a_supervisor_that_did_not_read, &narrow_control),
 		ACCIDENT(pools_come_and_go_beyond_the_table, &defaults),
+		ACCIDENT(a_kept_worker_without_chunks_is_passed_by, &patient),
 		ACCIDENT(many_slow_clients_leave_buffers_for_a_healthy_one, &slow_heads),
 	};
 

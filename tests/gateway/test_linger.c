@@ -10,12 +10,14 @@
 
 #include <cmocka.h>
 
+#include "dataplane/base/clock.h"
 #include "tests/gateway/rig.h"
 
 enum {
 	CALLS = 200,
 	SHORT_NS = 1000,
 	LONG_NS = 1000000,
+	PATIENCE_S = 20,
 	SLOW_US = 3000, /* how long the worker takes that claims to be fast */
 };
 
@@ -65,19 +67,26 @@ static void serve(struct rig *rig, uint64_t service_ns, unsigned delay_us)
 	rig_worker_kill(&worker);
 }
 
+/* Lingers that brought an answer. */
+static uint64_t paid(const struct rig *rig)
+{
+	return rig_metric(rig, WEIR_METRIC_lingers) - rig_metric(rig, WEIR_METRIC_lingers_vain);
+}
+
+/* Others may take the CPUs for a while, which turns it off for a while: then once more. */
 static void answers_are_awaited_awake(struct rig *rig, size_t worker_cpu)
 {
-	uint64_t lingers, vain;
+	const uint64_t until_ns = weir_clock_now_ns() + PATIENCE_S * WEIR_NS_PER_SECOND;
 
 	if (!stay_on(worker_cpu)) {
 		print_message("CPU %zu is not ours: skipped\n", worker_cpu);
 		skip();
 	}
-	serve(rig, SHORT_NS, 0);
+	do {
+		serve(rig, SHORT_NS, 0);
+	} while (paid(rig) < CALLS / 10 && weir_clock_now_ns() < until_ns);
 	stay_anywhere();
-	lingers = rig_metric(rig, WEIR_METRIC_lingers);
-	vain = rig_metric(rig, WEIR_METRIC_lingers_vain);
-	assert_in_range(lingers - vain, CALLS / 10, CALLS);
+	assert_true(paid(rig) >= CALLS / 10);
 }
 
 static void quick_answers_are_awaited_awake_on_the_same_cpu(void **state)

@@ -185,7 +185,7 @@ static void a_body_that_comes_back_is_right_wherever_it_is_cut(void **state)
 		answer.echo = "hello";
 		answer.expected = 1;
 		assert_int_equal(weir_load_answer_take(&answer, &shape, GOOD, cut, &counts), 0);
-		assert_int_equal(weir_load_answer_take(&answer, &shape, GOOD + cut, bytes - cut,
+		assert_int_equal(weir_load_answer_take(&answer, &shape, &GOOD[cut], bytes - cut,
 						       &counts),
 				 1);
 	}

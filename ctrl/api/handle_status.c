@@ -97,7 +97,6 @@ static const char *match_kind(const struct weir_snapshot *snapshot,
 static void match_add(cJSON *answer, const struct weir_snapshot *snapshot,
 		      const struct weir_route_match *match)
 {
-	static const char *const runtimes[WEIR_RUNTIME_COUNT] = {"missing", "native", "exec"};
 	const struct weir_snapshot_function *function = match->function;
 	cJSON *parameters = NULL;
 	char text[256];
@@ -107,10 +106,7 @@ static void match_add(cJSON *answer, const struct weir_snapshot *snapshot,
 		       snapshot->strings + function->space.offset, (int)function->name.bytes,
 		       snapshot->strings + function->name.offset);
 	(void)cJSON_AddStringToObject(answer, "function", text);
-	(void)cJSON_AddStringToObject(answer, "runtime",
-				      function->runtime < WEIR_RUNTIME_COUNT
-					      ? runtimes[function->runtime]
-					      : "unknown");
+	(void)cJSON_AddStringToObject(answer, "runtime", weir_runtime_name(function->runtime));
 	span_add(answer, "file", weir_snapshot_span(snapshot, function->code_path));
 	if (function->runtime == WEIR_RUNTIME_MISSING)
 		span_add(answer, "missing", weir_snapshot_span(snapshot, function->reason));

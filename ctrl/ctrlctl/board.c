@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "ctrl/ctrlctl/client.h"
+#include "dataplane/abi/runtimes.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
@@ -150,9 +151,9 @@ const char *weir_ctl_board_state(uint32_t state)
 
 const char *weir_ctl_board_runtime(uint32_t runtime)
 {
-	static const char *const names[] = {"missing", "native", "exec"};
+	const char *const name = weir_runtime_name(runtime);
 
-	return runtime < sizeof(names) / sizeof(names[0]) ? names[runtime] : "unknown";
+	return name != NULL ? name : "unknown";
 }
 
 uint64_t weir_ctl_board_sum(const struct weir_board *board, size_t metric)

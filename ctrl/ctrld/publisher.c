@@ -9,6 +9,7 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/base/program_path.h"
 #include "dataplane/shm/control.h"
 
 /* Changes in a row cost one write of the copy on the disk, after their acknowledgements. */
@@ -122,6 +123,23 @@ static int rows_list(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	return 0;
 }
 
+/* Runtimes whose worker is not beside this program. Asked each time: a package may be installed, or
+ * taken away, while this process runs. */
+static uint32_t runtimes_missing(void)
+{
+	uint32_t missing = 0;
+
+	for (uint32_t i = WEIR_RUNTIME_MISSING + 1; i < WEIR_RUNTIME_COUNT; i++) {
+		char name[32];
+		char path[PATH_MAX];
+
+		(void)snprintf(name, sizeof(name), "weir-worker-%s", weir_runtime_name(i)); /* fits */
+		if (weir_program_path_find(name, path) != 0)
+			missing |= 1U << i;
+	}
+	return missing;
+}
+
 static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_catalog *catalog,
 			  const struct weir_setting_values *values,
 			  struct weir_store_error *error)
@@ -131,6 +149,7 @@ static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_cata
 		.settings = values->data,
 		.pool_workers_min = values->pool_workers_min,
 		.pool_workers_max = values->pool_workers_max,
+		.runtimes_missing = runtimes_missing(),
 		.functions = catalog->functions,
 		.function_count = catalog->function_count,
 	};

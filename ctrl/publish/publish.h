@@ -1,5 +1,5 @@
 /* publish: the model -> one sealed snapshot memfd (abi/snapshot.h).
- * A pool is one (namespace, runtime). Every function also gets local routes (Unix socket only),
+ * A pool is one (namespace, runtime), or one function where the runtime wants that. Every function also gets local routes (Unix socket only),
  * host "function.weir", patterns /NAMESPACE/NAME and /NAMESPACE/NAME/ *, any method: this is how
  * `ctrlctl fn invoke` and later dialects reach a function by name.
  * Route conflicts: of a route of Weir's own and a row of the public table with the same host,
@@ -19,6 +19,7 @@ struct weir_publish_input {
 	struct weir_settings settings;
 	uint32_t pool_workers_min;
 	uint32_t pool_workers_max;
+	uint32_t runtimes_missing; /* bit 1 << enum weir_runtime_kind: not on this machine */
 	const struct weir_model_function *functions; /* checked records */
 	size_t function_count;
 	const struct weir_model_route *routes; /* of weir_publish_build() only */

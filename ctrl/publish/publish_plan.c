@@ -7,16 +7,21 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 
-/* What a runtime's name means to the data path. A name that is not here is MISSING. */
-static const struct {
-	const char *runtime;
-	enum weir_runtime_kind kind;
-	const char *interpreter;
-} runtimes[] = {
-	{"native", WEIR_RUNTIME_NATIVE, ""},
-	{"exec", WEIR_RUNTIME_EXEC, ""},
-	{"php", WEIR_RUNTIME_EXEC, "php"},
-};
+/* What a runtime's name means to the data path: MISSING where it is not on this machine. */
+static uint32_t runtime_find(const struct weir_publish_plan *plan, const char *name,
+			     const char **out_interpreter)
+{
+	const uint32_t missing = plan->input->runtimes_missing;
+
+	for (uint32_t i = WEIR_RUNTIME_MISSING + 1; i < WEIR_RUNTIME_COUNT; i++) {
+		if (strcmp(weir_runtime_name(i), name) == 0 && (missing & (1U << i)) == 0)
+			return i;
+	}
+	if (strcmp(name, "php") != 0)
+		return WEIR_RUNTIME_MISSING;
+	*out_interpreter = "php"; /* without a resident one: a program for each call */
+	return WEIR_RUNTIME_EXEC;
+}
 
 static int compare_ids(const void *left, const void *right)
 {
@@ -66,12 +71,7 @@ static int add_function(struct weir_publish_plan *plan, const struct weir_model_
 
 	if (weir_model_function_check(from, NULL) != 0)
 		return -EINVAL;
-	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
-		if (strcmp(runtimes[i].runtime, from->runtime) == 0) {
-			function.runtime = runtimes[i].kind;
-			interpreter = runtimes[i].interpreter;
-		}
-	}
+	function.runtime = runtime_find(plan, from->runtime, &interpreter);
 	if (function.runtime == WEIR_RUNTIME_MISSING)
 		(void)snprintf(reason, sizeof(reason), /* fits */
 			       "Runtime '%s' is not available here, so module '%s' cannot run",
@@ -119,11 +119,13 @@ static int add_pool(struct weir_publish_plan *plan,
 {
 	const struct weir_span space = {.data = plan->strings.text + function->space.offset,
 					.bytes = function->space.bytes};
+	const bool is_own = weir_runtime_is_pool_per_function(function->runtime);
 	const struct weir_snapshot_pool pool = {
-		/* Seed 0 and the runtime as parent: the same in every generation and instance. */
-		.key = weir_snapshot_edge_hash(0, function->runtime, space),
+		/* Seed 0, or the function's id, and the runtime as parent: the same in every generation
+		 * and instance. */
+		.key = weir_snapshot_edge_hash(is_own ? function->id : 0, function->runtime, space),
 		.runtime = function->runtime,
-		.workers_min = plan->input->pool_workers_min,
+		.workers_min = is_own ? 0 : plan->input->pool_workers_min,
 		.workers_max = plan->input->pool_workers_max,
 		.space = function->space,
 	};
@@ -155,7 +157,8 @@ static int add_pools(struct weir_publish_plan *plan)
 	for (size_t i = 0; i < count; i++) {
 		const bool first = i == 0 ||
 				   wishes[i].space_offset != wishes[i - 1].space_offset ||
-				   wishes[i].runtime != wishes[i - 1].runtime;
+				   wishes[i].runtime != wishes[i - 1].runtime ||
+				   weir_runtime_is_pool_per_function(wishes[i].runtime);
 		const int result =
 			first ? add_pool(plan, &functions[wishes[i].function], &pool) : 0;
 

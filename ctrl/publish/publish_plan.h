@@ -1,6 +1,6 @@
 /* publish_plan: a snapshot's tables before they are laid out. Private to ctrl/publish.
  *
- *   functions, pools    publish_plan.c     sorted by id; one pool per (namespace, runtime)
+ *   functions, pools    publish_plan.c     sorted by id; one pool per (namespace, runtime) or function
  *   hosts, nodes, edges publish_routes.c   one tree per host, made from the sorted list in one pass
  *   targets             publish_routes.c   those of a node stand together, its own methods before ANY
  *   memfd               publish.c

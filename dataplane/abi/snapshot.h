@@ -19,6 +19,8 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include "dataplane/abi/runtimes.h"
+
 #define WEIR_SNAPSHOT_MAGIC UINT64_C(0x31706e7372696577) /* "weirsnp1" */
 #define WEIR_SNAPSHOT_NONE UINT32_MAX
 
@@ -27,14 +29,6 @@ enum {
 	WEIR_SNAPSHOT_SEGMENTS_MAX = 32, /* path segments of a pattern */
 	WEIR_SNAPSHOT_METHOD_ANY = 255,
 	WEIR_SNAPSHOT_TARGET_LOCAL = 1, /* target flag: matches on the Unix socket only */
-};
-
-/* Which worker binary serves a function. */
-enum weir_runtime_kind {
-	WEIR_RUNTIME_MISSING = 0, /* not here: calls get 501 with `reason` */
-	WEIR_RUNTIME_NATIVE = 1,
-	WEIR_RUNTIME_EXEC = 2,
-	WEIR_RUNTIME_COUNT,
 };
 
 struct weir_snapshot_string {
@@ -85,9 +79,9 @@ struct weir_snapshot_function {
 };
 static_assert(sizeof(struct weir_snapshot_function) == 96, "function layout");
 
-/* Workers of one namespace and runtime. */
+/* Workers of one namespace and runtime, or of one function (runtimes.h says which). */
 struct weir_snapshot_pool {
-	uint64_t key;         /* stable: hash of namespace and runtime */
+	uint64_t key;         /* stable: hash of namespace and runtime, or of the function too */
 	uint32_t runtime;
 	uint32_t workers_min;
 	uint32_t workers_max;

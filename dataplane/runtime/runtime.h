@@ -33,7 +33,19 @@ struct weir_runtime_function {
 	struct weir_span code_path;   /* absolute */
 	struct weir_span handler;     /* empty = the runtime's default */
 	struct weir_span interpreter; /* empty = none */
+	const char *const *environment; /* "NAME=value", ..., NULL; of the function's own */
 };
+
+/* A thing that one call at a time may use although calls take turns when they wait: an interpreter, an
+ * instance's memory. Zeroed = free; the members are the host's. Calls get it in the order they asked. */
+struct weir_runtime_lock {
+	struct weir_runtime_call *owner;
+	struct weir_runtime_call *first; /* those that wait */
+	struct weir_runtime_call *last;
+};
+
+/* Where a function's output went. */
+enum weir_runtime_stream { WEIR_RUNTIME_STDOUT, WEIR_RUNTIME_STDERR };
 
 struct weir_runtime_call;
 
@@ -63,6 +75,13 @@ struct weir_runtime_call_ops {
 		    uint64_t until_ns);
 	/* One line of the function's own log: level is 0 debug, 1 info, 2 warning, 3 error. */
 	void (*log)(struct weir_runtime_call *call, int level, struct weir_span text);
+	/* What the function printed, any bytes in pieces of any size: its lines go to its log. */
+	void (*print)(struct weir_runtime_call *call, enum weir_runtime_stream stream,
+		      struct weir_span text);
+	/* Have `lock` alone, perhaps after waiting as wait() does; then let others have it. A call
+	 * gives back what it has before invoke() returns. 0, -ETIMEDOUT, -ECANCELED. */
+	int (*lock)(struct weir_runtime_call *call, struct weir_runtime_lock *lock);
+	void (*unlock)(struct weir_runtime_call *call, struct weir_runtime_lock *lock);
 };
 
 struct weir_runtime_call {
@@ -73,6 +92,7 @@ struct weir_runtime_call {
 	uint64_t activation_low;
 	bool is_body_whole; /* the whole body is there: body_peek never returns -EAGAIN */
 	void *running;      /* the runtime's own, NULL at the start */
+	struct weir_runtime_call *lock_next; /* the host's: who waits for the same lock */
 	/* Set by invoke() before it returns an error; FAILED and no text otherwise. */
 	enum weir_abort abort_code;
 	char abort_reason[WEIR_RUNTIME_REASON_BYTES];
@@ -92,6 +112,10 @@ struct weir_runtime_ops {
 	/* The call that waits inside invoke() is cancelled: speed up its end. Must not use the call's
 	 * operations. NULL where operations that return -ECANCELED are enough. */
 	void (*cancel)(void *instance, struct weir_runtime_call *call);
+	/* The call's deadline passed while it runs (not while it waits). Runs in a signal handler on the
+	 * thread that is inside invoke(), again every 10 ms until invoke() returns: make it return soon.
+	 * NULL: then a worker with such a call is killed when the grace is over. */
+	void (*interrupt)(void *instance, struct weir_runtime_call *call);
 	/* Forget what a call left behind, after it and before the next. NULL: there is nothing. */
 	void (*reset)(void *instance);
 	/* No call runs in it any more. */

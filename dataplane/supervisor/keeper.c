@@ -19,6 +19,7 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/base/program_path.h"
 #include "dataplane/supervisor/program.h"
 #include "dataplane/supervisor/store_table.h"
 
@@ -370,7 +371,7 @@ static int signals_open(void)
 int weir_keeper_run(const struct weir_options *options, int argc, char *const *argv)
 {
 	WEIR_CLEANUP(weir_free) char **arguments = calloc((size_t)argc + 1, sizeof(*arguments));
-	int result = weir_program_find("weir-supervisor", keeper.program);
+	int result = weir_program_path_find("weir-supervisor", keeper.program);
 
 	if (arguments == NULL || result != 0) {
 		(void)fprintf(stderr, "error: cannot find weir-supervisor beside weir-keeper: %s\n",

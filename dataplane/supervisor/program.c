@@ -12,39 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DELETED " (deleted)" /* what the kernel appends when the file was replaced by a newer one */
-
-int weir_program_find(const char *name, char out_path[PATH_MAX])
-{
-	char path[PATH_MAX];
-	const char *directory = getenv("WEIR_LIBEXEC");
-	char own[PATH_MAX];
-	int length = 0;
-
-	if (directory == NULL || directory[0] == '\0') {
-		const ssize_t bytes = readlink("/proc/self/exe", own, sizeof(own) - 1);
-		char *slash = NULL;
-
-		if (bytes == -1)
-			return -errno;
-		own[bytes] = '\0';
-		if ((size_t)bytes > strlen(DELETED) && strcmp(own + (size_t)bytes - strlen(DELETED), DELETED) == 0)
-			own[(size_t)bytes - strlen(DELETED)] = '\0';
-		slash = strrchr(own, '/');
-		if (slash == NULL)
-			return -ENOENT;
-		*slash = '\0';
-		directory = own;
-	}
-	length = snprintf(path, sizeof(path), "%s/%s", directory, name);
-	if (length < 0 || (size_t)length >= sizeof(path))
-		return -ENAMETOOLONG;
-	if (access(path, X_OK) != 0)
-		return -ENOENT;
-	memcpy(out_path, path, (size_t)length + 1);
-	return 0;
-}
-
 /* What the child does between its birth and its program. 0 or -errno. */
 static int start_prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int fd3,
 			 bool own_session)

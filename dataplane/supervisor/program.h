@@ -1,4 +1,4 @@
-/* program: starting a program of ours: where it lies, and what it inherits: standard output and
+/* program: starting a program of ours: what it inherits: standard output and
  * error, descriptor 3, /dev/null as input, default signals, nothing else. */
 #ifndef WEIR_DATAPLANE_SUPERVISOR_PROGRAM_H
 #define WEIR_DATAPLANE_SUPERVISOR_PROGRAM_H
@@ -6,10 +6,6 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
-
-/* Path of `name` beside this process's own executable, or in the directory that the environment
- * variable WEIR_LIBEXEC names. 0, or -ENOENT (not there or not executable), -ENAMETOOLONG, -errno. */
-int weir_program_find(const char *name, char out_path[PATH_MAX]);
 
 /* Start `path` with `argv` (NULL-terminated, argv[0] included); `fd3` becomes its descriptor 3. With
  * `own_session` it also gets a session of its own, so that no terminal's Ctrl-C reaches it; otherwise

@@ -11,6 +11,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
+#include "dataplane/base/program_path.h"
 #include "dataplane/supervisor/inbox.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
@@ -23,20 +24,16 @@ static const uint64_t ctrld_start_ns_max = 120 * WEIR_NS_PER_SECOND; /* it may h
 
 static const uint64_t orphans_after_ns = 50 * WEIR_NS_PER_MS;
 
-static const char *const worker_program[WEIR_RUNTIME_COUNT] = {
-	[WEIR_RUNTIME_NATIVE] = "weir-worker-native",
-	[WEIR_RUNTIME_EXEC] = "weir-worker-exec",
-};
-
+/* Other runtimes need libraries that a machine may lack: functions of those get 501. */
 int weir_spawn_check(char problem[WEIR_OPTIONS_PROBLEM_BYTES])
 {
-	const char *const names[] = {"weir-gateway", "weir-ctrld", worker_program[WEIR_RUNTIME_NATIVE],
-				     worker_program[WEIR_RUNTIME_EXEC]};
+	static const char *const names[] = {"weir-gateway", "weir-ctrld", "weir-worker-native",
+					    "weir-worker-exec"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char path[PATH_MAX];
 
-		if (weir_program_find(names[i], path) == 0)
+		if (weir_program_path_find(names[i], path) == 0)
 			continue;
 		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES,
 			       "cannot find the program %s beside weir-supervisor; build or install all of Weir",
@@ -69,7 +66,7 @@ static int process_start(struct weir_process *process, const char *name, char *c
 			 uint64_t now_ns)
 {
 	char path[PATH_MAX];
-	int result = weir_program_find(name, path);
+	int result = weir_program_path_find(name, path);
 
 	if (result == 0)
 		result = weir_program_start(path, arguments, theirs, false, &process->pid, &process->pidfd);
@@ -211,8 +208,8 @@ bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *poo
 	worker->runtime = pool->runtime;
 	worker->busy_ns = now_ns;
 	memcpy(worker->space, pool->space, sizeof(worker->space));
-	if (pool->runtime < WEIR_RUNTIME_COUNT && worker_program[pool->runtime] != NULL) {
-		(void)snprintf(name, sizeof(name), "%s", worker_program[pool->runtime]);
+	if (pool->runtime != WEIR_RUNTIME_MISSING && weir_runtime_name(pool->runtime) != NULL) {
+		(void)snprintf(name, sizeof(name), "weir-worker-%s", weir_runtime_name(pool->runtime));
 		result = worker_prepare(worker, pool, &theirs);
 	}
 	if (result == 0)

@@ -97,6 +97,7 @@ static int function_load(struct weir_functions *functions, const struct weir_sna
 			 const struct weir_snapshot_function *row,
 			 struct weir_function **out_function, char *out_reason)
 {
+	static const char *const no_environment[] = {NULL};
 	const struct weir_runtime_function wanted = {
 		.id = row->id,
 		.version = row->version,
@@ -106,6 +107,7 @@ static int function_load(struct weir_functions *functions, const struct weir_sna
 		.code_path = weir_snapshot_span(snapshot, row->code_path),
 		.handler = weir_snapshot_span(snapshot, row->handler),
 		.interpreter = weir_snapshot_span(snapshot, row->interpreter),
+		.environment = no_environment,
 	};
 	struct weir_function *function = NULL;
 	int result = 0;

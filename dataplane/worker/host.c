@@ -145,8 +145,7 @@ static void ready_run(struct weir_host *host, struct weir_host_thread *self)
 	}
 }
 
-/* Something happened for a parked thread. */
-static void thread_wake(struct weir_host_thread *thread)
+void weir_host_thread_wake(struct weir_host_thread *thread)
 {
 	const uint64_t one = 1;
 
@@ -171,7 +170,7 @@ static void call_wake(void *context, struct weir_port_call *call)
 		return;
 	if (call->is_cancelled && thread->is_parked && thread->running != NULL)
 		host->hooks.cancel(thread->running);
-	thread_wake(thread);
+	weir_host_thread_wake(thread);
 }
 
 /* ---- mail ---- */
@@ -205,7 +204,7 @@ static void snapshot_install(struct weir_host *host, struct weir_host_mail *mail
 		host->hooks.configured(host);
 	}
 	for (uint32_t i = 0; i < host->thread_count; i++)
-		thread_wake(host->thread[i]); /* a call may wait for this generation */
+		weir_host_thread_wake(host->thread[i]); /* a call may wait for this generation */
 	report(host, mail, WEIR_HOST_SNAPSHOT_OLD);
 }
 

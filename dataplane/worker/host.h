@@ -93,6 +93,9 @@ void weir_host_thread_set_running(struct weir_host_thread *thread, void *running
 void weir_host_wait(struct weir_host_thread *thread, struct weir_port_call *call,
 		    struct pollfd *fds, size_t count, uint64_t until_ns);
 
+/* Something happened for that thread's call, which waits or is about to return from it. */
+void weir_host_thread_wake(struct weir_host_thread *thread);
+
 /* Time that the thread's call spent waiting since the last reset, ns. */
 uint64_t weir_host_thread_waited_ns(const struct weir_host_thread *thread);
 void weir_host_thread_reset_waited(struct weir_host_thread *thread);

@@ -8,6 +8,7 @@
 #include "dataplane/base/id.h"
 #include "dataplane/base/log.h"
 #include "dataplane/worker/crash.h"
+#include "dataplane/worker/print.h"
 
 /* An answer waits for the batch's end no longer than this for a function that starts before. */
 #define PUBLISH_DELAY_NS_MAX UINT64_C(20000)
@@ -20,6 +21,8 @@ struct run {
 	struct weir_host_thread *thread;
 	struct weir_function *function;
 	bool has_waited;
+	bool is_watched; /* inside the runtime's invoke(), which can be interrupted */
+	struct weir_print print;
 };
 
 static struct run *run_of(struct weir_runtime_call *base)
@@ -162,9 +165,15 @@ static int call_flush(struct weir_runtime_call *base)
 /* The call waits; others run meanwhile. */
 static void call_park(struct run *run, struct pollfd *fds, size_t count, uint64_t until_ns)
 {
+	struct weir_invoke *const invoke = weir_host_context(run->host);
+
 	mark_drop(run->host);
 	run->has_waited = true;
+	if (run->is_watched)
+		weir_watch_leave(&invoke->watch);
 	weir_host_wait(run->thread, run->call, fds, count, until_ns);
+	if (run->is_watched)
+		weir_watch_enter(&invoke->watch, run, run->call->deadline_ns);
 }
 
 static int call_wait(struct weir_runtime_call *base, struct pollfd *fds, size_t count,
@@ -201,6 +210,69 @@ static void call_log(struct weir_runtime_call *base, int level, struct weir_span
 		 text.bytes > INT16_MAX ? INT16_MAX : (int)text.bytes, text.data);
 }
 
+static void call_print(struct weir_runtime_call *base, enum weir_runtime_stream stream,
+		       struct weir_span text)
+{
+	struct run *const run = run_of(base);
+
+	weir_print_add(&run->print, run->function->name, activation_of(run), stream, text);
+}
+
+/* ---- locks: who waits for one stands in its list, and is made its owner by who gives it back ---- */
+
+static void lock_append(struct weir_runtime_lock *lock, struct weir_runtime_call *base)
+{
+	base->lock_next = NULL;
+	if (lock->first == NULL)
+		lock->first = base;
+	else
+		lock->last->lock_next = base;
+	lock->last = base;
+}
+
+static void lock_remove(struct weir_runtime_lock *lock, struct weir_runtime_call *base)
+{
+	struct weir_runtime_call *before = NULL;
+
+	if (lock->first == base) {
+		lock->first = base->lock_next;
+		return;
+	}
+	for (before = lock->first; before->lock_next != base;)
+		before = before->lock_next;
+	before->lock_next = base->lock_next;
+	if (lock->last == base)
+		lock->last = before;
+}
+
+static int call_lock(struct weir_runtime_call *base, struct weir_runtime_lock *lock)
+{
+	int result = 0;
+
+	WEIR_ASSERT(lock->owner != base);
+	if (lock->owner == NULL) {
+		lock->owner = base;
+		return 0;
+	}
+	lock_append(lock, base);
+	while (lock->owner != base && result == 0)
+		result = call_wait(base, NULL, 0, UINT64_MAX);
+	if (lock->owner == base)
+		return 0; /* in the last moment, too: the caller finds out what happened */
+	lock_remove(lock, base);
+	return result;
+}
+
+static void call_unlock(struct weir_runtime_call *base, struct weir_runtime_lock *lock)
+{
+	WEIR_ASSERT(lock->owner == base);
+	lock->owner = lock->first;
+	if (lock->owner == NULL)
+		return;
+	lock->first = lock->owner->lock_next;
+	weir_host_thread_wake(run_of(lock->owner)->thread);
+}
+
 static const struct weir_runtime_call_ops call_ops = {
 	.body_peek = call_body_peek,
 	.body_consume = call_body_consume,
@@ -213,6 +285,9 @@ static const struct weir_runtime_call_ops call_ops = {
 	.flush = call_flush,
 	.wait = call_wait,
 	.log = call_log,
+	.print = call_print,
+	.lock = call_lock,
+	.unlock = call_unlock,
 };
 
 /* Say that a call failed, at most once a second for each function. */
@@ -264,14 +339,23 @@ static void run_finish(struct run *run)
 
 static void run_invoke(struct run *run, uint64_t start_ns)
 {
+	struct weir_invoke *const invoke = weir_host_context(run->host);
 	struct weir_port_call *const call = run->call;
 	int result = 0;
 
 	run->function->used_ns = start_ns;
 	weir_host_thread_set_running(run->thread, run);
 	weir_crash_enter(run->function->name, call->activation_high, call->activation_low);
+	if (weir_runtime.interrupt != NULL) {
+		run->is_watched = true;
+		weir_watch_enter(&invoke->watch, run, call->deadline_ns);
+	}
 	result = weir_runtime.invoke(run->function->instance, &run->base);
+	if (run->is_watched)
+		weir_watch_leave(&invoke->watch);
+	run->is_watched = false;
 	weir_crash_leave();
+	weir_print_end(&run->print, run->function->name, activation_of(run));
 	weir_host_thread_set_running(run->thread, NULL);
 	call_end(run, start_ns);
 	if (result < 0)
@@ -351,6 +435,8 @@ static void run_open(struct run *run, struct weir_host *host, struct weir_host_t
 	run->thread = thread;
 	run->function = NULL;
 	run->has_waited = false;
+	run->is_watched = false;
+	weir_print_open(&run->print);
 	weir_host_thread_reset_waited(thread);
 }
 
@@ -392,6 +478,23 @@ static void run_cancel(void *running)
 
 	if (weir_runtime.cancel != NULL)
 		weir_runtime.cancel(run->function->instance, &run->base);
+}
+
+/* In a signal handler, on the thread that runs it. */
+static void run_interrupt(void *running)
+{
+	struct run *const run = running;
+
+	weir_runtime.interrupt(run->function->instance, &run->base);
+}
+
+int weir_invoke_open(struct weir_invoke *invoke)
+{
+	int result = weir_functions_open(&invoke->functions);
+
+	if (result == 0 && weir_runtime.interrupt != NULL)
+		result = weir_watch_open(&invoke->watch, run_interrupt);
+	return result;
 }
 
 static void configured(struct weir_host *host)

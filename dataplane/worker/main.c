@@ -84,7 +84,7 @@ int main(int argc, char **argv)
 	result = weir_runtime.probe(reason);
 	if (result != 0)
 		return fail(reason, result);
-	result = weir_functions_open(&invoke.functions);
+	result = weir_invoke_open(&invoke);
 	if (result == 0)
 		result = weir_host_create(&weir_invoke_hooks, &invoke, &host);
 	if (result != 0)

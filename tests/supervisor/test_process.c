@@ -15,6 +15,7 @@
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
+#include "dataplane/base/program_path.h"
 #include "dataplane/supervisor/program.h"
 
 static void long_lived_process_is_replaced_at_once(void **state)
@@ -101,7 +102,7 @@ static void missing_program_is_an_error(void **state)
 	(void)state;
 	assert_int_equal(weir_program_start(name, arguments, 0, false, &pid, &pidfd), -ENOENT);
 	assert_int_equal(pidfd, -1);
-	assert_int_equal(weir_program_find("weir-nothing", path), -ENOENT);
+	assert_int_equal(weir_program_path_find("weir-nothing", path), -ENOENT);
 }
 
 int main(void)

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""One suite for every runtime: conformance.py RUNTIME [unittest arguments].
+
+What a function's author may rely on, whatever the language. The functions are the samples that people
+read (dataplane/sdk/samples/RUNTIME) and the badly behaved ones in functions/RUNTIME beside this file;
+each is reached as /NAME. A language that cannot have one of them says why in LEFT_OUT.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import random
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "integration"))
+
+import weir_instance  # noqa: E402
+from weir_instance import BIN, SAMPLES, SOURCE, Instance, wait_until  # noqa: E402
+
+RUNTIME = ""  # set by main
+ENDING = {"python": ".py", "php": ".php", "js": ".js", "node": ".js", "wasm": ".wasm", "native": ".so", "c": ".c"}
+GOOD = ("hello", "echo", "info", "resize", "ping", "sleep", "upper")
+MOODY = ("status", "unicode", "throw", "exit", "spin", "hog", "recurse", "print", "env")
+LEFT_OUT = {}  # (runtime, function): why
+MIB = 1 << 20
+MEMORY_MB = 64
+SPIN_TIMEOUT_MS = 300
+
+
+def file_of(name):
+    """Where a function of this runtime lies: built ones in the build folder, others as they are."""
+    ending = ENDING[RUNTIME]
+    places = [SAMPLES / RUNTIME / f"{name}{ending}", weir_instance.BUILD / "tests" / "functions" / RUNTIME / f"{name}{ending}",
+              SOURCE / "dataplane" / "sdk" / "samples" / RUNTIME / f"{name}{ending}",
+              HERE / "functions" / RUNTIME / f"{name}{ending}"]
+    return next((place for place in places if place.exists()), None)
+
+
+class Conformance(weir_instance.Case):
+    @classmethod
+    def setUpClass(cls):
+        if not (BIN / f"weir-worker-{RUNTIME}").exists():
+            raise unittest.SkipTest(f"weir-worker-{RUNTIME} is not built: its library is not installed")
+        cls.weir = Instance()
+        cls.weir.__enter__()
+        try:
+            for name in GOOD + MOODY:
+                cls.function_add(name)
+        except BaseException:
+            cls.weir.__exit__(*sys.exc_info())
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.weir.__exit__(None, None, None)
+
+    @classmethod
+    def function_add(cls, name):
+        if (RUNTIME, name) in LEFT_OUT:
+            return
+        path = file_of(name)
+        if path is None:
+            raise AssertionError(f"runtime {RUNTIME} has no function {name}{ENDING[RUNTIME]}")
+        timeout = f"{SPIN_TIMEOUT_MS}ms" if name == "spin" else "30s"
+        cls.weir.ctrlctl("fn", "add", name, "--runtime", RUNTIME, "--file", path, "--timeout", timeout, "--memory", MEMORY_MB)
+        cls.weir.ctrlctl("route", "add", f"ANY /{name}", "--fn", name)
+        if name == "sleep":
+            cls.weir.ctrlctl("route", "add", "ANY /sleep/{ms}", "--fn", name)
+
+    def needs(self, name):
+        if (RUNTIME, name) in LEFT_OUT:
+            self.skipTest(LEFT_OUT[RUNTIME, name])
+
+    def call(self, path, body=None, headers=None, method=None, timeout_s=60):
+        return self.weir.request(method or ("GET" if body is None else "POST"), path, body, headers, timeout_s)
+
+    def still_right(self):
+        """Others, and the next call, do not notice."""
+        self.assertEqual(self.call("/ping").body, b"pong\n")
+
+    # What every function gets and gives
+
+    def test_hello(self):
+        answer = self.call("/hello")
+        self.assertEqual((answer.status, answer.json()), (200, {"message": "Hello, world!"}))
+        self.assertTrue(answer.headers["content-type"].startswith("application/json"), answer)
+        answer = self.call("/hello", json.dumps({"name": "Zoë"}), {"Content-Type": "application/json"})
+        self.assertEqual(answer.json(), {"message": "Hello, Zoë!"})
+
+    def test_bodies_of_all_sizes_come_back(self):
+        chance = random.Random(4)
+        for size in (0, 1, 255, 4095, 4096, 16384, 16385, 65536, MIB + 1):
+            body = chance.randbytes(size)
+            answer = self.call("/echo", body, {"Content-Type": "image/x-test"})
+            self.assertEqual((answer.status, answer.body == body), (200, True), f"{size} bytes: {answer}")
+            self.assertEqual(answer.headers["content-type"], "image/x-test")
+
+    def test_every_byte_comes_back(self):
+        body = bytes(range(256)) * 3
+        self.assertEqual(self.call("/echo", body).body, body)
+
+    def test_a_chunked_body_comes_back(self):
+        pieces = [b"one", b"\0\xff", b"x" * 70000]
+        self.assertEqual(self.call("/echo", iter(pieces), {"Transfer-Encoding": "chunked"}).body, b"".join(pieces))
+
+    def test_info_tells_the_request(self):
+        info = self.call("/info?a=1&b=%20", headers={"X-Test": "Yes"}).json()
+        self.assertEqual((info["runtime"], info["method"], info["path"], info["query"]), (RUNTIME, "GET", "/info", "a=1&b=%20"))
+        headers = {name.lower(): value for name, value in info["headers"].items()}
+        self.assertEqual(headers["x-test"], "Yes")
+        self.assertEqual(self.call("/info", method="DELETE").json()["method"], "DELETE")
+
+    def test_resize_reads_json(self):
+        body = {"image": "base64data...", "width": 800}
+        self.assertEqual(self.call("/resize", json.dumps(body)).json(),
+                         {"status": "success", "width": 800, "height": 600, "image_bytes": 13})
+        self.assertEqual(self.call("/resize", json.dumps({**body, "height": 7})).json()["height"], 7)
+        answer = self.call("/resize", b'{"image": ')
+        self.assertEqual(answer.status, 400)
+        self.assertIn("error", answer.json())
+
+    def test_upper(self):
+        self.assertEqual(self.call("/upper", b"shout, please\n").body, b"SHOUT, PLEASE\n")
+
+    def test_route_parameters_and_time(self):
+        self.assertEqual(self.call("/sleep/20").body, b"slept 20 ms\n")
+
+    def test_status_and_headers(self):
+        for code in (200, 201, 404, 418, 503):
+            answer = self.call(f"/status?code={code}")
+            self.assertEqual((answer.status, answer.headers["x-test"], answer.body), (code, "yes", b"status %d\n" % code))
+
+    def test_unicode(self):
+        answer = self.call("/unicode")
+        self.assertEqual(answer.body.decode(), "grüße, 世界 🎉\n")
+        self.assertIn("utf-8", answer.headers["content-type"].lower())
+
+    def test_many_callers_get_their_own_bytes(self):
+        def one(number):
+            body = b"%d " % number * (1 + number % 50)
+            return self.call("/echo", body).body == body
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            self.assertTrue(all(pool.map(one, range(200))))
+
+    # What goes wrong
+
+    def failed(self, path, status, *words):
+        """The caller gets that status, the reason and the activation's id; the next call is right."""
+        answer = self.call(path)
+        self.assertEqual(answer.status, status, answer)
+        error = answer.json()
+        self.assertEqual(error["activation"], answer.headers["x-openwhisk-activation-id"])
+        for word in words:
+            self.assertIn(word, error["error"])
+        self.still_right()
+
+    def test_an_error_is_told(self):
+        self.needs("throw")
+        for _ in range(3):
+            self.failed("/throw", 502, "boom")
+
+    def test_exit_is_told(self):
+        self.needs("exit")
+        for _ in range(3):
+            self.failed("/exit", 502)
+
+    def test_an_endless_loop_ends_at_its_deadline(self):
+        self.needs("spin")
+        for _ in range(3):
+            self.failed("/spin", 504)
+
+    def test_memory_without_end_is_refused(self):
+        self.needs("hog")
+        self.failed("/hog", 502)
+
+    def test_recursion_without_end_is_refused(self):
+        self.needs("recurse")
+        self.failed("/recurse", 502)
+
+    def test_what_is_printed_goes_to_the_log(self):
+        self.needs("print")
+        answer = self.call("/print")
+        self.assertEqual(answer.body, b"printed\n")
+        activation = answer.headers["x-openwhisk-activation-id"]
+        for stream in ("stdout", "stderr"):
+            wait_until(lambda word=stream: any(activation in line and f"to {word}" in line and f"stream={word}" in line
+                                               for line in self.weir.log().splitlines()),
+                       f"the log has what the function wrote to {stream}")
+
+    def test_an_environment_variable_that_nobody_set(self):
+        self.needs("env")
+        self.assertEqual(self.call("/env").body.strip(), b"unset")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in ENDING:
+        sys.exit(f"usage: {sys.argv[0]} {'|'.join(ENDING)} [unittest arguments]")
+    RUNTIME = sys.argv.pop(1)
+    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+    weir_instance.main()

@@ -27,6 +27,7 @@ struct publish_test {
 	size_t function_count;
 	struct weir_model_route *routes;
 	size_t route_count;
+	uint32_t runtimes_missing; /* as in the input */
 	bool *shadowed; /* after build: one for each route */
 	int fd;         /* after build */
 	struct weir_snapshot snapshot;
@@ -88,6 +89,7 @@ static inline struct weir_publish_input publish_test_input(struct publish_test *
 		.settings = weir_publish_settings_default(),
 		.pool_workers_min = 1,
 		.pool_workers_max = 4,
+		.runtimes_missing = test->runtimes_missing,
 		.functions = test->functions,
 		.function_count = test->function_count,
 		.routes = test->routes,

@@ -97,9 +97,11 @@ static void functions_are_sorted_by_id_and_keep_what_the_data_path_needs(void **
 	publish_test_close(&test);
 }
 
-static void php_runs_through_exec_and_what_is_not_here_says_so(void **state)
+static void without_its_worker_php_runs_through_exec_and_others_say_so(void **state)
 {
-	struct publish_test test = {.fd = -1};
+	struct publish_test test = {.fd = -1,
+				    .runtimes_missing = 1U << WEIR_RUNTIME_PHP |
+							1U << WEIR_RUNTIME_WASM};
 	const uint64_t php = publish_test_function(&test, "hello", "php");
 	const uint64_t exec = publish_test_function(&test, "tool", "exec");
 	const uint64_t wasm = publish_test_function(&test, "convert", "wasm");
@@ -122,9 +124,61 @@ static void php_runs_through_exec_and_what_is_not_here_says_so(void **state)
 	publish_test_close(&test);
 }
 
-static void a_pool_is_one_namespace_and_one_runtime(void **state)
+static void a_runtime_that_is_here_is_taken_by_its_name(void **state)
 {
 	struct publish_test test = {.fd = -1};
+
+	(void)state;
+	for (uint32_t i = WEIR_RUNTIME_MISSING + 1; i < WEIR_RUNTIME_COUNT; i++)
+		(void)publish_test_function(&test, weir_runtime_name(i), weir_runtime_name(i));
+	publish_test_build(&test);
+	for (uint32_t i = 0; i < test.snapshot.function_count; i++) {
+		const struct weir_snapshot_function *function = &test.snapshot.functions[i];
+
+		assert_string_equal(weir_runtime_name(function->runtime),
+				    text_of(&test, function->name));
+		assert_string_equal(text_of(&test, function->interpreter), "");
+	}
+	assert_string_equal(weir_runtime_name(WEIR_RUNTIME_MISSING), "missing");
+	assert_null(weir_runtime_name(WEIR_RUNTIME_COUNT));
+	publish_test_close(&test);
+}
+
+/* Python functions of one process would share a heap. */
+static void functions_that_would_share_a_heap_have_a_pool_each(void **state)
+{
+	struct publish_test test = {.fd = -1};
+	const struct weir_snapshot_function *function = NULL;
+	const struct weir_snapshot_pool *pool = NULL;
+	uint64_t key = 0;
+
+	(void)state;
+	(void)publish_test_function(&test, "a/1", "python");
+	(void)publish_test_function(&test, "a/2", "python");
+	(void)publish_test_function(&test, "a/3", "native");
+	publish_test_build(&test);
+	function = test.snapshot.functions;
+	pool = test.snapshot.pools;
+	assert_int_equal(test.snapshot.pool_count, 3);
+	assert_int_not_equal(function[0].pool, function[1].pool);
+	assert_int_not_equal(pool[function[0].pool].key, pool[function[1].pool].key);
+	assert_int_equal(pool[function[0].pool].workers_min, 0);
+	assert_int_equal(pool[function[2].pool].workers_min, 1);
+	key = pool[function[1].pool].key;
+	/* It keeps its key when others come and go. */
+	weir_snapshot_detach(&test.snapshot);
+	weir_fd_close(&test.fd);
+	(void)strcpy(test.functions[0].runtime, "native");
+	publish_test_build(&test);
+	assert_int_equal(test.snapshot.pools[test.snapshot.functions[1].pool].key, key);
+	publish_test_close(&test);
+}
+
+static void a_pool_is_one_namespace_and_one_runtime(void **state)
+{
+	struct publish_test test = {.fd = -1,
+				    .runtimes_missing = 1U << WEIR_RUNTIME_PHP |
+							1U << WEIR_RUNTIME_WASM};
 	const char *const names[] = {"a/1", "b/1", "a/2", "a/3", "b/2", "a/4"};
 	const char *const runtimes[] = {"native", "native", "exec", "php", "native", "wasm"};
 	const struct weir_snapshot_function *function = NULL;
@@ -364,7 +418,9 @@ int main(void)
 		cmocka_unit_test(segments_that_no_route_leaves_between_make_one_node),
 		cmocka_unit_test(default_settings_are_those_that_users_are_told),
 		cmocka_unit_test(functions_are_sorted_by_id_and_keep_what_the_data_path_needs),
-		cmocka_unit_test(php_runs_through_exec_and_what_is_not_here_says_so),
+		cmocka_unit_test(without_its_worker_php_runs_through_exec_and_others_say_so),
+		cmocka_unit_test(a_runtime_that_is_here_is_taken_by_its_name),
+		cmocka_unit_test(functions_that_would_share_a_heap_have_a_pool_each),
 		cmocka_unit_test(a_pool_is_one_namespace_and_one_runtime),
 		cmocka_unit_test(a_row_loses_to_a_route_with_its_host_method_and_pattern),
 		cmocka_unit_test(

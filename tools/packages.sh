@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build_set=(cmake ninja-build gcc libc6-dev pkg-config liburing-dev libsqlite3-dev libcjson-dev libxxhash-dev
-	sqlite3 curl php-cli util-linux)
+	sqlite3 curl php-cli util-linux wabt clang lld wasi-libc libclang-rt-dev-wasm32)
 test_set=(clang libclang-rt-dev libcmocka-dev python3 iproute2 wrk spin strace procps git file)
 bench_set=(nginx-light php-fpm wrk linux-perf python3 procps)
 # Each of these makes one test possible, which is skipped without it (exit 77).
@@ -28,6 +28,7 @@ resolve() {
 	case $1 in
 	pkg-config) alternatives="pkgconf pkg-config" ;;
 	libclang-rt-dev) alternatives="$(clang_runtime)" ;;
+	libclang-rt-dev-wasm32) alternatives="$(clang_runtime)-wasm32" ;;
 	nginx-light) alternatives="nginx-light nginx nginx-core" ;;
 	clang | clang-format | clang-tidy) alternatives="$1 $1-14 $1-19" ;;
 	php-cli) alternatives="php-cli php8.2-cli php8.4-cli" ;;

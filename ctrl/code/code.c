@@ -1,0 +1,358 @@
+#include "ctrl/code/code.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctrl/code/code_internal.h"
+#include "dataplane/base/assert.h"
+#include "dataplane/base/cleanup.h"
+#include "dataplane/base/fd.h"
+
+/* A data directory's path, "/code/", and the longest of our own names. */
+enum { FOLDER_BYTES_MAX = WEIR_CODE_PATH_BYTES_MAX - 80, COPY_BYTES = 65536 };
+
+struct weir_code {
+	char folder[FOLDER_BYTES_MAX];
+	uint64_t uploads; /* so far: names of what is half done */
+};
+
+struct weir_code_upload {
+	struct weir_code *code;
+	uint64_t number;
+	int fd;
+	uint64_t bytes;
+	crypto_hash_sha256_state hash;
+	char name[WEIR_CODE_NAME_BYTES_MAX + 1]; /* empty: an archive */
+};
+
+int weir_code_fail(struct weir_code_error *error, int number, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(error->text, sizeof(error->text), format, arguments); /* cut is fine */
+	va_end(arguments);
+	return number;
+}
+
+/* The i-th upload's file or folder. */
+static const char *half_path(const struct weir_code *code, const char *kind, uint64_t number,
+			     char out[WEIR_CODE_PATH_BYTES_MAX])
+{
+	(void)snprintf(out, WEIR_CODE_PATH_BYTES_MAX, "%s/.%s-%llu", code->folder, kind,
+		       (unsigned long long)number); /* fits */
+	return out;
+}
+
+/* Remove a file or a folder with all that is in it. Folders are made writable first; what cannot be
+ * removed stays, for the next sweep. */
+static void tree_remove(const char *path)
+{
+	char *const paths[] = {strdupa(path), NULL};
+	FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
+	const FTSENT *entry = NULL;
+
+	if (tree == NULL)
+		return;
+	while ((entry = fts_read(tree)) != NULL) {
+		if (entry->fts_info == FTS_D)
+			(void)chmod(entry->fts_accpath, 0700);
+		else if (entry->fts_info == FTS_DP)
+			(void)rmdir(entry->fts_accpath);
+		else
+			(void)unlink(entry->fts_accpath);
+	}
+	(void)fts_close(tree);
+}
+
+static void leftovers_remove(const struct weir_code *code)
+{
+	DIR *list = opendir(code->folder);
+	const struct dirent *entry = NULL;
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+
+	if (list == NULL)
+		return;
+	while ((entry = readdir(list)) != NULL) {
+		if (entry->d_name[0] != '.' || strcmp(entry->d_name, ".") == 0 ||
+		    strcmp(entry->d_name, "..") == 0)
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", code->folder,
+				     entry->d_name) < sizeof(path))
+			tree_remove(path);
+	}
+	(void)closedir(list);
+}
+
+int weir_code_open(const char *data, struct weir_code **out_code)
+{
+	struct weir_code *code = NULL;
+	int written = 0;
+
+	if (sodium_init() < 0)
+		return -ENOSYS;
+	code = calloc(1, sizeof(*code));
+	if (code == NULL)
+		return -ENOMEM;
+	written = snprintf(code->folder, sizeof(code->folder), "%s/code", data);
+	if (written < 0 || (size_t)written >= sizeof(code->folder)) {
+		free(code);
+		return -ENAMETOOLONG;
+	}
+	if (mkdir(code->folder, 0700) != 0 && errno != EEXIST) {
+		const int result = -errno;
+
+		free(code);
+		return result;
+	}
+	leftovers_remove(code);
+	*out_code = code;
+	return 0;
+}
+
+void weir_code_close(struct weir_code *code)
+{
+	free(code);
+}
+
+bool weir_code_hash_sound(const char *hash)
+{
+	return strlen(hash) == WEIR_CODE_HASH_BYTES - 1 &&
+	       hash[strspn(hash, "0123456789abcdef")] == '\0';
+}
+
+const char *weir_code_path(const struct weir_code *code, const char *hash,
+			   char out[WEIR_CODE_PATH_BYTES_MAX])
+{
+	WEIR_ASSERT(weir_code_hash_sound(hash));
+	(void)snprintf(out, WEIR_CODE_PATH_BYTES_MAX, "%s/%s", code->folder, hash); /* fits */
+	return out;
+}
+
+bool weir_code_has(const struct weir_code *code, const char *hash)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+	struct stat info;
+
+	return weir_code_hash_sound(hash) &&
+	       stat(weir_code_path(code, hash, path), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+void weir_code_touch(const struct weir_code *code, const char *hash)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+
+	/* Fails where it is gone: then there is nothing to keep. */
+	(void)utimensat(AT_FDCWD, weir_code_path(code, hash, path), NULL, 0);
+}
+
+/* ---- uploads ---- */
+
+static bool name_sound(const char *name)
+{
+	const size_t bytes = strlen(name);
+
+	if (bytes == 0 || bytes > WEIR_CODE_NAME_BYTES_MAX || name[0] == '.' || name[0] == '-')
+		return false;
+	for (size_t i = 0; i < bytes; i++) {
+		if (name[i] == '/' || (unsigned char)name[i] < ' ' || name[i] == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+int weir_code_upload_begin(struct weir_code *code, const char *name,
+			   struct weir_code_upload **out_upload)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+	struct weir_code_upload *upload = NULL;
+	static const char mark[] = "weir file ";
+
+	if (name != NULL && !name_sound(name))
+		return -EINVAL;
+	upload = calloc(1, sizeof(*upload));
+	if (upload == NULL)
+		return -ENOMEM;
+	upload->code = code;
+	upload->number = ++code->uploads;
+	(void)crypto_hash_sha256_init(&upload->hash); /* these cannot fail */
+	if (name != NULL) {
+		(void)snprintf(upload->name, sizeof(upload->name), "%s", name); /* fits */
+		(void)crypto_hash_sha256_update(&upload->hash, (const unsigned char *)mark,
+						sizeof(mark));
+		(void)crypto_hash_sha256_update(&upload->hash, (const unsigned char *)name,
+						strlen(name) + 1);
+	}
+	upload->fd = open(half_path(code, "upload", upload->number, path),
+			  O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (upload->fd == -1) {
+		const int result = -errno;
+
+		free(upload);
+		return result;
+	}
+	*out_upload = upload;
+	return 0;
+}
+
+static int write_all(int fd, const char *data, size_t bytes)
+{
+	while (bytes > 0) {
+		const ssize_t written = write(fd, data, bytes);
+
+		if (written == -1 && errno == EINTR)
+			continue;
+		if (written == -1)
+			return -errno;
+		data += written;
+		bytes -= (size_t)written;
+	}
+	return 0;
+}
+
+int weir_code_upload_append(struct weir_code_upload *upload, const void *data, size_t bytes)
+{
+	if (bytes > WEIR_CODE_UPLOAD_BYTES_MAX - upload->bytes)
+		return -EFBIG;
+	upload->bytes += bytes;
+	(void)crypto_hash_sha256_update(&upload->hash, data, bytes);
+	return write_all(upload->fd, data, bytes);
+}
+
+void weir_code_upload_drop(struct weir_code_upload *upload)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+
+	if (upload == NULL)
+		return;
+	(void)unlink(half_path(upload->code, "upload", upload->number, path));
+	tree_remove(half_path(upload->code, "unpack", upload->number, path));
+	weir_fd_close(&upload->fd);
+	free(upload);
+}
+
+/* A file may be run if it looks like a program. */
+static mode_t file_mode(int fd)
+{
+	char start[4] = "";
+	const ssize_t got = pread(fd, start, sizeof(start), 0);
+
+	return got == (ssize_t)sizeof(start) &&
+			       (memcmp(start, "#!", 2) == 0 || memcmp(start, "\177ELF", 4) == 0)
+		       ? 0555
+		       : 0444;
+}
+
+/* The upload is one file: it moves into the folder. */
+static int file_place(struct weir_code_upload *upload, const char *folder)
+{
+	char from[WEIR_CODE_PATH_BYTES_MAX];
+	char to[WEIR_CODE_PATH_BYTES_MAX + WEIR_CODE_NAME_BYTES_MAX + 1];
+
+	(void)half_path(upload->code, "upload", upload->number, from);
+	(void)snprintf(to, sizeof(to), "%s/%s", folder, upload->name); /* fits */
+	return fchmod(upload->fd, file_mode(upload->fd)) != 0 || rename(from, to) != 0 ? -errno
+										      : 0;
+}
+
+/* Nobody writes to it any more: folders last, since files could not be made in them else. */
+static void tree_settle(const char *path)
+{
+	char *const paths[] = {strdupa(path), NULL};
+	FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	const FTSENT *entry = NULL;
+
+	if (tree == NULL)
+		return;
+	while ((entry = fts_read(tree)) != NULL) {
+		if (entry->fts_info == FTS_DP)
+			(void)chmod(entry->fts_accpath, 0555);
+		else if (entry->fts_info == FTS_F)
+			(void)chmod(entry->fts_accpath, entry->fts_statp->st_mode & 0100 ? 0555 : 0444);
+	}
+	(void)fts_close(tree);
+}
+
+static int tree_store(struct weir_code_upload *upload, const char *hash,
+		      struct weir_code_error *error)
+{
+	char from[WEIR_CODE_PATH_BYTES_MAX];
+	char to[WEIR_CODE_PATH_BYTES_MAX];
+	int result = 0;
+
+	(void)half_path(upload->code, "unpack", upload->number, from);
+	if (mkdir(from, 0700) != 0)
+		return weir_code_fail(error, -errno, "cannot store the code: %s", strerror(errno));
+	if (upload->name[0] != '\0') {
+		result = file_place(upload, from);
+		if (result != 0)
+			return weir_code_fail(error, result, "cannot store the file: %s",
+					      strerror(-result));
+	} else {
+		result = lseek(upload->fd, 0, SEEK_SET) != 0 ? -errno : 0;
+		if (result == 0)
+			result = weir_code_unpack(upload->fd, from, error);
+		if (result != 0)
+			return result;
+	}
+	tree_settle(from);
+	(void)chmod(from, 0700); /* some kernels want to write to a folder that is renamed */
+	if (rename(from, weir_code_path(upload->code, hash, to)) != 0)
+		return weir_code_fail(error, -errno, "cannot store the code: %s", strerror(errno));
+	(void)chmod(to, 0555);
+	return 0;
+}
+
+int weir_code_upload_finish(struct weir_code_upload *upload,
+			    char out_hash[WEIR_CODE_HASH_BYTES], struct weir_code_error *error)
+{
+	unsigned char digest[crypto_hash_sha256_BYTES];
+	char hash[WEIR_CODE_HASH_BYTES];
+	int result = 0;
+
+	(void)crypto_hash_sha256_final(&upload->hash, digest);
+	(void)sodium_bin2hex(hash, sizeof(hash), digest, sizeof(digest));
+	if (weir_code_has(upload->code, hash)) {
+		weir_code_touch(upload->code, hash);
+	} else {
+		result = tree_store(upload, hash, error);
+	}
+	weir_code_upload_drop(upload);
+	if (result == 0)
+		memcpy(out_hash, hash, sizeof(hash));
+	return result;
+}
+
+size_t weir_code_sweep(const struct weir_code *code, int64_t now_s, weir_code_is_used *is_used,
+		       void *context)
+{
+	DIR *list = opendir(code->folder);
+	const struct dirent *entry = NULL;
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+	size_t removed = 0;
+
+	if (list == NULL)
+		return 0;
+	while ((entry = readdir(list)) != NULL) {
+		struct stat info;
+
+		if (!weir_code_hash_sound(entry->d_name) || is_used(context, entry->d_name))
+			continue;
+		if (stat(weir_code_path(code, entry->d_name, path), &info) != 0 ||
+		    info.st_mtim.tv_sec > now_s - WEIR_CODE_SWEEP_AGE_S)
+			continue;
+		tree_remove(path);
+		removed++;
+	}
+	(void)closedir(list);
+	return removed;
+}

@@ -1,0 +1,87 @@
+/* code: what people deployed, by content: DATA/code/HASH/ holds the files of one upload, or what a
+ * builder made of them.
+ *
+ *   bytes --append--> .upload-N --finish--> .unpack-N/ --rename--> HASH/    files 0444, folders 0555
+ *                                             '-- refused: removed, with a sentence
+ *
+ * HASH is the SHA-256 (hex) of what came: of an archive its bytes, of a file its name and bytes. The
+ * same upload again finds what is there. Who refers to a HASH is the caller's to know: a sweep
+ * removes what nobody does, an hour after it came or was last touched, so that a worker that still
+ * loads it finishes.
+ * An archive is unpacked into its own folder only: no absolute or climbing names, no links that lead
+ * out, no devices; so many entries and bytes and no more.
+ * Owns: everything in DATA/code. Threads: one. Blocks on the disk. Peer death: what a dead process
+ * left half done has a name with a dot and is removed when the next one opens the folder. */
+#ifndef WEIR_CTRL_CODE_CODE_H
+#define WEIR_CTRL_CODE_CODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	WEIR_CODE_HASH_BYTES = 65, /* hex digits and the NUL */
+	WEIR_CODE_PATH_BYTES_MAX = 4096,
+	WEIR_CODE_NAME_BYTES_MAX = 255,
+	WEIR_CODE_UPLOAD_BYTES_MAX = 256 << 20,
+	WEIR_CODE_UNPACKED_BYTES_MAX = 512 << 20,
+	WEIR_CODE_ENTRIES_MAX = 32768,
+	WEIR_CODE_DEPTH_MAX = 32,
+	WEIR_CODE_SWEEP_AGE_S = 3600,
+};
+
+struct weir_code; /* the folder */
+struct weir_code_upload;
+
+/* Why something was refused, for people. */
+struct weir_code_error {
+	char text[512];
+};
+
+/* Open DATA/code, made where it is missing, without what a dead process left. 0 or -errno. */
+int weir_code_open(const char *data, struct weir_code **out_code);
+void weir_code_close(struct weir_code *code);
+
+/* DATA/code/HASH. `hash` is sound: weir_code_hash_sound(). Returns out. */
+const char *weir_code_path(const struct weir_code *code, const char *hash,
+			   char out[WEIR_CODE_PATH_BYTES_MAX]);
+bool weir_code_hash_sound(const char *hash);
+bool weir_code_has(const struct weir_code *code, const char *hash);
+
+/* Begin an upload of a file called `name`, or of an archive (NULL): tar, plain or compressed.
+ * 0, -EINVAL (the name has a slash, control characters, is hidden or too long), -ENOMEM or -errno. */
+int weir_code_upload_begin(struct weir_code *code, const char *name,
+			   struct weir_code_upload **out_upload);
+
+/* The next bytes. 0, -EFBIG or -errno; then only drop it. */
+int weir_code_upload_append(struct weir_code_upload *upload, const void *data, size_t bytes);
+
+/* All came: store it. 0 and its hash; -EINVAL (not an archive, or one with things in it that are
+ * refused), -EFBIG, -ENOSPC or -errno, with a sentence. The upload is released either way. */
+int weir_code_upload_finish(struct weir_code_upload *upload,
+			    char out_hash[WEIR_CODE_HASH_BYTES],
+			    struct weir_code_error *error);
+
+/* Forget it. NULL is accepted. */
+void weir_code_upload_drop(struct weir_code_upload *upload);
+
+/* Keep it from the next sweep: it was just referred to, or just let go. */
+void weir_code_touch(const struct weir_code *code, const char *hash);
+
+/* Remove what `is_used` does not want and that is older than WEIR_CODE_SWEEP_AGE_S at `now_s`
+ * (seconds since 1970). Returns how many were removed. */
+typedef bool weir_code_is_used(void *context, const char *hash);
+size_t weir_code_sweep(const struct weir_code *code, int64_t now_s, weir_code_is_used *is_used,
+		       void *context);
+
+/* What the folder HASH holds: which runtime, and which file it begins with. `runtime` may be given
+ * (then only the file is looked for), or ""; so may `entry`, a path within. Fills both. 0, -EINVAL
+ * with a sentence that says what was looked for, or -errno. */
+struct weir_code_kind {
+	char runtime[16];
+	char entry[WEIR_CODE_NAME_BYTES_MAX + 1];
+};
+int weir_code_detect(const struct weir_code *code, const char *hash,
+		     struct weir_code_kind *kind, struct weir_code_error *error);
+
+#endif

@@ -8,7 +8,8 @@
  *                                                 '-- done
  *
  * Nothing waits in place: waiting calls are entries with a deadline, looked at by weir_api_run().
- * Every buffer has a limit: connections, head, body, answers to one peer.
+ * Every buffer has a limit: connections, head, body, answers to one peer. Uploaded code is the one
+ * large body; it goes to the disk as it comes.
  * Owns: the socket and its connections. The store and the rows are the owner's. Threads: one.
  * Peer death: its connection is closed; what it committed stays committed. */
 #ifndef WEIR_CTRL_API_API_H
@@ -16,6 +17,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "ctrl/code/code.h"
 #include "ctrl/store/public_rows.h"
 #include "dataplane/shm/snapshot.h"
 
@@ -40,6 +42,7 @@ struct weir_api_owner {
 	struct weir_store *store;
 	struct weir_public_table *table;
 	struct weir_public_rows *rows;
+	struct weir_code *code;
 	/* weir.db has a new generation: build and send its snapshot. 0, or -errno with *error. */
 	int (*publish)(void *context, struct weir_store_error *error);
 	/* The public table was written: read it, and publish what changed. 0, or -errno with *error. */

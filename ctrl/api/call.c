@@ -16,6 +16,11 @@ static const struct {
 	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add},
 	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get},
 	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove},
+	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy", weir_api_function_deploy},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions},
+	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback", weir_api_function_rollback},
+	/* The body is a file called ?name=, or an archive: server_upload.c. */
+	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add},
 	/* ?route=GET%20/x&host=h names one route. */
 	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list},
 	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add},

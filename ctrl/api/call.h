@@ -12,7 +12,7 @@ enum {
 
 enum weir_api_result {
 	WEIR_API_DONE, /* call->status and call->answer are set */
-	WEIR_API_WAIT, /* answer when call->generation is acknowledged */
+	WEIR_API_WAIT, /* answer when call->generation is acknowledged, in the members of call->answer */
 	WEIR_API_RETRY, /* a database is locked: run the handler again; call->answer says so if it never frees */
 };
 
@@ -23,6 +23,7 @@ struct weir_api_call {
 	char param[WEIR_API_PARAMS_MAX]
 		  [WEIR_API_PARAM_BYTES_MAX]; /* what '*' of the endpoint's path stood for */
 	cJSON *body;                          /* an object, or NULL */
+	char code[WEIR_CODE_HASH_BYTES];      /* of an upload: where it is now */
 	uint16_t status;
 	cJSON *answer;
 	uint64_t generation;
@@ -38,11 +39,16 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 /* Handlers, by the endpoint table. */
 weir_api_handler weir_api_function_list, weir_api_function_get, weir_api_function_add,
 	weir_api_function_remove;
+weir_api_handler weir_api_code_add, weir_api_function_deploy, weir_api_function_versions,
+	weir_api_function_rollback;
 weir_api_handler weir_api_route_list, weir_api_route_add, weir_api_route_update,
 	weir_api_route_remove;
 weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_write,
 	weir_api_setting_unset;
 weir_api_handler weir_api_status_get, weir_api_route_test;
+
+/* One function as people see it. */
+cJSON *weir_api_function_json(const struct weir_model_function *function);
 
 /* Rows of the public table, as routes. */
 cJSON *weir_api_row_json(const struct weir_public_row *row);

@@ -6,7 +6,7 @@
 #include "ctrl/api/call.h"
 #include "ctrl/api/setting.h"
 
-static cJSON *function_json(const struct weir_model_function *function)
+cJSON *weir_api_function_json(const struct weir_model_function *function)
 {
 	cJSON *json = cJSON_CreateObject();
 
@@ -20,6 +20,8 @@ static cJSON *function_json(const struct weir_model_function *function)
 	(void)cJSON_AddNumberToObject(json, "memory_mb", function->memory_mb);
 	(void)cJSON_AddNumberToObject(json, "queue_max", function->queue_max);
 	(void)cJSON_AddNumberToObject(json, "version", (double)function->version);
+	if (function->number != 0)
+		(void)cJSON_AddNumberToObject(json, "deployed", function->number);
 	(void)cJSON_AddStringToObject(json, "source",
 				      function->from_public_table ? "table" : "weir");
 	return json;
@@ -41,7 +43,7 @@ enum weir_api_result weir_api_function_list(struct weir_api_call *call)
 	call->answer = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(call->answer, "functions");
 	for (size_t i = 0; i < catalog.function_count; i++)
-		(void)cJSON_AddItemToArray(list, function_json(&catalog.functions[i]));
+		(void)cJSON_AddItemToArray(list, weir_api_function_json(&catalog.functions[i]));
 	weir_store_catalog_release(&catalog);
 	call->status = 200;
 	return WEIR_API_DONE;
@@ -56,7 +58,7 @@ enum weir_api_result weir_api_function_get(struct weir_api_call *call)
 
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);
-	call->answer = function_json(&function);
+	call->answer = weir_api_function_json(&function);
 	call->status = 200;
 	return WEIR_API_DONE;
 }

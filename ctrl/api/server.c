@@ -23,6 +23,7 @@ enum {
 	REQUESTS_PER_TURN = 16, /* of one connection, then the others come first */
 	REQUEST_MS = 10000,     /* first byte to last */
 	IDLE_MS = 60000,
+	UPLOAD_MS = 30000, /* without a byte of an upload */
 	SEND_MS = 10000, /* without the peer taking a byte */
 	LISTEN_BACKLOG = 64,
 };
@@ -33,6 +34,7 @@ static void connection_close(struct weir_api *api, struct weir_api_connection *c
 			NULL); /* closing removes it anyway */
 	weir_fd_close(&connection->fd);
 	weir_api_call_clear(connection);
+	weir_code_upload_drop(connection->upload);
 	free(connection->in);
 	cJSON_free(connection->out);
 	memset(connection, 0, sizeof(*connection));
@@ -59,7 +61,7 @@ static void reading_start(struct weir_api *api, struct weir_api_connection *conn
 		.target_bytes_max = 8192,
 		.head_bytes_max = WEIR_API_HEAD_BYTES_MAX,
 		.headers_max = WEIR_HTTP_HEADERS_MAX,
-		.body_bytes_max = WEIR_API_BODY_BYTES_MAX,
+		.body_bytes_max = WEIR_CODE_UPLOAD_BYTES_MAX, /* others: input_parse() */
 	};
 
 	connection->state = WEIR_API_READING;
@@ -204,6 +206,38 @@ static void body_begin(struct weir_api_connection *connection)
 	(void)send(connection->fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* The call is prepared; `bytes` of the input were its request. */
+static void handling_start(struct weir_api *api, struct weir_api_connection *connection,
+			   size_t bytes)
+{
+	input_consume(connection, bytes);
+	connection->state = WEIR_API_HANDLING;
+	interest_set(api, connection, EPOLLRDHUP);
+	weir_api_call_run(api, connection);
+}
+
+/* More of an upload may stand in the input. */
+static void upload_go_on(struct weir_api *api, struct weir_api_connection *connection)
+{
+	deadline_set(connection, UPLOAD_MS);
+	if (weir_api_upload_take(connection))
+		handling_start(api, connection, connection->parser.head_bytes);
+}
+
+static void upload_start(struct weir_api *api, struct weir_api_connection *connection)
+{
+	const size_t room = (size_t)WEIR_API_HEAD_BYTES_MAX + WEIR_API_BODY_BYTES_MAX;
+
+	if (!input_reserve(connection, room) || !weir_api_upload_begin(api, connection)) {
+		connection->keep_alive = false; /* its body is not read */
+		handling_start(api, connection, connection->in_bytes);
+		return;
+	}
+	connection->state = WEIR_API_UPLOADING;
+	body_begin(connection);
+	upload_go_on(api, connection);
+}
+
 /* Look at the input. True: the request was handed on or refused, and more input may wait. */
 static bool input_parse(struct weir_api *api, struct weir_api_connection *connection)
 {
@@ -229,9 +263,14 @@ static bool input_parse(struct weir_api *api, struct weir_api_connection *connec
 			     "the management API wants a body with Content-Length");
 		return true;
 	}
+	if (weir_api_upload_is(connection)) {
+		upload_start(api, connection);
+		return true;
+	}
 	body_bytes = parser->body == WEIR_HTTP_BODY_LENGTH ? (size_t)parser->content_length : 0;
 	if (connection->in_bytes < parser->head_bytes + body_bytes) {
-		if (!input_reserve(connection, parser->head_bytes + body_bytes)) {
+		if (body_bytes > WEIR_API_BODY_BYTES_MAX ||
+		    !input_reserve(connection, parser->head_bytes + body_bytes)) {
 			failure_send(api, connection, WEIR_HTTP_BODY_TOO_LARGE, "");
 			return true;
 		}
@@ -239,10 +278,7 @@ static bool input_parse(struct weir_api *api, struct weir_api_connection *connec
 		return false;
 	}
 	weir_api_call_start(connection, parser->head_bytes, body_bytes);
-	input_consume(connection, parser->head_bytes + body_bytes);
-	connection->state = WEIR_API_HANDLING;
-	interest_set(api, connection, EPOLLRDHUP);
-	weir_api_call_run(api, connection);
+	handling_start(api, connection, parser->head_bytes + body_bytes);
 	return true;
 }
 
@@ -264,7 +300,7 @@ static bool input_take(struct weir_api *api, struct weir_api_connection *connect
 		return false;
 	}
 	if (connection->in_bytes == 0)
-		deadline_set(connection, REQUEST_MS);
+		deadline_set(connection, REQUEST_MS); /* uploads: for each piece */
 	connection->in_bytes += (size_t)got;
 	return true;
 }
@@ -272,6 +308,12 @@ static bool input_take(struct weir_api *api, struct weir_api_connection *connect
 static void connection_read(struct weir_api *api, struct weir_api_connection *connection)
 {
 	for (int i = 0; i < REQUESTS_PER_TURN && connection->fd != -1; i++) {
+		if (connection->state == WEIR_API_UPLOADING) {
+			if (!input_take(api, connection))
+				return;
+			upload_go_on(api, connection);
+			continue;
+		}
 		if (connection->state != WEIR_API_READING)
 			return;
 		/* Pipelined bytes first, then new ones. */
@@ -335,7 +377,7 @@ static void connection_event(struct weir_api *api, struct weir_api_connection *c
 {
 	if (connection->fd == -1)
 		return; /* closed earlier in this turn */
-	if (connection->state == WEIR_API_READING) {
+	if (connection->state == WEIR_API_READING || connection->state == WEIR_API_UPLOADING) {
 		connection_read(api, connection);
 	} else if (connection->state == WEIR_API_WRITING && (events & EPOLLOUT) != 0) {
 		output_write(api, connection);
@@ -359,6 +401,9 @@ static void connection_due(struct weir_api *api, struct weir_api_connection *con
 		} else {
 			connection_close(api, connection);
 		}
+		break;
+	case WEIR_API_UPLOADING:
+		failure_send(api, connection, WEIR_HTTP_BODY_TIMEOUT, "");
 		break;
 	case WEIR_API_HANDLING:
 		weir_api_call_run(api, connection);

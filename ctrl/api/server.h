@@ -1,5 +1,6 @@
 /* server: the connections behind the API's socket. Private to ctrl/api: server.c moves bytes,
- * server_call.c runs handlers and waits for what they wait for. */
+ * server_call.c runs handlers and waits for what they wait for, server_upload.c takes bodies that are
+ * code: they go to the disk as they come. */
 #ifndef WEIR_CTRL_API_SERVER_H
 #define WEIR_CTRL_API_SERVER_H
 
@@ -10,6 +11,7 @@ enum { WEIR_API_HEAD_BYTES_MAX = 16384 };
 
 enum weir_api_connection_state {
 	WEIR_API_READING,  /* a request, or nothing yet */
+	WEIR_API_UPLOADING, /* a body that is code */
 	WEIR_API_HANDLING, /* the handler waits: for a lock, or for the shards */
 	WEIR_API_WRITING,  /* the answer */
 };
@@ -32,6 +34,8 @@ struct weir_api_connection {
 	size_t out_bytes;
 	size_t out_at; /* of head and body */
 	struct weir_api_call call;
+	struct weir_code_upload *upload; /* UPLOADING */
+	uint64_t upload_left;            /* bytes that are still to come */
 	weir_api_handler *handler;
 	char *query;         /* keeps call.query */
 	uint64_t started_ns; /* of the call */
@@ -55,6 +59,17 @@ void weir_api_connection_send(struct weir_api *api, struct weir_api_connection *
 /* A complete request stands at the start of connection->in: prepare the call. */
 void weir_api_call_start(struct weir_api_connection *connection, size_t head_bytes,
 			 size_t body_bytes);
+
+/* Is the request, whose head is complete, an upload? */
+bool weir_api_upload_is(const struct weir_api_connection *connection);
+
+/* Begin to take it; the head stays at the start of connection->in until the end. False: refused, the
+ * answer is in connection->call. */
+bool weir_api_upload_begin(struct weir_api *api, struct weir_api_connection *connection);
+
+/* Take the body's bytes that stand behind the head. True: it is complete, or broke; the call is
+ * prepared, and what came behind the body has moved to the head's end. */
+bool weir_api_upload_take(struct weir_api_connection *connection);
 
 /* Run the handler, or look again at what it waits for; answers when that is done or overdue. */
 void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connection);

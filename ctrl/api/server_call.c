@@ -73,8 +73,8 @@ static void wait_answer(struct weir_api *api, struct weir_api_connection *connec
 	const bool known = complete || last->generation >= call->generation;
 	const uint64_t took_us = (weir_clock_now_ns() - call->committed_ns) / 1000;
 
-	cJSON_Delete(call->answer);
-	call->answer = cJSON_CreateObject();
+	if (call->answer == NULL)
+		call->answer = cJSON_CreateObject();
 	(void)cJSON_AddNumberToObject(call->answer, "generation",
 				      (double)call->generation); /* or members lack */
 	(void)cJSON_AddNumberToObject(call->answer, "acked", known ? last->acked : 0);
@@ -116,6 +116,10 @@ void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connect
 		return;
 	}
 	call->owner = &api->owner;
+	if (connection->handler != NULL) {
+		cJSON_Delete(call->answer); /* of the last try */
+		call->answer = NULL;
+	}
 	switch (connection->handler == NULL ? WEIR_API_DONE : connection->handler(call)) {
 	case WEIR_API_DONE:
 		answer_send(api, connection);

@@ -24,6 +24,7 @@ struct weir_setting_values {
 		function_timeout_ms; /* of functions that are added without one; likewise below */
 	uint32_t function_memory_mb;
 	uint32_t function_queue_max;
+	uint32_t function_versions_max;
 };
 
 struct weir_setting {

@@ -147,14 +147,6 @@ bool weir_code_has(const struct weir_code *code, const char *hash)
 	       stat(weir_code_path(code, hash, path), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-void weir_code_touch(const struct weir_code *code, const char *hash)
-{
-	char path[WEIR_CODE_PATH_BYTES_MAX];
-
-	/* Fails where it is gone: then there is nothing to keep. */
-	(void)utimensat(AT_FDCWD, weir_code_path(code, hash, path), NULL, 0);
-}
-
 /* ---- uploads ---- */
 
 static bool name_sound(const char *name)
@@ -317,12 +309,13 @@ int weir_code_upload_finish(struct weir_code_upload *upload,
 {
 	unsigned char digest[crypto_hash_sha256_BYTES];
 	char hash[WEIR_CODE_HASH_BYTES];
+	char path[WEIR_CODE_PATH_BYTES_MAX];
 	int result = 0;
 
 	(void)crypto_hash_sha256_final(&upload->hash, digest);
 	(void)sodium_bin2hex(hash, sizeof(hash), digest, sizeof(digest));
 	if (weir_code_has(upload->code, hash)) {
-		weir_code_touch(upload->code, hash);
+		(void)chmod(weir_code_path(upload->code, hash, path), 0555); /* wanted again */
 	} else {
 		result = tree_store(upload, hash, error);
 	}
@@ -330,6 +323,25 @@ int weir_code_upload_finish(struct weir_code_upload *upload,
 	if (result == 0)
 		memcpy(out_hash, hash, sizeof(hash));
 	return result;
+}
+
+/* One folder that is looked at; `info` is of it. True: it was removed. */
+static bool sweep_one(const char *path, const struct stat *info, int64_t now_s, bool used)
+{
+	const struct timespec times[2] = {{.tv_sec = now_s}, {.tv_sec = now_s}};
+	const bool condemned = (info->st_mode & 0200) != 0;
+
+	/* Failures show again the next time. */
+	if (used && condemned)
+		(void)chmod(path, 0555);
+	if (!used && !condemned) {
+		(void)utimensat(AT_FDCWD, path, times, 0);
+		(void)chmod(path, 0755);
+	}
+	if (used || !condemned || info->st_mtim.tv_sec > now_s - WEIR_CODE_SWEEP_AGE_S)
+		return false;
+	tree_remove(path);
+	return true;
 }
 
 size_t weir_code_sweep(const struct weir_code *code, int64_t now_s, weir_code_is_used *is_used,
@@ -345,13 +357,10 @@ size_t weir_code_sweep(const struct weir_code *code, int64_t now_s, weir_code_is
 	while ((entry = readdir(list)) != NULL) {
 		struct stat info;
 
-		if (!weir_code_hash_sound(entry->d_name) || is_used(context, entry->d_name))
-			continue;
-		if (stat(weir_code_path(code, entry->d_name, path), &info) != 0 ||
-		    info.st_mtim.tv_sec > now_s - WEIR_CODE_SWEEP_AGE_S)
-			continue;
-		tree_remove(path);
-		removed++;
+		if (weir_code_hash_sound(entry->d_name) &&
+		    stat(weir_code_path(code, entry->d_name, path), &info) == 0 &&
+		    sweep_one(path, &info, now_s, is_used(context, entry->d_name)))
+			removed++;
 	}
 	(void)closedir(list);
 	return removed;

@@ -6,8 +6,8 @@
  *
  * HASH is the SHA-256 (hex) of what came: of an archive its bytes, of a file its name and bytes. The
  * same upload again finds what is there. Who refers to a HASH is the caller's to know: a sweep
- * removes what nobody does, an hour after it came or was last touched, so that a worker that still
- * loads it finishes.
+ * condemns what nobody does (folder 0755), a later one removes it if still nobody does, so that a
+ * worker that loads it or a deployment that is about to name it finishes.
  * An archive is unpacked into its own folder only: no absolute or climbing names, no links that lead
  * out, no devices; so many entries and bytes and no more.
  * Owns: everything in DATA/code. Threads: one. Blocks on the disk. Peer death: what a dead process
@@ -27,7 +27,7 @@ enum {
 	WEIR_CODE_UNPACKED_BYTES_MAX = 512 << 20,
 	WEIR_CODE_ENTRIES_MAX = 32768,
 	WEIR_CODE_DEPTH_MAX = 32,
-	WEIR_CODE_SWEEP_AGE_S = 3600,
+	WEIR_CODE_SWEEP_AGE_S = 600, /* condemned for so long, then removed */
 };
 
 struct weir_code; /* the folder */
@@ -65,22 +65,23 @@ int weir_code_upload_finish(struct weir_code_upload *upload,
 /* Forget it. NULL is accepted. */
 void weir_code_upload_drop(struct weir_code_upload *upload);
 
-/* Keep it from the next sweep: it was just referred to, or just let go. */
-void weir_code_touch(const struct weir_code *code, const char *hash);
-
-/* Remove what `is_used` does not want and that is older than WEIR_CODE_SWEEP_AGE_S at `now_s`
- * (seconds since 1970). Returns how many were removed. */
+/* Does anybody refer to it? */
 typedef bool weir_code_is_used(void *context, const char *hash);
+
+/* Condemn what `is_used` does not want; remove what is condemned since WEIR_CODE_SWEEP_AGE_S at
+ * `now_s` (seconds since 1970). Returns how many were removed. */
 size_t weir_code_sweep(const struct weir_code *code, int64_t now_s, weir_code_is_used *is_used,
 		       void *context);
 
-/* What the folder HASH holds: which runtime, and which file it begins with. `runtime` may be given
- * (then only the file is looked for), or ""; so may `entry`, a path within. Fills both. 0, -EINVAL
- * with a sentence that says what was looked for, or -errno. */
+/* What a function is made of: a runtime, and the file that it begins with. */
 struct weir_code_kind {
 	char runtime[16];
 	char entry[WEIR_CODE_NAME_BYTES_MAX + 1];
 };
+
+/* What the folder HASH holds. `kind->runtime` may be given (then only the file is looked for), or "";
+ * so may `kind->entry`, a path within. Fills both. 0, -EINVAL with a sentence that says what was
+ * looked for, or -errno. */
 int weir_code_detect(const struct weir_code *code, const char *hash,
 		     struct weir_code_kind *kind, struct weir_code_error *error);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctrl/ctrlctl/client.h"
 #include "ctrl/ctrlctl/output.h"
 #include "ctrl/model/model.h"
 
@@ -52,6 +53,25 @@ bool weir_ctl_body_number(cJSON *body, const struct weir_ctl_call *call, const c
 		return false;
 	}
 	return cJSON_AddNumberToObject(body, member, (double)number) != NULL;
+}
+
+bool weir_ctl_function_target(const char *text, const char *rest,
+			      char target[WEIR_CTL_TARGET_MAX])
+{
+	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	struct weir_model_error wrong;
+
+	if (weir_model_name_parse(text, space, name, &wrong) != 0) {
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, NULL, "%s %s", wrong.field, wrong.reason);
+		return false;
+	}
+	(void)snprintf(target, WEIR_CTL_TARGET_MAX, "/weir/functions/");
+	(void)weir_ctl_encode(target, WEIR_CTL_TARGET_MAX, space); /* names are short */
+	strncat(target, "/", WEIR_CTL_TARGET_MAX - strlen(target) - 1);
+	(void)weir_ctl_encode(target, WEIR_CTL_TARGET_MAX, name);
+	strncat(target, rest, WEIR_CTL_TARGET_MAX - strlen(target) - 1);
+	return true;
 }
 
 bool weir_ctl_body_file(cJSON *body, const char *file)

@@ -18,6 +18,12 @@ bool weir_ctl_body_duration(cJSON *body, const struct weir_ctl_call *call);
 /* Add a file's absolute path as "file"; symbolic links stay, since what they lead to may change. */
 bool weir_ctl_body_file(cJSON *body, const char *file);
 
+/* "/weir/functions/NAMESPACE/NAME" + `rest` of "[NAMESPACE/]NAME", within WEIR_CTL_TARGET_MAX bytes.
+ * False: the name is wrong, and that was said. */
+enum { WEIR_CTL_TARGET_MAX = 1024 };
+bool weir_ctl_function_target(const char *name, const char *rest,
+			      char target[WEIR_CTL_TARGET_MAX]);
+
 /* "5s", "250ms"; "-" for 0. */
 void weir_ctl_duration_format(double ms, char *out, size_t max);
 

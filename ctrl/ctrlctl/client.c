@@ -16,7 +16,7 @@
 #include "dataplane/base/fd.h"
 
 /* A change waits up to 2 s for a lock and up to 2 s for the shards. */
-enum { API_PATIENCE_MS = 8000 };
+enum { API_PATIENCE_MS = 8000, SEND_BYTES = 256 << 10 };
 
 /* An answer that is coming in. */
 struct incoming {
@@ -142,8 +142,15 @@ static int request_send(int fd, const struct weir_ctl_request *request)
 		return -EMSGSIZE;
 	code = send_all(fd, head, (size_t)written);
 	/* An early answer to a body that is not wanted shows as EPIPE: read it. */
-	if (code == 0 && request->body != NULL)
-		code = send_all(fd, request->body, request->body_bytes);
+	for (size_t at = 0; code == 0 && request->body != NULL && at < request->body_bytes;) {
+		const size_t left = request->body_bytes - at;
+		const size_t bytes = left < SEND_BYTES ? left : SEND_BYTES;
+
+		code = send_all(fd, request->body + at, bytes);
+		at += bytes;
+		if (code == 0 && request->progress != NULL)
+			request->progress(at, request->body_bytes);
+	}
 	return code == -EPIPE || code == -ECONNRESET ? 0 : code;
 }
 
@@ -257,8 +264,30 @@ static enum weir_ctl_exit error_print(const struct weir_ctl_answer *answer, cons
 			     answer->status);
 }
 
-enum weir_ctl_exit weir_ctl_api(const struct weir_ctl_call *call, const char *method,
-				const char *target, cJSON *body, cJSON **out_json)
+enum weir_ctl_exit weir_ctl_answer_json(struct weir_ctl_answer *answer, cJSON **out_json)
+{
+	cJSON *json = cJSON_ParseWithLength(answer->body, answer->body_bytes);
+	enum weir_ctl_exit code = WEIR_CTL_OK;
+
+	if (answer->status >= 400) {
+		code = error_print(answer, json);
+	} else if (json == NULL) {
+		code = weir_ctl_fail(WEIR_CTL_FAILED, NULL, "the answer (status %u) is no JSON",
+				     answer->status);
+	}
+	free(answer->body);
+	answer->body = NULL;
+	if (code != WEIR_CTL_OK) {
+		cJSON_Delete(json);
+	} else {
+		*out_json = json;
+	}
+	return code;
+}
+
+enum weir_ctl_exit weir_ctl_api_patient(const struct weir_ctl_call *call, const char *method,
+					const char *target, cJSON *body, uint32_t patience_ms,
+					cJSON **out_json)
 {
 	struct weir_ctl_answer answer = {0};
 	char *text = body == NULL ? NULL : cJSON_PrintUnformatted(body);
@@ -270,39 +299,25 @@ enum weir_ctl_exit weir_ctl_api(const struct weir_ctl_call *call, const char *me
 		.content_type = text == NULL ? NULL : "application/json",
 		.body = text,
 		.body_bytes = text == NULL ? 0 : strlen(text),
-		.patience_ms = API_PATIENCE_MS,
+		.patience_ms = patience_ms,
 	};
-	enum weir_ctl_exit code = weir_ctl_request(call, &request, &answer);
-	cJSON *json = NULL;
+	const enum weir_ctl_exit code = weir_ctl_request(call, &request, &answer);
 
 	cJSON_Delete(body);
 	cJSON_free(text);
-	if (code != WEIR_CTL_OK)
-		return code;
-	json = cJSON_ParseWithLength(answer.body, answer.body_bytes);
-	if (answer.status >= 400) {
-		code = error_print(&answer, json);
-	} else if (json == NULL) {
-		code = weir_ctl_fail(WEIR_CTL_FAILED, NULL, "the answer (status %u) is no JSON",
-				     answer.status);
-	}
-	free(answer.body);
-	if (code != WEIR_CTL_OK) {
-		cJSON_Delete(json);
-	} else {
-		*out_json = json;
-	}
-	return code;
+	return code != WEIR_CTL_OK ? code : weir_ctl_answer_json(&answer, out_json);
 }
 
-enum weir_ctl_exit weir_ctl_api_change(const struct weir_ctl_call *call, const char *method,
-				       const char *target, cJSON *body)
+enum weir_ctl_exit weir_ctl_api(const struct weir_ctl_call *call, const char *method,
+				const char *target, cJSON *body, cJSON **out_json)
 {
-	cJSON *json = NULL;
-	enum weir_ctl_exit code = weir_ctl_api(call, method, target, body, &json);
+	return weir_ctl_api_patient(call, method, target, body, API_PATIENCE_MS, out_json);
+}
 
-	if (code != WEIR_CTL_OK)
-		return code;
+enum weir_ctl_exit weir_ctl_change_end(const struct weir_ctl_call *call, cJSON *json)
+{
+	enum weir_ctl_exit code = WEIR_CTL_OK;
+
 	if (call->json) {
 		weir_ctl_print_json(json);
 	} else {
@@ -319,6 +334,15 @@ enum weir_ctl_exit weir_ctl_api_change(const struct weir_ctl_call *call, const c
 	}
 	cJSON_Delete(json);
 	return code;
+}
+
+enum weir_ctl_exit weir_ctl_api_change(const struct weir_ctl_call *call, const char *method,
+				       const char *target, cJSON *body)
+{
+	cJSON *json = NULL;
+	const enum weir_ctl_exit code = weir_ctl_api(call, method, target, body, &json);
+
+	return code != WEIR_CTL_OK ? code : weir_ctl_change_end(call, json);
 }
 
 bool weir_ctl_encode(char *target, size_t max, const char *text)

@@ -18,6 +18,7 @@ struct weir_ctl_request {
 	const char *body;
 	size_t body_bytes;
 	uint32_t patience_ms; /* without a byte from the instance */
+	void (*progress)(size_t sent, size_t bytes); /* of the body; NULL: nobody looks */
 };
 
 struct weir_ctl_answer {
@@ -40,6 +41,17 @@ enum weir_ctl_exit weir_ctl_connect(const struct weir_ctl_call *call, const char
  * answers below 400; otherwise prints the error and returns the exit code for it. */
 enum weir_ctl_exit weir_ctl_api(const struct weir_ctl_call *call, const char *method,
 				const char *target, cJSON *body, cJSON **out_json);
+
+/* The answer to a request that was sent by weir_ctl_request(): as above; releases the answer. */
+enum weir_ctl_exit weir_ctl_answer_json(struct weir_ctl_answer *answer, cJSON **out_json);
+
+/* The same for calls that take long: `patience_ms` without an answer. */
+enum weir_ctl_exit weir_ctl_api_patient(const struct weir_ctl_call *call, const char *method,
+					const char *target, cJSON *body, uint32_t patience_ms,
+					cJSON **out_json);
+
+/* The end of a change: say how far the new generation got (not with -o json). Releases `json`. */
+enum weir_ctl_exit weir_ctl_change_end(const struct weir_ctl_call *call, cJSON *json);
 
 /* The same for changes: prints how far the new generation got. */
 enum weir_ctl_exit weir_ctl_api_change(const struct weir_ctl_call *call, const char *method,

@@ -8,27 +8,6 @@
 #include "ctrl/ctrlctl/output.h"
 #include "ctrl/model/model.h"
 
-enum { TARGET_MAX = 1024 };
-
-static bool function_target(const struct weir_ctl_call *call, char target[TARGET_MAX],
-			    enum weir_ctl_exit *out_code)
-{
-	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
-	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
-	struct weir_model_error wrong;
-
-	if (weir_model_name_parse(call->arguments[0], space, name, &wrong) != 0) {
-		*out_code = weir_ctl_fail(WEIR_CTL_INVALID, NULL, "%s %s", wrong.field,
-					  wrong.reason);
-		return false;
-	}
-	(void)snprintf(target, TARGET_MAX, "/weir/functions/");
-	(void)weir_ctl_encode(target, TARGET_MAX, space); /* names are short */
-	strncat(target, "/", TARGET_MAX - strlen(target) - 1);
-	(void)weir_ctl_encode(target, TARGET_MAX, name);
-	return true;
-}
-
 static bool function_name_add(cJSON *body, const char *text)
 {
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
@@ -117,12 +96,12 @@ enum weir_ctl_exit weir_ctl_function_list(const struct weir_ctl_call *call)
 enum weir_ctl_exit weir_ctl_function_get(const struct weir_ctl_call *call)
 {
 	static const char *const skip[] = {NULL};
-	char target[TARGET_MAX];
+	char target[WEIR_CTL_TARGET_MAX];
 	cJSON *json = NULL;
 	enum weir_ctl_exit code = WEIR_CTL_OK;
 
-	if (!function_target(call, target, &code))
-		return code;
+	if (!weir_ctl_function_target(call->arguments[0], "", target))
+		return WEIR_CTL_INVALID;
 	code = weir_ctl_api(call, "GET", target, NULL, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
@@ -137,10 +116,9 @@ enum weir_ctl_exit weir_ctl_function_get(const struct weir_ctl_call *call)
 
 enum weir_ctl_exit weir_ctl_function_remove(const struct weir_ctl_call *call)
 {
-	char target[TARGET_MAX];
-	enum weir_ctl_exit code = WEIR_CTL_OK;
+	char target[WEIR_CTL_TARGET_MAX];
 
-	if (!function_target(call, target, &code))
-		return code;
+	if (!weir_ctl_function_target(call->arguments[0], "", target))
+		return WEIR_CTL_INVALID;
 	return weir_ctl_api_change(call, "DELETE", target, NULL);
 }

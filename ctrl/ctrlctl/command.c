@@ -203,6 +203,67 @@ static const struct weir_ctl_command commands[] = {
 	},
 	{
 		.noun = "fn",
+		.verb = "deploy",
+		.arguments = "DIR|FILE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_FILE,
+		.help = "upload code and let it serve as a function's next version",
+		.more = "The name is the directory's or the file's, the runtime is seen from the "
+			"files:\n"
+			"index.js or package.json, app.py, index.php, *.wasm, *.c, *.so, a program. "
+			"What is not\n"
+			"named of an existing function stays, but for the handler.\n"
+			"  ctrlctl fn deploy hello.py\n"
+			"  ctrlctl fn deploy ./shop --name web/shop --timeout 5s\n",
+		.options =
+			{
+				{.name = "--name",
+				 .value = "[NAMESPACE/]NAME",
+				 .help = "the function (default: after the code)",
+				 .complete = WEIR_CTL_COMPLETE_FUNCTION},
+				{.name = "--runtime",
+				 .value = "RUNTIME",
+				 .help = "what runs it (default: seen from the files)",
+				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
+				{.name = "--entry",
+				 .value = "FILE",
+				 .help = "the file of a directory that it begins with"},
+				{.name = "--handler",
+				 .value = "NAME",
+				 .help = "the function within the code"},
+				TIMEOUT_OPTION,
+				{.name = "--memory",
+				 .value = "MB",
+				 .help = "memory it may use"},
+				{.name = "--queue",
+				 .value = "COUNT",
+				 .help = "requests that may wait for it"},
+			},
+		.run = weir_ctl_function_deploy,
+	},
+	{
+		.noun = "fn",
+		.verb = "versions",
+		.arguments = "[NAMESPACE/]NAME",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_FUNCTION,
+		.help = "list a function's deployed versions, newest first",
+		.run = weir_ctl_function_versions,
+	},
+	{
+		.noun = "fn",
+		.verb = "rollback",
+		.arguments = "[NAMESPACE/]NAME [VERSION]",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.complete = WEIR_CTL_COMPLETE_FUNCTION,
+		.help = "let an earlier version serve again (default: the one before)",
+		.run = weir_ctl_function_rollback,
+	},
+	{
+		.noun = "fn",
 		.verb = "invoke",
 		.arguments = "[NAMESPACE/]NAME",
 		.arguments_min = 1,

@@ -21,7 +21,7 @@ static const char *complete_action(enum weir_ctl_complete complete)
 	case WEIR_CTL_COMPLETE_OUTPUT:
 		return "_ctrlctl_words table json";
 	case WEIR_CTL_COMPLETE_RUNTIME:
-		return "_ctrlctl_words native exec php";
+		return "_ctrlctl_words native exec wasm js node php python c";
 	case WEIR_CTL_COMPLETE_METHOD:
 		return "_ctrlctl_words GET HEAD POST PUT DELETE PATCH OPTIONS";
 	case WEIR_CTL_COMPLETE_SHELL:

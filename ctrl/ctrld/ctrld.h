@@ -49,6 +49,8 @@ struct weir_ctrld {
 	uint64_t check_due_ns; /* look at everything then */
 
 	struct weir_api *api;
+	struct weir_code *code;
+	uint64_t sweep_due_ns; /* look for code that nobody refers to then */
 
 	struct weir_publish_list routes; /* what is published, kept from one time to the next */
 	bool routes_listed;              /* the store's are in it, up to the store's changes */
@@ -78,6 +80,9 @@ void weir_ctrld_control_take(struct weir_ctrld *ctrld);
 void weir_ctrld_databases_open(struct weir_ctrld *ctrld);
 void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns);
 void weir_ctrld_databases_close(struct weir_ctrld *ctrld);
+
+/* databases.c: remove code that no version refers to, where it is time for it. */
+void weir_ctrld_code_sweep(struct weir_ctrld *ctrld, uint64_t now_ns);
 
 /* Read the public table; publish and save what changed. 0, or store.h with *error; trouble becomes a
  * problem too. */

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "ctrl/ctrld/ctrld.h"
 #include "dataplane/base/clock.h"
@@ -11,6 +12,7 @@ enum {
 	CHECK_MS = 1000, /* between two looks at everything, events or not */
 	LOCKED_MS = 20,  /* between two tries at a locked table */
 	LOOKS_MAX = 4,   /* after an event of the file, */
+	SWEEP_MS = 300000,
 	LOOK_AGAIN_MS = 6, /* each after twice the time of the last: 6, 12, 24, 48 ms */
 };
 
@@ -230,10 +232,29 @@ void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns)
 	}
 }
 
+static bool code_used(void *context, const char *hash)
+{
+	return weir_store_code_used(context, hash);
+}
+
+void weir_ctrld_code_sweep(struct weir_ctrld *ctrld, uint64_t now_ns)
+{
+	size_t removed = 0;
+
+	if (!ctrld->started || ctrld->sweep_due_ns > now_ns)
+		return;
+	ctrld->sweep_due_ns = now_ns + SWEEP_MS * WEIR_NS_PER_MS;
+	removed = weir_code_sweep(ctrld->code, (int64_t)time(NULL), code_used, ctrld->store);
+	if (removed > 0)
+		weir_log(WEIR_LOG_INFO, "code removed that no version refers to", "removed=%zu",
+			 removed);
+}
+
 void weir_ctrld_databases_close(struct weir_ctrld *ctrld)
 {
 	weir_public_rows_release(&ctrld->rows);
 	weir_public_table_destroy(ctrld->table);
 	weir_store_destroy(ctrld->store);
+	weir_code_close(ctrld->code);
 	weir_fd_close(&ctrld->watch_fd);
 }

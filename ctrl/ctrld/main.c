@@ -75,6 +75,7 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.store = ctrld->store,
 		.table = ctrld->table,
 		.rows = &ctrld->rows,
+		.code = ctrld->code,
 		.publish = api_publish,
 		.table_written = api_table_written,
 		.snapshot = api_snapshot,
@@ -218,6 +219,7 @@ static int loop(struct weir_ctrld *ctrld)
 		now_ns = weir_clock_now_ns();
 		weir_ctrld_databases_check(ctrld, now_ns);
 		weir_ctrld_publisher_run(ctrld, now_ns);
+		weir_ctrld_code_sweep(ctrld, now_ns);
 		control_interest(ctrld);
 	}
 	return 0;
@@ -229,6 +231,8 @@ static int run(struct weir_ctrld *ctrld)
 
 	if (code == 0)
 		code = weir_public_table_create(ctrld->data, &ctrld->table);
+	if (code == 0)
+		code = weir_code_open(ctrld->data, &ctrld->code);
 	if (code != 0)
 		return code;
 	ctrld->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

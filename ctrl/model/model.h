@@ -41,6 +41,7 @@ struct weir_model_function {
 	uint32_t timeout_ms;
 	uint32_t memory_mb;
 	uint32_t queue_max;
+	uint32_t number; /* of the deployed version, from 1; 0: it was added with a path */
 	bool from_public_table;
 };
 

@@ -10,9 +10,10 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
-static const char schema[] =
+/* What makes each version of the schema out of the one before. */
+static const char *const schema[SCHEMA_VERSION] = {
 	"CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT "
 	"ROWID;"
 	"INSERT INTO meta VALUES ('generation', 0), ('id', 0);"
@@ -33,7 +34,18 @@ static const char schema[] =
 	"CREATE TABLE public_rows ("
 	"  k TEXT PRIMARY KEY, v TEXT NOT NULL, version INTEGER NOT NULL) STRICT, WITHOUT "
 	"ROWID;"
-	"PRAGMA user_version = 1;";
+	"PRAGMA user_version = 1;",
+	/* 2: what was deployed, version by version. Code paths in the data directory are relative to it. */
+	"ALTER TABLE functions ADD COLUMN number INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE versions ("
+	"  function_id INTEGER NOT NULL REFERENCES functions (id) ON DELETE CASCADE,"
+	"  number INTEGER NOT NULL, created INTEGER NOT NULL, code TEXT NOT NULL,"
+	"  runtime TEXT NOT NULL, code_path TEXT NOT NULL, handler TEXT NOT NULL,"
+	"  timeout_ms INTEGER NOT NULL, memory_mb INTEGER NOT NULL, queue_max INTEGER NOT NULL,"
+	"  PRIMARY KEY (function_id, number)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX versions_by_code ON versions (code);"
+	"PRAGMA user_version = 2;",
+};
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)
 {
@@ -57,6 +69,7 @@ int weir_store_create(const char *directory, struct weir_store **out_store)
 		free(store);
 		return -ENAMETOOLONG;
 	}
+	store->directory_bytes = strlen(directory);
 	*out_store = store;
 	return 0;
 }
@@ -173,14 +186,15 @@ static int schema_migrate(struct weir_store *store, bool may_create,
 			"start that version, or use another data directory",
 			store->path, (unsigned long long)version, SCHEMA_VERSION);
 	}
-	if (!may_create) {
+	if (version == 0 && !may_create) {
 		return weir_store_fail(error, -EBADMSG,
 				       "%s has no tables; restore it from a copy", store->path);
 	}
 	code = weir_sql_run(store->db, store->path, "BEGIN IMMEDIATE", error);
 	if (code != 0)
 		return code;
-	code = weir_sql_run(store->db, store->path, schema, error);
+	for (; code == 0 && version < SCHEMA_VERSION; version++)
+		code = weir_sql_run(store->db, store->path, schema[version], error);
 	if (code == 0)
 		code = weir_sql_run(store->db, store->path, "COMMIT", error);
 	if (code != 0)

@@ -1,4 +1,5 @@
-/* store: Weir's own database, DATA/weir.db: functions, routes, settings and the generation.
+/* store: Weir's own database, DATA/weir.db: functions and their versions, routes, settings and the
+ * generation.
  *
  *   change -> BEGIN IMMEDIATE -> check -> write -> generation + 1 -> COMMIT (synced) -> 0
  *
@@ -83,6 +84,40 @@ int weir_store_function_find(struct weir_store *store, const char *space, const 
 			     struct weir_store_error *error);
 int weir_store_function_remove(struct weir_store *store, const char *space, const char *name,
 			       struct weir_store_error *error);
+
+/* Versions: what a function was, each time it was deployed; numbered from 1. */
+struct weir_store_version {
+	uint32_t number;
+	int64_t created_s;  /* since 1970 */
+	char code[65];      /* hash of its code; empty: a path that was there without being deployed */
+	bool is_current;
+	struct weir_model_function function; /* as it was; id, version: the function's */
+};
+
+/* Make `function` the function of its name, new or in place of what is there, as its next version
+ * (function->number is not looked at). What was there without a number becomes version 1 first. Of
+ * the versions that are neither this one nor the newest `versions_max` the oldest go. 0 and
+ * *out_number, -EINVAL (a field), -EDQUOT. */
+int weir_store_deploy(struct weir_store *store, const struct weir_model_function *function,
+		      const char *code, uint32_t versions_max, uint32_t *out_number,
+		      struct weir_store_error *error);
+
+/* Gets one version; returns 0 or -errno, which ends the listing. */
+typedef int weir_store_version_visit(void *context, const struct weir_store_version *version);
+
+/* The versions of a function, newest first. 0, -ENOENT (no such function). */
+int weir_store_version_each(struct weir_store *store, const char *space, const char *name,
+			    weir_store_version_visit *visit, void *context,
+			    struct weir_store_error *error);
+
+/* Make version `number` serve again; 0 = the one before the present one. 0 and *out_version, -ENOENT
+ * (no such function or version, said which), -EEXIST (it serves already). */
+int weir_store_rollback(struct weir_store *store, const char *space, const char *name,
+			uint32_t number, struct weir_store_version *out_version,
+			struct weir_store_error *error);
+
+/* Does a version refer to this code? True as well where that cannot be found out. */
+bool weir_store_code_used(struct weir_store *store, const char *code);
 
 /* Routes. Two patterns are the same if they differ in parameter names only. Add: -EEXIST if a route
  * of the same host and pattern has one of the methods already; -ENOENT if `route->space`/`name` is

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 
 #define FUNCTION_COLUMNS                                                                 \
 	"id, version, space, name, runtime, code_path, handler, timeout_ms, memory_mb, " \
-	"queue_max"
+	"queue_max, number"
 
 enum { CATALOG_ROOM_FIRST = 64 };
 
@@ -61,6 +62,27 @@ void weir_store_catalog_release(struct weir_store_catalog *catalog)
 	memset(catalog, 0, sizeof(*catalog));
 }
 
+const char *weir_store_path_kept(const struct weir_store *store, const char *path)
+{
+	const size_t bytes = store->directory_bytes;
+
+	return strncmp(path, store->path, bytes) == 0 && strncmp(path + bytes, "/code/", 6) == 0
+		       ? path + bytes + 1
+		       : path;
+}
+
+bool weir_store_path_read(const struct weir_store *store, sqlite3_stmt *row, int column,
+			  char out[WEIR_MODEL_PATH_BYTES_MAX + 1])
+{
+	const char *text = weir_sql_text(row, column);
+	const bool kept = strncmp(text, "code/", 5) == 0;
+	const int written = snprintf(out, WEIR_MODEL_PATH_BYTES_MAX + 1, "%.*s%s%s",
+				     kept ? (int)store->directory_bytes : 0, store->path,
+				     kept ? "/" : "", text);
+
+	return written >= 0 && written <= WEIR_MODEL_PATH_BYTES_MAX;
+}
+
 /* One row -> a checked record. Another program may have written it. */
 static int function_read(struct weir_store *store, sqlite3_stmt *row,
 			 struct weir_model_function *out_function,
@@ -72,8 +94,7 @@ static int function_read(struct weir_store *store, sqlite3_stmt *row,
 		weir_sql_text_copy(row, 3, out_function->name, sizeof(out_function->name)) &&
 		weir_sql_text_copy(row, 4, out_function->runtime,
 				   sizeof(out_function->runtime)) &&
-		weir_sql_text_copy(row, 5, out_function->code_path,
-				   sizeof(out_function->code_path)) &&
+		weir_store_path_read(store, row, 5, out_function->code_path) &&
 		weir_sql_text_copy(row, 6, out_function->handler,
 				   sizeof(out_function->handler));
 
@@ -82,6 +103,7 @@ static int function_read(struct weir_store *store, sqlite3_stmt *row,
 	out_function->timeout_ms = (uint32_t)sqlite3_column_int64(row, 7);
 	out_function->memory_mb = (uint32_t)sqlite3_column_int64(row, 8);
 	out_function->queue_max = (uint32_t)sqlite3_column_int64(row, 9);
+	out_function->number = (uint32_t)sqlite3_column_int64(row, 10);
 	if (fits && weir_model_function_check(out_function, &wrong) == 0)
 		return 0;
 	return weir_store_fail(error, -EBADMSG, "%s, table functions, %s/%s: %s: %s",
@@ -176,7 +198,7 @@ static int function_insert(struct weir_store *store, const struct weir_model_fun
 	if (code == 0) {
 		code = weir_store_prepare(store,
 					  "INSERT INTO functions (" FUNCTION_COLUMNS ") "
-					  "VALUES (?3, ?4, ?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10)",
+					  "VALUES (?3, ?4, ?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
 					  &statement, error);
 	}
 	if (code != 0)
@@ -185,7 +207,8 @@ static int function_insert(struct weir_store *store, const struct weir_model_fun
 	(void)sqlite3_bind_int64(statement, 3, (sqlite3_int64)id);
 	(void)sqlite3_bind_int64(statement, 4, (sqlite3_int64)version);
 	(void)sqlite3_bind_text(statement, 5, function->runtime, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_text(statement, 6, function->code_path, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 6, weir_store_path_kept(store, function->code_path), -1,
+				SQLITE_STATIC);
 	(void)sqlite3_bind_text(statement, 7, function->handler, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(statement, 8, function->timeout_ms);
 	(void)sqlite3_bind_int64(statement, 9, function->memory_mb);
@@ -199,9 +222,8 @@ static int function_add_checked(struct weir_store *store,
 				struct weir_store_error *error)
 {
 	struct weir_model_function existing = {0};
-	uint64_t count = 0;
-	int code = weir_store_function_find(store, function->space, function->name, &existing,
-					    error);
+	const int code = weir_store_function_find(store, function->space, function->name, &existing,
+						  error);
 
 	if (code == 0) {
 		return weir_store_fail(
@@ -209,9 +231,16 @@ static int function_add_checked(struct weir_store *store,
 			"the function %s/%s exists; remove it first, or choose another name",
 			function->space, function->name);
 	}
-	if (code != -ENOENT)
-		return code;
-	code = function_count(store, &count, error);
+	return code == -ENOENT ? weir_store_function_insert(store, function, error) : code;
+}
+
+int weir_store_function_insert(struct weir_store *store,
+			       const struct weir_model_function *function,
+			       struct weir_store_error *error)
+{
+	uint64_t count = 0;
+	const int code = function_count(store, &count, error);
+
 	if (code != 0)
 		return code;
 	if (count >= WEIR_STORE_FUNCTIONS_MAX) {

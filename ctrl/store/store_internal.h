@@ -11,6 +11,7 @@
 struct weir_store {
 	sqlite3 *db; /* NULL: closed after a failure, or not opened yet */
 	char path[WEIR_STORE_PATH_BYTES_MAX];
+	size_t directory_bytes; /* of path: the data directory */
 	/* The file as we last left it: anything else means that another program wrote to it. */
 	dev_t device;
 	ino_t inode;
@@ -36,6 +37,17 @@ int weir_store_prepare(struct weir_store *store, const char *text, sqlite3_stmt 
 /* A fresh id, never used before. Only between begin and finish. */
 int weir_store_id_next(struct weir_store *store, uint64_t *out_id,
 		       struct weir_store_error *error);
+
+/* Code paths: those within the data directory are kept relative to it, so that it may be moved.
+ * weir_store_path_read(): false if it does not fit. */
+const char *weir_store_path_kept(const struct weir_store *store, const char *path);
+bool weir_store_path_read(const struct weir_store *store, sqlite3_stmt *row, int column,
+			  char out[WEIR_MODEL_PATH_BYTES_MAX + 1]);
+
+/* Insert a function that is checked and not there yet; -EDQUOT at the limit. Between begin and finish. */
+int weir_store_function_insert(struct weir_store *store,
+			       const struct weir_model_function *function,
+			       struct weir_store_error *error);
 
 /* Append one kind of record, ordered. */
 int weir_store_function_load(struct weir_store *store, struct weir_store_catalog *catalog,

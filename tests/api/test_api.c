@@ -20,6 +20,7 @@ struct api_test {
 	struct weir_store *store;
 	struct weir_public_table *table;
 	struct weir_public_rows rows;
+	struct weir_code *code;
 	struct weir_api *api;
 	bool acknowledge;
 	int published;
@@ -69,13 +70,15 @@ static int setup(void **state)
 	if (mkdtemp(test->directory) == NULL ||
 	    weir_store_create(test->directory, &test->store) != 0 ||
 	    weir_public_table_create(test->directory, &test->table) != 0 ||
-	    weir_store_open(test->store, true, &error) != 0)
+	    weir_store_open(test->store, true, &error) != 0 ||
+	    weir_code_open(test->directory, &test->code) != 0)
 		return -1;
 	const struct weir_api_owner owner = {
 		.context = test,
 		.store = test->store,
 		.table = test->table,
 		.rows = &test->rows,
+		.code = test->code,
 		.publish = publish,
 		.table_written = publish,
 		.snapshot = snapshot_none,
@@ -91,13 +94,15 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct api_test *test = *state;
-	char command[128];
+	char command[256];
 
 	weir_api_destroy(test->api);
 	weir_public_rows_release(&test->rows);
 	weir_public_table_destroy(test->table);
 	weir_store_destroy(test->store);
-	(void)snprintf(command, sizeof(command), "rm -rf '%s'", test->directory);
+	weir_code_close(test->code);
+	(void)snprintf(command, sizeof(command), "chmod -R u+w '%s'; rm -rf '%s'", test->directory,
+		       test->directory);
 	(void)system(command);
 	free(test);
 	return 0;
@@ -251,6 +256,134 @@ static void body_of_the_largest_size_is_taken_in_pieces(void **state)
 		0);
 	(void)close(fd);
 	free(text);
+}
+
+/* Upload one file: the hash that the answer names. */
+static void code_upload(struct api_test *test, const char *name, const char *text,
+			char hash[WEIR_CODE_HASH_BYTES])
+{
+	char target[256];
+	const char *answer = NULL;
+
+	(void)snprintf(target, sizeof(target), "/weir/code?name=%s", name);
+	assert_int_equal(request(test, "POST", target, text, &answer), 201);
+	answer = strstr(answer, "\"code\":\"");
+	assert_non_null(answer);
+	memcpy(hash, answer + 8, WEIR_CODE_HASH_BYTES - 1);
+	hash[WEIR_CODE_HASH_BYTES - 1] = '\0';
+	assert_true(weir_code_has(test->code, hash));
+}
+
+static void uploads_go_to_the_disk_whatever_their_size(void **state)
+{
+	enum { BYTES = 3 << 20 };
+	struct api_test *test = *state;
+	char *text = malloc(BYTES + 512);
+	const char *answer = NULL;
+	int fd = client_open(test);
+	int bytes = 0;
+
+	assert_non_null(text);
+	bytes = sprintf(text,
+			"POST /weir/code?name=big.py HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+			"Content-Length: %d\r\n\r\n",
+			BYTES);
+	memset(text + bytes, 'x', BYTES);
+	bytes += BYTES;
+	bytes += sprintf(text + bytes, "GET /weir/status HTTP/1.1\r\nHost: x\r\n\r\n");
+	answer = exchange(test, fd, text, (size_t)bytes, 3); /* 100, 201 and the status */
+	assert_int_equal(strncmp(answer, "HTTP/1.1 100", 12), 0);
+	assert_non_null(strstr(answer, "HTTP/1.1 201"));
+	assert_non_null(strstr(answer, "\"runtime\":\"python\",\"entry\":\"big.py\""));
+	assert_non_null(strstr(answer, "HTTP/1.1 200"));
+	(void)close(fd);
+	free(text);
+	fd = client_open(test);
+	answer = exchange(test, fd, "POST /weir/code HTTP/1.1\r\nHost: x\r\nContent-Length: 268435457\r\n\r\n",
+			  69, 2);
+	assert_int_equal(strncmp(answer, "HTTP/1.1 413", 12), 0);
+	(void)close(fd);
+}
+
+static void uploads_that_are_refused_say_why(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+	int fd = -1;
+
+	assert_int_equal(request(test, "POST", "/weir/code", "this is no archive", &text), 422);
+	assert_non_null(strstr(text, "archive"));
+	assert_int_equal(request(test, "POST", "/weir/code?name=a%2Fb", "x", &text), 422);
+	assert_int_equal(request(test, "POST", "/weir/code?name=x", "", NULL), 400);
+	assert_int_equal(request(test, "PUT", "/weir/code", "{}", NULL), 405);
+	/* A client that leaves in the middle leaves nothing. */
+	fd = client_open(test);
+	assert_int_equal(send(fd, "POST /weir/code?name=x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
+			      70, 0),
+			 70);
+	weir_api_run(test->api);
+	weir_api_run(test->api);
+	(void)close(fd);
+	weir_api_run(test->api);
+	(void)snprintf(test->path, sizeof(test->path), "[ -z \"$(ls -A %s/code)\" ]", test->directory);
+	assert_int_equal(system(test->path), 0);
+}
+
+static void deployments_are_versions_that_can_be_gone_back_to(void **state)
+{
+	struct api_test *test = *state;
+	struct weir_store_error error;
+	struct weir_model_function function;
+	const char *text = NULL;
+	char hash[3][WEIR_CODE_HASH_BYTES];
+	char body[256];
+
+	for (int i = 0; i < 3; i++) {
+		code_upload(test, "f.sh", i == 0 ? "#!/bin/sh\n" : i == 1 ? "#!/bin/cat\n" : "#!/bin/ls\n",
+			    hash[i]);
+		(void)snprintf(body, sizeof(body), "{\"code\":\"%s\",\"timeout_ms\":%d}", hash[i],
+			       1000 + i);
+		assert_int_equal(request(test, "POST", "/weir/functions/default/f/deploy", body, NULL), 201);
+	}
+	assert_int_equal(weir_store_function_find(test->store, "default", "f", &function, &error), 0);
+	assert_int_equal(function.number, 3);
+	assert_int_equal(function.timeout_ms, 1002);
+	assert_string_equal(function.runtime, "exec");
+	assert_non_null(strstr(function.code_path, hash[2]));
+	assert_int_equal(access(function.code_path, X_OK), 0);
+	assert_int_equal(request(test, "POST", "/weir/functions/default/f/rollback", "{}", NULL), 200);
+	assert_int_equal(weir_store_function_find(test->store, "default", "f", &function, &error), 0);
+	assert_int_equal(function.number, 2);
+	assert_int_equal(function.timeout_ms, 1001);
+	assert_int_equal(request(test, "GET", "/weir/functions/default/f/versions", "", &text), 200);
+	assert_non_null(strstr(text, "\"number\":2"));
+	assert_non_null(strstr(text, "\"current\":true"));
+	assert_int_equal(
+		request(test, "POST", "/weir/functions/default/f/rollback", "{\"number\":9}", NULL), 404);
+	assert_int_equal(
+		request(test, "POST", "/weir/functions/default/f/rollback", "{\"number\":2}", NULL), 409);
+	assert_int_equal(request(test, "GET", "/weir/functions/default/g/versions", "", NULL), 404);
+}
+
+static void deployments_that_make_no_sense_are_refused(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+	char hash[WEIR_CODE_HASH_BYTES];
+	char body[256];
+
+	assert_int_equal(request(test, "POST", "/weir/functions/default/f/deploy", "{}", NULL), 404);
+	assert_int_equal(request(test, "POST", "/weir/functions/default/f/deploy",
+				 "{\"code\":\"../../../etc\"}", NULL),
+			 404);
+	code_upload(test, "notes.txt", "hello", hash);
+	(void)snprintf(body, sizeof(body), "{\"code\":\"%s\"}", hash);
+	assert_int_equal(request(test, "POST", "/weir/functions/default/f/deploy", body, &text), 422);
+	assert_non_null(strstr(text, "--runtime"));
+	(void)snprintf(body, sizeof(body), "{\"code\":\"%s\",\"runtime\":\"cobol\",\"entry\":\"notes.txt\"}", hash);
+	assert_int_equal(request(test, "POST", "/weir/functions/default/f/deploy", body, &text), 422);
+	assert_int_equal(request(test, "POST", "/weir/functions/a%20/f/deploy", body, NULL), 422);
+	assert_int_equal(test->published, 0);
 }
 
 static void connection_serves_pipelined_requests_in_order(void **state)
@@ -452,6 +585,10 @@ int main(void)
 		TEST(framing_that_the_api_does_not_take_is_refused_and_closed),
 		TEST(body_of_the_largest_size_is_taken_in_pieces),
 		TEST(connection_serves_pipelined_requests_in_order),
+		TEST(deployments_that_make_no_sense_are_refused),
+		TEST(deployments_are_versions_that_can_be_gone_back_to),
+		TEST(uploads_that_are_refused_say_why),
+		TEST(uploads_go_to_the_disk_whatever_their_size),
 		TEST(change_is_answered_when_every_shard_acknowledged),
 		TEST(change_that_nobody_acknowledges_is_saved_and_says_so),
 		TEST(client_that_leaves_does_not_undo_its_change),

@@ -241,20 +241,26 @@ static bool used_is(void *context, const char *hash)
 	return strcmp(context, hash) == 0;
 }
 
-static void a_sweep_removes_what_nobody_uses_and_is_old(void **state)
+static void a_sweep_condemns_what_nobody_uses_and_then_removes_it(void **state)
 {
 	struct code_test *test = *state;
 	char first[WEIR_CODE_HASH_BYTES];
+	char second[WEIR_CODE_HASH_BYTES];
 	const int64_t now = (int64_t)time(NULL);
-	const int64_t later = now + WEIR_CODE_SWEEP_AGE_S + 100;
+	const int64_t later = now + WEIR_CODE_SWEEP_AGE_S;
 
 	assert_int_equal(upload(test, "a.py", "x", 1), 0);
 	memcpy(first, test->hash, sizeof(first));
 	assert_int_equal(upload(test, "b.py", "x", 1), 0);
+	memcpy(second, test->hash, sizeof(second));
 	assert_int_equal(weir_code_sweep(test->code, now, used_is, first), 0);
-	assert_true(weir_code_has(test->code, test->hash));
-	assert_int_equal(weir_code_sweep(test->code, later, used_is, first), 1);
-	assert_false(weir_code_has(test->code, test->hash));
+	assert_int_equal(weir_code_sweep(test->code, later - 1, used_is, first), 0); /* too soon */
+	assert_int_equal(upload(test, "b.py", "x", 1), 0); /* wanted again */
+	assert_int_equal(weir_code_sweep(test->code, later, used_is, first), 0);
+	assert_int_equal(weir_code_sweep(test->code, later, used_is, second), 0);
+	assert_int_equal(weir_code_sweep(test->code, later, used_is, first), 0);
+	assert_int_equal(weir_code_sweep(test->code, later + WEIR_CODE_SWEEP_AGE_S, used_is, first), 1);
+	assert_false(weir_code_has(test->code, second));
 	assert_true(weir_code_has(test->code, first));
 }
 
@@ -329,7 +335,7 @@ int main(void)
 		TEST(what_leads_out_of_the_folder_is_refused),
 		TEST(nothing_is_written_through_a_link),
 		TEST(refused_uploads_leave_nothing_behind),
-		TEST(a_sweep_removes_what_nobody_uses_and_is_old),
+		TEST(a_sweep_condemns_what_nobody_uses_and_then_removes_it),
 		TEST(the_runtime_is_seen_from_names_and_first_bytes),
 		TEST(a_folder_says_by_its_files_what_it_is),
 	};

@@ -216,7 +216,8 @@ static void completion_is_sound_and_offers_what_the_table_has(void **state)
 	ctl_test_shell(test, command, &output);
 	assert_string_equal(output.err, "");
 	assert_string_equal(output.out,
-			    "route\nadd\n--fn\njson\n--help add list get rm invoke\n");
+			    "route\nadd\n--fn\njson\n--help add list get rm deploy versions rollback "
+			    "invoke\n");
 	ctl_test_start(test, -1);
 	ctl_test_run(test, "fn add thumbs --runtime exec --file /bin/cat", 0, &output);
 	(void)snprintf(command, sizeof(command),
@@ -368,6 +369,67 @@ static void route_test_explains_without_calling(void **state)
 	ctl_test_stop(test);
 }
 
+/* The whole way of code: detected, uploaded, a version, another one, back. */
+static void deploying_makes_versions_that_can_be_listed_and_rolled_back(void **state)
+{
+	struct ctl_test *test = *state;
+
+	ctl_test_start(test, -1);
+	ctl_test_shell(test,
+		       "mkdir -p hello/lib hello/.git && echo '#!/bin/cat' >hello/bootstrap && "
+		       "chmod +x hello/bootstrap && echo x >hello/lib/data && ln -s lib/data hello/link && "
+		       "echo secret >hello/.git/config && printf '#!/bin/sh\\necho two\\n' >two.sh",
+		       &output);
+	assert_int_equal(output.status, 0);
+	ctl_test_run(test, "fn deploy hello", 0, &output);
+	assert_non_null(strstr(output.out, "default/hello version 1 serves (exec)\ngeneration "));
+	assert_string_equal(output.err, ""); /* no bar: this is no terminal */
+	ctl_test_run(test, "fn deploy ./hello/ --timeout 5s -o json", 0, &output);
+	assert_non_null(strstr(output.out, "\"number\":\t2"));
+	ctl_test_run(test, "fn deploy two.sh --name hello", 0, &output);
+	ctl_test_run(test, "fn get hello", 0, &output);
+	assert_non_null(strstr(output.out, "/two.sh"));
+	assert_non_null(strstr(output.out, "5000")); /* stays */
+	ctl_test_run(test, "fn versions hello", 0, &output);
+	assert_non_null(strstr(output.out, "3 serves"));
+	assert_non_null(strstr(output.out, "/bootstrap"));
+	ctl_test_run(test, "fn rollback hello", 0, &output);
+	assert_non_null(strstr(output.out, "version 2 serves"));
+	ctl_test_run(test, "fn rollback hello 1", 0, &output);
+	ctl_test_run(test, "fn rollback hello 1", 6, &output);
+	ctl_test_run(test, "fn rollback hello 9", 5, &output);
+	ctl_test_run(test, "fn rollback hello x", 7, &output);
+	ctl_test_run(test, "fn versions nobody", 5, &output);
+	/* Equal folders are one: of both uploads there is one, and nothing that git keeps. */
+	ctl_test_shell(test,
+		       "cd data/code && [ $(ls | wc -l) = 2 ] && [ -e */lib/data ] && [ -L */link ] && "
+		       "! [ -e */.git ]",
+		       &output);
+	assert_int_equal(output.status, 0);
+	ctl_test_stop(test);
+}
+
+static void deployments_that_cannot_be_are_refused(void **state)
+{
+	struct ctl_test *test = *state;
+
+	ctl_test_start(test, -1);
+	ctl_test_shell(test, "mkdir -p none bad && touch empty.py && ln -s /etc/passwd bad/index.js && "
+			     "echo hello >notes.txt",
+		       &output);
+	ctl_test_run(test, "fn deploy missing.py", 7, &output);
+	ctl_test_run(test, "fn deploy empty.py", 7, &output);
+	ctl_test_run(test, "fn deploy none", 7, &output);
+	assert_non_null(strstr(output.err, "empty"));
+	ctl_test_run(test, "fn deploy bad", 7, &output);
+	assert_non_null(strstr(output.err, "leads out"));
+	ctl_test_run(test, "fn deploy notes.txt", 7, &output);
+	assert_non_null(strstr(output.err, "--runtime"));
+	ctl_test_run(test, "fn list", 0, &output);
+	assert_null(strstr(output.out, "notes"));
+	ctl_test_stop(test);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, ctl_test_setup, ctl_test_teardown)
 
 int main(void)
@@ -386,6 +448,8 @@ int main(void)
 		TEST(board_that_makes_no_sense_is_refused),
 		TEST(ready_asks_for_gateway_control_generation_and_workers),
 		TEST(route_test_explains_without_calling),
+		TEST(deploying_makes_versions_that_can_be_listed_and_rolled_back),
+		TEST(deployments_that_cannot_be_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

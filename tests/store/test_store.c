@@ -78,6 +78,118 @@ static void what_was_committed_is_there_after_reopening(void **state)
 	weir_store_catalog_release(&catalog);
 }
 
+/* What the first schema made, as it lies on disks. */
+static void database_of_the_first_version_is_taken_over(void **state)
+{
+	static const char first[] =
+		"CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+		"INSERT INTO meta VALUES ('generation', 7), ('id', 4);"
+		"CREATE TABLE functions (id INTEGER PRIMARY KEY, version INTEGER NOT NULL,"
+		" space TEXT NOT NULL, name TEXT NOT NULL, runtime TEXT NOT NULL, code_path TEXT NOT NULL,"
+		" handler TEXT NOT NULL, timeout_ms INTEGER NOT NULL, memory_mb INTEGER NOT NULL,"
+		" queue_max INTEGER NOT NULL, UNIQUE (space, name)) STRICT;"
+		"CREATE TABLE routes (id INTEGER PRIMARY KEY,"
+		" function_id INTEGER NOT NULL REFERENCES functions (id), methods INTEGER NOT NULL,"
+		" host TEXT NOT NULL, pattern TEXT NOT NULL, shape TEXT NOT NULL,"
+		" timeout_ms INTEGER NOT NULL, UNIQUE (host, shape, methods)) STRICT;"
+		"CREATE INDEX routes_by_function ON routes (function_id);"
+		"CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+		"CREATE TABLE public_rows (k TEXT PRIMARY KEY, v TEXT NOT NULL, version INTEGER NOT NULL)"
+		" STRICT, WITHOUT ROWID;"
+		"INSERT INTO functions VALUES (4, 6, 'default', 'a', 'exec', '/bin/cat', '', 1000, 64, 10);"
+		"PRAGMA user_version = 1;";
+	struct store_test *test = *state;
+	struct weir_model_function function = {0};
+	uint32_t number = 0;
+
+	store_test_run(test, "weir.db", first);
+	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+	assert_int_equal(weir_store_generation(test->store), 7);
+	assert_int_equal(weir_store_function_find(test->store, "default", "a", &function, &test->error), 0);
+	assert_int_equal(function.version, 6);
+	assert_int_equal(function.number, 0);
+	assert_string_equal(function.code_path, "/bin/cat");
+	assert_int_equal(weir_store_deploy(test->store, &function, "", 10, &number, &test->error), 0);
+	assert_int_equal(number, 2); /* what was there is version 1 */
+	assert_int_equal(weir_store_open(test->store, false, &test->error), 0); /* once is enough */
+}
+
+struct listed {
+	uint32_t count;
+	uint32_t number[16];
+	uint32_t current;
+};
+
+static int version_note(void *context, const struct weir_store_version *version)
+{
+	struct listed *listed = context;
+
+	listed->number[listed->count++] = version->number;
+	if (version->is_current)
+		listed->current = version->number;
+	return 0;
+}
+
+static void versions_are_kept_up_to_a_limit_and_the_serving_one_always(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_model_function function = function_make("a");
+	struct weir_store_version version;
+	struct listed listed = {.count = 0};
+	uint32_t number = 0;
+
+	for (uint32_t i = 1; i <= 4; i++) {
+		function.timeout_ms = 1000 + i;
+		assert_int_equal(weir_store_deploy(test->store, &function, i == 1 ? "one" : "more", 3, &number,
+						   &test->error),
+				 0);
+		assert_int_equal(number, i);
+	}
+	assert_int_equal(weir_store_version_each(test->store, "default", "a", version_note, &listed,
+						 &test->error),
+			 0);
+	assert_int_equal(listed.count, 3);
+	assert_int_equal(listed.number[0], 4);
+	assert_int_equal(listed.current, 4);
+	assert_false(weir_store_code_used(test->store, "one"));
+	assert_true(weir_store_code_used(test->store, "more"));
+	assert_int_equal(weir_store_rollback(test->store, "default", "a", 2, &version, &test->error), 0);
+	assert_int_equal(version.function.timeout_ms, 1002);
+	assert_int_equal(weir_store_rollback(test->store, "default", "a", 2, &version, &test->error), -EEXIST);
+	assert_int_equal(weir_store_rollback(test->store, "default", "a", 0, &version, &test->error), -ENOENT);
+	assert_int_equal(weir_store_rollback(test->store, "default", "b", 0, &version, &test->error), -ENOENT);
+	assert_int_equal(weir_store_deploy(test->store, &function, "more", 1, &number, &test->error), 0);
+	assert_int_equal(number, 5);
+	memset(&listed, 0, sizeof(listed));
+	assert_int_equal(weir_store_version_each(test->store, "default", "a", version_note, &listed,
+						 &test->error),
+			 0);
+	assert_int_equal(listed.count, 1);
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
+	assert_false(weir_store_code_used(test->store, "more"));
+}
+
+/* The data directory may be moved: what lies in it is found again. */
+static void code_in_the_data_directory_is_kept_relative_to_it(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_model_function function = function_make("a");
+	struct weir_store_version version;
+	uint32_t number = 0;
+
+	(void)snprintf(function.code_path, sizeof(function.code_path), "%s/code/0123/x.so", test->directory);
+	assert_int_equal(weir_store_deploy(test->store, &function, "0123", 3, &number, &test->error), 0);
+	assert_int_equal(store_test_number(test, "weir.db",
+					   "SELECT count(*) FROM functions WHERE code_path = 'code/0123/x.so'"),
+			 1);
+	assert_int_equal(weir_store_deploy(test->store, &function, "0123", 3, &number, &test->error), 0);
+	assert_int_equal(weir_store_rollback(test->store, "default", "a", 1, &version, &test->error), 0);
+	assert_string_equal(version.function.code_path, function.code_path);
+	memset(&function, 0, sizeof(function));
+	assert_int_equal(weir_store_function_find(test->store, "default", "a", &function, &test->error), 0);
+	assert_string_equal(version.function.code_path, function.code_path);
+}
+
 static uint64_t route_id(struct store_test *test, const char *text)
 {
 	const struct weir_model_route key = route_make(text, "", "a");
@@ -450,6 +562,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_was_committed_is_there_after_reopening),
+		TEST(code_in_the_data_directory_is_kept_relative_to_it),
+		TEST(versions_are_kept_up_to_a_limit_and_the_serving_one_always),
+		TEST(database_of_the_first_version_is_taken_over),
 		TEST(changed_routes_are_told_once),
 		TEST(too_many_changes_and_those_of_others_mean_all_routes),
 		TEST(each_route_is_visited_until_the_visitor_has_enough),

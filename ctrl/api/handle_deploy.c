@@ -1,0 +1,186 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctrl/api/call.h"
+#include "ctrl/api/setting.h"
+
+enum { CODE_PATH_MAX = WEIR_CODE_PATH_BYTES_MAX + WEIR_CODE_NAME_BYTES_MAX + 1 };
+
+enum weir_api_result weir_api_code_add(struct weir_api_call *call)
+{
+	struct weir_code_kind kind = {.runtime = ""};
+	struct weir_code_error error;
+
+	call->answer = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(call->answer, "code", call->code); /* or members lack */
+	if (weir_code_detect(call->owner->code, call->code, &kind, &error) == 0) {
+		(void)cJSON_AddStringToObject(call->answer, "runtime", kind.runtime);
+		(void)cJSON_AddStringToObject(call->answer, "entry", kind.entry);
+	}
+	call->status = 201;
+	return WEIR_API_DONE;
+}
+
+/* What is not named stays as it is, or gets the defaults. False: the answer is set. */
+static bool deploy_defaults(struct weir_api_call *call, struct weir_model_function *function,
+			    uint32_t *out_versions_max, enum weir_api_result *out_result)
+{
+	struct weir_store_error error = {{0}};
+	struct weir_setting_values values;
+	int code = weir_setting_load(call->owner->store, &values, &error);
+
+	if (code == 0)
+		code = weir_store_function_find(call->owner->store, call->param[0], call->param[1],
+						function, &error);
+	if (code != 0 && code != -ENOENT) {
+		*out_result = weir_api_refuse_store(call, code, &error);
+		return false;
+	}
+	if (code == -ENOENT) {
+		*function = (struct weir_model_function){
+			.timeout_ms = values.function_timeout_ms,
+			.memory_mb = values.function_memory_mb,
+			.queue_max = values.function_queue_max,
+		};
+		(void)snprintf(function->space, sizeof(function->space), "%.63s", call->param[0]);
+		(void)snprintf(function->name, sizeof(function->name), "%.63s", call->param[1]);
+	} else {
+		function->handler[0] = '\0'; /* of other code */
+	}
+	*out_versions_max = values.function_versions_max;
+	return true;
+}
+
+/* Which code, and what it is. False: the answer is set. */
+static bool deploy_code(struct weir_api_call *call, struct weir_model_function *function,
+			char hash[WEIR_CODE_HASH_BYTES])
+{
+	struct weir_code_kind kind = {.runtime = ""};
+	struct weir_code_error error;
+	char folder[WEIR_CODE_PATH_BYTES_MAX];
+	char path[CODE_PATH_MAX];
+
+	if (!weir_api_body_text(call, "code", hash, WEIR_CODE_HASH_BYTES) ||
+	    !weir_api_body_text(call, "runtime", kind.runtime, sizeof(kind.runtime)) ||
+	    !weir_api_body_text(call, "entry", kind.entry, sizeof(kind.entry)))
+		return false;
+	if (!weir_code_has(call->owner->code, hash)) {
+		(void)weir_api_refuse(call, 404, "not_found", "code",
+				      "there is no such code; upload it first: POST /weir/code");
+		return false;
+	}
+	if (weir_code_detect(call->owner->code, hash, &kind, &error) != 0) {
+		(void)weir_api_refuse(call, 422, "invalid", "code", error.text);
+		return false;
+	}
+	(void)snprintf(path, sizeof(path), "%s/%s",
+		       weir_code_path(call->owner->code, hash, folder), kind.entry); /* fits */
+	if (strlen(path) >= sizeof(function->code_path)) {
+		(void)weir_api_refuse(call, 422, "invalid", "entry", "the path of the code is too long");
+		return false;
+	}
+	memcpy(function->code_path, path, strlen(path) + 1);
+	(void)snprintf(function->runtime, sizeof(function->runtime), "%s", kind.runtime);
+	return true;
+}
+
+/* Which version serves now, in the answer. */
+static void deployed_tell(struct weir_api_call *call, const struct weir_model_function *function)
+{
+	call->answer = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(call->answer, "namespace", function->space); /* or members lack */
+	(void)cJSON_AddStringToObject(call->answer, "name", function->name);
+	(void)cJSON_AddStringToObject(call->answer, "runtime", function->runtime);
+	(void)cJSON_AddStringToObject(call->answer, "file", function->code_path);
+	(void)cJSON_AddNumberToObject(call->answer, "number", function->number);
+}
+
+enum weir_api_result weir_api_function_deploy(struct weir_api_call *call)
+{
+	static const char *const members[] = {"code",       "runtime",   "entry",     "handler",
+					      "timeout_ms", "memory_mb", "queue_max", NULL};
+	enum weir_api_result result = WEIR_API_DONE;
+	struct weir_model_function function;
+	struct weir_store_error error = {{0}};
+	struct weir_model_error wrong;
+	char hash[WEIR_CODE_HASH_BYTES] = "";
+	uint32_t versions_max = 0;
+	uint32_t number = 0;
+	int code = 0;
+
+	if (!weir_api_body_only(call, members) ||
+	    !deploy_defaults(call, &function, &versions_max, &result) ||
+	    !deploy_code(call, &function, hash) ||
+	    !weir_api_body_text(call, "handler", function.handler, sizeof(function.handler)) ||
+	    !weir_api_body_number(call, "timeout_ms", &function.timeout_ms) ||
+	    !weir_api_body_number(call, "memory_mb", &function.memory_mb) ||
+	    !weir_api_body_number(call, "queue_max", &function.queue_max))
+		return result;
+	if (weir_model_function_check(&function, &wrong) != 0)
+		return weir_api_refuse_field(call, &wrong);
+	code = weir_store_deploy(call->owner->store, &function, hash, versions_max, &number, &error);
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	result = weir_api_committed(call, 201);
+	if (result == WEIR_API_WAIT) {
+		function.number = number;
+		deployed_tell(call, &function);
+	}
+	return result;
+}
+
+static cJSON *version_json(const struct weir_store_version *version)
+{
+	cJSON *json = weir_api_function_json(&version->function);
+
+	cJSON_DeleteItemFromObjectCaseSensitive(json, "version"); /* the function's, not its */
+	(void)cJSON_AddNumberToObject(json, "number", version->number);
+	(void)cJSON_AddNumberToObject(json, "created", (double)version->created_s);
+	(void)cJSON_AddStringToObject(json, "code", version->code);
+	(void)cJSON_AddBoolToObject(json, "current", version->is_current);
+	return json;
+}
+
+static int version_visit(void *context, const struct weir_store_version *version)
+{
+	return cJSON_AddItemToArray(context, version_json(version)) ? 0 : -ENOMEM;
+}
+
+enum weir_api_result weir_api_function_versions(struct weir_api_call *call)
+{
+	struct weir_store_error error = {.text = "not enough memory for the versions"};
+	cJSON *answer = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(answer, "versions");
+	const int code = weir_store_version_each(call->owner->store, call->param[0],
+						 call->param[1], version_visit, list, &error);
+
+	if (code != 0) {
+		cJSON_Delete(answer);
+		return weir_api_refuse_store(call, code, &error);
+	}
+	call->answer = answer;
+	call->status = 200;
+	return WEIR_API_DONE;
+}
+
+enum weir_api_result weir_api_function_rollback(struct weir_api_call *call)
+{
+	static const char *const members[] = {"number", NULL};
+	struct weir_store_error error = {{0}};
+	struct weir_store_version version;
+	enum weir_api_result result = WEIR_API_DONE;
+	uint32_t number = 0;
+	int code = 0;
+
+	if (!weir_api_body_only(call, members) || !weir_api_body_number(call, "number", &number))
+		return WEIR_API_DONE;
+	code = weir_store_rollback(call->owner->store, call->param[0], call->param[1], number,
+				   &version, &error);
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	result = weir_api_committed(call, 200);
+	if (result == WEIR_API_WAIT)
+		deployed_tell(call, &version.function);
+	return result;
+}

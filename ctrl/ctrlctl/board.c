@@ -76,6 +76,7 @@ static int board_check(struct weir_board *copy)
 	    copy->process_count > WEIR_BOARD_PROCESSES_MAX)
 		return -EBADMSG;
 	copy->missing[sizeof(copy->missing) - 1] = '\0';
+	copy->sandbox[sizeof(copy->sandbox) - 1] = '\0';
 	for (uint32_t i = 0; i < copy->process_count; i++)
 		copy->process[i].space[sizeof(copy->process[i].space) - 1] = '\0';
 	return 0;

@@ -133,6 +133,7 @@ static cJSON *status_json(const struct weir_board *board, cJSON *control)
 			(double)atomic_load_explicit(&board->segment_bytes,
 						     memory_order_relaxed));
 		missing_json(json, board);
+		(void)cJSON_AddStringToObject(json, "sandbox", board->sandbox);
 	}
 	(void)cJSON_AddItemToObject(json, "problems",
 				    problems == NULL ? cJSON_CreateArray() : problems);
@@ -276,6 +277,9 @@ static void live_print(const cJSON *json)
 	workers_print(processes);
 	weir_ctl_print("\n");
 	metrics_print(json);
+	weir_ctl_print("\nsandbox: ");
+	weir_ctl_print_clean(weir_ctl_json_text(json, "sandbox"));
+	weir_ctl_print("\n");
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(json, "missing"))
 	{
 		weir_ctl_print("%s", item->prev->next == NULL ? "\nDoes without:\n  " : "  ");

@@ -18,7 +18,8 @@
 
 enum {
 	WEIR_BOARD_PROCESSES_MAX = 512,
-	WEIR_BOARD_MISSING_BYTES_MAX = 1024,
+	WEIR_BOARD_MISSING_BYTES_MAX = 2048,
+	WEIR_BOARD_SANDBOX_BYTES_MAX = 256,
 };
 
 enum weir_metric {
@@ -79,6 +80,7 @@ struct weir_board {
 	uint32_t process_count; /* rows in use are [0 .. process_count-1], NONE rows among them */
 	uint32_t reserved;
 	char missing[WEIR_BOARD_MISSING_BYTES_MAX]; /* what this instance does without, one line each */
+	char sandbox[WEIR_BOARD_SANDBOX_BYTES_MAX]; /* "off" or the layers around workers */
 	struct weir_board_process process[WEIR_BOARD_PROCESSES_MAX];
 	_Alignas(4096) struct weir_board_shard shard[WEIR_SHARDS_MAX];
 };

@@ -17,6 +17,7 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/abi/message.h"
 #include "dataplane/base/span.h"
+#include "dataplane/sandbox/profile.h"
 
 enum {
 	WEIR_RUNTIME_REASON_BYTES = 200, /* with the NUL; what people get to read */
@@ -100,6 +101,9 @@ struct weir_runtime_call {
 
 struct weir_runtime_ops {
 	const char *name; /* "native", "exec" */
+	/* What its sandbox allows and shows on top of the least; NULL = nothing. The sandbox is
+	 * entered after probe() and before open(). */
+	const struct weir_sandbox_profile *sandbox;
 	/* Can this machine run it? 0 or -errno and a reason for people. */
 	int (*probe)(char out_reason[WEIR_RUNTIME_REASON_BYTES]);
 	/* Before the first load. *out_runtime is passed to load and close. */

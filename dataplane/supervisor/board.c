@@ -8,6 +8,7 @@
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
 
@@ -29,8 +30,9 @@ static void missing_add(struct weir_board *board, const char *line)
 }
 
 /* Say once what this instance does without. */
-static void missing_write(struct weir_board *board)
+static void missing_write(const struct weir_supervisor *supervisor, struct weir_board *board)
 {
+	const char *lacks = supervisor->sandbox_lacks;
 	const unsigned long descriptors = weir_program_descriptors_raise();
 	char line[200];
 
@@ -41,6 +43,13 @@ static void missing_write(struct weir_board *board)
 		(void)snprintf(line, sizeof(line),
 			       "root: functions run as user %u, without cgroup limits", (unsigned)geteuid());
 		missing_add(board, line);
+	}
+	while (*lacks != '\0') {
+		const size_t bytes = strcspn(lacks, "\n");
+
+		(void)snprintf(line, sizeof(line), "%.*s", (int)bytes, lacks);
+		missing_add(board, line);
+		lacks += bytes + (lacks[bytes] == '\n');
 	}
 	if (descriptors < DESCRIPTORS_WANTED) {
 		(void)snprintf(line, sizeof(line),
@@ -73,7 +82,8 @@ int weir_board_open(struct weir_supervisor *supervisor)
 	supervisor->board->shard_count = supervisor->shard_count;
 	supervisor->board->bytes = sizeof(struct weir_board);
 	supervisor->board->started_ns = weir_clock_now_ns();
-	missing_write(supervisor->board);
+	missing_write(supervisor, supervisor->board);
+	weir_confine_say(supervisor, supervisor->board);
 	supervisor->board->magic = WEIR_BOARD_MAGIC;
 	weir_store_message_set(&message, WEIR_STORE_STORE, "board", NULL, 0);
 	weir_supervisor_keep(supervisor, &message, &supervisor->board_fd, 1);

@@ -16,6 +16,7 @@ enum {
 const char *weir_options_usage(void)
 {
 	return "usage: weir-keeper [--data DIR] [--listen ADDR:PORT]... [--cpus LIST] [--shards N]\n"
+	       "                   [--sandbox on|required|off]\n"
 	       "\n"
 	       "Starts Weir on a data directory and keeps it running until SIGINT or SIGTERM.\n"
 	       "\n"
@@ -25,6 +26,8 @@ const char *weir_options_usage(void)
 	       "                      IPv6 as [::1]:8080\n"
 	       "  --cpus LIST         CPUs of the gateway's threads, such as 0,2-3 (default: all allowed)\n"
 	       "  --shards N          gateway threads, 1 to 64 (default: one per CPU, at most 8)\n"
+	       "  --sandbox MODE      on: each worker gets every layer that this machine has, and status says\n"
+	       "                      what is missing; required: do not start without all; off (default: on)\n"
 	       "  --version, --help\n";
 }
 
@@ -168,6 +171,23 @@ static int listen_add(struct weir_options *options, const char *value,
 	return 0;
 }
 
+static int sandbox_apply(struct weir_options *options, const char *value,
+			 char problem[WEIR_OPTIONS_PROBLEM_BYTES])
+{
+	if (strcmp(value, "on") == 0) {
+		options->sandbox = WEIR_OPTIONS_SANDBOX_ON;
+	} else if (strcmp(value, "required") == 0) {
+		options->sandbox = WEIR_OPTIONS_SANDBOX_REQUIRED;
+	} else if (strcmp(value, "off") == 0) {
+		options->sandbox = WEIR_OPTIONS_SANDBOX_OFF;
+	} else {
+		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES, "--sandbox %.100s: give on, required or off",
+			       value);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* Apply one option and its value. 0 or -EINVAL. */
 static int option_apply(struct weir_options *options, const char *name, const char *value,
 			char problem[WEIR_OPTIONS_PROBLEM_BYTES])
@@ -196,6 +216,8 @@ static int option_apply(struct weir_options *options, const char *name, const ch
 			       WEIR_SHARDS_MAX);
 		return -EINVAL;
 	}
+	if (strcmp(name, "--sandbox") == 0)
+		return sandbox_apply(options, value, problem);
 	number = number_parse(value, strlen(value));
 	if (number >= 1 && number <= WEIR_SHARDS_MAX) {
 		options->shard_count = (uint32_t)number;
@@ -209,7 +231,7 @@ static int option_apply(struct weir_options *options, const char *name, const ch
 /* The known option that `argument` spells, alone or as OPTION=VALUE; NULL if none. */
 static const char *option_find(const char *argument)
 {
-	static const char *const names[] = {"--data", "--listen", "--cpus", "--shards"};
+	static const char *const names[] = {"--data", "--listen", "--cpus", "--shards", "--sandbox"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const size_t bytes = strlen(names[i]);

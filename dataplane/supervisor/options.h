@@ -30,6 +30,9 @@ struct weir_listen_address {
 	char text[64]; /* as given: "127.0.0.1:8080", "[::1]:8080" */
 };
 
+/* ON: every layer that the machine gives, saying what is missing. REQUIRED: all of them, or no start. */
+enum weir_options_sandbox { WEIR_OPTIONS_SANDBOX_ON, WEIR_OPTIONS_SANDBOX_REQUIRED, WEIR_OPTIONS_SANDBOX_OFF };
+
 struct weir_options {
 	char data[PATH_MAX]; /* as given or the default; weir_options_data_open() makes it absolute */
 	struct weir_listen_address listen[WEIR_OPTIONS_LISTEN_MAX];
@@ -37,6 +40,7 @@ struct weir_options {
 	uint16_t cpu[WEIR_SHARDS_MAX]; /* --cpus, in the order given */
 	size_t cpu_count;              /* 0 = all that this process may use */
 	uint32_t shard_count;          /* --shards; 0 = one per CPU, at most 8 by default */
+	enum weir_options_sandbox sandbox; /* --sandbox */
 	bool help;
 	bool version;
 };

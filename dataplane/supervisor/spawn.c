@@ -196,9 +196,12 @@ bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *poo
 {
 	struct weir_worker *const worker = worker_place(supervisor);
 	char name[32] = "";
-	char *const arguments[] = {name, NULL};
+	char plan[WEIR_SANDBOX_PLAN_BYTES];
+	char *const arguments[] = {name, plan, NULL};
 	int theirs = -1;
 	int result = -ENOENT;
+
+	weir_sandbox_plan_format(&supervisor->sandbox, plan);
 
 	memset(worker, 0, sizeof(*worker));
 	worker->process.kind = WEIR_PROCESS_WORKER;

@@ -14,6 +14,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/board.h"
 #include "dataplane/supervisor/config.h"
+#include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/inbox.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
@@ -213,6 +214,8 @@ static int supervisor_open(struct weir_supervisor *supervisor, const struct weir
 		result = weir_supervisor_watch(supervisor, supervisor->store_fd, WEIR_WATCH_STORE, 0);
 	if (result == 0 && supervisor->incarnation == 1)
 		result = weir_spawn_check(problem);
+	if (result == 0)
+		result = weir_confine_open(supervisor, problem);
 	if (result == 0)
 		result = weir_listen_open(supervisor, problem);
 	if (result == 0)

@@ -13,6 +13,7 @@
 #define WEIR_DATAPLANE_SUPERVISOR_SUPERVISOR_H
 
 #include "dataplane/abi/board.h"
+#include "dataplane/sandbox/sandbox.h"
 #include "dataplane/shm/control.h"
 #include "dataplane/shm/segment.h"
 #include "dataplane/shm/snapshot.h"
@@ -82,6 +83,8 @@ struct weir_status_client {
 
 struct weir_supervisor {
 	struct weir_options options;
+	struct weir_sandbox_plan sandbox; /* of every worker */
+	char sandbox_lacks[1024];         /* layers that this machine lacks, one line each */
 	uint16_t cpu[WEIR_SHARDS_MAX];
 	uint32_t shard_count;
 	int store_fd;

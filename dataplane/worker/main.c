@@ -11,7 +11,7 @@
 
 #include "dataplane/abi/control.h"
 #include "dataplane/base/log.h"
-#include "dataplane/base/rights.h"
+#include "dataplane/sandbox/sandbox.h"
 #include "dataplane/worker/attend.h"
 #include "dataplane/worker/crash.h"
 #include "dataplane/worker/invoke.h"
@@ -61,10 +61,11 @@ static int fail(const char *what, int error)
 
 int main(int argc, char **argv)
 {
+	struct weir_sandbox_plan plan = {.layers = 0}; /* nobody says: none, as in tests of the worker alone */
 	char reason[WEIR_RUNTIME_REASON_BYTES] = "";
 	int result = 0;
 
-	if (argc > 1) {
+	if (argc > 1 && weir_sandbox_plan_parse(argv[1], &plan) != 0) {
 		(void)fprintf(
 			stderr,
 			"%s %s: runs functions of runtime '%s'; started by weir-supervisor\n",
@@ -78,10 +79,9 @@ int main(int argc, char **argv)
 			    "weir-supervisor",
 			    result);
 	signals_open();
-	result = weir_rights_drop();
-	if (result != 0)
-		return fail("cannot give up rights", result);
 	result = weir_runtime.probe(reason);
+	if (result == 0)
+		result = weir_sandbox_enter(&plan, weir_runtime.sandbox, reason);
 	if (result != 0)
 		return fail(reason, result);
 	result = weir_invoke_open(&invoke);

@@ -262,6 +262,7 @@ static void print_board(void)
 	FIELD(weir_board, change);
 	FIELD(weir_board, process_count);
 	FIELD(weir_board, missing);
+	FIELD(weir_board, sandbox);
 	FIELD(weir_board, process);
 	FIELD(weir_board, shard);
 }

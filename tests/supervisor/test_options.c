@@ -46,6 +46,11 @@ static void options_take_their_value_apart_or_joined(void **state)
 	assert_string_equal(options.data, "/x");
 	assert_int_equal(options.shard_count, 3);
 	assert_int_equal(options.cpu_count, 1);
+	assert_int_equal(options.sandbox, WEIR_OPTIONS_SANDBOX_ON);
+	assert_int_equal(parse("--sandbox", "off", NULL, NULL), 0);
+	assert_int_equal(options.sandbox, WEIR_OPTIONS_SANDBOX_OFF);
+	assert_int_equal(parse("--sandbox=required", NULL, NULL, NULL), 0);
+	assert_int_equal(options.sandbox, WEIR_OPTIONS_SANDBOX_REQUIRED);
 	assert_int_equal(parse("--help", NULL, NULL, NULL), 0);
 	assert_true(options.help);
 	assert_non_null(strstr(weir_options_usage(), "--listen"));
@@ -63,6 +68,8 @@ static void wrong_options_say_which_and_why(void **state)
 	assert_int_equal(parse("--shards", "65", NULL, NULL), -EINVAL);
 	assert_int_equal(parse("--shards", "two", NULL, NULL), -EINVAL);
 	assert_non_null(strstr(problem, "two"));
+	assert_int_equal(parse("--sandbox", "maybe", NULL, NULL), -EINVAL);
+	assert_non_null(strstr(problem, "--sandbox maybe"));
 	assert_int_equal(parse("--cpus", "x", NULL, NULL), -EINVAL);
 	assert_int_equal(parse("--listen", "8080", NULL, NULL), -EINVAL);
 	assert_non_null(strstr(problem, "8080"));

@@ -330,8 +330,13 @@ static void exec_cancel(void *instance, struct weir_runtime_call *call)
 		weir_exec_child_kill(&running->child);
 }
 
+static const struct weir_sandbox_profile sandbox = {
+	.flags = WEIR_SANDBOX_PROGRAMS | WEIR_SANDBOX_DIRECTORY,
+};
+
 const struct weir_runtime_ops weir_runtime = {
 	.name = "exec",
+	.sandbox = &sandbox,
 	.probe = exec_probe,
 	.open = exec_open,
 	.load = exec_load,

@@ -6,12 +6,12 @@
 set -euo pipefail
 
 build_set=(cmake ninja-build gcc libc6-dev pkg-config liburing-dev libsqlite3-dev libcjson-dev libxxhash-dev
-	sqlite3 curl php-cli util-linux wabt clang lld wasi-libc libclang-rt-dev-wasm32
+	sqlite3 curl php-cli python3-dev util-linux wabt clang lld wasi-libc libclang-rt-dev-wasm32
 	libsodium-dev libarchive-dev)
 test_set=(clang libclang-rt-dev libcmocka-dev python3 iproute2 wrk spin strace procps git file)
 bench_set=(nginx-light php-fpm wrk linux-perf python3 procps)
 # Each of these makes one test possible, which is skipped without it (exit 77).
-optional_set=(ccache clang-format clang-tidy shellcheck codespell qemu-system-x86 busybox-static cpio)
+optional_set=(ccache clang-format clang-tidy shellcheck codespell qemu-system-x86 busybox-static cpio python3-flask)
 # Servers that bench/run compares with; one that is missing is left out of its tables.
 peers_set=(h2o haproxy nodejs fcgiwrap)
 

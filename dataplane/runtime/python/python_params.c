@@ -1,0 +1,90 @@
+#include "dataplane/runtime/python/python_params.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "dataplane/base/cleanup.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/runtime/python/python_body.h"
+#include "dataplane/runtime/python/python_json.h"
+#include "dataplane/runtime/python/python_request.h"
+
+static bool is_form(const struct weir_runtime_call *call)
+{
+	const struct weir_span type = weir_python_request_field(call, WEIR_SPAN("content-type"));
+	const struct weir_span form = WEIR_SPAN("application/x-www-form-urlencoded");
+
+	return type.bytes >= form.bytes && strncasecmp(type.data, form.data, form.bytes) == 0;
+}
+
+/* Does the body begin like an object? curl -d says that everything is a form. */
+static bool is_object(struct weir_span text)
+{
+	while (text.bytes != 0 && strchr(" \t\r\n", text.data[0]) != NULL && text.data[0] != '\0') {
+		text.data++;
+		text.bytes--;
+	}
+	return text.bytes != 0 && text.data[0] == '{';
+}
+
+static int object_merge(PyObject *dict, PyObject *body, bool *out_is_refused)
+{
+	WEIR_CLEANUP(weir_python_drop) PyObject *object = weir_python_json_read(body);
+
+	if (object != NULL && PyDict_Check(object))
+		return PyDict_Update(dict, object);
+	*out_is_refused = object != NULL || PyErr_ExceptionMatches(PyExc_ValueError);
+	if (object != NULL)
+		PyErr_SetString(PyExc_ValueError, "the body must be a JSON object");
+	return -1;
+}
+
+static int body_merge(struct weir_runtime_call *call, PyObject *dict, PyObject *body,
+		      bool *out_is_refused)
+{
+	const struct weir_span text = {.data = PyBytes_AS_STRING(body),
+				       .bytes = (size_t)PyBytes_GET_SIZE(body)};
+
+	if (text.bytes == 0)
+		return 0;
+	if (is_form(call) && !is_object(text))
+		return weir_python_request_pairs(text, dict);
+	return object_merge(dict, body, out_is_refused);
+}
+
+PyObject *weir_python_params(struct weir_runtime_call *call, PyObject *body, bool *out_is_refused)
+{
+	WEIR_CLEANUP(weir_python_drop) PyObject *dict = PyDict_New();
+	WEIR_CLEANUP(weir_python_drop) PyObject *params = weir_python_request_params(call);
+	WEIR_CLEANUP(weir_python_drop) PyObject *own =
+		body != NULL ? Py_NewRef(body) : weir_python_body_read(call);
+	PyObject *result = NULL;
+
+	*out_is_refused = false;
+	if (dict == NULL || params == NULL || own == NULL ||
+	    weir_python_request_pairs(weir_runtime_span(call, call->head->query), dict) != 0 ||
+	    PyDict_Update(dict, params) != 0 || body_merge(call, dict, own, out_is_refused) != 0)
+		return NULL;
+	result = dict;
+	dict = NULL;
+	return result;
+}
+
+int weir_python_params_environment(const struct weir_runtime_call *call)
+{
+	WEIR_CLEANUP(weir_python_drop) PyObject *os = PyImport_ImportModule("os");
+	WEIR_CLEANUP(weir_python_drop) PyObject *environment =
+		os != NULL ? PyObject_GetAttrString(os, "environ") : NULL;
+	WEIR_CLEANUP(weir_python_drop) PyObject *activation = weir_python_request_activation(call);
+	WEIR_CLEANUP(weir_python_drop) PyObject *deadline = NULL;
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	deadline = PyUnicode_FromFormat("%llu", (unsigned long long)now.tv_sec * 1000 +
+							(unsigned long long)now.tv_nsec / 1000000 +
+							weir_python_request_left_ms(call));
+	if (environment == NULL || activation == NULL || deadline == NULL ||
+	    PyMapping_SetItemString(environment, "__OW_ACTIVATION_ID", activation) != 0)
+		return -1;
+	return PyMapping_SetItemString(environment, "__OW_DEADLINE", deadline);
+}

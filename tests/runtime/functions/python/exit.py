@@ -1,0 +1,5 @@
+import sys
+
+
+def handler(request):
+    sys.exit(3)

@@ -1,0 +1,6 @@
+def handler(request):
+    while True:
+        try:
+            pass
+        except Exception:  # must not keep the deadline away
+            pass

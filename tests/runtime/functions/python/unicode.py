@@ -1,0 +1,2 @@
+def handler(request):
+    return "grüße, 世界 🎉\n"

@@ -104,3 +104,43 @@ function(weir_fuzzer name)
     ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
   set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 86400)
 endfunction()
+
+# Can this machine build C for WebAssembly (clang, lld, wasi-libc), and what comes of it (wabt)?
+# clang runs binaryen's wasm-opt when it links with -O, which breaks modules: compile and link apart.
+find_program(WEIR_WASM_CLANG clang)
+find_program(WEIR_WASM_WASM2C wasm2c)
+mark_as_advanced(WEIR_WASM_CLANG WEIR_WASM_WASM2C)
+set(WEIR_WASM_SDK OFF)
+if(WEIR_WASM_CLANG AND WEIR_WASM_WASM2C)
+  file(WRITE ${CMAKE_BINARY_DIR}/CMakeFiles/wasm_probe.c "#include <stdio.h>\nint main(void) { return puts(\"\") < 0; }\n")
+  execute_process(COMMAND ${WEIR_WASM_CLANG} --target=wasm32-wasi ${CMAKE_BINARY_DIR}/CMakeFiles/wasm_probe.c
+    -o ${CMAKE_BINARY_DIR}/CMakeFiles/wasm_probe.wasm RESULT_VARIABLE wasm_probe_result OUTPUT_QUIET ERROR_QUIET)
+  if(wasm_probe_result EQUAL 0)
+    set(WEIR_WASM_SDK ON)
+  endif()
+endif()
+if(NOT WEIR_WASM_SDK)
+  message(STATUS "No wasm samples: clang, lld, wasi-libc, its libclang-rt and wabt are needed (tools/packages.sh build)")
+endif()
+
+# weir_wasm_module(NAME SOURCE a.c DIRECTORY dir LEVEL 0|1|2 [REACTOR]): dir/NAME.wasm and dir/NAME.so,
+# built as a user would; the target is wasm_NAME.
+function(weir_wasm_module name)
+  cmake_parse_arguments(arg "REACTOR" "SOURCE;DIRECTORY;LEVEL" "" ${ARGN})
+  get_filename_component(file ${arg_SOURCE} NAME_WE)
+  set(base ${arg_DIRECTORY}/${file})
+  set(model command)
+  if(arg_REACTOR)
+    set(model reactor)
+  endif()
+  file(MAKE_DIRECTORY ${arg_DIRECTORY})
+  add_custom_command(OUTPUT ${base}.wasm ${base}.so
+    COMMAND ${WEIR_WASM_CLANG} --target=wasm32-wasi -O2 -Wall -Wextra -I ${CMAKE_SOURCE_DIR}/dataplane/sdk
+      -c ${arg_SOURCE} -o ${base}.o
+    COMMAND ${WEIR_WASM_CLANG} --target=wasm32-wasi -mexec-model=${model} -Wl,-s ${base}.o -o ${base}.wasm
+    COMMAND $<TARGET_FILE:weir-build-wasm> --optimize ${arg_LEVEL} ${base}.wasm ${base}.so
+    COMMAND ${CMAKE_COMMAND} -E rm ${base}.o
+    DEPENDS ${arg_SOURCE} ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_wasm.h ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_wasm_imports.h
+      ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_json.h weir-build-wasm VERBATIM)
+  add_custom_target(${name} DEPENDS ${base}.so)
+endfunction()

@@ -12,6 +12,7 @@
 #define WEIR_DATAPLANE_RUNTIME_RUNTIME_H
 
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #include "dataplane/abi/head.h"
@@ -120,6 +121,9 @@ struct weir_runtime_ops {
 	 * thread that is inside invoke(), again every 10 ms until invoke() returns: make it return soon.
 	 * NULL: then a worker with such a call is killed when the grace is over. */
 	void (*interrupt)(void *instance, struct weir_runtime_call *call);
+	/* A signal that ends processes came, on this thread and its alternate stack: if a function of this
+	 * runtime may cause that (a guard page), leave by siglongjmp, else return. NULL: never. */
+	void (*trap)(int number, const siginfo_t *info);
 	/* Forget what a call left behind, after it and before the next. NULL: there is nothing. */
 	void (*reset)(void *instance);
 	/* No call runs in it any more. */

@@ -14,6 +14,7 @@ struct running {
 
 static _Thread_local struct running running;
 static void (*rescue_answers)(void);
+static void (*trap_take)(int number, const siginfo_t *info);
 
 struct line {
 	char text[400];
@@ -34,6 +35,9 @@ static void signal_report(int number, siginfo_t *info, void *context)
 	char activation[33] = {0};
 
 	(void)context;
+	if (trap_take != NULL)
+		trap_take(number, info); /* returns where it is not the function's own affair */
+	(void)signal(number, SIG_DFL);
 	line_add(&line, "weir-worker: crashed with signal ");
 	line_add(&line, digits[0] == '0' ? digits + 1 : digits);
 	if (running.function != NULL) {
@@ -52,15 +56,17 @@ static void signal_report(int number, siginfo_t *info, void *context)
 		(void)raise(number);
 }
 
-void weir_crash_open(void (*rescue)(void))
+void weir_crash_open(void (*rescue)(void),
+		     void (*trap)(int number, const siginfo_t *info))
 {
 	static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
 	struct sigaction action;
 
 	rescue_answers = rescue;
+	trap_take = trap;
 	memset(&action, 0, sizeof(action));
 	action.sa_sigaction = signal_report;
-	action.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND);
+	action.sa_flags = SA_SIGINFO | SA_ONSTACK;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		const int result = sigaction(numbers[i], &action, NULL);
 

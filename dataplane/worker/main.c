@@ -49,7 +49,7 @@ static void signals_open(void)
 	/* A terminal's Ctrl-C goes to the whole group: the supervisor decides when workers end. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
-	weir_crash_open(rescue);
+	weir_crash_open(rescue, weir_runtime.trap);
 }
 
 static int fail(const char *what, int error)

@@ -21,7 +21,7 @@ import weir_instance  # noqa: E402
 from weir_instance import BIN, SAMPLES, SOURCE, Instance, wait_until  # noqa: E402
 
 RUNTIME = ""  # set by main
-ENDING = {"python": ".py", "php": ".php", "js": ".js", "node": ".js", "wasm": ".wasm", "native": ".so", "c": ".c"}
+ENDING = {"python": ".py", "php": ".php", "js": ".js", "node": ".js", "wasm": ".so", "native": ".so", "c": ".c"}
 GOOD = ("hello", "echo", "info", "resize", "ping", "sleep", "upper")
 MOODY = ("status", "unicode", "throw", "exit", "spin", "hog", "recurse", "print", "env")
 LEFT_OUT = {  # (runtime, function): why

@@ -296,7 +296,10 @@ int weir_wasm_glue_write(const struct weir_wasm_check *check, FILE *out)
 {
 	uint32_t count = 0;
 
-	(void)fputs("#include \"module.h\"\n#include \"wasm-rt.h\"\n#include \"" WEIR_WASM_GLUE_CODE "\"\n", out);
+	(void)fputs(
+		"#include \"module.h\"\n#include \"wasm-rt.h\"\n#include \"" WEIR_WASM_GLUE_CODE
+		"\"\n",
+		out);
 	for (uint32_t i = 0; i < check->import_count; i++)
 		if (check->imports[i].external == WEIR_WASM_EXTERN_FUNCTION)
 			import_write(check, &check->imports[i], out);

@@ -1,0 +1,143 @@
+/* instance: one module at work: its memory, its tables, its globals, and what puts them back after a call.
+ *
+ *   8 GiB + 128 KiB reserved, of which the module's addresses reach no more:
+ *   | as kept, private from a memfd | zero pages | what memory.grow added | unmapped ...            |
+ *     0 .. kept_bytes                 .. pages of the start                 a touch is a trap
+ *
+ *   create (start function, _initialize) -> keep -> enter .. enter -> reset -> enter .. reset -> destroy
+ *
+ * keep() remembers everything as it is; reset() makes it so again: it copies back the pages that were
+ * written (the kernel's pagemap knows which), or gives them to the kernel, where that is less. So a call
+ * costs what it wrote, and finds nothing that another one left.
+ *
+ * A trap, the deadline and proc_exit leave the module by siglongjmp. It happens only while the module's own
+ * code runs, or what that calls directly (memcpy, floor: they hold nothing); inside a host function it waits
+ * for its return, so these bound what they do at a time.
+ * Owns: memory, tables, copies. Threads: one at a time (the call that has it); enter() may wait inside, on
+ * its own thread's stack. */
+#ifndef WEIR_DATAPLANE_RUNTIME_WASM_INSTANCE_H
+#define WEIR_DATAPLANE_RUNTIME_WASM_INSTANCE_H
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "dataplane/runtime/wasm/module.h"
+
+enum {
+	WEIR_WASM_TABLES_MAX = 16,
+	WEIR_WASM_TABLE_COUNT_MAX = 1 << 20, /* elements */
+};
+
+/* Where the thread is, for a signal handler. */
+enum weir_wasm_phase { WEIR_WASM_OUTSIDE, WEIR_WASM_INSIDE, WEIR_WASM_HOST };
+
+/* A table and how it was when it was kept. */
+struct weir_wasm_kept_table {
+	struct weir_wasm_table *table; /* in the module's state */
+	void *block; /* its elements when it was kept; a grown one has another */
+	void *copy;  /* of the elements then; NULL = not kept yet */
+	uint32_t element_bytes;
+	uint32_t count_first;
+	uint32_t capacity; /* of what it has now */
+	uint32_t capacity_first;
+};
+
+struct weir_wasm_instance {
+	struct weir_wasm_instance *next; /* its owner's */
+	const struct weir_wasm_module *module;
+	void *user; /* its owner's, for host functions */
+	void *state;
+	void *state_first;
+	struct weir_wasm_memory *memory; /* in state; NULL = the module has none */
+	uint8_t *reserved;
+	const uint8_t *kept; /* the memfd's bytes, to read */
+	size_t kept_bytes;
+	uint32_t pages_first;
+	uint32_t pages_limit;
+	uint32_t resets; /* since pages were given back */
+	uint64_t used_ns;
+	struct weir_wasm_kept_table table[WEIR_WASM_TABLES_MAX];
+	uint32_t table_count;
+	struct weir_wasm_memory imported_memory;
+	struct weir_wasm_table imported_table;
+	bool is_growth_refused; /* since the last reset */
+	_Atomic int phase;
+	_Atomic uint32_t stop; /* why to leave when the host function returns */
+	sigjmp_buf *jump;
+};
+
+/* A host function: the arguments are as many as its line in imports.h says. */
+typedef uint64_t weir_wasm_import(struct weir_wasm_instance *instance,
+				  const uint64_t *arguments);
+
+/* What modules may call, by number, and how one ends that calls what is not there (it sets stop). */
+struct weir_wasm_imports {
+	weir_wasm_import *const *function;
+	uint32_t count;
+	void (*missing)(struct weir_wasm_instance *instance, const char *name);
+};
+
+/* Once, before the first instance. `imports` stays. 0 or -ENOMEM. */
+int weir_wasm_instances_open(const struct weir_wasm_imports *imports);
+
+/* The table that module->bind() wants. */
+const struct weir_wasm_host *weir_wasm_host(void);
+
+/* Prepare `instance` (zeroed) for `module`; nothing of the module runs. 0 or -ENOMEM. */
+int weir_wasm_instance_create(struct weir_wasm_instance *instance,
+			      const struct weir_wasm_module *module, uint32_t pages_limit,
+			      void *user);
+
+/* Everything back to the system. Half-built ones, too. */
+void weir_wasm_instance_destroy(struct weir_wasm_instance *instance);
+
+/* Run the module's own start; then, once, keep. Returns why it stopped, NONE = it came to its end. */
+enum weir_wasm_trap weir_wasm_instance_start(struct weir_wasm_instance *instance);
+
+/* Run one of the module's functions. Cells as in module.h. Returns why it stopped. */
+enum weir_wasm_trap weir_wasm_instance_enter(struct weir_wasm_instance *instance,
+					     const struct weir_wasm_export *function,
+					     const uint64_t *arguments, uint64_t *out_results);
+
+/* This state is the one that reset() restores. 0 or -errno. */
+int weir_wasm_instance_keep(struct weir_wasm_instance *instance);
+void weir_wasm_instance_reset(struct weir_wasm_instance *instance);
+
+/* Signal handler, on the thread that is in enter(): leave with TIMEOUT, or when the host function
+ * returns. Does nothing outside. */
+void weir_wasm_instance_interrupt(struct weir_wasm_instance *instance);
+
+/* Signal handler: leave if the fault is a module's own; else return. As weir_runtime_ops.trap. */
+void weir_wasm_trap_take(int number, const siginfo_t *info);
+
+/* The module's function `name` of that signature; NULL if there is none. */
+const struct weir_wasm_export *weir_wasm_export_find(const struct weir_wasm_module *module,
+						     const char *name, const char *signature);
+
+/* `bytes` bytes of memory at `address`, or NULL where they are not all there. For host functions. */
+static inline uint8_t *weir_wasm_at(const struct weir_wasm_instance *instance, uint64_t address,
+				    uint64_t bytes)
+{
+	const struct weir_wasm_memory *const memory = instance->memory;
+
+	if (memory == NULL || address > memory->bytes || bytes > memory->bytes - address)
+		return NULL;
+	return memory->data + address;
+}
+
+/* A host function wants the module to end when it returns. */
+static inline void weir_wasm_stop(struct weir_wasm_instance *instance, enum weir_wasm_trap trap)
+{
+	atomic_store_explicit(&instance->stop, (uint32_t)trap, memory_order_relaxed);
+}
+
+/* Must a host function that does much come to its end? */
+static inline bool weir_wasm_is_stopped(const struct weir_wasm_instance *instance)
+{
+	return atomic_load_explicit(&instance->stop, memory_order_relaxed) != 0;
+}
+
+#endif

@@ -1,0 +1,374 @@
+#include "dataplane/runtime/wasm/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/cleanup.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/fd.h"
+
+/* A 32-bit address and a 32-bit offset in the instruction, and what is read there. */
+#define RESERVED_BYTES ((UINT64_C(8) << 30) + (UINT64_C(128) << 10))
+
+enum {
+	PAGE_BYTES =
+		4096, /* the kernel's; every architecture that wasm2c's code runs on here */
+	SCAN_PAGES = 1024, /* pagemap entries read at a time */
+	/* Pages that were written stay the process's own and are copied back each time. So now and then,
+	 * after much at once and after a pause, they are given to the kernel instead. */
+	GIVE_BACK_PAGES = 4096,
+	GIVE_BACK_RESETS = 64,
+};
+#define GIVE_BACK_IDLE_NS (UINT64_C(50) * WEIR_NS_PER_MS)
+
+#define PAGEMAP_FILE    (UINT64_C(1) << 61)
+#define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
+
+static int pagemap_fd = -1;
+
+void weir_wasm_memory_open(void)
+{
+	if (sysconf(_SC_PAGESIZE) == PAGE_BYTES && pagemap_fd == -1)
+		pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC); /* or none */
+}
+
+static void pages_set(struct weir_wasm_memory *memory, uint32_t pages)
+{
+	memory->pages = pages;
+	memory->bytes = pages * WEIR_WASM_PAGE_BYTES; /* at most 65,535 pages */
+}
+
+bool weir_wasm_memory_allocate(struct weir_wasm_instance *instance, uint32_t pages,
+			       uint32_t pages_max)
+{
+	struct weir_wasm_memory *const memory = instance->memory;
+
+	if (pages > instance->pages_limit || instance->reserved != NULL)
+		return false;
+	memory->data = mmap(NULL, RESERVED_BYTES, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory->data == MAP_FAILED) {
+		memory->data = NULL;
+		return false;
+	}
+	instance->reserved = memory->data;
+	(void)madvise(memory->data, RESERVED_BYTES, MADV_NOHUGEPAGE); /* else resets are dear */
+	memory->pages_max =
+		pages_max < instance->pages_limit ? pages_max : instance->pages_limit;
+	if (pages != 0 && mprotect(memory->data, (size_t)pages * WEIR_WASM_PAGE_BYTES,
+				   PROT_READ | PROT_WRITE) != 0)
+		return false;
+	pages_set(memory, pages);
+	return true;
+}
+
+uint32_t weir_wasm_memory_grow(struct weir_wasm_instance *instance, uint32_t pages)
+{
+	struct weir_wasm_memory *const memory = instance->memory;
+	const uint32_t before = memory->pages;
+
+	if (pages == 0)
+		return before;
+	if (pages > memory->pages_max - before ||
+	    mprotect(memory->data + (size_t)before * WEIR_WASM_PAGE_BYTES,
+		     (size_t)pages * WEIR_WASM_PAGE_BYTES, PROT_READ | PROT_WRITE) != 0) {
+		instance->is_growth_refused = true;
+		return UINT32_MAX;
+	}
+	pages_set(memory, before + pages);
+	return before;
+}
+
+bool weir_wasm_memory_has(const struct weir_wasm_instance *instance, uintptr_t address)
+{
+	return instance->reserved != NULL && address >= (uintptr_t)instance->reserved &&
+	       address - (uintptr_t)instance->reserved < RESERVED_BYTES;
+}
+
+/* ---- which pages are the process's own ---- */
+
+/* One run over [0, bytes) of the memory. */
+struct scan {
+	const struct weir_wasm_instance *instance;
+	void (*found)(struct scan *scan, size_t offset);
+	uint32_t pages;
+	int fd;
+	int error;
+};
+
+static void scan_entries(struct scan *scan, const uint64_t *entries, size_t count, size_t first)
+{
+	for (size_t i = 0; i < count; i++) {
+		if ((entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) == 0 ||
+		    (entries[i] & PAGEMAP_FILE) != 0)
+			continue;
+		scan->pages++;
+		scan->found(scan, (first + i) * PAGE_BYTES);
+	}
+}
+
+/* False: the pagemap does not tell. */
+static bool scan_run(struct scan *scan, size_t bytes)
+{
+	static uint64_t entries[SCAN_PAGES]; /* the baton holder's */
+	const size_t pages = bytes / PAGE_BYTES;
+	const uintptr_t start = (uintptr_t)scan->instance->reserved / PAGE_BYTES;
+
+	if (pagemap_fd == -1)
+		return false;
+	for (size_t page = 0; page < pages; page += SCAN_PAGES) {
+		const size_t count = pages - page < SCAN_PAGES ? pages - page : SCAN_PAGES;
+
+		if (pread(pagemap_fd, entries, count * sizeof(entries[0]),
+			  (off_t)((start + page) * sizeof(entries[0]))) !=
+		    (ssize_t)(count * sizeof(entries[0])))
+			return false;
+		scan_entries(scan, entries, count, page);
+	}
+	return true;
+}
+
+/* ---- keep ---- */
+
+static bool is_zero(const uint8_t *page)
+{
+	return page[0] == 0 && memcmp(page, page + 1, PAGE_BYTES - 1) == 0;
+}
+
+static void keep_page(struct scan *scan, size_t offset)
+{
+	const uint8_t *const page = scan->instance->reserved + offset;
+
+	if (is_zero(page))
+		return;
+	if (pwrite(scan->fd, page, PAGE_BYTES, (off_t)offset) != PAGE_BYTES)
+		scan->error = -EIO;
+}
+
+/* Write the pages that are not zero to `fd`; *out_bytes reach to the last of them. */
+static int keep_write(struct weir_wasm_instance *instance, int fd, size_t *out_bytes)
+{
+	const size_t bytes = instance->memory->bytes;
+	struct scan scan = {.instance = instance, .found = keep_page, .fd = fd};
+
+	if (!scan_run(&scan, bytes)) {
+		scan.error = 0;
+		for (size_t offset = 0; offset < bytes; offset += PAGE_BYTES)
+			keep_page(&scan, offset);
+	}
+	*out_bytes = (size_t)lseek(fd, 0, SEEK_END); /* pages written, with holes between */
+	return scan.error;
+}
+
+int weir_wasm_memory_keep(struct weir_wasm_instance *instance)
+{
+	WEIR_CLEANUP(weir_fd_close) int fd = -1;
+	size_t bytes = 0;
+	void *view = NULL;
+	int result = 0;
+
+	for (uint32_t i = 0; i < instance->table_count; i++) {
+		struct weir_wasm_kept_table *const kept = &instance->table[i];
+		const size_t table_bytes = (size_t)kept->table->count * kept->element_bytes;
+
+		if (kept->block != kept->table->data)
+			free(kept->block); /* it grew while it started */
+		kept->block = kept->table->data;
+		kept->count_first = kept->table->count;
+		kept->capacity_first = kept->capacity;
+		kept->copy = malloc(table_bytes + 1);
+		if (kept->copy == NULL)
+			return -ENOMEM;
+		memcpy(kept->copy, kept->block, table_bytes);
+	}
+	if (instance->memory == NULL)
+		return 0;
+	instance->pages_first = instance->memory->pages;
+	fd = memfd_create("weir-wasm", MFD_CLOEXEC);
+	if (fd == -1)
+		return -errno;
+	result = keep_write(instance, fd, &bytes);
+	if (result != 0)
+		return result;
+	if (bytes != 0) {
+		view = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+		if (view == MAP_FAILED)
+			return -errno;
+		instance->kept = view;
+		instance->kept_bytes = bytes;
+		if (mmap(instance->reserved, bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED)
+			return -errno;
+	}
+	return 0;
+}
+
+/* ---- reset ---- */
+
+static void reset_page(struct scan *scan, size_t offset)
+{
+	const struct weir_wasm_instance *const instance = scan->instance;
+
+	if (offset < instance->kept_bytes)
+		memcpy(instance->reserved + offset, instance->kept + offset, PAGE_BYTES);
+	else
+		memset(instance->reserved + offset, 0, PAGE_BYTES);
+}
+
+/* What was written goes back to the kernel: the next touch finds the memfd's page, or a zero one. */
+static void give_back(struct weir_wasm_instance *instance, size_t bytes)
+{
+	const int result = madvise(instance->reserved, bytes, MADV_DONTNEED);
+
+	WEIR_ASSERT(result == 0); /* else a call would see another's data */
+	instance->resets = 0;
+}
+
+/* What memory.grow added. */
+static void shrink(struct weir_wasm_instance *instance, size_t bytes_first)
+{
+	struct weir_wasm_memory *const memory = instance->memory;
+	const size_t bytes = (size_t)memory->pages * WEIR_WASM_PAGE_BYTES;
+	int result = 0;
+
+	if (bytes > bytes_first) {
+		result =
+			madvise(memory->data + bytes_first, bytes - bytes_first, MADV_DONTNEED);
+		WEIR_ASSERT(result == 0);
+		result = mprotect(memory->data + bytes_first, bytes - bytes_first, PROT_NONE);
+		WEIR_ASSERT(result == 0);
+	}
+	pages_set(memory, instance->pages_first);
+}
+
+void weir_wasm_memory_reset(struct weir_wasm_instance *instance)
+{
+	struct scan scan = {.instance = instance, .found = reset_page};
+	const size_t bytes = (size_t)instance->pages_first * WEIR_WASM_PAGE_BYTES;
+	const uint64_t now_ns = weir_clock_now_ns();
+	const bool was_idle = now_ns - instance->used_ns > GIVE_BACK_IDLE_NS;
+
+	for (uint32_t i = 0; i < instance->table_count; i++)
+		if (instance->table[i].table->data != instance->table[i].block)
+			free(instance->table[i].table->data);
+	if (instance->memory == NULL)
+		return;
+	shrink(instance, bytes);
+	instance->used_ns = now_ns;
+	instance->resets++;
+	if (bytes == 0)
+		return;
+	if (was_idle || instance->resets > GIVE_BACK_RESETS || !scan_run(&scan, bytes) ||
+	    scan.pages > GIVE_BACK_PAGES)
+		give_back(instance, bytes);
+}
+
+void weir_wasm_memory_free(struct weir_wasm_instance *instance)
+{
+	if (instance->reserved != NULL)
+		(void)munmap(instance->reserved, RESERVED_BYTES); /* it is a mapping of ours */
+	if (instance->kept != NULL)
+		(void)munmap((void *)(uintptr_t)instance->kept, instance->kept_bytes); /* too */
+	instance->reserved = NULL;
+	instance->kept = NULL;
+	for (uint32_t i = 0; i < instance->table_count; i++) {
+		struct weir_wasm_kept_table *const kept = &instance->table[i];
+
+		if (kept->table->data != kept->block)
+			free(kept->table->data);
+		free(kept->block);
+		free(kept->copy);
+	}
+	instance->table_count = 0;
+}
+
+/* ---- tables ---- */
+
+bool weir_wasm_table_allocate(struct weir_wasm_instance *instance,
+			      struct weir_wasm_table *table, uint32_t count, uint32_t count_max,
+			      uint32_t element_bytes)
+{
+	struct weir_wasm_kept_table *const kept = &instance->table[instance->table_count];
+
+	if (count > WEIR_WASM_TABLE_COUNT_MAX || instance->table_count == WEIR_WASM_TABLES_MAX)
+		return false;
+	table->data = calloc((size_t)count + 1, element_bytes);
+	if (table->data == NULL)
+		return false;
+	table->count = count;
+	table->count_max = count_max;
+	*kept = (struct weir_wasm_kept_table){.table = table,
+					      .block = table->data,
+					      .element_bytes = element_bytes,
+					      .capacity = count};
+	instance->table_count++;
+	return true;
+}
+
+static struct weir_wasm_kept_table *table_find(struct weir_wasm_instance *instance,
+					       const struct weir_wasm_table *table)
+{
+	for (uint32_t i = 0; i < instance->table_count; i++)
+		if (instance->table[i].table == table)
+			return &instance->table[i];
+	return NULL;
+}
+
+/* Room for `count` elements. The first block stays until reset. */
+static bool table_reserve(struct weir_wasm_kept_table *kept, uint32_t count)
+{
+	struct weir_wasm_table *const table = kept->table;
+	uint32_t capacity = kept->capacity < 16 ? 16 : kept->capacity;
+	void *block = NULL;
+
+	if (count <= kept->capacity)
+		return true;
+	while (capacity < count)
+		capacity *= 2; /* count is at most 2^20 */
+	block = calloc(capacity, kept->element_bytes);
+	if (block == NULL)
+		return false;
+	memcpy(block, table->data, (size_t)table->count * kept->element_bytes);
+	if (table->data != kept->block)
+		free(table->data);
+	table->data = block;
+	kept->capacity = capacity;
+	return true;
+}
+
+uint32_t weir_wasm_table_grow(struct weir_wasm_instance *instance,
+			      struct weir_wasm_table *table, uint32_t count,
+			      const void *element)
+{
+	struct weir_wasm_kept_table *const kept = table_find(instance, table);
+	const uint32_t before = table->count;
+
+	if (kept == NULL || count > WEIR_WASM_TABLE_COUNT_MAX - before ||
+	    count > table->count_max - before || !table_reserve(kept, before + count))
+		return UINT32_MAX;
+	for (uint32_t i = 0; i < count; i++)
+		memcpy((uint8_t *)table->data + (size_t)(before + i) * kept->element_bytes,
+		       element, kept->element_bytes);
+	table->count = before + count;
+	return before;
+}
+
+void weir_wasm_tables_reset(struct weir_wasm_instance *instance)
+{
+	for (uint32_t i = 0; i < instance->table_count; i++) {
+		struct weir_wasm_kept_table *const kept = &instance->table[i];
+		const size_t bytes = (size_t)kept->count_first * kept->element_bytes;
+
+		kept->table->data = kept->block;
+		kept->table->count = kept->count_first;
+		kept->capacity = kept->capacity_first;
+		if (bytes != 0 && memcmp(kept->block, kept->copy, bytes) != 0)
+			memcpy(kept->block, kept->copy, bytes);
+	}
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""What a WebAssembly function cannot do to the next call: 1,000 endless loops, each ended by its deadline in
+another place, and after each of them a call that finds nothing changed."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
+
+import weir_instance  # noqa: E402
+from weir_instance import BUILD, Instance  # noqa: E402
+
+FUNCTIONS = BUILD / "tests" / "functions" / "wasm"
+STATE = b"11156311"  # calls, a zero page, another, pages, a kept byte, table's size, its first is null, a grown page
+TIMEOUTS = int(os.environ.get("WEIR_TEST_TIMEOUTS", "1000"))
+LOOPS = "fcwrtgzs"  # fill, copy, write, random, time, grow, sleep, none of them
+
+
+class Limits(weir_instance.Case):
+    def workers(self, weir):
+        return {process for process, name in weir_instance.descendants(weir.keeper.pid).items() if name.startswith("weir-worker")}
+
+    def test_a_thousand_deadlines(self):
+        with Instance() as weir:
+            weir.ctrlctl("fn", "add", "loops", "--runtime", "wasm", "--file", FUNCTIONS / "loops.so", "--memory", 8)
+            weir.ctrlctl("route", "add", "GET /state", "--fn", "loops")
+            weir.ctrlctl("route", "add", "GET /loop", "--fn", "loops", "--timeout", "3ms")
+            self.assertEqual(weir.request("GET", "/state?x").body, STATE)
+            before = self.workers(weir)
+            self.assertTrue(before)
+            for number in range(TIMEOUTS):
+                which = LOOPS[number % len(LOOPS)]
+                answer = weir.request("GET", f"/loop?{which}")
+                self.assertEqual(answer.status, 504, f"{which}: {answer}")
+                answer = weir.request("GET", "/state?x")
+                self.assertEqual((answer.status, answer.body), (200, STATE), f"after {which}, the {number}th: {answer}")
+            self.assertLessEqual(before, self.workers(weir), "no worker was lost over it")
+
+    def test_an_answer_without_end_is_cut(self):
+        with Instance() as weir:
+            weir.ctrlctl("fn", "add", "loops", "--runtime", "wasm", "--file", FUNCTIONS / "loops.so", "--memory", 8)
+            weir.ctrlctl("route", "add", "GET /state", "--fn", "loops")
+            weir.ctrlctl("route", "add", "GET /loop", "--fn", "loops", "--timeout", "100ms")
+            with self.assertRaises(Exception):
+                weir.request("GET", "/loop?a")
+            self.assertEqual(weir.request("GET", "/state?x").body, STATE)
+
+    def test_calls_that_wait_do_not_share_memory(self):
+        with Instance() as weir:
+            weir.ctrlctl("fn", "add", "loops", "--runtime", "wasm", "--file", FUNCTIONS / "loops.so", "--memory", 8)
+            weir.ctrlctl("route", "add", "GET /state", "--fn", "loops")
+            weir.ctrlctl("route", "add", "GET /loop", "--fn", "loops", "--timeout", "500ms")
+            answers = []
+            threads = [threading.Thread(target=lambda: answers.append(weir.request("GET", "/loop?z").status)) for _ in range(12)]
+            for thread in threads:
+                thread.start()
+            for _ in range(50):
+                self.assertEqual(weir.request("GET", "/state?x").body, STATE)
+            for thread in threads:
+                thread.join()
+            self.assertEqual(answers, [504] * 12)
+            for _ in range(12):
+                self.assertEqual(weir.request("GET", "/state?x").body, STATE)
+
+    def test_what_is_no_built_module_is_refused(self):
+        with Instance() as weir:
+            weir.ctrlctl("fn", "add", "native", "--runtime", "wasm", "--file", weir_instance.SAMPLES / "native" / "hello.so")
+            weir.ctrlctl("route", "add", "GET /native", "--fn", "native")
+            answer = weir.request("GET", "/native")
+            self.assertEqual(answer.status, 502)
+            self.assertIn("weir-build-wasm", answer.json()["error"])
+
+
+if __name__ == "__main__":
+    weir_instance.main()

@@ -3,6 +3,7 @@
  *
  *   connection -> request (dataplane/http) -> endpoint table -> handler -> answer
  *                                                 |-- try again: a database is locked, up to 2 s
+ *                                                 |-- pending: code is being built; asked again
  *                                                 |-- wait: committed, until every shard took the
  *                                                 |   generation, up to 2 s
  *                                                 '-- done
@@ -49,6 +50,13 @@ struct weir_api_owner {
 	int (*table_written)(void *context, struct weir_store_error *error);
 	/* The newest published snapshot, or NULL. Valid until the handler returns. */
 	const struct weir_snapshot *(*snapshot)(void *context);
+	/* Let the code at `path` be built where its runtime wants that; `again`: also where it failed
+	 * before. 0: it can run; -EINPROGRESS; -EINVAL: it failed, *out_log (may be NULL; free()) is
+	 * what the builder said; or -errno. */
+	int (*build)(void *context, const char *runtime, const char *path, bool again,
+		     char **out_log);
+	/* Why the function with this id does not run, or NULL; valid until the handler returns. */
+	const char *(*problem)(void *context, uint64_t id);
 	/* Add the owner's part to the answer of /weir/status. */
 	void (*status)(void *context, cJSON *status);
 };

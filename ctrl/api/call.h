@@ -13,6 +13,7 @@ enum {
 enum weir_api_result {
 	WEIR_API_DONE, /* call->status and call->answer are set */
 	WEIR_API_WAIT, /* answer when call->generation is acknowledged, in the members of call->answer */
+	WEIR_API_PENDING, /* something is under way (a build): run the handler again in a moment */
 	WEIR_API_RETRY, /* a database is locked: run the handler again; call->answer says so if it never frees */
 };
 
@@ -24,6 +25,7 @@ struct weir_api_call {
 		  [WEIR_API_PARAM_BYTES_MAX]; /* what '*' of the endpoint's path stood for */
 	cJSON *body;                          /* an object, or NULL */
 	char code[WEIR_CODE_HASH_BYTES];      /* of an upload: where it is now */
+	bool is_rerun; /* the handler ran before, and waits */
 	uint16_t status;
 	cJSON *answer;
 	uint64_t generation;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctrl/api/call.h"
@@ -85,6 +86,29 @@ static bool deploy_code(struct weir_api_call *call, struct weir_model_function *
 	return true;
 }
 
+/* Is the code built, where it has to be? True: it can run. Else *out_result is the handler's. */
+static bool deploy_build(struct weir_api_call *call, const char *runtime, const char *path,
+			 enum weir_api_result *out_result)
+{
+	char *log = NULL;
+	char sentence[128];
+	const int code = call->owner->build(call->owner->context, runtime, path, !call->is_rerun, &log);
+
+	if (code == 0)
+		return true;
+	*out_result = code == -EINPROGRESS ? WEIR_API_PENDING : WEIR_API_DONE;
+	if (code == -EINVAL) {
+		(void)weir_api_refuse(call, 422, "build_failed", NULL, "the code cannot be built");
+		(void)cJSON_AddStringToObject(call->answer, "log", log == NULL ? "" : log);
+	} else if (code != -EINPROGRESS) {
+		(void)snprintf(sentence, sizeof(sentence), "the code cannot be built now: %s",
+			       strerror(-code));
+		(void)weir_api_refuse(call, 503, "build", NULL, sentence);
+	}
+	free(log);
+	return false;
+}
+
 /* Which version serves now, in the answer. */
 static void deployed_tell(struct weir_api_call *call, const struct weir_model_function *function)
 {
@@ -119,6 +143,8 @@ enum weir_api_result weir_api_function_deploy(struct weir_api_call *call)
 		return result;
 	if (weir_model_function_check(&function, &wrong) != 0)
 		return weir_api_refuse_field(call, &wrong);
+	if (!deploy_build(call, function.runtime, function.code_path, &result))
+		return result;
 	code = weir_store_deploy(call->owner->store, &function, hash, versions_max, &number, &error);
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);

@@ -27,6 +27,18 @@ cJSON *weir_api_function_json(const struct weir_model_function *function)
 	return json;
 }
 
+/* And what is wrong with it now. */
+static cJSON *function_told(const struct weir_api_call *call,
+			    const struct weir_model_function *function)
+{
+	cJSON *json = weir_api_function_json(function);
+	const char *problem = call->owner->problem(call->owner->context, function->id);
+
+	if (problem != NULL)
+		(void)cJSON_AddStringToObject(json, "problem", problem);
+	return json;
+}
+
 enum weir_api_result weir_api_function_list(struct weir_api_call *call)
 {
 	struct weir_store_catalog catalog = {0};
@@ -43,7 +55,7 @@ enum weir_api_result weir_api_function_list(struct weir_api_call *call)
 	call->answer = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(call->answer, "functions");
 	for (size_t i = 0; i < catalog.function_count; i++)
-		(void)cJSON_AddItemToArray(list, weir_api_function_json(&catalog.functions[i]));
+		(void)cJSON_AddItemToArray(list, function_told(call, &catalog.functions[i]));
 	weir_store_catalog_release(&catalog);
 	call->status = 200;
 	return WEIR_API_DONE;
@@ -58,7 +70,7 @@ enum weir_api_result weir_api_function_get(struct weir_api_call *call)
 
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);
-	call->answer = weir_api_function_json(&function);
+	call->answer = function_told(call, &function);
 	call->status = 200;
 	return WEIR_API_DONE;
 }

@@ -6,7 +6,7 @@
 #include "ctrl/api/server.h"
 #include "dataplane/base/clock.h"
 
-enum { RETRY_MS = 10 };
+enum { RETRY_MS = 10, PENDING_MS = 20 };
 
 void weir_api_call_clear(struct weir_api_connection *connection)
 {
@@ -127,7 +127,13 @@ void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connect
 	case WEIR_API_WAIT:
 		wait_look(api, connection, weir_clock_now_ns());
 		break;
+	case WEIR_API_PENDING: /* what it waits for has an end of its own */
+		call->is_rerun = true;
+		connection->started_ns = now_ns;
+		connection->deadline_ns = now_ns + PENDING_MS * WEIR_NS_PER_MS;
+		break;
 	case WEIR_API_RETRY:
+		call->is_rerun = true;
 		if (now_ns - connection->started_ns >= WEIR_API_LOCKED_MS * WEIR_NS_PER_MS) {
 			answer_send(api, connection);
 		} else {

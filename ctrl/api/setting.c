@@ -6,7 +6,7 @@
 
 #include "dataplane/base/assert.h"
 
-enum { POOL_WORKERS_MIN = 1, POOL_WORKERS_MAX = 16, VERSIONS_MAX = 10 };
+enum { POOL_WORKERS_MIN = 1, POOL_WORKERS_MAX = 16, VERSIONS_MAX = 10, BUILD_MS = 180000 };
 
 #define DATA(field)                                       \
 	offsetof(struct weir_setting_values, data.field), \
@@ -56,6 +56,8 @@ static const struct weir_setting settings[] = {
 	 OURS(function_queue_max), "waiting requests, for functions added without a limit"},
 	{"function.versions_max", WEIR_SETTING_COUNT, 1, 1000, OURS(function_versions_max),
 	 "deployed versions that each function keeps"},
+	{"build_timeout_ms", WEIR_SETTING_MS, 100, 600000, OURS(build_timeout_ms),
+	 "time for building a function's code (c, wasm)"},
 };
 
 const struct weir_setting *weir_setting_at(size_t i)
@@ -120,6 +122,7 @@ void weir_setting_defaults(struct weir_setting_values *out_values)
 		.function_memory_mb = WEIR_MODEL_MEMORY_MB_DEFAULT,
 		.function_queue_max = WEIR_MODEL_QUEUE_DEFAULT,
 		.function_versions_max = VERSIONS_MAX,
+		.build_timeout_ms = BUILD_MS,
 	};
 }
 

@@ -25,6 +25,7 @@ struct weir_setting_values {
 	uint32_t function_memory_mb;
 	uint32_t function_queue_max;
 	uint32_t function_versions_max;
+	uint32_t build_timeout_ms;
 };
 
 struct weir_setting {

@@ -44,6 +44,14 @@ int weir_code_fail(struct weir_code_error *error, int number, const char *format
 	return number;
 }
 
+static void digest_format(crypto_hash_sha256_state *state, char out[WEIR_CODE_HASH_BYTES])
+{
+	unsigned char digest[crypto_hash_sha256_BYTES];
+
+	(void)crypto_hash_sha256_final(state, digest); /* these cannot fail */
+	(void)sodium_bin2hex(out, WEIR_CODE_HASH_BYTES, digest, sizeof(digest));
+}
+
 /* The i-th upload's file or folder. */
 static const char *half_path(const struct weir_code *code, const char *kind, uint64_t number,
 			     char out[WEIR_CODE_PATH_BYTES_MAX])
@@ -307,13 +315,11 @@ static int tree_store(struct weir_code_upload *upload, const char *hash,
 int weir_code_upload_finish(struct weir_code_upload *upload,
 			    char out_hash[WEIR_CODE_HASH_BYTES], struct weir_code_error *error)
 {
-	unsigned char digest[crypto_hash_sha256_BYTES];
 	char hash[WEIR_CODE_HASH_BYTES];
 	char path[WEIR_CODE_PATH_BYTES_MAX];
 	int result = 0;
 
-	(void)crypto_hash_sha256_final(&upload->hash, digest);
-	(void)sodium_bin2hex(hash, sizeof(hash), digest, sizeof(digest));
+	digest_format(&upload->hash, hash);
 	if (weir_code_has(upload->code, hash)) {
 		(void)chmod(weir_code_path(upload->code, hash, path), 0555); /* wanted again */
 	} else {
@@ -324,6 +330,104 @@ int weir_code_upload_finish(struct weir_code_upload *upload,
 		memcpy(out_hash, hash, sizeof(hash));
 	return result;
 }
+
+/* ---- builds ---- */
+
+void weir_code_hash_texts(const char *const *texts, size_t count, char out[WEIR_CODE_HASH_BYTES])
+{
+	crypto_hash_sha256_state state;
+
+	(void)crypto_hash_sha256_init(&state);
+	for (size_t i = 0; i < count; i++)
+		(void)crypto_hash_sha256_update(&state, (const unsigned char *)texts[i],
+						strlen(texts[i]) + 1);
+	digest_format(&state, out);
+}
+
+int weir_code_hash_file(const char *path, char out[WEIR_CODE_HASH_BYTES])
+{
+	WEIR_CLEANUP(weir_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	crypto_hash_sha256_state state;
+	unsigned char data[COPY_BYTES];
+	struct stat info;
+	ssize_t got = 0;
+
+	if (fd == -1 || fstat(fd, &info) != 0)
+		return -errno;
+	if (!S_ISREG(info.st_mode))
+		return -EISDIR;
+	(void)crypto_hash_sha256_init(&state);
+	while ((got = read(fd, data, sizeof(data))) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		(void)crypto_hash_sha256_update(&state, data, (size_t)got);
+	}
+	digest_format(&state, out);
+	return 0;
+}
+
+int weir_code_build_begin(struct weir_code *code, uint64_t *out_number, int *out_fd)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+	const uint64_t number = ++code->uploads;
+	int fd = -1;
+
+	if (mkdir(half_path(code, "build", number, path), 0700) != 0)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1) {
+		const int result = -errno;
+
+		(void)rmdir(path);
+		return result;
+	}
+	*out_number = number;
+	*out_fd = fd;
+	return 0;
+}
+
+void weir_code_build_drop(struct weir_code *code, uint64_t number)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+
+	tree_remove(half_path(code, "build", number, path));
+}
+
+/* Into a folder of its own, which then gets its name. */
+static int artifact_store(struct weir_code *code, uint64_t number, const char *hash)
+{
+	char build[WEIR_CODE_PATH_BYTES_MAX];
+	char folder[WEIR_CODE_PATH_BYTES_MAX];
+	char from[WEIR_CODE_PATH_BYTES_MAX + 16];
+	char to[WEIR_CODE_PATH_BYTES_MAX + 16];
+	struct stat info;
+
+	(void)snprintf(from, sizeof(from), "%s/artifact", half_path(code, "build", number, build));
+	(void)snprintf(to, sizeof(to), "%s/" WEIR_CODE_ARTIFACT,
+		       half_path(code, "unpack", number, folder));
+	if (lstat(from, &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink != 1)
+		return -ENOENT;
+	if (mkdir(folder, 0700) != 0 || rename(from, to) != 0 || chmod(to, 0555) != 0)
+		return -errno;
+	if (rename(folder, weir_code_path(code, hash, build)) != 0 && errno != ENOTEMPTY &&
+	    errno != EEXIST)
+		return -errno;
+	return chmod(build, 0555) != 0 ? -errno : 0;
+}
+
+int weir_code_build_keep(struct weir_code *code, uint64_t number, const char *hash)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+	const int result = artifact_store(code, number, hash);
+
+	tree_remove(half_path(code, "unpack", number, path)); /* where it could not be stored */
+	weir_code_build_drop(code, number);
+	return result;
+}
+
+/* ---- sweeping ---- */
 
 /* One folder that is looked at; `info` is of it. True: it was removed. */
 static bool sweep_one(const char *path, const struct stat *info, int64_t now_s, bool used)

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define WEIR_CODE_ARTIFACT "function.so" /* what a builder made, in its folder */
+
 enum {
 	WEIR_CODE_HASH_BYTES = 65, /* hex digits and the NUL */
 	WEIR_CODE_PATH_BYTES_MAX = 4096,
@@ -72,6 +74,17 @@ typedef bool weir_code_is_used(void *context, const char *hash);
  * `now_s` (seconds since 1970). Returns how many were removed. */
 size_t weir_code_sweep(const struct weir_code *code, int64_t now_s, weir_code_is_used *is_used,
 		       void *context);
+
+/* The hash of texts, each with its end; and of a file's bytes: 0 or -errno. */
+void weir_code_hash_texts(const char *const *texts, size_t count, char out[WEIR_CODE_HASH_BYTES]);
+int weir_code_hash_file(const char *path, char out[WEIR_CODE_HASH_BYTES]);
+
+/* A folder for a build to work in: *out_fd (the caller's) is it, *out_number names it. 0 or -errno.
+ * Its file "artifact" is then kept as the one file WEIR_CODE_ARTIFACT of HASH: 0, -ENOENT (it made
+ * none, or no plain file) or -errno; or nothing is. The folder is gone either way. */
+int weir_code_build_begin(struct weir_code *code, uint64_t *out_number, int *out_fd);
+int weir_code_build_keep(struct weir_code *code, uint64_t number, const char *hash);
+void weir_code_build_drop(struct weir_code *code, uint64_t number);
 
 /* What a function is made of: a runtime, and the file that it begins with. */
 struct weir_code_kind {

@@ -230,6 +230,15 @@ enum weir_ctl_exit weir_ctl_request(const struct weir_ctl_call *call,
 	return code;
 }
 
+/* What a builder said, line by line; a terminal gets no control characters of it. */
+static void log_print(const char *log)
+{
+	for (const char *at = log; *at != '\0'; at++)
+		(void)fputc((unsigned char)*at < ' ' && *at != '\n' && *at != '\t' ? '?' : *at, stderr);
+	if (log[0] != '\0' && log[strlen(log) - 1] != '\n')
+		(void)fputc('\n', stderr);
+}
+
 /* What the API says went wrong -> exit code. */
 static enum weir_ctl_exit error_print(const struct weir_ctl_answer *answer, const cJSON *json)
 {
@@ -242,6 +251,8 @@ static enum weir_ctl_exit error_print(const struct weir_ctl_answer *answer, cons
 		{"exists", WEIR_CTL_EXISTS, NULL},
 		{"invalid", WEIR_CTL_INVALID, "--help behind the command shows an example"},
 		{"bad_json", WEIR_CTL_INVALID, NULL},
+		{"build_failed", WEIR_CTL_INVALID,
+		 "what serves now goes on serving; above is what the builder says"},
 		{"in_use", WEIR_CTL_FAILED, NULL},
 		{"limit", WEIR_CTL_FAILED, NULL},
 		{"locked", WEIR_CTL_FAILED,
@@ -254,6 +265,7 @@ static enum weir_ctl_exit error_print(const struct weir_ctl_answer *answer, cons
 	const char *word = weir_ctl_json_text(json, "code");
 	const char *sentence = weir_ctl_json_text(json, "error");
 
+	log_print(weir_ctl_json_text(json, "log"));
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		if (strcmp(codes[i].word, word) == 0)
 			return weir_ctl_fail(codes[i].code, codes[i].hint, "%s", sentence);

@@ -49,6 +49,9 @@ static void message_take(struct weir_ctrld *ctrld, const struct weir_control *me
 	case WEIR_CONTROL_SNAPSHOT_ACK:
 		acknowledgement_take(ctrld, message);
 		break;
+	case WEIR_CONTROL_BUILD_DONE:
+		weir_builder_done(ctrld->builder, message);
+		break;
 	case WEIR_CONTROL_STOP:
 		ctrld->stopping = true;
 		break;

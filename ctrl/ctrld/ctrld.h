@@ -8,6 +8,7 @@
  * control.c     messages on fd 3
  * databases.c   opening, watching and reopening the databases; the public table's rows
  * publisher.c   catalog -> snapshot -> supervisor, disk
+ * builder.c     code that is built before it runs
  *
  * One thread, one epoll; whatever waits is a deadline. Trouble with a database is a sentence in
  * `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
@@ -16,6 +17,7 @@
 #define WEIR_CTRL_CTRLD_CTRLD_H
 
 #include "ctrl/api/api.h"
+#include "ctrl/ctrld/builder.h"
 #include "ctrl/publish/publish_list.h"
 #include "ctrl/store/watch.h"
 
@@ -50,6 +52,7 @@ struct weir_ctrld {
 
 	struct weir_api *api;
 	struct weir_code *code;
+	struct weir_builder *builder;
 	uint64_t sweep_due_ns; /* look for code that nobody refers to then */
 
 	struct weir_publish_list routes; /* what is published, kept from one time to the next */
@@ -91,6 +94,9 @@ int weir_ctrld_table_sync(struct weir_ctrld *ctrld, struct weir_store_error *err
 /* publisher.c: build a snapshot of the store's generation and hand it to the supervisor. 0 or -errno
  * with *error; then `publish_due` is set and it is tried again. */
 int weir_ctrld_publish(struct weir_ctrld *ctrld, struct weir_store_error *error);
+
+/* Nothing changed in a database, but what is published did: builds ended. */
+void weir_ctrld_publish_again(struct weir_ctrld *ctrld);
 
 /* Take over the snapshot that START brought, for explanations until there is one of our own; raises
  * the generation. Closes fd where it is not sound. */

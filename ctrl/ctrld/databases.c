@@ -234,7 +234,9 @@ void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns)
 
 static bool code_used(void *context, const char *hash)
 {
-	return weir_store_code_used(context, hash);
+	const struct weir_ctrld *ctrld = context;
+
+	return weir_builder_uses(ctrld->builder, hash) || weir_store_code_used(ctrld->store, hash);
 }
 
 void weir_ctrld_code_sweep(struct weir_ctrld *ctrld, uint64_t now_ns)
@@ -244,7 +246,7 @@ void weir_ctrld_code_sweep(struct weir_ctrld *ctrld, uint64_t now_ns)
 	if (!ctrld->started || ctrld->sweep_due_ns > now_ns)
 		return;
 	ctrld->sweep_due_ns = now_ns + SWEEP_MS * WEIR_NS_PER_MS;
-	removed = weir_code_sweep(ctrld->code, (int64_t)time(NULL), code_used, ctrld->store);
+	removed = weir_code_sweep(ctrld->code, (int64_t)time(NULL), code_used, ctrld);
 	if (removed > 0)
 		weir_log(WEIR_LOG_INFO, "code removed that no version refers to", "removed=%zu",
 			 removed);
@@ -255,6 +257,7 @@ void weir_ctrld_databases_close(struct weir_ctrld *ctrld)
 	weir_public_rows_release(&ctrld->rows);
 	weir_public_table_destroy(ctrld->table);
 	weir_store_destroy(ctrld->store);
+	weir_builder_destroy(ctrld->builder);
 	weir_code_close(ctrld->code);
 	weir_fd_close(&ctrld->watch_fd);
 }

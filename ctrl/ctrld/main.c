@@ -68,6 +68,38 @@ static void api_status(void *context, cJSON *status)
 	}
 }
 
+static const char *api_problem(void *context, uint64_t id)
+{
+	const struct weir_ctrld *ctrld = context;
+
+	return weir_builder_problem(ctrld->builder, id);
+}
+
+static int api_build(void *context, const char *runtime, const char *path, bool again,
+		     char **out_log)
+{
+	struct weir_ctrld *ctrld = context;
+	struct weir_builder_result result;
+	int code = 0;
+
+	if (!weir_builder_is_for(runtime))
+		return 0;
+	code = weir_builder_ask(ctrld->builder, runtime, path, again, &result);
+	if (code != 0)
+		return code;
+	if (result.state == WEIR_BUILDER_BUILT)
+		return 0;
+	*out_log = result.log;
+	return result.state == WEIR_BUILDER_FAILED ? -EINVAL : -EINPROGRESS;
+}
+
+static int build_send(void *context, const struct weir_control *control, const int *fds,
+		      size_t fd_count)
+{
+	(void)context;
+	return weir_control_send(WEIR_CONTROL_FD, control, fds, fd_count);
+}
+
 static bool api_start(struct weir_ctrld *ctrld)
 {
 	const struct weir_api_owner owner = {
@@ -80,6 +112,8 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.table_written = api_table_written,
 		.snapshot = api_snapshot,
 		.status = api_status,
+		.build = api_build,
+		.problem = api_problem,
 	};
 	struct epoll_event event = {.events = EPOLLIN};
 	char path[WEIR_STORE_PATH_BYTES_MAX + sizeof("/run/api.sock")];
@@ -149,6 +183,8 @@ static int wait_ms(const struct weir_ctrld *ctrld, uint64_t now_ns)
 		due_ns = ctrld->table_due_ns;
 	if (ctrld->save_due_ns < due_ns)
 		due_ns = ctrld->save_due_ns;
+	if (weir_builder_due_ns(ctrld->builder) < due_ns)
+		due_ns = weir_builder_due_ns(ctrld->builder);
 	if (ctrld->api != NULL && weir_api_deadline_ns(ctrld->api) < due_ns)
 		due_ns = weir_api_deadline_ns(ctrld->api);
 	/* Rounded up: a deadline is past when we wake. */
@@ -218,6 +254,8 @@ static int loop(struct weir_ctrld *ctrld)
 			weir_api_run(ctrld->api);
 		now_ns = weir_clock_now_ns();
 		weir_ctrld_databases_check(ctrld, now_ns);
+		if (weir_builder_run(ctrld->builder, now_ns))
+			weir_ctrld_publish_again(ctrld);
 		weir_ctrld_publisher_run(ctrld, now_ns);
 		weir_ctrld_code_sweep(ctrld, now_ns);
 		control_interest(ctrld);
@@ -233,6 +271,8 @@ static int run(struct weir_ctrld *ctrld)
 		code = weir_public_table_create(ctrld->data, &ctrld->table);
 	if (code == 0)
 		code = weir_code_open(ctrld->data, &ctrld->code);
+	if (code == 0)
+		code = weir_builder_create(ctrld->code, build_send, ctrld, &ctrld->builder);
 	if (code != 0)
 		return code;
 	ctrld->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -202,6 +202,11 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	if (code == 0 && weir_public_rows_append_functions(&ctrld->rows, &catalog) != 0)
 		code = fail(error, -ENOMEM, "too many functions");
 	if (code == 0)
+		weir_builder_time_set(ctrld->builder, values.build_timeout_ms);
+	weir_builder_settle_begin(ctrld->builder);
+	for (size_t i = 0; code == 0 && i < catalog.function_count; i++)
+		weir_builder_settle(ctrld->builder, &catalog.functions[i]);
+	if (code == 0)
 		code = store_list(ctrld, error);
 	if (code == 0)
 		code = rows_list(ctrld, error);
@@ -224,6 +229,15 @@ int weir_ctrld_publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	if (ctrld->save_due_ns == UINT64_MAX)
 		ctrld->save_due_ns = weir_clock_now_ns() + SAVE_DELAY_MS * WEIR_NS_PER_MS;
 	return 0;
+}
+
+void weir_ctrld_publish_again(struct weir_ctrld *ctrld)
+{
+	struct weir_store_error error = {{0}};
+
+	/* Where it cannot be saved it grew in memory; a failure to publish is a problem, and tried again. */
+	(void)weir_store_generation_next(ctrld->store, &error);
+	(void)weir_ctrld_publish(ctrld, &error);
 }
 
 static void snapshot_save(struct weir_ctrld *ctrld)

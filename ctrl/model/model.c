@@ -5,13 +5,13 @@
 
 #include "ctrl/model/model_text.h"
 
-/* The first three run here; the rest are of the public table or of Weir's plan. */
+/* The first four run here; the rest are of the public table or of Weir's plan. */
 static const char *const runtimes[] = {
 	"native", "exec",   "php",  "c",  "cpp",  "c++",     "python",    "rust",
 	"go",     "tinygo", "wasm", "js", "node", "virtine", "container",
 };
 #define RUNTIMES_TEXT                                                                        \
-	"native, exec, php; not here yet: c, cpp, c++, python, rust, go, tinygo, wasm, js, " \
+	"native, exec, php, c; not here yet: cpp, c++, python, rust, go, tinygo, wasm, js, " \
 	"node, virtine, container"
 
 bool weir_model_runtime_known(const char *runtime)
@@ -87,7 +87,8 @@ static int check_code(const struct weir_model_function *function,
 	if (!weir_model_text_clean(function->handler, handler_bytes))
 		return weir_model_fail(error, "handler",
 				       "must be UTF-8 without control characters");
-	if (strcmp(function->runtime, "native") == 0 && !is_identifier(function->handler))
+	if ((strcmp(function->runtime, "native") == 0 || strcmp(function->runtime, "c") == 0) &&
+	    !is_identifier(function->handler))
 		return weir_model_fail(
 			error, "handler",
 			"must be the name of a C function (or empty: weir_handle)");

@@ -35,13 +35,14 @@ struct weir_model_function {
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* namespace; "default" if left out */
 	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	char runtime
-		[16]; /* "native", "exec", "php" (runs through exec), "wasm" (not here yet), ... */
+		[16]; /* "native", "exec", "c" (built, then native), ... */
 	char code_path[WEIR_MODEL_PATH_BYTES_MAX + 1];
 	char handler[WEIR_MODEL_HANDLER_BYTES_MAX + 1];
 	uint32_t timeout_ms;
 	uint32_t memory_mb;
 	uint32_t queue_max;
 	uint32_t number; /* of the deployed version, from 1; 0: it was added with a path */
+	char problem[192]; /* while it is published: why it cannot run now; empty: it can. Not stored */
 	bool from_public_table;
 };
 

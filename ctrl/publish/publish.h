@@ -6,7 +6,7 @@
  * method and pattern, the row is shadowed (left out and reported); so is the later (by id) of two of
  * the same origin. Patterns are the same if they differ in parameters' names only. Of two functions
  * with one name, Weir's own gets the local routes, then the one with the lower id. A runtime that is
- * not here makes a function MISSING, with a reason; a code file that is not there is the worker's to
+ * not here makes a function MISSING, with a reason, and so does a problem of the function; a code file that is not there is the worker's to
  * tell. Control side; may block. */
 #ifndef WEIR_CTRL_PUBLISH_PUBLISH_H
 #define WEIR_CTRL_PUBLISH_PUBLISH_H

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
@@ -17,6 +18,8 @@ static uint32_t runtime_find(const struct weir_publish_plan *plan, const char *n
 		if (strcmp(weir_runtime_name(i), name) == 0 && (missing & (1U << i)) == 0)
 			return i;
 	}
+	if (strcmp(name, "c") == 0)
+		return WEIR_RUNTIME_NATIVE; /* what its source was built into */
 	if (strcmp(name, "php") != 0)
 		return WEIR_RUNTIME_MISSING;
 	*out_interpreter = "php"; /* without a resident one: a program for each call */
@@ -71,8 +74,12 @@ static int add_function(struct weir_publish_plan *plan, const struct weir_model_
 
 	if (weir_model_function_check(from, NULL) != 0)
 		return -EINVAL;
-	function.runtime = runtime_find(plan, from->runtime, &interpreter);
-	if (function.runtime == WEIR_RUNTIME_MISSING)
+	function.runtime = from->problem[0] != '\0'
+				   ? WEIR_RUNTIME_MISSING
+				   : runtime_find(plan, from->runtime, &interpreter);
+	if (from->problem[0] != '\0')
+		(void)snprintf(reason, sizeof(reason), "%s", from->problem); /* fits */
+	else if (function.runtime == WEIR_RUNTIME_MISSING)
 		(void)snprintf(reason, sizeof(reason), /* fits */
 			       "Runtime '%s' is not available here, so module '%s' cannot run",
 			       from->runtime, from->code_path);

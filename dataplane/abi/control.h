@@ -21,6 +21,7 @@
  *   to ctrld                                    from ctrld
  *   CTRLD_START    newest snapshot or none      READY
  *   SNAPSHOT_ACK                                SNAPSHOT     memfd
+ *   BUILD_DONE                                  BUILD        folders of input and output, log
  *   STOP */
 #ifndef WEIR_DATAPLANE_ABI_CONTROL_H
 #define WEIR_DATAPLANE_ABI_CONTROL_H
@@ -48,6 +49,8 @@ enum weir_control_kind {
 	WEIR_CONTROL_SNAPSHOT_ACK,
 	WEIR_CONTROL_WORKER_KILL,
 	WEIR_CONTROL_DEMAND,
+	WEIR_CONTROL_BUILD,
+	WEIR_CONTROL_BUILD_DONE,
 };
 
 struct weir_control {
@@ -108,6 +111,23 @@ struct weir_control {
 			uint64_t pool_key;
 			uint32_t waiting;
 		} demand;
+		/* BUILD: run weir-build-RUNTIME on the file `name` of the input folder; its result is the
+		 * file "artifact" of the output folder. fds: input folder, output folder, log. */
+		struct {
+			uint64_t build_id;
+			uint32_t time_ms; /* killed then */
+			uint32_t reserved;
+			char runtime[16];
+			char name[256];
+		} build;
+		/* BUILD_DONE, exactly one for each BUILD. */
+		struct {
+			uint64_t build_id;
+			int32_t error;  /* -errno: it could not be started; else 0 */
+			int32_t status; /* exit status, or minus the signal that ended it */
+			uint32_t timed_out;
+			uint32_t reserved;
+		} build_done;
 	};
 };
 

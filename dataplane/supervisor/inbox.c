@@ -6,6 +6,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
+#include "dataplane/supervisor/build.h"
 #include "dataplane/supervisor/config.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/pool.h"
@@ -149,6 +150,8 @@ static void ctrld_message(struct weir_supervisor *supervisor, const struct weir_
 		weir_record_process_keep(supervisor, &supervisor->ctrld);
 	} else if (control->kind == WEIR_CONTROL_SNAPSHOT) {
 		ctrld_snapshot(supervisor, fds);
+	} else if (control->kind == WEIR_CONTROL_BUILD) {
+		weir_build_start(supervisor, control, fds);
 	}
 }
 
@@ -174,6 +177,7 @@ static void worker_message(struct weir_supervisor *supervisor, struct weir_worke
 	case WEIR_CONTROL_SNAPSHOT:
 	case WEIR_CONTROL_WORKER_KILL:
 	case WEIR_CONTROL_DEMAND:
+	case WEIR_CONTROL_BUILD:
 		process_refuse(&worker->process, "says what only others may say");
 		break;
 	default:

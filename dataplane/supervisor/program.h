@@ -13,6 +13,11 @@
 int weir_program_start(const char *path, char *const *argv, int fd3, bool own_session, pid_t *out_pid,
 		       int *out_pidfd);
 
+/* The same for a one-shot program: `fds` (three) become its descriptors 3 and 4, and its standard output
+ * and error. A process group of its own. */
+int weir_program_start_build(const char *path, char *const *argv, const int fds[3], pid_t *out_pid,
+			     int *out_pidfd);
+
 /* Raise the soft limit on descriptors to the hard one. Returns the limit that holds now. */
 unsigned long weir_program_descriptors_raise(void);
 

@@ -12,6 +12,7 @@
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/program_path.h"
+#include "dataplane/supervisor/build.h"
 #include "dataplane/supervisor/inbox.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
@@ -267,6 +268,7 @@ void weir_spawn_ctrld_ended(struct weir_supervisor *supervisor)
 	weir_process_clear(ctrld);
 	weir_record_process_keep(supervisor, ctrld);
 	supervisor->ack_waits = false; /* whoever waited for it is gone */
+	weir_build_ctrld_died(supervisor);
 }
 
 void weir_spawn_worker_ended(struct weir_supervisor *supervisor, struct weir_worker *worker)

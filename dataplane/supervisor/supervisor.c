@@ -13,6 +13,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/board.h"
+#include "dataplane/supervisor/build.h"
 #include "dataplane/supervisor/config.h"
 #include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/inbox.h"
@@ -291,6 +292,9 @@ static void event_handle(struct weir_supervisor *supervisor, uint64_t tag, uint6
 	case WEIR_WATCH_PIDFD:
 		process_event(supervisor, id, true);
 		break;
+	case WEIR_WATCH_BUILD:
+		weir_build_ended(supervisor, id);
+		break;
 	}
 }
 
@@ -306,6 +310,7 @@ static size_t workers_alive(const struct weir_supervisor *supervisor)
 /* First the gateway, which finishes what it has; then workers and ctrld. */
 static void stop_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
 {
+	weir_build_ctrld_died(supervisor); /* nobody waits for them any more */
 	if (supervisor->gateway.pidfd != -1) {
 		weir_spawn_stop(supervisor, &supervisor->gateway, now_ns, stage_ns);
 		return;
@@ -358,6 +363,7 @@ static void reconcile(struct weir_supervisor *supervisor)
 	supervisor->due_ns = now_ns + turn_ns_max;
 	weir_status_turn(supervisor, now_ns);
 	weir_spawn_turn(supervisor, now_ns);
+	weir_build_turn(supervisor, now_ns);
 	if (supervisor->stopping) {
 		stop_turn(supervisor, now_ns);
 	} else {

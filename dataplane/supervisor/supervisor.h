@@ -4,7 +4,7 @@
  *                                --> reconcile: compare what is with what should be, do the difference
  *
  * Everything that it would miss after kill -9 stands in the keeper's store before it is acted on, and
- * every step may be done twice: a message is taken from its socket only after it was handled. So a
+ * every step may be done twice (a build ends with the supervisor that began it): a message is taken from its socket only after it was handled. So a
  * new supervisor goes on where the old one stopped, and nobody else notices.
  *
  * Store entries: self, board, status, listen/N, snapshot, gateway, ctrld, worker/ID, link/ID.
@@ -26,6 +26,7 @@ enum {
 	WEIR_SUPERVISOR_LINKS_MAX = 960, /* two per worker: an old one may still be closing */
 	WEIR_SUPERVISOR_LISTEN_MAX = WEIR_OPTIONS_LISTEN_MAX + 1,
 	WEIR_STATUS_CLIENTS_MAX = 32,
+	WEIR_SUPERVISOR_BUILDS_MAX = 4,
 };
 static_assert(WEIR_SUPERVISOR_WORKERS_MAX + 4 <= WEIR_BOARD_PROCESSES_MAX, "each process has a row");
 
@@ -76,6 +77,17 @@ struct weir_listener {
 	int fd[WEIR_SHARDS_MAX]; /* shard_count of them; the Unix socket only [0] */
 };
 
+/* A one-shot build for ctrld (build.h). */
+struct weir_build {
+	uint64_t id; /* ours; 0 = free place in the table */
+	uint64_t build_id; /* ctrld's */
+	pid_t pid;
+	int pidfd; /* -1: it ended, and ctrld is still to be told */
+	uint64_t kill_at_ns;
+	bool killed;
+	struct weir_control done;
+};
+
 struct weir_status_client {
 	int fd; /* -1 = free */
 	uint64_t give_up_ns;
@@ -122,6 +134,7 @@ struct weir_supervisor {
 	struct weir_restart gateway_restart;
 	struct weir_process ctrld;
 	struct weir_restart ctrld_restart;
+	struct weir_build build[WEIR_SUPERVISOR_BUILDS_MAX];
 	struct weir_control ack; /* newest SNAPSHOT_ACK for ctrld */
 	bool ack_waits;
 	struct weir_worker worker[WEIR_SUPERVISOR_WORKERS_MAX];
@@ -138,6 +151,7 @@ enum weir_watch {
 	WEIR_WATCH_CLIENT,
 	WEIR_WATCH_CONTROL, /* low bits: process id; 0 is the gateway's, 1 ctrld's */
 	WEIR_WATCH_PIDFD,
+	WEIR_WATCH_BUILD, /* low bits: struct weir_build's id */
 };
 
 /* Run until the instance stops. Returns an exit code of store.h. */

@@ -25,6 +25,8 @@ struct api_test {
 	bool acknowledge;
 	int published;
 	int publish_code;
+	int build_runs;
+	bool build_fails;
 };
 
 static void acknowledge(struct api_test *test, uint32_t acked)
@@ -50,6 +52,28 @@ static int publish(void *context, struct weir_store_error *error)
 static const struct weir_snapshot *snapshot_none(void *context)
 {
 	(void)context;
+	return NULL;
+}
+
+/* Builds of runtime c: two runs later they are done, or have failed. */
+static int build_play(void *context, const char *runtime, const char *path, bool again, char **out_log)
+{
+	struct api_test *test = context;
+
+	if (strcmp(runtime, "c") != 0)
+		return 0;
+	assert_int_equal(access(path, R_OK), 0);
+	test->build_runs = again ? 0 : test->build_runs + 1;
+	if (test->build_runs < 2)
+		return -EINPROGRESS;
+	*out_log = test->build_fails ? strdup("f.c:1:2: error: no") : NULL;
+	return test->build_fails ? -EINVAL : 0;
+}
+
+static const char *problem_none(void *context, uint64_t id)
+{
+	(void)context;
+	(void)id;
 	return NULL;
 }
 
@@ -83,6 +107,8 @@ static int setup(void **state)
 		.table_written = publish,
 		.snapshot = snapshot_none,
 		.status = status_fill,
+		.build = build_play,
+		.problem = problem_none,
 	};
 
 	test->acknowledge = true;
@@ -365,6 +391,25 @@ static void deployments_are_versions_that_can_be_gone_back_to(void **state)
 	assert_int_equal(request(test, "GET", "/weir/functions/default/g/versions", "", NULL), 404);
 }
 
+static void code_that_cannot_be_built_leaves_everything_as_it_was(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+	char hash[WEIR_CODE_HASH_BYTES];
+	char body[256];
+
+	code_upload(test, "f.c", "int f(void) { return 1; }", hash);
+	(void)snprintf(body, sizeof(body), "{\"code\":\"%s\"}", hash);
+	test->build_fails = true;
+	assert_int_equal(request(test, "POST", "/weir/functions/default/f/deploy", body, &text), 422);
+	assert_non_null(strstr(text, "\"code\":\"build_failed\""));
+	assert_non_null(strstr(text, "f.c:1:2: error: no"));
+	assert_int_equal(test->published, 0);
+	test->build_fails = false;
+	assert_int_equal(request(test, "POST", "/weir/functions/default/f/deploy", body, &text), 201);
+	assert_int_equal(test->published, 1);
+}
+
 static void deployments_that_make_no_sense_are_refused(void **state)
 {
 	struct api_test *test = *state;
@@ -586,6 +631,7 @@ int main(void)
 		TEST(body_of_the_largest_size_is_taken_in_pieces),
 		TEST(connection_serves_pipelined_requests_in_order),
 		TEST(deployments_that_make_no_sense_are_refused),
+		TEST(code_that_cannot_be_built_leaves_everything_as_it_was),
 		TEST(deployments_are_versions_that_can_be_gone_back_to),
 		TEST(uploads_that_are_refused_say_why),
 		TEST(uploads_go_to_the_disk_whatever_their_size),

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# labels: integration
+# timeout: 300
+"""Deploying: code in, versions, builds, what stays when something goes wrong."""
+
+import contextlib
+import json
+import sqlite3
+
+import weir_instance
+from weir_instance import Instance, wait_until
+
+HANDLER = """#include "weir_function.h"
+#include "word.h"
+
+int weir_handle(const struct weir_request *request, struct weir_response *response)
+{
+	(void)request;
+	return weir_response_write_text(response, WORD);
+}
+"""
+FIB = """/* the classic */
+static int one(void) { return 1; }
+
+int fib(int n)
+{
+	return n < 2 ? n * one() : fib(n - 1) + fib(n - 2);
+}
+"""
+MINUS = "int minus(int a, int b) { return a - b; }\n"
+BROKEN = "int broken(int a)\n{\n\treturn a +;\n}\n"
+
+
+def table(weir, statement, parameters=()):
+    """One statement by another program, committed."""
+    connection = sqlite3.connect(weir.data / "faas_meta.db", timeout=10)
+    with contextlib.closing(connection), connection:
+        return connection.execute(statement, parameters).fetchall()
+
+
+def ctl(weir, *arguments, status=0):
+    """ctrlctl with that exit code; None: any."""
+    ran = weir.ctrlctl(*arguments, check=False)
+    if status is not None and ran.returncode != status:
+        raise AssertionError(f"{arguments}: exit {ran.returncode}, not {status}: {ran.stdout} {ran.stderr}")
+    return ran
+
+
+def write(weir, name, text):
+    path = weir.home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+class Source(weir_instance.Case):
+    """C source, built by the instance."""
+
+    def test_folder_with_handler_and_header_is_built_and_serves(self):
+        with Instance() as weir:
+            write(weir, "greet/main.c", HANDLER)
+            write(weir, "greet/word.h", '#define WORD "hello\\n"\n')
+            said = ctl(weir, "fn", "deploy", str(weir.home / "greet"))
+            self.assertIn("default/greet version 1 serves (c)", said.stdout)
+            self.assertEqual(ctl(weir, "fn", "invoke", "greet").stdout, "hello\n")
+            # The same again is not built again: the artifact is known by what it is made of.
+            before = sorted(path.name for path in (weir.data / "code").iterdir())
+            ctl(weir, "fn", "deploy", str(weir.home / "greet"))
+            self.assertEqual(sorted(path.name for path in (weir.data / "code").iterdir()), before)
+            # A header beside the file counts.
+            write(weir, "greet/word.h", '#define WORD "good day\\n"\n')
+            ctl(weir, "fn", "deploy", str(weir.home / "greet"))
+            self.assertEqual(ctl(weir, "fn", "invoke", "greet").stdout, "good day\n")
+            ctl(weir, "fn", "rollback", "greet", "1")
+            self.assertEqual(ctl(weir, "fn", "invoke", "greet").stdout, "hello\n")
+
+    def test_plain_function_of_ints_gets_its_arguments_by_name_or_order(self):
+        with Instance() as weir:
+            ctl(weir, "fn", "deploy", str(write(weir, "fib.c", FIB)))
+            ctl(weir, "fn", "deploy", str(write(weir, "minus.c", MINUS)))
+            ctl(weir, "route", "add", "POST /minus", "--fn", "minus")
+            self.assertEqual(ctl(weir, "fn", "invoke", "fib", "-d", '{"vargs": {"n": 20}, "x": "y"}').stdout, "6765\n")
+            for body, result in (('{"a": 5, "b": 3}', b"2\n"), ('{"b": 3, "a": 5}', b"2\n"),
+                                 ('{"x": 5, "y": "-3"}', b"8\n"), ('{"vargs":{"a":1,"b":2}}', b"-1\n")):
+                answer = weir.request("POST", "/minus", body.encode())
+                self.assertEqual((answer.status, answer.body), (200, result), body)
+                self.assertEqual(answer.headers["content-type"], "application/json")
+            for body in ('{"a": 5}', "{}", '{"a":1,"b":2,"c":3}', '{"a":"x","b":1}', '{"a":1.5,"b":1}', "[1,2]", "{",
+                         '{"a":99999999999,"b":1}'):
+                answer = weir.request("POST", "/minus", body.encode())
+                self.assertEqual(answer.status, 400, body)
+                self.assertIn("minus: it takes 2 (a, b)", answer.json()["error"])
+
+    def test_compiler_errors_name_file_and_line_and_the_old_version_serves_on(self):
+        with Instance() as weir:
+            ctl(weir, "fn", "deploy", str(write(weir, "minus.c", MINUS)))
+            failed = ctl(weir, "fn", "deploy", str(write(weir, "broken.c", BROKEN)), "--name", "minus", status=7)
+            self.assertIn("broken.c:3:", failed.stderr)
+            self.assertIn("error: expected expression", failed.stderr)
+            self.assertNotIn(str(weir.data), failed.stderr)
+            failed = ctl(weir, "fn", "deploy", str(write(weir, "f.c", "int f(double x) { return 1; }")), status=7)
+            self.assertIn("f.c:1: error: 'double x'", failed.stderr)
+            self.assertEqual(ctl(weir, "fn", "invoke", "minus", "-d", '{"a":3,"b":1}').stdout, "2\n")
+            self.assertEqual(len(json.loads(ctl(weir, "fn", "versions", "minus", "-o", "json").stdout)), 1)
+            # Nothing half done is left.
+            self.assertEqual([path.name for path in (weir.data / "code").iterdir() if path.name[0] == "."], [])
+
+    def test_build_that_takes_too_long_is_stopped_with_all_it_started(self):
+        bomb = "#define X0 + a\n" + "".join(f"#define X{i + 1} {f'X{i} ' * 16}\n" for i in range(8))
+        with Instance() as weir:
+            ctl(weir, "config", "set", "build_timeout_ms", "500ms")
+            failed = ctl(weir, "fn", "deploy", str(write(weir, "bomb.c", bomb + "int f(int a) { return a X8; }\n")),
+                         status=7)
+            self.assertIn("took too long", failed.stderr)
+            wait_until(lambda: not weir.processes("cc1"), "the compiler is gone")
+            ctl(weir, "config", "unset", "build_timeout_ms")
+            ctl(weir, "fn", "deploy", str(write(weir, "fib.c", FIB)))  # the next one is built
+
+    def test_added_file_is_built_in_the_background(self):
+        with Instance() as weir:
+            path = write(weir, "fib.c", FIB)
+            ctl(weir, "fn", "add", "fib", "--runtime", "c", "--file", str(path))
+            wait_until(lambda: ctl(weir, "fn", "invoke", "fib", "-d", '{"n":9}', status=None).stdout == "34\n",
+                       "the function is built")
+            ctl(weir, "fn", "add", "bad", "--runtime", "c", "--file", str(write(weir, "bad.c", BROKEN)))
+            wait_until(lambda: "cannot be built" in ctl(weir, "fn", "get", "bad").stdout, "the problem is told")
+            failed = ctl(weir, "fn", "invoke", "bad", status=1)
+            self.assertIn("bad.c:3:", failed.stdout)
+            self.assertIn("501", failed.stderr)
+
+    def test_row_of_the_public_table_follows_its_file_when_it_changes(self):
+        with Instance() as weir:
+            path = write(weir, "count.c", "int count(int a) { return a + 1; }\n")
+            row = {"runtime": "c", "module": str(path), "handler": "count", "name": "count"}
+            table(weir, "INSERT INTO functions (k, v) VALUES ('POST:/count', ?)", [json.dumps(row)])
+
+            def counted(result):
+                answer = weir.request("POST", "/count", b'{"a": 1}')
+                return answer.status == 200 and answer.body == result
+
+            wait_until(lambda: counted(b"2\n"), "the row serves")
+            path.write_text("int count(int a) { return a + 100; }\n")
+            table(weir, "UPDATE functions SET v = ? WHERE k = 'POST:/count'", [json.dumps({**row, "memory": 64})])
+            wait_until(lambda: counted(b"101\n"), "the changed file serves")
+
+
+if __name__ == "__main__":
+    weir_instance.main()

@@ -16,7 +16,8 @@
  *   LANDLOCK   writing outside the scratch directory; where the kernel can:     EACCES
  *              TCP, abstract sockets, signals to processes outside              EACCES, EPERM
  *
- * Owner: a process enters once and never leaves. Threads: main thread, before there are others. */
+ * Owner: a process enters once and never leaves. Threads: main thread, before there are others; where
+ * there are some already (Node's own), seccomp holds for them too, Landlock for those to come. */
 #ifndef WEIR_DATAPLANE_SANDBOX_SANDBOX_H
 #define WEIR_DATAPLANE_SANDBOX_SANDBOX_H
 

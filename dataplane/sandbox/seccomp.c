@@ -257,5 +257,7 @@ int weir_sandbox_seccomp_enter(const struct weir_sandbox_profile *profile)
 	if (result != 0)
 		return result;
 	program.len = (unsigned short)filter.count;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0 ? 0 : -errno;
+	/* For all threads: a runtime that is a program of others has some already. */
+	result = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+	return result == 0 ? 0 : result > 0 ? -EBUSY : -errno; /* a thread's number: it has another filter */
 }

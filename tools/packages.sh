@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build_set=(cmake ninja-build gcc libc6-dev pkg-config liburing-dev libsqlite3-dev libcjson-dev libxxhash-dev
-	sqlite3 curl php-cli python3-dev util-linux wabt clang lld wasi-libc libclang-rt-dev-wasm32
+	sqlite3 curl php-cli python3-dev nodejs libnode-dev util-linux wabt clang lld wasi-libc libclang-rt-dev-wasm32
 	libsodium-dev libarchive-dev)
 test_set=(clang libclang-rt-dev libcmocka-dev python3 iproute2 wrk spin strace procps git file)
 bench_set=(nginx-light php-fpm wrk linux-perf python3 procps)
@@ -62,6 +62,10 @@ llhttp_package() {
 
 present() {
 	local name
+	# Packages of Node from elsewhere bring the headers themselves, and conflict with Debian's.
+	if [ "$1" = libnode-dev ] && [ -e /usr/include/node/node_api.h ]; then
+		return 0
+	fi
 	resolve "$1"
 	for name in $alternatives; do
 		if installed "$name"; then

@@ -1,0 +1,279 @@
+/* weir_node.node: what worker.js and the host (node_host.h) know of each other.
+ *
+ *   start(dispatch, plan of the sandbox)         host --> dispatch(id, version, body)
+ *   describe(id)                                 what to load: space, name, file, handler, memory
+ *   line(id) headers(id) params(id)              the request's head, as texts that are split at NUL
+ *   activation(id) remaining(id)
+ *   answer(id, status, type, fields, body)       type: what content-type to add, fields: [name, value, ...]
+ *   fail(id, kind, reason)  print(id, stream, text)  leave(status)
+ *
+ * An id that is over is ignored: a handler may answer after its caller left.
+ * Threads: JavaScript's. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "dataplane/abi/control.h"
+#include "dataplane/base/assert.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/log.h"
+#include "dataplane/sandbox/sandbox.h"
+#include "dataplane/worker/attend.h"
+#include "dataplane/worker/node/node_js.h"
+#include "dataplane/worker/node/node_v8.h"
+#include "dataplane/worker/node/node_watch.h"
+
+struct weir_host weir_node_host;
+
+static struct {
+	napi_env env;
+	napi_ref dispatch;
+	napi_ref resource;
+	napi_async_context context;
+	napi_handle_scope handles; /* of the batch, with `scope`; NULL = none is open */
+	napi_callback_scope scope;
+	uint64_t memory_bytes;
+} js;
+
+/* ---- into JavaScript ---- */
+
+/* What handlers of one batch promised runs when the batch ends. */
+static void batch_open(void)
+{
+	napi_value resource = NULL;
+
+	if (js.scope != NULL)
+		return;
+	check(napi_open_handle_scope(js.env, &js.handles));
+	check(napi_get_reference_value(js.env, js.resource, &resource));
+	check(napi_open_callback_scope(js.env, resource, js.context, &js.scope));
+}
+
+static void batch_close(struct weir_host *of)
+{
+	bool has_thrown = false;
+	napi_value thrown = NULL;
+
+	if (js.scope == NULL)
+		return;
+	weir_node_host_watch_loop(of);
+	(void)napi_close_callback_scope(js.env, js.scope); /* what is thrown there is Node's to report */
+	(void)weir_node_watch_leave();
+	js.scope = NULL;
+	if (napi_is_exception_pending(js.env, &has_thrown) == napi_ok && has_thrown)
+		(void)napi_get_and_clear_last_exception(js.env, &thrown);
+	check(napi_close_handle_scope(js.env, js.handles));
+}
+
+/* The body as a Buffer of its own, or undefined without one. */
+static napi_value body_of(napi_env env, struct weir_node_slot *slot)
+{
+	struct weir_span piece = {.data = (const char *)slot->bytes, .bytes = slot->byte_count};
+	napi_value value = NULL;
+
+	if (slot->bytes == NULL && weir_port_call_body_peek(slot->call, &piece) != 1)
+		return nothing(env);
+	/* Without memory JavaScript throws; the call then has no body and its handler is not run. */
+	if (napi_create_buffer_copy(env, piece.bytes, piece.data, NULL, &value) != napi_ok)
+		value = NULL;
+	free(slot->bytes);
+	slot->bytes = NULL;
+	return value;
+}
+
+/* JavaScript threw past dispatch(), which catches all that can be caught. */
+static void failed(struct weir_node_slot *slot, bool has_ended)
+{
+	napi_value thrown = NULL;
+
+	(void)napi_get_and_clear_last_exception(js.env, &thrown);
+	if (slot == NULL)
+		return;
+	if (has_ended)
+		weir_node_call_fail(slot, WEIR_ABORT_TIMEOUT,
+				    WEIR_SPAN("the function had not finished at its deadline"));
+	else
+		weir_node_call_fail(slot, WEIR_ABORT_FAILED, WEIR_SPAN("the function could not be called"));
+}
+
+/* hooks.run: the call has its body. */
+static void run(struct weir_host *of, struct weir_host_thread *thread, struct weir_port_call *call)
+{
+	struct weir_node_slot *slot = call->context;
+	const uint32_t id = slot->id;
+	napi_handle_scope handles = NULL;
+	napi_value receiver = NULL, dispatch = NULL;
+	napi_value values[3];
+	napi_status status = napi_generic_failure;
+	bool has_ended = false;
+
+	(void)thread;
+	batch_open();
+	check(napi_open_handle_scope(js.env, &handles));
+	check(napi_get_undefined(js.env, &receiver));
+	check(napi_get_reference_value(js.env, js.dispatch, &dispatch));
+	check(napi_create_uint32(js.env, id, &values[0]));
+	check(napi_create_double(js.env, (double)of->function.version, &values[1]));
+	values[2] = body_of(js.env, slot);
+	weir_node_watch_enter(WEIR_NODE_WATCH_HANDLER, call->deadline_ns);
+	if (values[2] != NULL)
+		status = napi_call_function(js.env, receiver, dispatch, 3, values, NULL);
+	has_ended = weir_node_watch_leave();
+	slot = weir_node_call_find(of, id);
+	if (status != napi_ok)
+		failed(slot, has_ended);
+	else if (slot != NULL && slot->state == WEIR_NODE_RUNNING)
+		weir_node_call_park(slot);
+	check(napi_close_handle_scope(js.env, handles));
+}
+
+/* ---- ends ---- */
+
+/* process.exit(): the calls that run get an answer first. */
+static napi_value leave(napi_env env, napi_callback_info info)
+{
+	const struct arguments arguments = arguments_get(env, info);
+	int32_t status = 0;
+
+	(void)napi_get_value_int32(env, arguments.value[0], &status);
+	weir_node_call_fail_all(&weir_node_host, WEIR_SPAN("the function exited"));
+	weir_log(WEIR_LOG_WARN, "the function exited, the worker ends", "function=%s status=%d",
+		 weir_node_host.function.name, status);
+	_exit(status & 0xff);
+}
+
+/* V8's heap is full, in the middle of whatever JavaScript does. */
+static void heap_full(void)
+{
+	char reason[WEIR_PORT_CALL_REASON_BYTES_MAX];
+	const int bytes = snprintf(reason, sizeof(reason), "the function ran out of memory (%llu MB)",
+				   (unsigned long long)(js.memory_bytes >> 20));
+
+	weir_node_call_fail_all(&weir_node_host, (struct weir_span){.data = reason, .bytes = (size_t)bytes});
+	weir_log(WEIR_LOG_WARN, "the function ran out of memory, the worker ends", "function=%s",
+		 weir_node_host.function.name);
+	_exit(EXIT_FAILURE);
+}
+
+/* limit(bytes): of the heap. */
+static napi_value limit(napi_env env, napi_callback_info info)
+{
+	const struct arguments arguments = arguments_get(env, info);
+	double bytes = 0;
+
+	if (napi_get_value_double(env, arguments.value[0], &bytes) == napi_ok && bytes >= 1) {
+		js.memory_bytes = (uint64_t)bytes;
+		(void)weir_node_v8_limit(js.memory_bytes, heap_full); /* without: Node's own limit */
+	}
+	return nothing(env);
+}
+
+/* ---- the beginning ---- */
+
+static const struct weir_host_hooks hooks = {.run = run, .paused = batch_close};
+
+static void *attend_main(void *argument)
+{
+	(void)argument;
+	if (weir_attend_run(WEIR_CONTROL_FD, &weir_node_host) != 0) {
+		weir_log(WEIR_LOG_ERROR, "the control socket is unusable", "runtime=node");
+		_exit(EXIT_FAILURE);
+	}
+	_exit(EXIT_SUCCESS); /* stopped: nothing runs any more */
+}
+
+static int attend_start(void)
+{
+	const int flags = fcntl(WEIR_CONTROL_FD, F_GETFL);
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	pthread_t id;
+	int error = 0;
+
+	if (flags == -1 || fcntl(WEIR_CONTROL_FD, F_SETFD, FD_CLOEXEC) != 0 ||
+	    fcntl(WEIR_CONTROL_FD, F_SETFL, flags | O_NONBLOCK) != 0)
+		return -errno;
+	(void)pthread_attr_init(&attributes);
+	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&id, &attributes, attend_main, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attributes);
+	return -error;
+}
+
+/* Before there is a function. Threads that V8 has already only compile and collect for this one. */
+static void sandbox_enter(napi_env env, napi_value text)
+{
+	static const struct weir_sandbox_profile profile = {.flags = WEIR_SANDBOX_DIRECTORY};
+	struct weir_sandbox_plan plan = {.layers = 0}; /* nobody says: none, as in tests of the worker alone */
+	char plan_text[WEIR_SANDBOX_PLAN_BYTES];
+	char reason[WEIR_SANDBOX_REASON_BYTES] = "its plan cannot be read";
+	napi_valuetype type = napi_undefined;
+	int result = 0;
+
+	check(napi_typeof(env, text, &type));
+	if (type == napi_string)
+		result = weir_sandbox_plan_parse(text_get(env, text, plan_text, sizeof(plan_text)).data, &plan);
+	if (result == 0)
+		result = weir_sandbox_enter(&plan, &profile, reason);
+	if (result == 0)
+		return;
+	weir_log(WEIR_LOG_ERROR, "cannot enter the sandbox", "runtime=node error=\"%s\"", reason);
+	_exit(EXIT_FAILURE);
+}
+
+static int open_all(napi_env env, napi_value dispatch)
+{
+	napi_value resource = NULL;
+	uv_loop_t *loop = NULL;
+	int result = 0;
+
+	js.env = env;
+	check(napi_create_reference(env, dispatch, 1, &js.dispatch));
+	check(napi_create_object(env, &resource));
+	check(napi_create_reference(env, resource, 1, &js.resource));
+	check(napi_async_init(env, resource, text_of(env, "weir", NAPI_AUTO_LENGTH), &js.context));
+	check(napi_get_uv_event_loop(env, &loop));
+	weir_node_v8_open();
+	result = weir_node_host_open(&weir_node_host, loop, &hooks, NULL);
+	return result == 0 ? attend_start() : result;
+}
+
+static napi_value start(napi_env env, napi_callback_info info)
+{
+	const struct arguments arguments = arguments_get(env, info);
+	int result = 0;
+
+	weir_log_open("worker");
+	/* A terminal's Ctrl-C goes to the whole group: the supervisor decides when workers end. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	sandbox_enter(env, arguments.value[1]);
+	(void)prctl(PR_SET_NAME, "weir-worker/node", 0, 0, 0); /* cut to 15 bytes; only ps shows it */
+	result = open_all(env, arguments.value[0]);
+	if (result != 0) {
+		weir_log(WEIR_LOG_ERROR, "cannot start", "runtime=node error=%s", strerror(-result));
+		_exit(EXIT_FAILURE);
+	}
+	return nothing(env);
+}
+
+/* What Node looks for in an addon. */
+NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports);
+
+NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports)
+{
+	static const struct weir_node_row functions[] = {
+		{"start", start}, {"leave", leave}, {"limit", limit}};
+
+	weir_node_rows_define(env, exports, functions, sizeof(functions) / sizeof(functions[0]));
+	weir_node_exchange_define(env, exports);
+	return exports;
+}

@@ -1,0 +1,110 @@
+// What runs in a worker's Node process: calls come in through dispatch(), answers go back through the
+// addon. `id` names a call everywhere; AsyncLocalStorage carries it through whatever a handler starts, so
+// that what it prints and throws later belongs to its own call, however many are in flight.
+'use strict';
+
+const { AsyncLocalStorage } = require('node:async_hooks');
+const { inspect } = require('node:util');
+
+const host = require('./weir_node.node');
+const output = require('./output.js');
+const { Request } = require('./request.js');
+const { load } = require('./load.js');
+const { answer, parameters } = require('./answer.js');
+
+const FUNCTION_FAILED = 0;
+const FUNCTION_NOT_LOADED = 1;
+
+const context = new AsyncLocalStorage();
+let loaded; // the function: version, handler, takesParameters
+let loading; // a promise of it, while an ES module is on its way
+
+// One line of what was thrown, for the caller; the whole of it goes to the log.
+function reasonOf(error) {
+  const text = error instanceof Error && error.message !== ''
+    ? (error.name === 'Error' ? error.message : `${error.name}: ${error.message}`)
+    : String(error instanceof Error ? error.name : inspect(error));
+  return text.split('\n', 1)[0];
+}
+
+function failed(id, error, kind = FUNCTION_FAILED) {
+  try {
+    output.write(id, output.STDERR, `${error instanceof Error ? error.stack : `Uncaught ${inspect(error)}`}\n`);
+    host.fail(id, kind, reasonOf(error));
+  } catch { // a getter or inspect of its own throws
+    host.fail(id, kind, 'the function threw something that cannot be shown');
+  }
+}
+
+function finished(id, result, takesParameters) {
+  try {
+    answer(host, id, result, takesParameters);
+  } catch (error) {
+    failed(id, error);
+  }
+}
+
+function run(id, body) {
+  const { handler, takesParameters } = loaded;
+  let result;
+  try {
+    const request = new Request(host, id, body);
+    result = handler(takesParameters ? parameters(request) : request);
+  } catch (error) {
+    failed(id, error);
+    return;
+  }
+  if (typeof result?.then === 'function')
+    result.then((value) => finished(id, value, takesParameters), (error) => failed(id, error));
+  else
+    finished(id, result, takesParameters);
+}
+
+// The function in its newest version, for a call of that version.
+function prepare(id, version) {
+  const [space, name, file, handler, memoryBytes] = host.describe(id);
+  host.limit(memoryBytes);
+  const again = loaded !== undefined;
+  loaded = undefined;
+  const keep = (found) => {
+    loaded = { version, ...found };
+  };
+  const found = load({ space, name, file, handler, version, again });
+  return typeof found?.then === 'function' ? found.then(keep) : keep(found);
+}
+
+function dispatch(id, version, body) {
+  context.enterWith(id);
+  if (loaded?.version === version) {
+    run(id, body);
+    return;
+  }
+  try {
+    loading ??= prepare(id, version);
+  } catch (error) {
+    failed(id, error, FUNCTION_NOT_LOADED);
+    return;
+  }
+  if (loading === undefined) {
+    run(id, body);
+    return;
+  }
+  loading.then(() => {
+    loading = undefined;
+    run(id, body);
+  }, (error) => {
+    loading = undefined;
+    failed(id, error, FUNCTION_NOT_LOADED);
+  });
+}
+
+output.capture(host, context);
+// Nobody can go on after exit(): what the addon does with it ends the process at once.
+process.reallyExit = (status) => host.leave(status ?? 0);
+process.on('uncaughtException', (error) => failed(context.getStore(), error));
+process.on('unhandledRejection', (error) => failed(context.getStore(), error));
+for (const name of Object.keys(process.env))
+  if (name.startsWith('WEIR_'))
+    delete process.env[name];
+const [, , plan] = process.argv.splice(0, 3, process.execPath);
+host.start(dispatch, plan);

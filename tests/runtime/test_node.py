@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+"""What functions of the runtime node may rely on beyond the common suite: modules of both kinds, npm
+packages, the three ways to write a function, many calls in one process, and what happens when one of
+them does not come back."""
+
+import concurrent.futures
+import json
+import pathlib
+import shutil
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
+
+import weir_instance  # noqa: E402
+from weir_instance import BIN, Instance, wait_until  # noqa: E402
+
+DEBIAN_MODULES = pathlib.Path("/usr/share/nodejs")
+
+
+class Node(weir_instance.Case):
+    @classmethod
+    def setUpClass(cls):
+        if not (BIN / "weir-worker-node").exists():
+            raise unittest.SkipTest("weir-worker-node is not built: nodejs or libnode-dev is not installed")
+        cls.weir = Instance()
+        cls.weir.__enter__()
+        cls.number = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.weir.__exit__(None, None, None)
+
+    def folder(self):
+        Node.number += 1
+        folder = self.weir.home / f"functions-{Node.number}"
+        folder.mkdir()
+        return folder
+
+    def function(self, text, file="function.js", name=None, handler=None, timeout="20s", memory=64, others=()):
+        """Write a file (and others beside it), make a function of it, reachable under its name."""
+        folder = self.folder()
+        for path, content in [(file, text), *others]:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(content)
+        name = name or f"f{Node.number}"
+        extra = ["--handler", handler] if handler else []
+        self.weir.ctrlctl("fn", "add", name, "--runtime", "node", "--file", folder / file, "--timeout", timeout,
+                          "--memory", memory, *extra)
+        self.weir.ctrlctl("route", "add", f"ANY /{name}", "--fn", name)
+        self.folder_now = folder
+        return name
+
+    def call(self, name, body=None, headers=None, query="", method=None):
+        return self.weir.request(method or ("GET" if body is None else "POST"), f"/{name}{query}", body, headers, 60)
+
+    def answers(self, text, expected, **options):
+        answer = self.call(self.function(text, **options))
+        self.assertEqual((answer.status, answer.body.decode()), (200, expected))
+
+    def packages_copy(self, *names):
+        """Debian's packages beside the function, as npm would install them."""
+        for name in names:
+            if (DEBIAN_MODULES / name).is_dir():
+                shutil.copytree(DEBIAN_MODULES / name, self.folder_now / "node_modules" / name)
+
+    def failure(self, answer, status, *words):
+        self.assertEqual(answer.status, status, answer)
+        for word in words:
+            self.assertIn(word, answer.json()["error"])
+
+    def pid_of(self, name):
+        """The process that answers; a cold start may take longer than a short timeout."""
+        pids = []
+        wait_until(lambda: (answer := self.call(name)).status == 200 and pids.append(int(answer.body)) is None, "it answers")
+        return pids[-1]
+
+    def logged(self, *words):
+        wait_until(lambda: any(all(word in line for word in words) for line in self.weir.log().splitlines()),
+                   f"the log has a line with {words}")
+
+    # Ways to write one
+
+    def test_exported_function_is_the_handler(self):
+        self.answers("module.exports = (request) => request.method;", "GET")
+
+    def test_main_of_openwhisk_is_only_declared(self):
+        name = self.function("function main(params) { return { payload: `${params.a}-${params.b}` }; }")
+        answer = self.call(name, json.dumps({"b": "body"}), {"content-type": "application/json"}, "?a=1&b=query")
+        self.assertEqual(answer.json(), {"payload": "1-body"})
+        self.assertTrue(answer.headers["content-type"].startswith("application/json"))
+
+    def test_main_that_answers_with_an_error_is_502(self):
+        answer = self.call(self.function("exports.main = async () => ({ error: 'no such thing' });"))
+        self.assertEqual((answer.status, answer.json()), (502, {"error": "no such thing"}))
+
+    def test_main_may_set_status_and_headers(self):
+        answer = self.call(self.function("exports.main = () => ({ statusCode: 201, headers: { 'x-a': 'b' }, body: 'made' });"))
+        self.assertEqual((answer.status, answer.headers["x-a"], answer.body), (201, "b", b"made"))
+
+    def test_function_named_like_the_action_of_vespid(self):
+        name = self.function("function off1(num) { return num.num + 10; }", name="off1")
+        self.assertEqual(self.call(name, '{"num": 5}').body, b"15")
+
+    def test_handler_can_be_named(self):
+        self.answers("exports.other = () => 'other'; exports.handler = () => 'handler';", "other", handler="other")
+
+    def test_es_module_by_name(self):
+        self.answers("import { sep } from 'node:path'; export const handler = async () => `esm ${sep}`;", "esm /",
+                     file="function.mjs")
+
+    def test_es_module_by_package_with_top_level_await(self):
+        self.answers("const { word } = await import('./word.js'); export default () => word;", "imported",
+                     others=[("package.json", '{"type": "module"}'), ("word.js", "export const word = 'imported';")])
+
+    def test_common_module_beside_es_modules(self):
+        self.answers("exports.handler = () => require('./word.cjs');", "required", file="function.cjs",
+                     others=[("package.json", '{"type": "module"}'), ("word.cjs", "module.exports = 'required';")])
+
+    def test_package_in_node_modules(self):
+        self.answers("const left = require('left'); exports.handler = () => left('x');", "left x",
+                     others=[("node_modules/left/package.json", '{"name": "left", "main": "lib/index.js"}'),
+                             ("node_modules/left/lib/index.js", "module.exports = (text) => `left ${text}`;")])
+
+    def test_a_real_npm_package(self):
+        if not (DEBIAN_MODULES / "semver").is_dir():
+            self.skipTest("node-semver is not installed (Debian package node-semver)")
+        name = self.function("const semver = require('semver');"
+                             "exports.main = ({ version, range }) => ({ fits: semver.satisfies(version, range) });")
+        self.packages_copy("semver", "lru-cache", "yallist")
+        for version, fits in (("1.9.9", True), ("2.0.0", False)):
+            self.assertEqual(self.call(name, query=f"?version={version}&range=%5E1.2.3").json(), {"fits": fits})
+
+    def test_a_real_npm_package_as_es_module(self):
+        if not (DEBIAN_MODULES / "ms").is_dir():
+            self.skipTest("ms is not installed (Debian package node-ms)")
+        name = self.function("import ms from 'ms'; export const handler = (request) => ms(Number(request.query));",
+                             file="function.mjs")
+        self.packages_copy("ms")
+        self.assertEqual(self.call(name, query="?86400000").body, b"1d")
+
+    # What it gets and gives
+
+    def test_a_large_body_comes_back_whole(self):
+        body = bytes(range(256)) * (8 << 12)
+        answer = self.call(self.function("exports.handler = ({ body }) => body;"), body)
+        self.assertEqual((answer.headers["content-type"], answer.body == body), ("application/octet-stream", True))
+
+    def test_a_large_text_comes_back_whole(self):
+        answer = self.call(self.function("exports.handler = () => 'grüße '.repeat(200000);"))
+        self.assertEqual(answer.body.decode(), "grüße " * 200000)
+
+    def test_values_become_answers(self):
+        for value, status, body in (("[1, 2]", 200, b"[1,2]"), ("undefined", 204, b""), ("({})", 200, b"{}"),
+                                    ("({ status: 404 })", 404, b""), ("({ body: { a: 1 } })", 200, b'{"a":1}'),
+                                    ("new Uint8Array([65, 66])", 200, b"AB"), ("''", 200, b""),
+                                    ("({ status: 'fine', body: 1 })", 200, b'{"status":"fine","body":1}')):
+            answer = self.call(self.function(f"exports.handler = () => {value};"))
+            self.assertEqual((answer.status, answer.body), (status, body), value)
+
+    def test_several_fields_of_one_name(self):
+        name = self.function("exports.handler = () => ({ headers: { 'Set-Cookie': ['a=1', 'b=2'] }, body: '' });")
+        fields = [line for line in self.weir.raw(f"GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n".encode()).lower().split(b"\r\n")
+                  if line.startswith(b"set-cookie")]
+        self.assertEqual(fields, [b"set-cookie: a=1", b"set-cookie: b=2"])
+
+    def test_a_wrong_answer_is_told(self):
+        self.failure(self.call(self.function("exports.handler = () => ({ status: 99 });")), 502, "status")
+        self.failure(self.call(self.function("exports.handler = () => 1n;")), 502, "BigInt")
+
+    def test_a_file_without_a_function_is_told(self):
+        self.failure(self.call(self.function("exports.a = 1;")), 502, "has no function handler, main")
+        self.failure(self.call(self.function("syntax error")), 502, "SyntaxError")
+        self.failure(self.call(self.function("require('not-there');")), 502, "Cannot find module")
+        self.failure(self.call(self.function("import 'not-there';", file="function.mjs")), 502, "Cannot find package")
+
+    # Many calls in one process
+
+    def test_many_calls_wait_in_one_process(self):
+        name = self.function("let now = 0; let most = 0;"
+                             "exports.handler = async () => { most = Math.max(most, ++now);"
+                             "  await new Promise((done) => setTimeout(done, 500)); now--; return String(most); };")
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            most = max(int(answer.body) for answer in pool.map(lambda _: self.call(name), range(24)))
+        self.assertGreater(most, 4)
+
+    def test_files_threads_and_timers_go_on(self):
+        name = self.function(
+            "const fs = require('node:fs/promises'); const { Worker } = require('node:worker_threads');"
+            "const { promisify } = require('node:util'); const scrypt = promisify(require('node:crypto').scrypt);"
+            "exports.handler = async () => { await fs.readFile(__filename);"
+            "  await scrypt('a', 'b', 16); await new Promise((done) => setTimeout(done, 1));"
+            "  const worker = new Worker('require(\\'node:worker_threads\\').parentPort.postMessage(\\'from a thread\\')', { eval: true });"
+            "  const text = await new Promise((done) => worker.once('message', done));"
+            "  await new Promise(setImmediate); return text; };")
+        for _ in range(5):
+            self.assertEqual(self.call(name).body, b"from a thread")
+
+    def test_what_calls_print_is_told_apart(self):
+        name = self.function("exports.handler = async (request) => { await new Promise((done) => setTimeout(done, 50));"
+                             "  console.log('I am %s', request.query); return request.activation; };")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda number: (number, self.call(name, query=f"?n{number}n").body.decode()), range(8)))
+        for number, activation in answers:
+            self.logged(f"activation={activation}", f"I am n{number}n", "stream=stdout")
+
+    # What goes wrong
+
+    MOODY = """
+        exports.handler = async (request) => {
+          switch (request.query) {
+          case 'timer': setTimeout(() => { throw new Error('in a timer'); }, 1); return new Promise(() => {});
+          case 'rejection': Promise.reject(new Error('nobody waits')); return new Promise(() => {});
+          case 'never': return new Promise(() => {});
+          case 'spin': for (;;);
+          case 'spin-later': await new Promise(setImmediate); for (;;);
+          case 'reject': throw new TypeError('rejected');
+          case 'text': throw 'a text';
+          case 'exit-later': setTimeout(() => process.exit(7), 1); return new Promise(() => {});
+          default: return String(process.pid);
+          }
+        };"""
+
+    def test_errors_nobody_catches_are_their_calls(self):
+        name = self.function(self.MOODY)
+        pid = self.pid_of(name)
+        self.failure(self.call(name, query="?timer"), 502, "in a timer")
+        self.failure(self.call(name, query="?rejection"), 502, "nobody waits")
+        self.failure(self.call(name, query="?reject"), 502, "TypeError: rejected")
+        self.failure(self.call(name, query="?text"), 502, "a text")
+        self.logged("stream=stderr", "in a timer")
+        self.assertTrue(self.is_worker(pid), "the process lives")
+
+    @staticmethod
+    def is_worker(pid):
+        return pathlib.Path(f"/proc/{pid}").exists()
+
+    def test_a_promise_that_never_settles_is_504(self):
+        name = self.function(self.MOODY, timeout="1s")
+        pid = self.pid_of(name)
+        self.failure(self.call(name, query="?never"), 504)
+        self.pid_of(name)
+        self.assertTrue(self.is_worker(pid), "the process lives")
+
+    def test_a_loop_is_ended_and_the_process_lives(self):
+        name = self.function(self.MOODY, timeout="1s")
+        pid = self.pid_of(name)
+        for _ in range(3):
+            self.failure(self.call(name, query="?spin"), 504)
+            self.pid_of(name)  # another one, perhaps: the function is suspect
+        self.assertTrue(self.is_worker(pid))
+
+    def test_a_loop_behind_an_await_costs_the_process(self):
+        name = self.function(self.MOODY, timeout="1s")
+        for _ in range(2):
+            pid = self.pid_of(name)
+            self.failure(self.call(name, query="?spin-later"), 504)
+            self.assertNotEqual(self.pid_of(name), pid)
+
+    def test_exit_from_anywhere_is_told(self):
+        name = self.function(self.MOODY)
+        self.failure(self.call(name, query="?exit-later"), 502, "exited")
+        self.assertEqual(self.call(name).status, 200)
+
+    def test_memory_is_told(self):
+        name = self.function("exports.handler = () => { const all = []; for (;;) all.push(`${all.length} `.repeat(100)); };")
+        for _ in range(2):
+            self.failure(self.call(name), 502, "out of memory (64 MB)")
+
+    def test_a_new_version_is_loaded_with_what_it_imports(self):
+        folder = self.folder()
+        for word in ("old", "new"):
+            (folder / "package.json").write_text('{"name": "words", "type": "module", "main": "main.js"}')
+            (folder / "main.js").write_text("import word from './word.js'; export const handler = () => word;")
+            (folder / "word.js").write_text(f"export default '{word}';")
+            self.weir.ctrlctl("fn", "deploy", folder, "--name", "words", "--runtime", "node")
+            if word == "old":
+                self.weir.ctrlctl("route", "add", "GET /words", "--fn", "words")
+            wait_until(lambda expected=word.encode(): self.call("words").body == expected, f"the {word} version answers")
+
+    def test_the_environment_is_the_functions_own(self):
+        name = self.function("exports.handler = () => Object.keys(process.env).sort().join();")
+        names = set(self.call(name).body.decode().split(","))
+        self.assertLessEqual(names, {"HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ"})
+
+
+if __name__ == "__main__":
+    weir_instance.main()

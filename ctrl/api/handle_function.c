@@ -79,7 +79,10 @@ enum weir_api_result weir_api_function_get(struct weir_api_call *call)
 static bool function_file_check(struct weir_api_call *call,
 				const struct weir_model_function *function)
 {
-	const bool program = strcmp(function->runtime, "exec") == 0;
+	const char *const ending = strrchr(function->code_path, '.');
+	/* `exec` of a PHP script runs `php FILE` where the script is no program by itself. */
+	const bool script = ending != NULL && strcmp(ending, ".php") == 0;
+	const bool program = strcmp(function->runtime, "exec") == 0 && !script;
 	struct weir_model_error wrong = {.field = "file"};
 
 	if (access(function->code_path, program ? X_OK : R_OK) == 0)
@@ -89,16 +92,6 @@ static bool function_file_check(struct weir_api_call *call,
 		       strerror(errno)); /* cut is fine */
 	(void)weir_api_refuse_field(call, &wrong);
 	return false;
-}
-
-/* `exec` of a PHP script that is no program by itself means `php FILE`. */
-static void function_script_settle(struct weir_model_function *function)
-{
-	const char *ending = strrchr(function->code_path, '.');
-
-	if (strcmp(function->runtime, "exec") == 0 && ending && strcmp(ending, ".php") == 0 &&
-	    access(function->code_path, X_OK) != 0)
-		(void)snprintf(function->runtime, sizeof(function->runtime), "php");
 }
 
 static bool function_body_read(struct weir_api_call *call, struct weir_model_function *function)
@@ -139,7 +132,6 @@ enum weir_api_result weir_api_function_add(struct weir_api_call *call)
 		return WEIR_API_DONE;
 	if (weir_model_function_check(&function, &wrong) != 0)
 		return weir_api_refuse_field(call, &wrong);
-	function_script_settle(&function);
 	if (!function_file_check(call, &function))
 		return WEIR_API_DONE;
 	code = weir_store_function_add(call->owner->store, &function, &error);

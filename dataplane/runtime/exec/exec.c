@@ -126,11 +126,25 @@ static int module_check(const struct instance *instance, char *out_reason)
 	return 0;
 }
 
+/* What runs the module; "" = it is a program. A PHP script that is none by itself runs as `php FILE`. */
+static const char *interpreter_name(const struct weir_runtime_function *function)
+{
+	const char *const ending = strrchr(function->code_path.data, '.');
+
+	if (function->interpreter.bytes != 0)
+		return function->interpreter.data;
+	if (ending != NULL && strcmp(ending, ".php") == 0 &&
+	    access(function->code_path.data, X_OK) != 0)
+		return "php";
+	return "";
+}
+
 static int instance_fill(struct instance *instance,
 			 const struct weir_runtime_function *function, char *out_reason)
 {
 	const char *const path = function->code_path.data;
 	const char *slash = strrchr(path, '/');
+	const char *interpreter = NULL;
 
 	if (slash == NULL) {
 		reason_set(out_reason, "the module '%s' is no absolute path", path);
@@ -145,12 +159,13 @@ static int instance_fill(struct instance *instance,
 		reason_set(out_reason, "no memory to load the module '%s'", path);
 		return -ENOMEM;
 	}
-	if (function->interpreter.bytes != 0) {
-		instance->interpreter = interpreter_find(function->interpreter.data);
+	interpreter = interpreter_name(function);
+	if (interpreter[0] != '\0') {
+		instance->interpreter = interpreter_find(interpreter);
 		if (instance->interpreter == NULL) {
 			reason_set(out_reason,
 				   "the interpreter '%s' of the module '%s' is not installed",
-				   function->interpreter.data, path);
+				   interpreter, path);
 			return -ENOENT;
 		}
 	}

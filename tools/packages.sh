@@ -6,7 +6,8 @@
 set -euo pipefail
 
 build_set=(cmake ninja-build gcc libc6-dev pkg-config liburing-dev libsqlite3-dev libcjson-dev libxxhash-dev
-	sqlite3 curl php-cli python3-dev nodejs libnode-dev util-linux wabt clang lld wasi-libc libclang-rt-dev-wasm32
+	sqlite3 curl php-cli libphp-embed php-dev
+	python3-dev nodejs libnode-dev util-linux wabt clang lld wasi-libc libclang-rt-dev-wasm32
 	libsodium-dev libarchive-dev)
 test_set=(clang libclang-rt-dev libcmocka-dev python3 iproute2 wrk spin strace procps git file)
 bench_set=(nginx-light php-fpm wrk linux-perf python3 procps)
@@ -33,6 +34,8 @@ resolve() {
 	nginx-light) alternatives="nginx-light nginx nginx-core" ;;
 	clang | clang-format | clang-tidy) alternatives="$1 $1-14 $1-19" ;;
 	php-cli) alternatives="php-cli php8.2-cli php8.4-cli" ;;
+	libphp-embed) alternatives="libphp-embed libphp8.2-embed libphp8.4-embed" ;;
+	php-dev) alternatives="php-dev php8.2-dev php8.4-dev" ;;
 	php-fpm) alternatives="php-fpm php8.2-fpm php8.4-fpm" ;;
 	qemu-system-x86) alternatives="qemu-system-x86" ;;
 	*) alternatives=$1 ;;

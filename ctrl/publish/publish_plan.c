@@ -8,22 +8,25 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 
-/* What a runtime's name means to the data path: MISSING where it is not on this machine. */
-static uint32_t runtime_find(const struct weir_publish_plan *plan, const char *name,
+/* What a function's runtime means to the data path: MISSING where it is not on this machine.
+ * PHP may run by an interpreter: in `exec` where there is no resident one, and rows of the public table
+ * are told so in any case, because they answer as `php FILE` does. */
+static uint32_t runtime_find(const struct weir_publish_plan *plan,
+			     const struct weir_model_function *from,
 			     const char **out_interpreter)
 {
 	const uint32_t missing = plan->input->runtimes_missing;
+	const bool is_php = strcmp(from->runtime, "php") == 0;
 
+	if (is_php && (from->from_public_table || (missing & (1U << WEIR_RUNTIME_PHP)) != 0))
+		*out_interpreter = "php";
 	for (uint32_t i = WEIR_RUNTIME_MISSING + 1; i < WEIR_RUNTIME_COUNT; i++) {
-		if (strcmp(weir_runtime_name(i), name) == 0 && (missing & (1U << i)) == 0)
+		if (strcmp(weir_runtime_name(i), from->runtime) == 0 && (missing & (1U << i)) == 0)
 			return i;
 	}
-	if (strcmp(name, "c") == 0)
+	if (strcmp(from->runtime, "c") == 0)
 		return WEIR_RUNTIME_NATIVE; /* what its source was built into */
-	if (strcmp(name, "php") != 0)
-		return WEIR_RUNTIME_MISSING;
-	*out_interpreter = "php"; /* without a resident one: a program for each call */
-	return WEIR_RUNTIME_EXEC;
+	return is_php ? WEIR_RUNTIME_EXEC : WEIR_RUNTIME_MISSING;
 }
 
 static int compare_ids(const void *left, const void *right)
@@ -76,7 +79,7 @@ static int add_function(struct weir_publish_plan *plan, const struct weir_model_
 		return -EINVAL;
 	function.runtime = from->problem[0] != '\0'
 				   ? WEIR_RUNTIME_MISSING
-				   : runtime_find(plan, from->runtime, &interpreter);
+				   : runtime_find(plan, from, &interpreter);
 	if (from->problem[0] != '\0')
 		(void)snprintf(reason, sizeof(reason), "%s", from->problem); /* fits */
 	else if (function.runtime == WEIR_RUNTIME_MISSING)

@@ -375,7 +375,7 @@ static void script_write(FILE *file, const char *directory)
 			      sample_rows[i].key, sample_rows[i].name);
 		path_write(file, directory);
 		(void)fprintf(file,
-			      "/samples/php/"
+			      "/samples/seed/"
 			      "%s\",\"handler\":\"main\",\"memory\":%d,\"timeout\":%d}');\n",
 			      sample_rows[i].file, sample_rows[i].memory_mb,
 			      sample_rows[i].timeout_s);

@@ -58,7 +58,7 @@ int weir_public_table_remove(struct weir_public_table *table, const char *key,
 			     struct weir_store_error *error);
 
 /* Write DATA/init.sql unless it exists: a script that recreates the public table with the sample
- * rows, whose modules lie in DATA/samples/php. 0 or -errno. */
+ * rows, whose modules lie in DATA/samples/seed. 0 or -errno. */
 int weir_public_table_script_write(const char *directory);
 
 #endif

@@ -124,6 +124,27 @@ static void without_its_worker_php_runs_through_exec_and_others_say_so(void **st
 	publish_test_close(&test);
 }
 
+/* Rows of the public table answer as `php FILE` does, resident or not: the interpreter says so. */
+static void a_php_row_keeps_its_interpreter(void **state)
+{
+	struct publish_test test = {.fd = -1};
+	const uint64_t row = publish_test_function(&test, "row", "php");
+	const uint64_t own = publish_test_function(&test, "own", "php");
+
+	(void)state;
+	test.functions[0].from_public_table = true;
+	publish_test_build(&test);
+	const struct weir_snapshot_function *function =
+		weir_snapshot_function_find(&test.snapshot, row);
+
+	assert_int_equal(function->runtime, WEIR_RUNTIME_PHP);
+	assert_string_equal(text_of(&test, function->interpreter), "php");
+	function = weir_snapshot_function_find(&test.snapshot, own);
+	assert_int_equal(function->runtime, WEIR_RUNTIME_PHP);
+	assert_string_equal(text_of(&test, function->interpreter), "");
+	publish_test_close(&test);
+}
+
 static void a_runtime_that_is_here_is_taken_by_its_name(void **state)
 {
 	struct publish_test test = {.fd = -1};
@@ -419,6 +440,7 @@ int main(void)
 		cmocka_unit_test(default_settings_are_those_that_users_are_told),
 		cmocka_unit_test(functions_are_sorted_by_id_and_keep_what_the_data_path_needs),
 		cmocka_unit_test(without_its_worker_php_runs_through_exec_and_others_say_so),
+		cmocka_unit_test(a_php_row_keeps_its_interpreter),
 		cmocka_unit_test(a_runtime_that_is_here_is_taken_by_its_name),
 		cmocka_unit_test(functions_that_would_share_a_heap_have_a_pool_each),
 		cmocka_unit_test(a_pool_is_one_namespace_and_one_runtime),

@@ -1,18 +1,18 @@
 <?php
-// POST /resize with {"image":"<base64>","width":800}: checks the request and says what it would do.
-const WIDTH_MAX = 10000;
+// POST {"image":"<base64>","width":800,"height":600}: checks the request and says what it would do.
+header('Content-Type: application/json');
 
-$request = json_decode(stream_get_contents(STDIN), true);
-$width = is_array($request) ? ($request['width'] ?? null) : null;
-
-if (!is_int($width) || $width < 1 || $width > WIDTH_MAX) {
-	echo json_encode(['ok' => false, 'error' => 'width must be a number from 1 to ' . WIDTH_MAX]);
-	exit(0);
+$request = json_decode(file_get_contents('php://input'), true);
+$width = $request['width'] ?? null;
+$height = $request['height'] ?? null;
+if (!is_int($width) || $width < 1 || ($height !== null && !is_int($height))) {
+	http_response_code(400);
+	echo json_encode(['error' => 'the body must be JSON with a width, and perhaps a height']);
+	exit;
 }
-$image = isset($request['image']) && is_string($request['image']) ? $request['image'] : '';
 echo json_encode([
-	'ok' => true,
-	'requested_width' => $width,
-	'image_bytes' => strlen($image),
-	'runtime' => 'php',
+	'status' => 'success',
+	'width' => $width,
+	'height' => $height ?? intdiv($width * 3, 4),
+	'image_bytes' => strlen((string) ($request['image'] ?? '')),
 ]);

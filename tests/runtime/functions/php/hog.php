@@ -1,0 +1,5 @@
+<?php
+$held = [];
+while (true) {
+	$held[] = str_repeat("x", 100000);
+}

@@ -48,6 +48,8 @@ static cJSON *process_json(const struct weir_board_process *process)
 		return json;
 	(void)cJSON_AddNumberToObject(json, "worker", (double)process->id);
 	(void)cJSON_AddStringToObject(json, "namespace", process->space);
+	if (process->function[0] != '\0')
+		(void)cJSON_AddStringToObject(json, "function", process->function);
 	(void)cJSON_AddStringToObject(json, "runtime",
 				      weir_ctl_board_runtime(process->runtime));
 	(void)cJSON_AddNumberToObject(json, "accepted", (double)process->accepted);
@@ -181,9 +183,20 @@ static void process_row(struct weir_ctl_table *table, const cJSON *process)
 	weir_ctl_table_cell(table, weir_ctl_json_number(process, "pid") > 0 ? uptime : "-");
 }
 
+/* A namespace, or the one function that it is for. */
+static void serves_cell(struct weir_ctl_table *table, const cJSON *process)
+{
+	const char *const function = weir_ctl_json_text(process, "function");
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "%s/%s", weir_ctl_json_text(process, "namespace"),
+		       function[0] != '\0' ? function : "*"); /* fits */
+	weir_ctl_table_cell(table, text);
+}
+
 static void workers_print(const cJSON *processes)
 {
-	static const char *const titles[] = {"WORKER", "NAMESPACE", "RUNTIME", "PID",
+	static const char *const titles[] = {"WORKER", "SERVES", "RUNTIME", "PID",
 					     "STATE",  "RESTARTS",  "STARTED", "RUNNING",
 					     "PARKED", NULL};
 	struct weir_ctl_table table = {.titles = titles};
@@ -196,7 +209,7 @@ static void workers_print(const cJSON *processes)
 		if (strcmp(weir_ctl_json_text(process, "kind"), "worker") != 0)
 			continue;
 		weir_ctl_table_number(&table, weir_ctl_json_number(process, "worker"));
-		weir_ctl_table_cell(&table, weir_ctl_json_text(process, "namespace"));
+		serves_cell(&table, process);
 		weir_ctl_table_cell(&table, weir_ctl_json_text(process, "runtime"));
 		weir_ctl_table_number(&table, weir_ctl_json_number(process, "pid"));
 		state_cell(&table, process);

@@ -65,6 +65,7 @@ struct weir_board_process {
 	uint32_t parked;
 	uint32_t links;
 	char space[64];      /* workers: namespace */
+	char function[64];   /* workers of one function: its name; empty = of all of the namespace */
 };
 
 struct weir_board {

@@ -7,8 +7,9 @@
 #include "dataplane/shm/head_check.h"
 
 enum {
-	ROWS_FIRST = 4
-}; /* most answers have fewer fields; each costs 8 bytes whether used or not */
+	ROWS_FIRST = 4,  /* most answers have fewer fields; each costs 8 bytes whether used or not */
+	METHOD_HEAD = 1, /* enum weir_http_method */
+};
 static_assert((int)WEIR_PORT_CALL_HEAD_BYTES_MAX <= (int)WEIR_CHUNK_SMALL_BYTES,
 	      "a head fits any chunk");
 
@@ -423,7 +424,9 @@ static int out_send(struct weir_port_call *call, bool is_last)
 			.bytes = call->head_bytes,
 			.status = call->status,
 			.field_count = call->field_count,
-			.content_length = is_last ? call->body_bytes : call->length,
+			.content_length = is_last && call->length == WEIR_HEAD_LENGTH_UNKNOWN
+						  ? call->body_bytes
+						  : call->length,
 		};
 
 		memcpy(call->out, &head, sizeof(head));
@@ -536,13 +539,20 @@ int weir_port_call_flush(struct weir_port_call *call)
 	return 0;
 }
 
+/* To HEAD one may announce the length that GET would have, and give nothing. */
+static bool is_length_kept(const struct weir_port_call *call)
+{
+	return call->length == WEIR_HEAD_LENGTH_UNKNOWN || call->length == call->body_bytes ||
+	       (call->body_bytes == 0 && call->head->method == METHOD_HEAD);
+}
+
 bool weir_port_call_finish(struct weir_port_call *call)
 {
 	if (call->is_cancelled) {
 		weir_port_call_abort(call, WEIR_ABORT_CANCELLED, (struct weir_span){0});
 		return true; /* nobody reads it any more */
 	}
-	if (call->length != WEIR_HEAD_LENGTH_UNKNOWN && call->length != call->body_bytes) {
+	if (!is_length_kept(call)) {
 		weir_port_call_abort(
 			call, WEIR_ABORT_GARBAGE,
 			WEIR_SPAN("the function's answer is shorter than it announced"));

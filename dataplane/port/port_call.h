@@ -120,8 +120,8 @@ int weir_port_call_append(struct weir_port_call *call, const void *data, size_t 
  * -EBADMSG. */
 int weir_port_call_flush(struct weir_port_call *call);
 
-/* The answer is complete. True if it counts as one: an answer shorter than announced, or one that
- * had no grant for its head, is aborted. The call is the port's again. */
+/* The answer is complete. True if it counts as one: an answer shorter than announced (but for an empty
+ * one to HEAD), or one that had no grant for its head, is aborted. The call is the port's again. */
 bool weir_port_call_finish(struct weir_port_call *call);
 
 /* The call failed: `text` (at most 200 bytes are used) says why. The call is the port's again. */

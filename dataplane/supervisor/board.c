@@ -129,6 +129,8 @@ static void row_worker(const struct weir_supervisor *supervisor, const struct we
 	row->runtime = worker->runtime;
 	row->pool_key = worker->pool_key;
 	memcpy(row->space, worker->space, sizeof(row->space));
+	if (pool != NULL)
+		memcpy(row->function, pool->function, sizeof(row->function));
 	weir_board_worker_counts(supervisor, worker, row);
 }
 
@@ -159,6 +161,7 @@ static uint32_t rows_of_workers(struct weir_supervisor *supervisor, struct weir_
 			row->pool_key = pool->key;
 			row->restarts = pool->restart.restarts;
 			memcpy(row->space, pool->space, sizeof(row->space));
+			memcpy(row->function, pool->function, sizeof(row->function));
 		}
 	}
 	return used;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dataplane/abi/runtimes.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/pool.h"
@@ -38,6 +39,25 @@ static uint32_t between(uint32_t value, uint32_t low, uint32_t high)
 	return value > high ? high : value;
 }
 
+/* Cut where it does not fit, and nothing else behind it. */
+static void name_copy(char *to, size_t size, struct weir_span name)
+{
+	memset(to, 0, size);
+	memcpy(to, name.data, name.bytes < size ? name.bytes : size - 1);
+}
+
+static void pool_count(struct weir_pool *pools, const struct weir_snapshot *snapshot,
+		       const struct weir_snapshot_function *function)
+{
+	struct weir_pool *const pool = function->pool != WEIR_SNAPSHOT_NONE ? &pools[function->pool] : NULL;
+
+	if (pool == NULL)
+		return;
+	pool->functions++;
+	if (weir_runtime_is_pool_per_function(pool->runtime))
+		name_copy(pool->function, sizeof(pool->function), weir_snapshot_span(snapshot, function->name));
+}
+
 /* The pools of a snapshot; what is known of a pool from before goes on. NULL = no memory. */
 static struct weir_pool *pools_build(const struct weir_supervisor *supervisor, const struct weir_snapshot *snapshot)
 {
@@ -58,14 +78,11 @@ static struct weir_pool *pools_build(const struct weir_supervisor *supervisor, c
 		pool->workers_min = from->workers_min;
 		pool->workers_max = from->workers_max;
 		pool->functions = 0;
-		memset(pool->space, 0, sizeof(pool->space));
-		memcpy(pool->space, space.data,
-		       space.bytes < sizeof(pool->space) ? space.bytes : sizeof(pool->space) - 1);
+		name_copy(pool->space, sizeof(pool->space), space);
+		name_copy(pool->function, sizeof(pool->function), WEIR_SPAN(""));
 	}
-	for (uint32_t i = 0; i < snapshot->function_count; i++) {
-		if (snapshot->functions[i].pool != WEIR_SNAPSHOT_NONE)
-			pools[snapshot->functions[i].pool].functions++;
-	}
+	for (uint32_t i = 0; i < snapshot->function_count; i++)
+		pool_count(pools, snapshot, &snapshot->functions[i]);
 	for (uint32_t i = 0; i < snapshot->pool_count; i++) {
 		struct weir_pool *const pool = &pools[i];
 

@@ -69,6 +69,7 @@ struct weir_pool {
 	uint64_t raised_ns; /* when demand last raised it */
 	struct weir_restart restart;
 	char space[64];
+	char function[64]; /* of a pool of one function */
 };
 
 struct weir_listener {

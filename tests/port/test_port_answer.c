@@ -275,6 +275,26 @@ static void a_wrong_length_is_refused_or_costs_the_call(void **state)
 	assert_memory_equal(chunk_of(fixture, 0, GRANT), "the function's answer", 21);
 }
 
+static void to_head_a_length_without_its_body_is_an_answer(void **state)
+{
+	struct fixture *const fixture = *state;
+	struct weir_port_call *call = call_start(fixture, "");
+	struct weir_request_head *const request = (void *)chunk_of(fixture, 0, REQUEST);
+	struct weir_message message = {0};
+	struct weir_response_head head;
+
+	request->method = 1; /* HEAD */
+	assert_int_equal(weir_port_call_length(call, 29), 0);
+	assert_true(weir_port_call_finish(call));
+	message = answer_pop(fixture);
+	assert_int_equal(message.kind, WEIR_MESSAGE_HEAD);
+	memcpy(&head, chunk_of(fixture, 0, message.chunk), sizeof(head));
+	assert_int_equal(head.content_length, 29);
+	call = call_start(fixture, ""); /* GET again */
+	assert_int_equal(weir_port_call_length(call, 29), 0);
+	assert_false(weir_port_call_finish(call));
+}
+
 static void answers_without_body_take_none(void **state)
 {
 	struct fixture *const fixture = *state;
@@ -341,6 +361,7 @@ int main(void)
 		PORT_TEST(a_full_chunk_is_sent_only_when_more_follows),
 		PORT_TEST(a_flushed_answer_ends_with_an_empty_message),
 		PORT_TEST(a_wrong_length_is_refused_or_costs_the_call),
+		PORT_TEST(to_head_a_length_without_its_body_is_an_answer),
 		PORT_TEST(answers_without_body_take_none),
 		PORT_TEST(without_any_grant_the_call_can_only_wait_or_fail),
 		PORT_TEST(abort_texts_are_cut_at_200_bytes),

@@ -250,6 +250,7 @@ static void print_board(void)
 	FIELD(weir_board_process, parked);
 	FIELD(weir_board_process, links);
 	FIELD(weir_board_process, space);
+	FIELD(weir_board_process, function);
 	STRUCT(weir_board);
 	FIELD(weir_board, magic);
 	FIELD(weir_board, abi_major);

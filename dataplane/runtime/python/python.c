@@ -1,9 +1,11 @@
 /* The runtime `python`: one interpreter in a process of the function's own. Its module is run once and keeps
  * its state from call to call, as a Python server's would.
  *
- *   wait for the body -> lock the interpreter -> run -> unlock -> send what the client has not taken yet
+ *   wait for the body -> run -> send what the client has not taken yet
  *
- * So a slow client holds nobody up; but a call that runs, runs alone. */
+ * Other calls run while one waits, on threads of their own, but never while one runs: handler(request) and
+ * main(params) are not interrupted by others, a WSGI application only where it waits for its client. So
+ * a slow client holds nobody up, and nothing needs a lock. */
 #include "dataplane/runtime/python/python.h"
 
 #include <errno.h>
@@ -21,9 +23,6 @@
 #include "dataplane/runtime/python/python_request.h"
 #include "dataplane/runtime/python/python_stream.h"
 #include "dataplane/runtime/python/python_wsgi.h"
-
-/* The interpreter's: versions of a function follow each other in one process. */
-static struct weir_runtime_lock lock;
 
 struct instance {
 	struct weir_python_module module;
@@ -209,8 +208,8 @@ static int module_run(struct running *running)
 	return -EINVAL;
 }
 
-/* With the interpreter for this call alone. */
-static int locked_run(struct running *running)
+/* Python's lock is held. */
+static int call_run(struct running *running)
 {
 	struct instance *const instance = running->instance;
 	struct weir_runtime_call *const call = running->call;
@@ -232,7 +231,7 @@ static int locked_run(struct running *running)
 	return result;
 }
 
-/* A body that is still on its way is waited for before the interpreter is locked. */
+/* A body that is still on its way is waited for before the function runs. */
 static int body_wait(struct running *running)
 {
 	struct weir_runtime_call *const call = running->call;
@@ -263,23 +262,18 @@ static int python_invoke(void *opaque, struct weir_runtime_call *call)
 {
 	struct running running = {.instance = opaque, .call = call};
 	int result = body_wait(&running);
-	bool is_done = false;
 
-	if (result == 0)
-		result = call->ops->lock(call, &lock);
 	if (result == 0) {
 		weir_python_enter();
-		result = locked_run(&running);
-		is_done = result != 0 || weir_python_output_pump(&running.output, call) == 0;
-		if (is_done)
+		result = call_run(&running);
+		if (result != 0 || weir_python_output_pump(&running.output, call) == 0) {
 			running_close(&running);
+			weir_python_leave();
+			return result;
+		}
 		weir_python_leave();
-		call->ops->unlock(call, &lock);
-	}
-	if (is_done)
-		return result;
-	if (result == 0)
 		result = weir_python_output_drain(&running.output, call);
+	}
 	weir_python_enter();
 	running_close(&running);
 	weir_python_leave();

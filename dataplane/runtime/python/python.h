@@ -32,7 +32,7 @@ void weir_python_leave(void);
 void weir_python_call_set(struct weir_runtime_call *call);
 struct weir_runtime_call *weir_python_call(void);
 
-/* Wait without Python's lock. 0, or the exception that says why not: -1. */
+/* Wait without Python's lock; other calls run meanwhile. 0, or the exception that says why not: -1. */
 int weir_python_wait(struct weir_runtime_call *call);
 
 /* The call is over its deadline; async-signal-safe. */

@@ -73,11 +73,14 @@ void weir_python_leave(void)
 
 int weir_python_wait(struct weir_runtime_call *call)
 {
+	struct weir_runtime_call *const before = current; /* none while a body is waited for */
 	int result = 0;
 
+	current = NULL;
 	weir_python_leave();
 	result = call->ops->wait(call, NULL, 0, UINT64_MAX);
 	weir_python_enter();
+	current = before;
 	if (result == -ETIMEDOUT)
 		PyErr_SetString(weir_python_timeout, "the function had not finished at its deadline");
 	else if (result != 0)

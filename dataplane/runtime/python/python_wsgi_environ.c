@@ -39,7 +39,7 @@ static int keys_create(void)
 	return 0;
 }
 
-/* One process serves one call at a time, and there may be other processes. */
+/* Another call may begin while one waits for its client, and there may be other processes. */
 static int constants_create(void)
 {
 	PyObject *const errors = PySys_GetObject("stderr"); /* borrowed */
@@ -48,7 +48,7 @@ static int constants_create(void)
 		return -1;
 	constants = Py_BuildValue("{s:(ii),s:s,s:O,s:O,s:O,s:O,s:O,s:s}", "wsgi.version", 1, 0,
 				  "wsgi.url_scheme", "http", "wsgi.errors", errors,
-				  "wsgi.multithread", Py_False, "wsgi.multiprocess", Py_True,
+				  "wsgi.multithread", Py_True, "wsgi.multiprocess", Py_True,
 				  "wsgi.run_once", Py_False, "wsgi.input_terminated", Py_True,
 				  "SERVER_SOFTWARE", "Weir/" WEIR_VERSION);
 	return constants != NULL ? 0 : -1;

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "dataplane/base/cleanup.h"
-#include "dataplane/base/clock.h"
+#include "dataplane/base/id.h"
 #include "dataplane/runtime/python/python_body.h"
 #include "dataplane/runtime/python/python_json.h"
 #include "dataplane/runtime/python/python_request.h"
@@ -70,21 +70,48 @@ PyObject *weir_python_params(struct weir_runtime_call *call, PyObject *body, boo
 	return result;
 }
 
-int weir_python_params_environment(const struct weir_runtime_call *call)
+/* The dict behind os.environ, of bytes. Setting os.environ itself would call setenv(), which never gives
+ * back what a variable held before. */
+static PyObject *environment_data(void)
 {
 	WEIR_CLEANUP(weir_python_drop) PyObject *os = PyImport_ImportModule("os");
 	WEIR_CLEANUP(weir_python_drop) PyObject *environment =
 		os != NULL ? PyObject_GetAttrString(os, "environ") : NULL;
-	WEIR_CLEANUP(weir_python_drop) PyObject *activation = weir_python_request_activation(call);
-	WEIR_CLEANUP(weir_python_drop) PyObject *deadline = NULL;
-	struct timespec now;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	deadline = PyUnicode_FromFormat("%llu", (unsigned long long)now.tv_sec * 1000 +
-							(unsigned long long)now.tv_nsec / 1000000 +
-							weir_python_request_left_ms(call));
-	if (environment == NULL || activation == NULL || deadline == NULL ||
-	    PyMapping_SetItemString(environment, "__OW_ACTIVATION_ID", activation) != 0)
+	return environment != NULL ? PyObject_GetAttrString(environment, "_data") : NULL;
+}
+
+static int variable_set(PyObject *data, PyObject *name, PyObject *value)
+{
+	const int result = value != NULL ? PyObject_SetItem(data, name, value) : -1;
+
+	Py_XDECREF(value);
+	return result;
+}
+
+int weir_python_params_environment(const struct weir_runtime_call *call)
+{
+	static PyObject *data; /* these three as long as the process lives */
+	static PyObject *activation_name;
+	static PyObject *deadline_name;
+	struct timespec now;
+	char activation[32];
+
+	if (data == NULL) {
+		activation_name = PyBytes_FromString("__OW_ACTIVATION_ID");
+		deadline_name = PyBytes_FromString("__OW_DEADLINE");
+		data = environment_data();
+	}
+	if (data == NULL || activation_name == NULL || deadline_name == NULL)
 		return -1;
-	return PyMapping_SetItemString(environment, "__OW_DEADLINE", deadline);
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	weir_id_format((struct weir_id){.high = call->activation_high, .low = call->activation_low},
+		       activation);
+	if (variable_set(data, activation_name,
+			 PyBytes_FromStringAndSize(activation, sizeof(activation))) != 0)
+		return -1;
+	return variable_set(data, deadline_name,
+			    PyBytes_FromFormat("%zu", (size_t)now.tv_sec * 1000 +
+							      (size_t)now.tv_nsec / 1000000 +
+							      weir_python_request_left_ms(call)));
 }

@@ -27,6 +27,7 @@ enum {
 	WEIR_API_BODY_BYTES_MAX = 1 << 20,
 	WEIR_API_JSON_DEPTH_MAX = 16,
 	WEIR_API_ACKNOWLEDGE_MS = 2000, /* then the answer says: saved, but not acknowledged */
+	WEIR_API_REASON_BYTES = 1024,
 	WEIR_API_LOCKED_MS = 2000,      /* then the answer says: locked */
 };
 
@@ -55,6 +56,11 @@ struct weir_api_owner {
 	 * what the builder said; or -errno. */
 	int (*build)(void *context, const char *runtime, const char *path, bool again,
 		     char **out_log);
+	/* Try a version before it serves: loaded by a worker of its own, and called at `path` unless that
+	 * is "". *trial is 0 at first, then names it. 0: it passed; -EINPROGRESS; -EINVAL: it failed,
+	 * and `out_reason` says why (WEIR_API_REASON_BYTES); or -errno. */
+	int (*try_version)(void *context, const struct weir_model_function *function, const char *path,
+			   uint64_t *trial, char *out_reason);
 	/* Why the function with this id does not run, or NULL; valid until the handler returns. */
 	const char *(*problem)(void *context, uint64_t id);
 	/* Add the owner's part to the answer of /weir/status. */

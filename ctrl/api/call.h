@@ -25,7 +25,9 @@ struct weir_api_call {
 		  [WEIR_API_PARAM_BYTES_MAX]; /* what '*' of the endpoint's path stood for */
 	cJSON *body;                          /* an object, or NULL */
 	char code[WEIR_CODE_HASH_BYTES];      /* of an upload: where it is now */
-	bool is_rerun; /* the handler ran before, and waits */
+	bool is_rerun;  /* the handler ran before, and waits */
+	uint64_t trial; /* of a deployment: the version is being tried */
+	bool is_tried;  /* and passed */
 	uint16_t status;
 	cJSON *answer;
 	uint64_t generation;

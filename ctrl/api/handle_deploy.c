@@ -109,6 +109,39 @@ static bool deploy_build(struct weir_api_call *call, const char *runtime, const 
 	return false;
 }
 
+/* Does a worker take the new version, and does it answer? True: yes. Else *out_result is the handler's. */
+static bool deploy_try(struct weir_api_call *call, struct weir_model_function *function,
+		       enum weir_api_result *out_result)
+{
+	char reason[WEIR_API_REASON_BYTES] = "";
+	char sentence[WEIR_API_REASON_BYTES + 64];
+	char path[WEIR_API_REASON_BYTES] = "";
+	int code = 0;
+
+	if (call->is_tried || cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(call->body, "trial")))
+		return true;
+	*out_result = WEIR_API_DONE;
+	if (!weir_api_body_text(call, "health", path, sizeof(path)))
+		return false;
+	if (path[0] != '\0' && (path[0] != '/' || path[strcspn(path, " \t\r\n")] != '\0')) {
+		(void)weir_api_refuse(call, 422, "invalid", "health",
+				      "health is a path: it begins with '/' and holds no blanks");
+		return false;
+	}
+	function->version = weir_store_generation(call->owner->store) + 1;
+	code = call->owner->try_version(call->owner->context, function, path, &call->trial, reason);
+	call->is_tried = code == 0;
+	if (code == 0)
+		return true;
+	*out_result = code == -EINPROGRESS ? WEIR_API_PENDING : WEIR_API_DONE;
+	if (code == -EINPROGRESS)
+		return false;
+	(void)snprintf(sentence, sizeof(sentence), "the new version failed its first call: %s",
+		       code == -EINVAL ? reason : strerror(-code));
+	(void)weir_api_refuse(call, code == -EINVAL ? 422 : 503, "trial_failed", NULL, sentence);
+	return false;
+}
+
 /* Which version serves now, in the answer. */
 static void deployed_tell(struct weir_api_call *call, const struct weir_model_function *function)
 {
@@ -123,7 +156,7 @@ static void deployed_tell(struct weir_api_call *call, const struct weir_model_fu
 enum weir_api_result weir_api_function_deploy(struct weir_api_call *call)
 {
 	static const char *const members[] = {"code",       "runtime",   "entry",     "handler",
-					      "timeout_ms", "memory_mb", "queue_max", NULL};
+					      "timeout_ms", "memory_mb", "queue_max", "health",  "trial", NULL};
 	enum weir_api_result result = WEIR_API_DONE;
 	struct weir_model_function function;
 	struct weir_store_error error = {{0}};
@@ -143,7 +176,8 @@ enum weir_api_result weir_api_function_deploy(struct weir_api_call *call)
 		return result;
 	if (weir_model_function_check(&function, &wrong) != 0)
 		return weir_api_refuse_field(call, &wrong);
-	if (!deploy_build(call, function.runtime, function.code_path, &result))
+	if (!deploy_build(call, function.runtime, function.code_path, &result) ||
+	    !deploy_try(call, &function, &result))
 		return result;
 	code = weir_store_deploy(call->owner->store, &function, hash, versions_max, &number, &error);
 	if (code != 0)

@@ -119,6 +119,27 @@ static bool manifest_look(const struct look *look, struct weir_code_kind *kind)
 	return found;
 }
 
+/* The one file that there is, whatever it is called: for a runtime that was named. */
+static int only_look(const struct look *look, struct weir_code_kind *kind)
+{
+	DIR *list = look->wanted[0] == '\0' ? NULL : opendir(look->folder);
+	const struct dirent *entry = NULL;
+	struct stat info;
+	size_t count = 0;
+
+	if (list == NULL)
+		return -ENOENT;
+	while ((entry = readdir(list)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		count++;
+		if (file_there(look, entry->d_name, &info))
+			kind_set(look, kind, look->wanted, entry->d_name);
+	}
+	(void)closedir(list);
+	return count == 1 && kind->entry[0] != '\0' ? 0 : -ENOENT;
+}
+
 /* The one file of the wanted kind. Of several none is meant more than the others. */
 static int single_look(const struct look *look, struct weir_code_kind *kind)
 {
@@ -142,7 +163,7 @@ static int single_look(const struct look *look, struct weir_code_kind *kind)
 		kind_set(look, kind, runtime, entry->d_name);
 	}
 	(void)closedir(list);
-	return count == 1 ? 0 : -ENOENT;
+	return count == 1 ? 0 : count == 0 ? only_look(look, kind) : -ENOENT;
 }
 
 static int folder_look(const struct look *look, struct weir_code_kind *kind)

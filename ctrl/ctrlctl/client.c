@@ -253,6 +253,7 @@ static enum weir_ctl_exit error_print(const struct weir_ctl_answer *answer, cons
 		{"bad_json", WEIR_CTL_INVALID, NULL},
 		{"build_failed", WEIR_CTL_INVALID,
 		 "what serves now goes on serving; above is what the builder says"},
+		{"trial_failed", WEIR_CTL_FAILED, "what served before goes on serving"},
 		{"in_use", WEIR_CTL_FAILED, NULL},
 		{"limit", WEIR_CTL_FAILED, NULL},
 		{"locked", WEIR_CTL_FAILED,

@@ -73,10 +73,13 @@ static enum weir_ctl_exit deploy(const struct weir_ctl_call *call, const char *n
 	enum weir_ctl_exit code = WEIR_CTL_OK;
 
 	(void)cJSON_AddStringToObject(body, "code", hash);
+	if (weir_ctl_option(call, "--no-trial") != NULL)
+		(void)cJSON_AddBoolToObject(body, "trial", false);
 	if (!weir_ctl_function_target(name, "/deploy", target) ||
 	    !weir_ctl_body_text(body, call, "--runtime", "runtime") ||
 	    !weir_ctl_body_text(body, call, "--entry", "entry") ||
 	    !weir_ctl_body_text(body, call, "--handler", "handler") ||
+	    !weir_ctl_body_text(body, call, "--health", "health") ||
 	    !weir_ctl_body_duration(body, call) ||
 	    !weir_ctl_body_number(body, call, "--memory", "memory_mb") ||
 	    !weir_ctl_body_number(body, call, "--queue", "queue_max")) {

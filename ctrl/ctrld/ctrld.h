@@ -9,6 +9,7 @@
  * databases.c   opening, watching and reopening the databases; the public table's rows
  * publisher.c   catalog -> snapshot -> supervisor, disk
  * builder.c     code that is built before it runs
+ * trial.c       versions that are tried before they serve
  *
  * One thread, one epoll; whatever waits is a deadline. Trouble with a database is a sentence in
  * `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
@@ -18,6 +19,7 @@
 
 #include "ctrl/api/api.h"
 #include "ctrl/ctrld/builder.h"
+#include "ctrl/ctrld/trial.h"
 #include "ctrl/publish/publish_list.h"
 #include "ctrl/store/watch.h"
 
@@ -53,6 +55,7 @@ struct weir_ctrld {
 	struct weir_api *api;
 	struct weir_code *code;
 	struct weir_builder *builder;
+	struct weir_trials *trials;
 	uint64_t sweep_due_ns; /* look for code that nobody refers to then */
 
 	struct weir_publish_list routes; /* what is published, kept from one time to the next */

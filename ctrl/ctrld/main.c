@@ -93,6 +93,21 @@ static int api_build(void *context, const char *runtime, const char *path, bool 
 	return result.state == WEIR_BUILDER_FAILED ? -EINVAL : -EINPROGRESS;
 }
 
+static int api_try(void *context, const struct weir_model_function *function, const char *path,
+		   uint64_t *trial, char *out_reason)
+{
+	struct weir_ctrld *ctrld = context;
+	int code = 0;
+
+	if (*trial != 0)
+		return weir_trial_ask(ctrld->trials, *trial, out_reason);
+	code = weir_trial_begin(ctrld->trials, function, path, trial);
+	if (code != 0)
+		return code;
+	weir_ctrld_publish_again(ctrld);
+	return -EINPROGRESS;
+}
+
 static int build_send(void *context, const struct weir_control *control, const int *fds,
 		      size_t fd_count)
 {
@@ -113,6 +128,7 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.snapshot = api_snapshot,
 		.status = api_status,
 		.build = api_build,
+		.try_version = api_try,
 		.problem = api_problem,
 	};
 	struct epoll_event event = {.events = EPOLLIN};
@@ -185,6 +201,8 @@ static int wait_ms(const struct weir_ctrld *ctrld, uint64_t now_ns)
 		due_ns = ctrld->save_due_ns;
 	if (weir_builder_due_ns(ctrld->builder) < due_ns)
 		due_ns = weir_builder_due_ns(ctrld->builder);
+	if (weir_trials_due_ns(ctrld->trials) < due_ns)
+		due_ns = weir_trials_due_ns(ctrld->trials);
 	if (ctrld->api != NULL && weir_api_deadline_ns(ctrld->api) < due_ns)
 		due_ns = weir_api_deadline_ns(ctrld->api);
 	/* Rounded up: a deadline is past when we wake. */
@@ -234,6 +252,16 @@ static bool start(struct weir_ctrld *ctrld)
 	return true;
 }
 
+/* Builds and trials: what they change is published. */
+static void background_run(struct weir_ctrld *ctrld, uint64_t now_ns)
+{
+	const bool built = weir_builder_run(ctrld->builder, now_ns);
+	const bool tried = weir_trials_run(ctrld->trials, now_ns);
+
+	if (built || tried)
+		weir_ctrld_publish_again(ctrld);
+}
+
 static int loop(struct weir_ctrld *ctrld)
 {
 	struct epoll_event events[EVENTS_MAX];
@@ -254,8 +282,7 @@ static int loop(struct weir_ctrld *ctrld)
 			weir_api_run(ctrld->api);
 		now_ns = weir_clock_now_ns();
 		weir_ctrld_databases_check(ctrld, now_ns);
-		if (weir_builder_run(ctrld->builder, now_ns))
-			weir_ctrld_publish_again(ctrld);
+		background_run(ctrld, now_ns);
 		weir_ctrld_publisher_run(ctrld, now_ns);
 		weir_ctrld_code_sweep(ctrld, now_ns);
 		control_interest(ctrld);
@@ -273,6 +300,8 @@ static int run(struct weir_ctrld *ctrld)
 		code = weir_code_open(ctrld->data, &ctrld->code);
 	if (code == 0)
 		code = weir_builder_create(ctrld->code, build_send, ctrld, &ctrld->builder);
+	if (code == 0)
+		code = weir_trials_create(ctrld->data, &ctrld->trials);
 	if (code != 0)
 		return code;
 	ctrld->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

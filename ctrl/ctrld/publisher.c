@@ -191,6 +191,21 @@ static void snapshot_send(struct weir_ctrld *ctrld)
 	ctrld->published_ns = weir_clock_now_ns();
 }
 
+static int trials_append(struct weir_ctrld *ctrld, struct weir_store_catalog *catalog,
+			 struct weir_store_error *error)
+{
+	const struct weir_model_function *trial = NULL;
+
+	for (size_t i = 0; (trial = weir_trial_function(ctrld->trials, i)) != NULL; i++) {
+		struct weir_model_function *function = weir_store_catalog_function(catalog);
+
+		if (function == NULL)
+			return fail(error, -ENOMEM, "too many functions");
+		*function = *trial;
+	}
+	return 0;
+}
+
 static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	struct weir_store_catalog catalog = {0};
@@ -204,6 +219,8 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	if (code == 0)
 		weir_builder_time_set(ctrld->builder, values.build_timeout_ms);
 	weir_builder_settle_begin(ctrld->builder);
+	if (code == 0)
+		code = trials_append(ctrld, &catalog, error);
 	for (size_t i = 0; code == 0 && i < catalog.function_count; i++)
 		weir_builder_settle(ctrld->builder, &catalog.functions[i]);
 	if (code == 0)
@@ -225,6 +242,7 @@ int weir_ctrld_publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 			       code != 0 ? error->text : NULL);
 	if (code != 0)
 		return code;
+	weir_trials_published(ctrld->trials, ctrld->snapshot.header->generation);
 	snapshot_send(ctrld);
 	if (ctrld->save_due_ns == UINT64_MAX)
 		ctrld->save_due_ns = weir_clock_now_ns() + SAVE_DELAY_MS * WEIR_NS_PER_MS;
@@ -289,6 +307,8 @@ void weir_ctrld_acknowledged(struct weir_ctrld *ctrld,
 
 	ctrld->acknowledged = *acknowledgement;
 	ctrld->acknowledged_took_ns = took_ns;
+	if (acknowledgement->total > 0 && acknowledgement->acked == acknowledgement->total)
+		weir_trials_acknowledged(ctrld->trials, acknowledgement->generation);
 	if (first) {
 		weir_log(WEIR_LOG_INFO, "published",
 			 "generation=%llu acked=%u/%u functions=%u ms=%.3f",

@@ -109,6 +109,7 @@ static int add_function(struct weir_publish_plan *plan, const struct weir_model_
 struct wish {
 	uint32_t space_offset;
 	uint32_t runtime;
+	bool is_own; /* a pool for itself */
 	uint32_t function;
 };
 
@@ -121,22 +122,26 @@ static int compare_wishes(const void *left, const void *right)
 		return a->space_offset < b->space_offset ? -1 : 1;
 	if (a->runtime != b->runtime)
 		return a->runtime < b->runtime ? -1 : 1;
+	if (a->is_own != b->is_own)
+		return a->is_own ? 1 : -1;
 	return (a->function > b->function) - (a->function < b->function);
 }
 
 static int add_pool(struct weir_publish_plan *plan,
-		    const struct weir_snapshot_function *function, uint32_t *out_index)
+		    const struct wish *wish, uint32_t *out_index)
 {
+	const struct weir_snapshot_function *function =
+		&((const struct weir_snapshot_function *)plan->functions.data)[wish->function];
+	const bool is_trial = plan->sorted[wish->function]->is_trial;
 	const struct weir_span space = {.data = plan->strings.text + function->space.offset,
 					.bytes = function->space.bytes};
-	const bool is_own = weir_runtime_is_pool_per_function(function->runtime);
 	const struct weir_snapshot_pool pool = {
 		/* Seed 0, or the function's id, and the runtime as parent: the same in every generation
 		 * and instance. */
-		.key = weir_snapshot_edge_hash(is_own ? function->id : 0, function->runtime, space),
+		.key = weir_snapshot_edge_hash(wish->is_own ? function->id : 0, function->runtime, space),
 		.runtime = function->runtime,
-		.workers_min = is_own ? 0 : plan->input->pool_workers_min,
-		.workers_max = plan->input->pool_workers_max,
+		.workers_min = wish->is_own ? 0 : plan->input->pool_workers_min,
+		.workers_max = is_trial ? 1 : plan->input->pool_workers_max,
 		.space = function->space,
 	};
 	const int result = weir_publish_rows_add(&plan->pools, sizeof(pool), out_index);
@@ -161,6 +166,9 @@ static int add_pools(struct weir_publish_plan *plan)
 			wishes[count++] =
 				(struct wish){.space_offset = functions[i].space.offset,
 					      .runtime = functions[i].runtime,
+					      .is_own = plan->sorted[i]->is_trial ||
+							weir_runtime_is_pool_per_function(
+								functions[i].runtime),
 					      .function = i};
 	}
 	qsort(wishes, count, sizeof(*wishes), compare_wishes);
@@ -168,9 +176,9 @@ static int add_pools(struct weir_publish_plan *plan)
 		const bool first = i == 0 ||
 				   wishes[i].space_offset != wishes[i - 1].space_offset ||
 				   wishes[i].runtime != wishes[i - 1].runtime ||
-				   weir_runtime_is_pool_per_function(wishes[i].runtime);
+				   wishes[i].is_own;
 		const int result =
-			first ? add_pool(plan, &functions[wishes[i].function], &pool) : 0;
+			first ? add_pool(plan, &wishes[i], &pool) : 0;
 
 		if (result != 0)
 			return result;

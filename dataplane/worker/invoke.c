@@ -440,6 +440,29 @@ static void run_open(struct run *run, struct weir_host *host, struct weir_host_t
 	weir_host_thread_reset_waited(thread);
 }
 
+/* Does the instance itself only want to know whether the function can be loaded? (ctrl/ctrld/trial.h) */
+static bool run_is_probe(const struct run *run)
+{
+	static const struct weir_span name = WEIR_SPAN("x-weir-load");
+	const struct weir_request_head *const head = run->base.head;
+
+	if (!weir_span_equal(weir_runtime_span(&run->base, head->peer), WEIR_SPAN("unix")))
+		return false;
+	for (uint16_t i = 0; i < head->field_count; i++) {
+		if (weir_span_equal(weir_runtime_span(&run->base, weir_runtime_fields(&run->base)[i].name),
+				    name))
+			return true;
+	}
+	return false;
+}
+
+static void run_probe(struct run *run)
+{
+	run->function->used_ns = weir_clock_now_ns();
+	(void)weir_port_call_status(run->call, 204); /* refused: then the answer is another one */
+	run_finish(run);
+}
+
 static void run_call(struct weir_host *host, struct weir_host_thread *thread,
 		     struct weir_port_call *call)
 {
@@ -468,7 +491,10 @@ static void run_call(struct weir_host *host, struct weir_host_thread *thread,
 	}
 	publish_before(host, run.function, start_ns);
 	run.base.is_body_whole = call->is_body_complete; /* more may have come meanwhile */
-	run_invoke(&run, start_ns);
+	if (run.function->used_ns == 0 && run_is_probe(&run)) /* the first call since it was loaded */
+		run_probe(&run);
+	else
+		run_invoke(&run, start_ns);
 	weir_functions_release(&invoke->functions, run.function);
 }
 

@@ -27,6 +27,7 @@ struct api_test {
 	int publish_code;
 	int build_runs;
 	bool build_fails;
+	bool trial_fails;
 };
 
 static void acknowledge(struct api_test *test, uint32_t acked)
@@ -70,6 +71,20 @@ static int build_play(void *context, const char *runtime, const char *path, bool
 	return test->build_fails ? -EINVAL : 0;
 }
 
+/* A trial: asked for once more, then it passes or not. */
+static int try_play(void *context, const struct weir_model_function *function, const char *path,
+		    uint64_t *trial, char *out_reason)
+{
+	struct api_test *test = context;
+
+	assert_int_equal(access(function->code_path, R_OK), 0);
+	(void)path;
+	if ((*trial)++ == 0)
+		return -EINPROGRESS;
+	(void)snprintf(out_reason, WEIR_API_REASON_BYTES, "status 502: it fell over");
+	return test->trial_fails ? -EINVAL : 0;
+}
+
 static const char *problem_none(void *context, uint64_t id)
 {
 	(void)context;
@@ -108,6 +123,7 @@ static int setup(void **state)
 		.snapshot = snapshot_none,
 		.status = status_fill,
 		.build = build_play,
+		.try_version = try_play,
 		.problem = problem_none,
 	};
 
@@ -406,6 +422,11 @@ static void code_that_cannot_be_built_leaves_everything_as_it_was(void **state)
 	assert_non_null(strstr(text, "f.c:1:2: error: no"));
 	assert_int_equal(test->published, 0);
 	test->build_fails = false;
+	test->trial_fails = true;
+	assert_int_equal(request(test, "POST", "/weir/functions/default/f/deploy", body, &text), 422);
+	assert_non_null(strstr(text, "first call: status 502: it fell over"));
+	assert_int_equal(test->published, 0);
+	test->trial_fails = false;
 	assert_int_equal(request(test, "POST", "/weir/functions/default/f/deploy", body, &text), 201);
 	assert_int_equal(test->published, 1);
 }

@@ -296,6 +296,9 @@ static void the_runtime_is_seen_from_names_and_first_bytes(void **state)
 	kind = (struct weir_code_kind){.runtime = ""};
 	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), -EINVAL);
 	assert_non_null(strstr(test->error.text, "--runtime"));
+	kind = (struct weir_code_kind){.runtime = "ruby"}; /* it was said, and there is one file */
+	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), 0);
+	assert_string_equal(kind.entry, "notes.txt");
 	kind = (struct weir_code_kind){.runtime = "python", .entry = "notes.txt"};
 	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), 0);
 	kind = (struct weir_code_kind){.runtime = "python", .entry = "../../x"};

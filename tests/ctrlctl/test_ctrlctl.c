@@ -381,12 +381,12 @@ static void deploying_makes_versions_that_can_be_listed_and_rolled_back(void **s
 		       "echo secret >hello/.git/config && printf '#!/bin/sh\\necho two\\n' >two.sh",
 		       &output);
 	assert_int_equal(output.status, 0);
-	ctl_test_run(test, "fn deploy hello", 0, &output);
+	ctl_test_run(test, "fn deploy hello --no-trial", 0, &output);
 	assert_non_null(strstr(output.out, "default/hello version 1 serves (exec)\ngeneration "));
 	assert_string_equal(output.err, ""); /* no bar: this is no terminal */
-	ctl_test_run(test, "fn deploy ./hello/ --timeout 5s -o json", 0, &output);
+	ctl_test_run(test, "fn deploy ./hello/ --no-trial --timeout 5s -o json", 0, &output);
 	assert_non_null(strstr(output.out, "\"number\":\t2"));
-	ctl_test_run(test, "fn deploy two.sh --name hello", 0, &output);
+	ctl_test_run(test, "fn deploy two.sh --no-trial --name hello", 0, &output);
 	ctl_test_run(test, "fn get hello", 0, &output);
 	assert_non_null(strstr(output.out, "/two.sh"));
 	assert_non_null(strstr(output.out, "5000")); /* stays */

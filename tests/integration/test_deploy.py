@@ -53,6 +53,74 @@ def write(weir, name, text):
     return path
 
 
+DYING = """#include "weir_function.h"
+#include <stdlib.h>
+
+__attribute__((constructor)) static void die(void) { abort(); }
+
+int weir_handle(const struct weir_request *request, struct weir_response *response)
+{
+	(void)request;
+	return weir_response_write_text(response, "never");
+}
+"""
+MOODY = """#include "weir_function.h"
+
+int weir_handle(const struct weir_request *request, struct weir_response *response)
+{
+	struct weir_text path = weir_request_path(request);
+
+	if (path.bytes > 4 && memcmp(path.data + path.bytes - 4, "/bad", 4) == 0) {
+		weir_response_status(response, 500);
+		return weir_response_write_text(response, "I am not well\\n");
+	}
+	return weir_response_write_text(response, "moody");
+}
+"""
+
+
+class Trial(weir_instance.Case):
+    """A new version is tried, in a process of its own, before it serves."""
+
+    def test_version_that_dies_while_it_is_loaded_disturbs_nobody(self):
+        with Instance() as weir:
+            ctl(weir, "fn", "deploy", str(write(weir, "minus.c", MINUS)))
+            ctl(weir, "fn", "invoke", "minus", "-d", '{"a":3,"b":1}')
+            workers = weir.processes("weir-worker/*") or [one for one in weir.processes() if "worker" in one[1]]
+            failed = ctl(weir, "fn", "deploy", str(write(weir, "dying.c", DYING)), "--name", "minus", status=1)
+            self.assertIn("failed its first call: status 502", failed.stderr)
+            self.assertEqual(ctl(weir, "fn", "invoke", "minus", "-d", '{"a":3,"b":1}').stdout, "2\n")
+            self.assertEqual(len(json.loads(ctl(weir, "fn", "versions", "minus", "-o", "json").stdout)), 1)
+            alive = {pid for pid, _ in weir.processes()}
+            self.assertTrue(all(pid in alive for pid, _ in workers), "the serving workers were left alone")
+            self.assertNotIn("trial@", ctl(weir, "fn", "list").stdout)
+
+    def test_health_path_decides(self):
+        with Instance() as weir:
+            path = str(write(weir, "moody.c", MOODY))
+            failed = ctl(weir, "fn", "deploy", path, "--health", "/bad", status=1)
+            self.assertIn("status 500: I am not well", failed.stderr)
+            ctl(weir, "fn", "get", "moody", status=5)
+            ctl(weir, "fn", "deploy", path, "--health", "bad", status=7)
+            ctl(weir, "fn", "deploy", path, "--health", "/good")
+            self.assertEqual(ctl(weir, "fn", "invoke", "moody").stdout, "moody")
+            # Only loaded: that it answers 500 is not asked.
+            ctl(weir, "fn", "deploy", path)
+
+    def test_runtime_that_is_not_here_serves_nothing(self):
+        with Instance() as weir:
+            failed = ctl(weir, "fn", "deploy", str(write(weir, "x.rb", "puts 1")), "--runtime", "go", status=1)
+            self.assertIn("status 501: Runtime 'go'", failed.stderr)
+            ctl(weir, "fn", "get", "x", status=5)
+
+    def test_nobody_outside_can_ask_for_loading_only(self):
+        with Instance() as weir:
+            ctl(weir, "fn", "deploy", str(write(weir, "moody.c", MOODY)), "--no-trial")
+            ctl(weir, "route", "add", "GET /moody", "--fn", "moody")
+            answer = weir.request("GET", "/moody", headers={"x-weir-load": "1"})
+            self.assertEqual((answer.status, answer.body), (200, b"moody"))
+
+
 class Source(weir_instance.Case):
     """C source, built by the instance."""
 

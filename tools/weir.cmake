@@ -123,24 +123,24 @@ if(NOT WEIR_WASM_SDK)
   message(STATUS "No wasm samples: clang, lld, wasi-libc, its libclang-rt and wabt are needed (tools/packages.sh build)")
 endif()
 
-# weir_wasm_module(NAME SOURCE a.c DIRECTORY dir LEVEL 0|1|2 [REACTOR]): dir/NAME.wasm and dir/NAME.so,
-# built as a user would; the target is wasm_NAME.
+# weir_wasm_module(NAME SOURCE a.c DIRECTORY dir): dir/a.wasm, built as a user would. A source with a
+# handler becomes a reactor, others a program.
 function(weir_wasm_module name)
-  cmake_parse_arguments(arg "REACTOR" "SOURCE;DIRECTORY;LEVEL" "" ${ARGN})
+  cmake_parse_arguments(arg "" "SOURCE;DIRECTORY" "" ${ARGN})
   get_filename_component(file ${arg_SOURCE} NAME_WE)
   set(base ${arg_DIRECTORY}/${file})
   set(model command)
-  if(arg_REACTOR)
+  file(STRINGS ${arg_SOURCE} handler REGEX "^int weir_handle")
+  if(handler)
     set(model reactor)
   endif()
   file(MAKE_DIRECTORY ${arg_DIRECTORY})
-  add_custom_command(OUTPUT ${base}.wasm ${base}.so
+  add_custom_command(OUTPUT ${base}.wasm
     COMMAND ${WEIR_WASM_CLANG} --target=wasm32-wasi -O2 -Wall -Wextra -I ${CMAKE_SOURCE_DIR}/dataplane/sdk
       -c ${arg_SOURCE} -o ${base}.o
     COMMAND ${WEIR_WASM_CLANG} --target=wasm32-wasi -mexec-model=${model} -Wl,-s ${base}.o -o ${base}.wasm
-    COMMAND $<TARGET_FILE:weir-build-wasm> --optimize ${arg_LEVEL} ${base}.wasm ${base}.so
     COMMAND ${CMAKE_COMMAND} -E rm ${base}.o
     DEPENDS ${arg_SOURCE} ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_wasm.h ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_wasm_imports.h
-      ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_json.h weir-build-wasm VERBATIM)
-  add_custom_target(${name} DEPENDS ${base}.so)
+      ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_json.h VERBATIM)
+  add_custom_target(${name} DEPENDS ${base}.wasm)
 endfunction()

@@ -21,7 +21,8 @@ import weir_instance  # noqa: E402
 from weir_instance import BIN, SAMPLES, SOURCE, Instance, wait_until  # noqa: E402
 
 RUNTIME = ""  # set by main
-ENDING = {"python": ".py", "php": ".php", "js": ".js", "node": ".js", "wasm": ".so", "native": ".so", "c": ".c"}
+ENDING = {"python": ".py", "php": ".php", "js": ".js", "node": ".js", "wasm": ".wasm", "native": ".so", "c": ".c"}
+BUILT = ("wasm", "c")
 GOOD = ("hello", "echo", "info", "resize", "ping", "sleep", "upper")
 MOODY = ("status", "unicode", "throw", "exit", "spin", "hog", "recurse", "print", "env")
 LEFT_OUT = {  # (runtime, function): why
@@ -55,6 +56,8 @@ class Conformance(weir_instance.Case):
         try:
             for name in GOOD + MOODY:
                 cls.function_add(name)
+            for name in GOOD + MOODY:
+                cls.built_wait(name)
         except BaseException:
             cls.weir.__exit__(*sys.exc_info())
             raise
@@ -75,6 +78,12 @@ class Conformance(weir_instance.Case):
         cls.weir.ctrlctl("route", "add", f"ANY /{name}", "--fn", name)
         if name == "sleep":
             cls.weir.ctrlctl("route", "add", "ANY /sleep/{ms}", "--fn", name)
+
+    @classmethod
+    def built_wait(cls, name):
+        """Code that is built first answers 501 until then."""
+        if RUNTIME in BUILT and (RUNTIME, name) not in LEFT_OUT:
+            wait_until(lambda: cls.weir.request("GET", f"/{name}").status != 501, f"{name} is built")
 
     def wants(self, name):
         if (RUNTIME, name) in LEFT_OUT:

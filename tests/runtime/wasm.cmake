@@ -1,0 +1,23 @@
+# Functions that behave badly, for the suite below.
+add_custom_target(test_functions_wasm ALL)
+if(WEIR_WASM_SDK)
+  file(GLOB wasm_functions CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/functions/wasm/*.c)
+  foreach(source ${wasm_functions})
+    get_filename_component(name ${source} NAME_WE)
+    weir_wasm_module(test_function_wasm_${name} SOURCE ${source} DIRECTORY ${CMAKE_BINARY_DIR}/tests/functions/wasm)
+    add_dependencies(test_functions_wasm test_function_wasm_${name})
+  endforeach()
+  set(loops ${CMAKE_BINARY_DIR}/tests/functions/wasm/loops)
+  add_custom_command(OUTPUT ${loops}.wasm
+    COMMAND wat2wasm ${CMAKE_CURRENT_SOURCE_DIR}/functions/wasm/loops.wat -o ${loops}.wasm
+    DEPENDS functions/wasm/loops.wat VERBATIM)
+  add_custom_target(test_function_wasm_loops DEPENDS ${loops}.wasm)
+  add_dependencies(test_functions_wasm test_function_wasm_loops)
+  weir_script_test(test_wasm_limits COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/test_wasm_limits.py LABELS integration TIMEOUT 300)
+endif()
+weir_test(test_wasm_check SOURCES test_wasm_check.c DEPENDS weir_wasm_build)
+weir_script_test(test_wasm_build COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/test_wasm_build.py LABELS integration TIMEOUT 300)
+add_executable(wasm_call wasm_call.c)
+target_link_libraries(wasm_call PRIVATE weir_options weir_wasm_instance ${CMAKE_DL_LIBS})
+set_target_properties(wasm_call PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+weir_script_test(test_wasm_spec COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/test_wasm_spec.py LABELS integration TIMEOUT 300)

@@ -36,6 +36,9 @@ void weir_ctrld_snapshot_inherit(struct weir_ctrld *ctrld, int fd)
 	ctrld->snapshot = snapshot;
 	ctrld->snapshot_fd = fd;
 	weir_store_generation_raise(ctrld->store, snapshot.header->generation);
+	/* Whoever built it may have died before its copy was on the disk. */
+	ctrld->published_ns = weir_clock_now_ns();
+	ctrld->save_due_ns = ctrld->published_ns + SAVE_DELAY_MS * WEIR_NS_PER_MS;
 }
 
 /* Which rows lost against a route of Weir's own. */

@@ -82,22 +82,50 @@ static void kill_loses_nothing_that_was_answered(void **state)
 	ctl_test_stop(test);
 }
 
+/* The generation of the snapshot on the disk. */
+static uint64_t saved_generation(const struct ctl_test *test)
+{
+	struct weir_snapshot snapshot = {0};
+	uint64_t generation = 0;
+	char path[128];
+	int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/snapshot.weir", test->data);
+	assert_int_equal(weir_publish_load(path, &fd), 0);
+	assert_int_equal(weir_snapshot_attach(fd, &snapshot), 0);
+	generation = snapshot.header->generation;
+	weir_snapshot_detach(&snapshot);
+	(void)close(fd);
+	return generation;
+}
+
 static void saved_copy_on_disk_is_the_newest_snapshot(void **state)
 {
 	struct ctl_test *test = *state;
-	struct weir_snapshot snapshot = {0};
-	char path[128];
-	int fd = -1;
 
 	ctl_test_start(test, -1);
 	ctl_test_run(test, "fn add f --runtime exec --file /bin/cat", 0, &output);
 	ctl_test_stop(test);
-	(void)snprintf(path, sizeof(path), "%s/snapshot.weir", test->data);
-	assert_int_equal(weir_publish_load(path, &fd), 0);
-	assert_int_equal(weir_snapshot_attach(fd, &snapshot), 0);
-	assert_int_equal(snapshot.header->generation, 2);
-	weir_snapshot_detach(&snapshot);
-	(void)close(fd);
+	assert_int_equal(saved_generation(test), 2);
+}
+
+/* Who built it was killed before its copy was on the disk, and the database is of no use any more. */
+static void snapshot_that_was_handed_over_is_saved_too(void **state)
+{
+	struct ctl_test *test = *state;
+	int newest = -1;
+
+	ctl_test_start(test, -1);
+	ctl_test_run(test, "fn add f --runtime exec --file /bin/cat", 0, &output);
+	ctl_test_kill(test);
+	newest = dup(test->snapshot_fd);
+	ctl_test_shell(test,
+		       "rm -f \"$DATA\"/weir.db-* \"$DATA/snapshot.weir\"; echo nothing >\"$DATA/weir.db\"",
+		       &output);
+	ctl_test_start(test, newest);
+	(void)close(newest);
+	ctl_test_stop(test);
+	assert_int_equal(saved_generation(test), 2);
 }
 
 static void foreign_rows_become_routes_and_leave_again(void **state)
@@ -313,6 +341,7 @@ int main(void)
 		TEST(generations_go_on_over_a_restart_and_over_a_lost_database),
 		TEST(kill_loses_nothing_that_was_answered),
 		TEST(saved_copy_on_disk_is_the_newest_snapshot),
+		TEST(snapshot_that_was_handed_over_is_saved_too),
 		TEST(foreign_rows_become_routes_and_leave_again),
 		TEST(rows_are_edited_and_removed_in_their_table),
 		TEST(row_in_the_way_of_an_own_route_is_shadowed_until_that_goes),

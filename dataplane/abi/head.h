@@ -39,15 +39,16 @@ struct weir_request_head {
 	uint8_t minor;           /* HTTP/1.x */
 	uint16_t field_count;
 	uint16_t param_count;
-	uint16_t reserved;       /* zero */
+	uint16_t depth;          /* 0: a client's request; else called by a function, that many deep */
 	struct weir_head_slice path;      /* decoded, normalised */
 	uint64_t content_length; /* body bytes, or WEIR_HEAD_LENGTH_UNKNOWN (chunked) */
 	struct weir_head_slice query;     /* undecoded, without '?' */
 	struct weir_head_slice authority; /* Host */
 	struct weir_head_slice target;    /* as sent */
-	struct weir_head_slice peer;      /* client address as text, "127.0.0.1" or "unix" */
+	struct weir_head_slice peer;      /* client address as text, "127.0.0.1", "unix" or "function" */
 	struct weir_head_slice pattern;   /* the route's pattern */
-	uint32_t reserved2[3];   /* zero */
+	struct weir_head_slice parent;    /* activation id of the caller, 32 hex digits; empty: a client */
+	uint32_t reserved[2];    /* zero */
 };
 static_assert(sizeof(struct weir_request_head) == 56, "request head layout");
 

@@ -7,9 +7,9 @@
  *           fill                                     "send me the body")
  *   CANCEL  nobody wants the answer          END     finished without more data
  *                                            ABORT   finished, failed; code = enum weir_abort
+ *   CALL    about a call that it makes, nested.h CALL    the same
  *   A message with WEIR_MESSAGE_END is the last of its direction. The worker's last message (END
  *   flag, END or ABORT) finishes the call: every chunk of it is the shard's again.
- *   CALL (nested calls) is reserved for a worker that calls another function.
  *
  * States of a call record (one word with the call's sequence, changed by compare-and-swap):
  *
@@ -70,7 +70,8 @@ struct weir_message {
 	uint32_t bytes;      /* payload in `chunk`, head included */
 	uint32_t head_bytes; /* HEAD: the encoded head (head.h) at the payload's start */
 	uint32_t grant;      /* shard -> worker, HEAD and CREDIT: a chunk to write the answer to */
-	uint32_t code;       /* ABORT: enum weir_abort; a text of `bytes` bytes may stand in `chunk` */
+	uint32_t code;       /* ABORT: enum weir_abort; a text of `bytes` bytes may stand in `chunk`.
+			      * CALL: weir_nested_code() */
 };
 static_assert(sizeof(struct weir_message) == 32, "message layout");
 

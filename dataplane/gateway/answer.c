@@ -6,6 +6,7 @@
 #include "dataplane/gateway/body.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/error_answer.h"
+#include "dataplane/gateway/nested.h"
 #include "dataplane/gateway/output.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/http/http_response.h"
@@ -64,11 +65,14 @@ void weir_answer_feed(struct weir_shard *shard, struct weir_shard_link *link)
 }
 
 /* The worker is done with this call. */
-static void finish_call(struct weir_shard *shard, struct weir_shard_link *link, uint16_t index)
+static void finish_call(struct weir_shard *shard, struct weir_shard_link *link, uint16_t index,
+			bool is_failed)
 {
 	struct weir_shard_call *call = &link->call[index];
 
 	call->finished = true;
+	if (call->nested > 0)
+		weir_nested_parent_ended(shard, link, index, call->exchange && !is_failed);
 	if (call->exchange) {
 		if (link->exclusive == call->exchange)
 			link->exclusive = NULL;
@@ -197,6 +201,8 @@ bool weir_answer_message(struct weir_shard *shard, struct weir_shard_link *link,
 		break;
 	case WEIR_MESSAGE_CREDIT:
 		return take_credit(shard, link, message);
+	case WEIR_MESSAGE_CALL:
+		return weir_nested_message(shard, link, message);
 	case WEIR_MESSAGE_END:
 		if (!call->answered_head)
 			return false;
@@ -217,7 +223,7 @@ bool weir_answer_message(struct weir_shard *shard, struct weir_shard_link *link,
 		return false;
 	}
 	if (last)
-		finish_call(shard, link, message->call);
+		finish_call(shard, link, message->call, message->kind == WEIR_MESSAGE_ABORT);
 	else
 		grant_more(shard, link, message->call);
 	return true;
@@ -425,14 +431,24 @@ static void start_answer(struct weir_shard *shard, struct weir_exchange *exchang
 	exchange->piece_count++;
 }
 
-bool weir_answer_progress(struct weir_shard *shard, struct weir_exchange *exchange)
+void weir_answer_piece_drop(struct weir_shard *shard, struct weir_exchange *exchange)
 {
-	const struct weir_connection *connection = exchange->connection;
+	drop_piece(shard, exchange);
+}
 
+void weir_answer_continue(struct weir_shard *shard, struct weir_exchange *exchange)
+{
 	if (exchange->failure == WEIR_HTTP_OK && exchange->link)
 		grant_more(shard, exchange->link, exchange->call); /* it may have become the first */
 	if (exchange->stream && exchange->body_wanted && !exchange->body_ended)
 		weir_body_continue(shard, exchange);
+}
+
+bool weir_answer_progress(struct weir_shard *shard, struct weir_exchange *exchange)
+{
+	const struct weir_connection *connection = exchange->connection;
+
+	weir_answer_continue(shard, exchange);
 	if (connection->closing)
 		return false; /* aborted: the exchange is gone */
 	if (exchange->failure == WEIR_HTTP_OK && exchange->head_waiting)

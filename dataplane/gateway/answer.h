@@ -16,6 +16,13 @@ bool weir_answer_message(struct weir_shard *shard, struct weir_shard_link *link,
  * output (or dropped) and can be destroyed. */
 bool weir_answer_progress(struct weir_shard *shard, struct weir_exchange *exchange);
 
+/* Grant what the worker needs to go on, and send it more of the body. The exchange may be gone after
+ * it: its connection was closed, or cut. */
+void weir_answer_continue(struct weir_shard *shard, struct weir_exchange *exchange);
+
+/* The first piece is done with: give its chunk back, grant another if the worker goes on. */
+void weir_answer_piece_drop(struct weir_shard *shard, struct weir_exchange *exchange);
+
 /* `bytes` of the first piece were sent from its chunk. */
 void weir_answer_piece_sent(struct weir_shard *shard, struct weir_exchange *exchange, uint32_t bytes);
 

@@ -12,6 +12,7 @@
 #include "dataplane/gateway/body.h"
 #include "dataplane/gateway/error_answer.h"
 #include "dataplane/gateway/input.h"
+#include "dataplane/gateway/nested.h"
 #include "dataplane/gateway/output.h"
 #include "dataplane/gateway/shard.h"
 
@@ -184,7 +185,7 @@ static void release(struct weir_shard *shard, struct weir_connection *connection
 		connection->next = shard->connections_free;
 		shard->connections_free = connection;
 	} else {
-		connection->released = true; /* the turn's list still holds it */
+		connection->special = WEIR_CONNECTION_RELEASED; /* the turn's list still holds it */
 	}
 }
 
@@ -202,6 +203,10 @@ void weir_connection_abort(struct weir_shard *shard, struct weir_connection *con
 
 	if (connection->closing)
 		return;
+	if (connection->special & WEIR_CONNECTION_NESTED) {
+		weir_nested_cut(shard, connection);
+		return;
+	}
 	connection->closing = true;
 	while (connection->exchanges.first)
 		weir_exchange_destroy(shard, connection->exchanges.first);
@@ -280,12 +285,21 @@ static bool has_output(const struct weir_connection *connection)
 	return connection->sending || connection->out_bytes > 0;
 }
 
+static void turn_special(struct weir_shard *shard, struct weir_connection *connection)
+{
+	if (connection->special & WEIR_CONNECTION_NESTED) {
+		weir_nested_turn(shard, connection);
+		return;
+	}
+	connection->special = 0;
+	connection->next = shard->connections_free;
+	shard->connections_free = connection;
+}
+
 void weir_connection_turn(struct weir_shard *shard, struct weir_connection *connection)
 {
-	if (connection->released) {
-		connection->released = false;
-		connection->next = shard->connections_free;
-		shard->connections_free = connection;
+	if (connection->special != 0) {
+		turn_special(shard, connection);
 		return;
 	}
 	do {

@@ -17,8 +17,15 @@ enum weir_phase {
 	WEIR_PHASE_LINGER, /* answered and shut down; reading until the client closes */
 };
 
+/* What makes an entry other than a client's; bits of `special`. */
+enum {
+	WEIR_CONNECTION_RELEASED = 1, /* free, but still on the turn's list */
+	WEIR_CONNECTION_NESTED = 2,   /* a call that a function makes: nested.h */
+	WEIR_CONNECTION_AWAITED = 4,  /* ... which waits for the answer */
+};
+
 struct weir_connection {
-	int fd; /* -1 = free entry */
+	int fd; /* -1 = free entry, or no socket */
 	uint32_t index;
 	struct weir_timer timer;
 	uint64_t phase_deadline_ns;  /* of reading */
@@ -53,7 +60,8 @@ struct weir_connection {
 	bool sending;
 	bool send_measured;   /* the two counts above go back to one moment */
 	bool in_flush;
-	bool released;        /* free, but still on the turn's list */
+	uint8_t special;      /* 0 = a client's */
+	uint8_t depth;        /* of its calls: how many functions stand between them and a client */
 	bool input_ended;     /* the client sent its last byte */
 	bool close_after;     /* no request is read any more; close when everything is sent */
 	bool closing;         /* waits for its operations */

@@ -7,6 +7,7 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/gateway/pick.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/call.h"
 
@@ -17,7 +18,6 @@ enum {
 	DEMAND_QUEUE_MS = 2,    /* namely if the functions' own time is what it waits for, */
 	DEMAND_PATIENCE_MS = 100, /* or whatever the reason, after this long */
 	REBINDS_MAX = 8,        /* a call before which so many workers died is given up */
-	PICK_CANDIDATES_MAX = 16, /* workers compared at a time */
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
 };
 
@@ -103,147 +103,6 @@ static struct weir_function_state *function_state(struct weir_shard *shard, uint
 	/* The neighbourhood is full of functions that were here once: share a state, which is no
 	 * more than a shared queue bound. */
 	return &shard->functions[0];
-}
-
-/* How many calls the link has in flight, over all shards: the worker's word for those that started,
- * ours for those that have not. */
-static uint32_t in_flight_estimate(const struct weir_shard_link *link)
-{
-	const uint64_t finished =
-		atomic_load_explicit(&link->header->finished, memory_order_relaxed);
-	const uint64_t accepted =
-		atomic_load_explicit(&link->header->accepted, memory_order_relaxed);
-	const uint64_t started = accepted - finished; /* wraps if the worker lies: capped below */
-
-	if (started > WEIR_PAIR_CALLS * WEIR_SHARDS_MAX || started < link->in_flight)
-		return link->in_flight;
-	return (uint32_t)started;
-}
-
-/* Did a worker that lost its queue move since? Another shard's calls may be what it is stuck on, so
- * its own counts decide; or it was only late, and has read the recalled calls off its ring. */
-static bool still_stalled(struct weir_shard_link *link)
-{
-	if (link->stalled &&
-	    (atomic_load_explicit(&link->header->accepted, memory_order_relaxed) !=
-		     link->watched_accepted ||
-	     atomic_load_explicit(&link->header->finished, memory_order_relaxed) !=
-		     link->watched_finished ||
-	     atomic_load_explicit(&link->to_worker.shm->head, memory_order_relaxed) !=
-		     link->watched_head))
-		link->stalled = false;
-	return link->stalled;
-}
-
-/* Reads the worker's lines: for the worker that got the last call at most once a turn, see keep(). */
-static struct weir_schedule_candidate candidate_of(const struct weir_shard *shard,
-						   struct weir_shard_link *link)
-{
-	struct weir_link_header *header = link->header;
-	const uint32_t parked = atomic_load_explicit(&header->parked, memory_order_relaxed);
-	const uint32_t parked_max = atomic_load_explicit(&header->parked_max, memory_order_relaxed);
-	const uint64_t service_ns = atomic_load_explicit(&header->service_ns, memory_order_relaxed);
-
-	return (struct weir_schedule_candidate){
-		.in_flight = in_flight_estimate(link),
-		.in_flight_limit = weir_schedule_ahead_max(service_ns),
-		.parked = parked,
-		.service_ns = service_ns,
-		.usable = !link->dead && !link->draining && !link->condemned && !still_stalled(link) &&
-			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_max,
-		.home = link->worker_id % shard->shard_count == shard->index,
-	};
-}
-
-/* The worker that got the last call of the pool, if it may get another. What its lines said when it
- * was picked holds for the turn; its own calls are counted here. */
-static struct weir_shard_link *keep(struct weir_shard *shard, struct weir_shard_pool *pool)
-{
-	struct weir_shard_link *link = pool->last;
-
-	if (!link)
-		return NULL;
-	if (pool->last_ns != shard->now_ns) {
-		pool->last_seen = candidate_of(shard, link);
-		pool->last_ns = shard->now_ns;
-	}
-	if (link->free_call_count == 0 || link->dead || link->draining || link->stalled ||
-	    link->condemned || link->exclusive || link->set_aside ||
-	    !weir_schedule_keeps(&pool->last_seen))
-		return NULL;
-	pool->last_seen.in_flight++;
-	return link;
-}
-
-/* The best of `count` workers of the pool from `first` on, or NULL if none of them has room. */
-static struct weir_shard_link *pick_among(struct weir_shard *shard, struct weir_shard_pool *pool,
-					  uint32_t first, uint32_t count)
-{
-	struct weir_schedule_candidate candidate[PICK_CANDIDATES_MAX];
-	struct weir_shard_link *link;
-	int index;
-
-	for (uint32_t i = 0; i < count; i++)
-		candidate[i] = candidate_of(shard, pool->link[(first + i) % pool->link_count]);
-	index = weir_schedule_pick(&weir_schedule_least_in_flight, candidate, count, pool->rotation);
-	if (index < 0)
-		return NULL;
-	link = pool->link[(first + (uint32_t)index) % pool->link_count];
-	pool->last = candidate[index].home ? link : NULL; /* others' workers are for a pinch */
-	pool->last_seen = candidate[index];
-	pool->last_seen.in_flight++;
-	pool->last_ns = shard->now_ns;
-	return link;
-}
-
-/* A large pool is looked at in parts, each pick beginning elsewhere: the best of sixteen is nearly
- * the best of all, and a pick does not read the lines of hundreds of workers. */
-static struct weir_shard_link *pick(struct weir_shard *shard, struct weir_shard_pool *pool)
-{
-	struct weir_shard_link *link = keep(shard, pool);
-
-	pool->rotation++;
-	for (uint32_t seen = 0; seen < pool->link_count && !link; seen += PICK_CANDIDATES_MAX) {
-		const uint32_t left = pool->link_count - seen;
-		const uint32_t first =
-			pool->link_count > PICK_CANDIDATES_MAX
-				? (pool->rotation * PICK_CANDIDATES_MAX + seen) % pool->link_count
-				: 0;
-
-		link = pick_among(shard, pool, first, left < PICK_CANDIDATES_MAX ? left : PICK_CANDIDATES_MAX);
-	}
-	return link;
-}
-
-/* A worker for a call that must run alone. One is set aside and drained for it; suspects get at most
- * half of the pool, and never the last worker that others can use. */
-static struct weir_shard_link *pick_alone(struct weir_shard *shard, struct weir_shard_pool *pool)
-{
-	struct weir_shard_link *best = NULL;
-	uint32_t usable_count = 0, suspect_count = 0, best_in_flight = UINT32_MAX;
-
-	for (uint32_t i = 0; i < pool->link_count; i++) {
-		struct weir_shard_link *link = pool->link[i];
-		const struct weir_schedule_candidate candidate = candidate_of(shard, link);
-
-		suspect_count += link->exclusive || link->set_aside;
-		if (link->set_aside && !link->exclusive && link->in_flight == 0)
-			return link;
-		if (!candidate.usable)
-			continue;
-		usable_count++;
-		if (candidate.in_flight < best_in_flight) {
-			best = link;
-			best_in_flight = candidate.in_flight;
-		}
-	}
-	pool->suspects_starve = usable_count + suspect_count < 2;
-	if (pool->workers_max > 1 && (usable_count < 2 || 2 * suspect_count >= pool->link_count))
-		return NULL;
-	if (!best)
-		return NULL;
-	best->set_aside = true;
-	return best->in_flight == 0 ? best : NULL;
 }
 
 /* How large a chunk the answer starts in: what the function's answers need, but a small one for a
@@ -380,7 +239,10 @@ static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchang
 {
 	struct weir_exchange_list *list;
 
-	exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
+	if (weir_nested_is_awaited(exchange))
+		first = true; /* somebody who holds a place waits for it */
+	else
+		exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
 	list = room_of(exchange);
 	exchange->wait_prev = first ? NULL : list->last;
 	exchange->wait_next = first ? list->first : NULL;
@@ -431,7 +293,8 @@ static void submit_waiting(struct weir_shard *shard, struct weir_exchange *excha
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_QUEUE_FULL, (struct weir_span){0});
 		return;
 	}
-	if (is_hopeless(shard, exchange)) {
+	if (weir_nested_is_awaited(exchange) ? weir_pick_is_full(exchange->pool)
+					      : is_hopeless(shard, exchange)) {
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
 		return;
 	}
@@ -447,18 +310,14 @@ static void submit_waiting(struct weir_shard *shard, struct weir_exchange *excha
 	wait_in_line(shard, exchange, false);
 }
 
-void weir_dispatch_submit(struct weir_shard *shard, struct weir_exchange *exchange,
-			  struct weir_encode_input *input, struct weir_span body)
+/* Bind or queue an encoded request. */
+static inline void submit_request(struct weir_shard *shard, struct weir_exchange *exchange,
+				  const struct weir_snapshot_function *function,
+				  const struct weir_snapshot_pool *pool_row, struct request_bytes request,
+				  bool awaited)
 {
-	const struct weir_snapshot_function *function = input->match->function;
-	const struct weir_snapshot_pool *pool_row;
 	struct weir_shard_link *link = NULL;
-	const struct request_bytes request = {
-		.head = {.data = shard->scratch, .bytes = weir_encode_request(input, shard->scratch)},
-		.body = body,
-	};
 
-	pool_row = &input->snapshot->pools[function->pool];
 	exchange->pool = weir_dispatch_pool(shard, pool_row->key);
 	if (!exchange->pool || request.head.bytes == 0 || request_size(&request) > WEIR_CHUNK_LARGE_BYTES) {
 		weir_exchange_fail(shard, exchange,
@@ -468,11 +327,37 @@ void weir_dispatch_submit(struct weir_shard *shard, struct weir_exchange *exchan
 	}
 	exchange->pool->workers_max = pool_row->workers_max;
 	exchange->function = function_state(shard, function->id);
-	exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
-	if (!exchange->suspect && !exchange->pool->waiting.first)
-		link = pick(shard, exchange->pool);
+	if (awaited) {
+		link = weir_pick_nested(shard, exchange->pool, exchange);
+	} else {
+		exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
+		if (!exchange->suspect && !exchange->pool->waiting.first)
+			link = weir_pick(shard, exchange->pool);
+	}
 	if (!link || !bind_call(shard, link, exchange, &request))
 		submit_waiting(shard, exchange, &request, function->queue_max);
+}
+
+void weir_dispatch_submit(struct weir_shard *shard, struct weir_exchange *exchange,
+			  struct weir_encode_input *input, struct weir_span body)
+{
+	const struct weir_snapshot_function *function = input->match->function;
+	const struct request_bytes request = {
+		.head = {.data = shard->scratch, .bytes = weir_encode_request(input, shard->scratch)},
+		.body = body,
+	};
+
+	submit_request(shard, exchange, function, &input->snapshot->pools[function->pool], request,
+		       false);
+}
+
+void weir_dispatch_submit_head(struct weir_shard *shard, struct weir_exchange *exchange,
+			       const struct weir_snapshot_function *function, struct weir_span head,
+			       struct weir_span body)
+{
+	submit_request(shard, exchange, function, &shard->config->snapshot.pools[function->pool],
+		       (struct request_bytes){.head = head, .body = body},
+		       weir_nested_is_awaited(exchange));
 }
 
 /* The bytes of a request that waits in its block. */
@@ -541,11 +426,15 @@ static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
 	struct weir_shard_link *link;
 
-	while (pool->waiting.first && (link = pick(shard, pool)) != NULL) {
+	while (pool->waiting.first && (link = weir_pick_for(shard, pool, pool->waiting.first)) != NULL) {
 		if (!bind_waiting(shard, link, pool->waiting.first))
 			break;
 	}
-	while (pool->suspects.first && (link = pick_alone(shard, pool)) != NULL) {
+	/* Awaited calls stand first. */
+	while (pool->waiting.first && weir_nested_is_awaited(pool->waiting.first) &&
+	       weir_pick_is_full(pool))
+		weir_exchange_fail(shard, pool->waiting.first, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
+	while (pool->suspects.first && (link = weir_pick_alone(shard, pool)) != NULL) {
 		if (!bind_waiting(shard, link, pool->suspects.first))
 			break;
 		link->set_aside = false; /* it is exclusive now */

@@ -22,6 +22,11 @@ struct weir_shard_pool *weir_dispatch_pool(struct weir_shard *shard, uint64_t ke
 void weir_dispatch_submit(struct weir_shard *shard, struct weir_exchange *exchange,
 			  struct weir_encode_input *input, struct weir_span body);
 
+/* The same with a head that is encoded already, in the newest snapshot's name. */
+void weir_dispatch_submit_head(struct weir_shard *shard, struct weir_exchange *exchange,
+			       const struct weir_snapshot_function *function, struct weir_span head,
+			       struct weir_span body);
+
 /* Its call was recalled (and is finished): queue it again, first in line. */
 void weir_dispatch_again(struct weir_shard *shard, struct weir_exchange *exchange);
 

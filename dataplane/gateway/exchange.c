@@ -2,6 +2,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/gateway/dispatch.h"
+#include "dataplane/gateway/nested.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/call.h"
 
@@ -45,13 +46,18 @@ static void leave_connection(struct weir_exchange *exchange)
 		connection->streaming = NULL;
 }
 
-void weir_exchange_destroy(struct weir_shard *shard, struct weir_exchange *exchange)
+void weir_exchange_clear(struct weir_shard *shard, struct weir_exchange *exchange)
 {
 	weir_dispatch_forget(shard, exchange);
 	weir_link_call_abandon(shard, exchange);
 	weir_block_give(&shard->blocks, exchange->request);
 	weir_block_give(&shard->blocks, exchange->detail);
 	weir_block_give(&shard->blocks, exchange->decoder);
+}
+
+void weir_exchange_destroy(struct weir_shard *shard, struct weir_exchange *exchange)
+{
+	weir_exchange_clear(shard, exchange);
 	leave_connection(exchange);
 	exchange->next = shard->exchanges_free;
 	shard->exchanges_free = exchange;
@@ -102,7 +108,8 @@ void weir_exchange_expire(struct weir_shard *shard, struct weir_exchange *exchan
 			failure = WEIR_HTTP_BODY_TIMEOUT; /* the client was slow, not the function */
 		} else if (started) {
 			failure = WEIR_HTTP_FUNCTION_TIMEOUT;
-			weir_dispatch_suspect(shard, exchange);
+			if (!weir_nested_is_awaiting(shard, exchange->link, exchange->call))
+				weir_dispatch_suspect(shard, exchange);
 		}
 	}
 	weir_exchange_fail(shard, exchange, failure, (struct weir_span){0});

@@ -79,6 +79,9 @@ struct weir_exchange *weir_exchange_create(struct weir_shard *shard, struct weir
 /* Unlink and free; its call is abandoned, its blocks are given back. */
 void weir_exchange_destroy(struct weir_shard *shard, struct weir_exchange *exchange);
 
+/* Give up its call and its blocks, without freeing it. */
+void weir_exchange_clear(struct weir_shard *shard, struct weir_exchange *exchange);
+
 /* Answer with an error instead. Before the head is written: a clean JSON answer, when its turn
  * comes; after: the connection is cut. `detail` replaces the failure's sentence (NULL: does not).
  * A waiting exchange leaves its queue, a bound one abandons its call. */

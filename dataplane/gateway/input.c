@@ -44,9 +44,8 @@ void weir_input_append_block(struct weir_connection *connection, struct weir_blo
 	connection->in_last = block;
 }
 
-/* Keep bytes; a first small block grows into a large one. False: no block left. */
-static bool keep(struct weir_shard *shard, struct weir_connection *connection, const char *data,
-		 size_t bytes)
+bool weir_input_keep(struct weir_shard *shard, struct weir_connection *connection, const char *data,
+		     size_t bytes)
 {
 	while (bytes > 0) {
 		struct weir_block *block = connection->in_last;
@@ -422,7 +421,7 @@ void weir_input_bytes(struct weir_shard *shard, struct weir_connection *connecti
 		used = parse_all(shard, connection, data, bytes);
 	if (used == bytes || connection->closing || (connection->close_after && !connection->streaming))
 		return;
-	if (!keep(shard, connection, data + used, bytes - used)) {
+	if (!weir_input_keep(shard, connection, data + used, bytes - used)) {
 		if (connection->streaming)
 			weir_exchange_fail(shard, connection->streaming, WEIR_HTTP_NO_MEMORY,
 					   (struct weir_span){0});

@@ -16,6 +16,10 @@ bool weir_input_resume(struct weir_shard *shard, struct weir_connection *connect
 /* Drop `bytes` from the front of the first kept block. */
 void weir_input_consume(struct weir_shard *shard, struct weir_connection *connection, uint32_t bytes);
 
+/* Keep bytes; a first small block grows into a large one. False: no block left. */
+bool weir_input_keep(struct weir_shard *shard, struct weir_connection *connection, const char *data,
+		     size_t bytes);
+
 /* Keep a block that was received into. */
 void weir_input_append_block(struct weir_connection *connection, struct weir_block *block);
 

@@ -9,6 +9,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/gateway/answer.h"
 #include "dataplane/gateway/dispatch.h"
+#include "dataplane/gateway/nested.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/call.h"
 #include "dataplane/shm/doorbell.h"
@@ -282,6 +283,8 @@ void weir_link_call_abandon(struct weir_shard *shard, struct weir_exchange *exch
 		return;
 	call = &link->call[index];
 	WEIR_ASSERT(call->exchange == exchange);
+	if (call->nested > 0)
+		weir_nested_parent_ended(shard, link, index, false);
 	call->exchange = NULL;
 	exchange->link = NULL;
 	exchange->piece_count = 0;
@@ -438,6 +441,8 @@ void weir_link_died(struct weir_shard *shard, struct weir_shard_link *link)
 
 		if (call->sequence == 0 || call->finished)
 			continue;
+		if (call->nested > 0)
+			weir_nested_parent_ended(shard, link, i, false);
 		if (!call->started)
 			link->queued--;
 		call->finished = true;

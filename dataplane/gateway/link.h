@@ -61,8 +61,11 @@ struct weir_shard_call {
 	bool finished;       /* the worker's last message came, it was recalled, or the worker died */
 	bool answered_head;
 	bool cancelled;
+	uint8_t nested_made; /* calls that it made to other functions, */
+	uint32_t nested;     /* and those that are in progress: 1 + place of the newest, 0 = none */
 	uint32_t request_chunk;
 };
+static_assert(sizeof(struct weir_shard_call) == 48, "zeroed with every call");
 
 struct weir_shard_link {
 	struct weir_shard_link *next_active; /* in the shard's list of links with calls */

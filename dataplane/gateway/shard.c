@@ -25,7 +25,7 @@ enum {
 	ACCEPT_RETRY_MS = 100,   /* after running out of descriptors */
 };
 
-static void *reserve(size_t bytes)
+void *weir_shard_reserve(size_t bytes)
 {
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -63,9 +63,9 @@ static int open_buffers(struct weir_shard *shard)
 	struct io_uring_buf_reg registration = {.ring_entries = WEIR_GATEWAY_RECEIVE_BUFFERS};
 	int result;
 
-	shard->receive_ring = reserve(ring_bytes);
+	shard->receive_ring = weir_shard_reserve(ring_bytes);
 	shard->receive_memory =
-		reserve((size_t)WEIR_GATEWAY_RECEIVE_BUFFERS * WEIR_GATEWAY_RECEIVE_BYTES);
+		weir_shard_reserve((size_t)WEIR_GATEWAY_RECEIVE_BUFFERS * WEIR_GATEWAY_RECEIVE_BYTES);
 	if (!shard->receive_ring || !shard->receive_memory)
 		return -ENOMEM;
 	registration.ring_addr = (uintptr_t)shard->receive_ring;
@@ -92,13 +92,15 @@ int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *o
 	shard->outbox = options->outbox;
 	shard->connections_limit = options->connections_max;
 	shard->exchanges_limit = options->connections_max + EXCHANGES_EXTRA;
-	shard->connections = reserve(shard->connections_limit * sizeof(*shard->connections));
-	shard->exchanges = reserve(shard->exchanges_limit * sizeof(*shard->exchanges));
-	shard->functions = reserve(WEIR_GATEWAY_FUNCTIONS_MAX * sizeof(*shard->functions));
-	shard->function_cell = reserve(WEIR_GATEWAY_FUNCTIONS_MAX * sizeof(*shard->function_cell));
+	shard->connections = weir_shard_reserve(shard->connections_limit * sizeof(*shard->connections));
+	shard->exchanges = weir_shard_reserve(shard->exchanges_limit * sizeof(*shard->exchanges));
+	shard->functions = weir_shard_reserve(WEIR_GATEWAY_FUNCTIONS_MAX * sizeof(*shard->functions));
+	shard->function_cell = weir_shard_reserve(WEIR_GATEWAY_FUNCTIONS_MAX * sizeof(*shard->function_cell));
 	if (!shard->connections || !shard->exchanges || !shard->functions || !shard->function_cell)
 		return -ENOMEM;
 	result = weir_block_pool_open(&shard->blocks);
+	if (result == 0)
+		result = weir_nested_open(shard);
 	if (result == 0)
 		result = weir_id_source_open(&shard->id_source);
 	if (result == 0)
@@ -358,6 +360,16 @@ static void take_completions(struct weir_shard *shard)
 	io_uring_cq_advance(&shard->ring, count);
 }
 
+static void run_other_timer(struct weir_shard *shard, struct weir_timer *timer)
+{
+	struct weir_connection *nested = weir_nested_of_timer(shard, timer);
+
+	if (nested)
+		weir_connection_timer(shard, nested);
+	else
+		weir_link_timer(shard, (void *)((char *)timer - offsetof(struct weir_shard_link, timer)));
+}
+
 static void run_timers(struct weir_shard *shard)
 {
 	struct weir_timer *timer;
@@ -368,14 +380,13 @@ static void run_timers(struct weir_shard *shard)
 		const char *at = (const char *)timer;
 		const char *first = (const char *)shard->connections;
 
-		/* Two kinds of owner; connections lie in one array. */
+		/* Kinds of owner; connections lie in one array. */
 		if (at >= first && at < (const char *)(shard->connections + shard->connections_limit))
 			weir_connection_timer(shard,
 					      &shard->connections[(size_t)(at - first) /
 								  sizeof(*shard->connections)]);
 		else
-			weir_link_timer(shard, (void *)((char *)timer -
-							offsetof(struct weir_shard_link, timer)));
+			run_other_timer(shard, timer);
 	}
 }
 
@@ -446,7 +457,7 @@ void *weir_shard_run(void *argument)
 	if (syscall(__NR_io_uring_register, shard->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) != 0)
 		WEIR_ASSERT(errno == EBADFD);
 	arm_inbox(shard);
-	while (!(shard->stopping && shard->connection_count == 0)) {
+	while (!(shard->stopping && shard->connection_count + shard->nested_count == 0)) {
 		weir_wait_for_work(shard);
 		turn(shard);
 	}

@@ -23,6 +23,7 @@
 #include "dataplane/gateway/connection.h"
 #include "dataplane/gateway/link.h"
 #include "dataplane/gateway/mailbox.h"
+#include "dataplane/gateway/nested.h"
 #include "dataplane/http/http_request.h"
 #include "dataplane/route/route.h"
 
@@ -77,6 +78,14 @@ struct weir_shard {
 	uint32_t exchanges_fresh;
 	struct weir_exchange *exchanges_free;
 
+	struct weir_nested *nested; /* table of calls that functions make */
+	struct weir_nested *nested_free;
+	uint32_t nested_fresh;
+	uint32_t nested_count;
+	uint32_t nested_name[WEIR_GATEWAY_NESTED_NAMES]; /* hash of a name -> index of a function, perhaps */
+	uint64_t one_way_logged_ns;
+	uint64_t one_way_unlogged;
+
 	struct weir_listener listener[WEIR_GATEWAY_LISTENERS_MAX];
 	uint32_t listener_count;
 	struct weir_shard_link *link[WEIR_GATEWAY_LINKS_MAX];
@@ -122,6 +131,9 @@ enum weir_operation {
 	WEIR_OPERATION_INBOX,
 	WEIR_OPERATION_IGNORE,
 };
+
+/* Zeroed address space; memory when it is touched. NULL without. */
+void *weir_shard_reserve(size_t bytes);
 
 /* Add to a metric of this shard (gauges: signed). */
 static inline void weir_shard_count(struct weir_shard *shard, enum weir_metric metric, int64_t delta)

@@ -71,6 +71,28 @@ static const struct weir_http_failure_row rows[WEIR_HTTP_FAILURE_COUNT] = {
 				       "The runtime of the function is not installed", !RETRY,
 				       !CLOSE},
 
+	[WEIR_HTTP_CALL_MALFORMED] =
+		{400, "call_malformed", "route",
+		 "The request to another function is malformed; its path begins with '/', and fields "
+		 "that frame a message are Weir's own",
+		 !RETRY, !CLOSE},
+	[WEIR_HTTP_CALL_FOREIGN] = {403, "call_foreign", "route",
+				    "A function may call functions of its own namespace only",
+				    !RETRY, !CLOSE},
+	[WEIR_HTTP_CALL_UNKNOWN] =
+		{404, "call_unknown", "route",
+		 "No function of this name is deployed in the caller's namespace", !RETRY, !CLOSE},
+	[WEIR_HTTP_CALL_BODY] = {413, "call_body", "route",
+				 "The body of a call to another function may have 1 MiB", !RETRY,
+				 !CLOSE},
+	[WEIR_HTTP_CALL_FAN_OUT] = {429, "call_fan_out", "route",
+				    "One call may make 64 calls to other functions, no more",
+				    RETRY, !CLOSE},
+	[WEIR_HTTP_CALL_DEPTH] =
+		{508, "call_depth", "route",
+		 "Functions call each other more than 16 deep; they may be calling in a circle",
+		 !RETRY, !CLOSE},
+
 	[WEIR_HTTP_QUEUE_FULL] =
 		{429, "queue_full", "queue",
 		 "The function has as many requests waiting as it may have; try again later",
@@ -79,6 +101,10 @@ static const struct weir_http_failure_row rows[WEIR_HTTP_FAILURE_COUNT] = {
 		{503, "connections_full", "queue",
 		 "This instance has as many connections as it may have; try again later", RETRY,
 		 CLOSE},
+	[WEIR_HTTP_CALLS_FULL] =
+		{503, "calls_full", "queue",
+		 "As many calls between functions are in progress as there may be; try again later",
+		 RETRY, !CLOSE},
 	[WEIR_HTTP_NO_WORKER] = {503, "no_worker", "queue",
 				 "No worker can take the request now; try again later", RETRY,
 				 !CLOSE},

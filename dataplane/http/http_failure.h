@@ -31,9 +31,16 @@ enum weir_http_failure {
 	WEIR_HTTP_NO_ROUTE,             /* 404 */
 	WEIR_HTTP_METHOD_NOT_ALLOWED,   /* 405 with Allow */
 	WEIR_HTTP_RUNTIME_MISSING,      /* 501 the function's runtime is not there */
+	WEIR_HTTP_CALL_MALFORMED,       /* 400 a function called another with a malformed request */
+	WEIR_HTTP_CALL_FOREIGN,         /* 403 ... one of another namespace */
+	WEIR_HTTP_CALL_UNKNOWN,         /* 404 ... one that is not there */
+	WEIR_HTTP_CALL_BODY,            /* 413 ... with too large a body */
+	WEIR_HTTP_CALL_FAN_OUT,         /* 429 ... once too often */
+	WEIR_HTTP_CALL_DEPTH,           /* 508 ... too deep in a chain of such calls */
 	/* part "queue" */
 	WEIR_HTTP_QUEUE_FULL,           /* 429 with Retry-After */
 	WEIR_HTTP_CONNECTIONS_FULL,     /* 503 with Retry-After */
+	WEIR_HTTP_CALLS_FULL,           /* 503 calls between functions */
 	WEIR_HTTP_NO_WORKER,            /* 503 with Retry-After */
 	WEIR_HTTP_NO_MEMORY,            /* 503 with Retry-After: shard's buffers are used up */
 	WEIR_HTTP_QUEUE_TIMEOUT,        /* 504 the deadline passed before a worker was free */

@@ -45,7 +45,7 @@ int weir_head_check_request(const void *head, size_t bytes)
 	text.end = copy.bytes;
 	if (text.end < text.first || text.end > bytes || text.end > WEIR_HEAD_REQUEST_BYTES_MAX)
 		return -EBADMSG;
-	if (copy.reserved != 0 || copy.reserved2[0] != 0 || copy.reserved2[1] != 0 || copy.reserved2[2] != 0)
+	if (copy.reserved[0] != 0 || copy.reserved[1] != 0 || !slice_is_inside(&text, copy.parent))
 		return -EBADMSG;
 	if (!slice_is_inside(&text, copy.path) || !slice_is_inside(&text, copy.query) ||
 	    !slice_is_inside(&text, copy.authority) || !slice_is_inside(&text, copy.target) ||

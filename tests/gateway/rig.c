@@ -127,7 +127,7 @@ static void send_snapshot(struct rig *rig)
 	struct weir_publish_input input = {.generation = 1,
 					   .settings = weir_publish_settings_default(),
 					   .pool_workers_min = 1,
-					   .pool_workers_max = 1, /* a suspect function may use the only worker */
+					   .pool_workers_max = rig->options.workers_max,
 					   .functions = functions,
 					   .function_count = 2,
 					   .routes = routes,
@@ -179,6 +179,7 @@ void rig_start_with(struct rig *rig, const struct rig_options *options)
 
 	*rig = (struct rig){.shard_board_fd = -1, .options = *options};
 	rig->options.shard_count = or_default(options->shard_count, 1);
+	rig->options.workers_max = or_default(options->workers_max, 1);
 	rig->options.timeout_ms = or_default(options->timeout_ms, 500);
 	rig->options.queue_max = or_default(options->queue_max, 4);
 	rig->options.head_timeout_ms = or_default(options->head_timeout_ms, 300);
@@ -240,6 +241,7 @@ int rig_teardown(void **state)
 	rig_expect_metric(rig, WEIR_METRIC_chunks_small, 0);
 	rig_expect_metric(rig, WEIR_METRIC_chunks_large, 0);
 	rig_expect_metric(rig, WEIR_METRIC_connections, 0);
+	rig_expect_metric(rig, WEIR_METRIC_nested_in_use, 0);
 	rig_expect_metric(rig, WEIR_METRIC_buffers_used, 0);
 	rig_stop(rig);
 	free(rig);

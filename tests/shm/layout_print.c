@@ -7,6 +7,7 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/abi/link.h"
 #include "dataplane/abi/message.h"
+#include "dataplane/abi/nested.h"
 #include "dataplane/abi/snapshot.h"
 
 #define STRUCT(type)                                                                           \
@@ -36,6 +37,20 @@ static void print_message(void)
 	NUMBER(WEIR_MESSAGE_ABORT);
 	NUMBER(WEIR_MESSAGE_CALL);
 	NUMBER(WEIR_MESSAGE_FLAG_END);
+	STRUCT(weir_nested_reply);
+	FIELD(weir_nested_reply, activation_high);
+	FIELD(weir_nested_reply, activation_low);
+	NUMBER(WEIR_NESTED_OPEN);
+	NUMBER(WEIR_NESTED_PUT);
+	NUMBER(WEIR_NESTED_MORE);
+	NUMBER(WEIR_NESTED_DROP);
+	NUMBER(WEIR_NESTED_CHUNK);
+	NUMBER(WEIR_NESTED_REFUSED);
+	NUMBER(WEIR_NESTED_REPLY);
+	NUMBER(WEIR_NESTED_FLAG_ONE_WAY);
+	NUMBER(WEIR_NESTED_FLAG_BROKEN);
+	NUMBER(WEIR_NESTED_SLOTS);
+	NUMBER(WEIR_NESTED_HEAD_BYTES_MAX);
 	NUMBER(WEIR_CALL_FREE);
 	NUMBER(WEIR_CALL_QUEUED);
 	NUMBER(WEIR_CALL_RUNNING);
@@ -108,7 +123,7 @@ static void print_head(void)
 	FIELD(weir_request_head, minor);
 	FIELD(weir_request_head, field_count);
 	FIELD(weir_request_head, param_count);
-	FIELD(weir_request_head, reserved);
+	FIELD(weir_request_head, depth);
 	FIELD(weir_request_head, path);
 	FIELD(weir_request_head, content_length);
 	FIELD(weir_request_head, query);
@@ -116,7 +131,8 @@ static void print_head(void)
 	FIELD(weir_request_head, target);
 	FIELD(weir_request_head, peer);
 	FIELD(weir_request_head, pattern);
-	FIELD(weir_request_head, reserved2);
+	FIELD(weir_request_head, parent);
+	FIELD(weir_request_head, reserved);
 	STRUCT(weir_response_head);
 	FIELD(weir_response_head, bytes);
 	FIELD(weir_response_head, status);

@@ -1,0 +1,149 @@
+#include "dataplane/gateway/nested.h"
+
+#include "dataplane/gateway/shard.h"
+#include "dataplane/http/http_response.h"
+
+static struct weir_span span_of(const struct weir_request_head *head, struct weir_head_slice slice)
+{
+	return (struct weir_span){.data = (const char *)head + slice.offset, .bytes = slice.bytes};
+}
+
+/* Is this the function "SPACE/NAME"? */
+static bool is_named(const struct weir_snapshot *snapshot, uint32_t index, struct weir_span space,
+		     struct weir_span name)
+{
+	const struct weir_snapshot_function *function = &snapshot->functions[index];
+
+	return weir_span_equal(weir_snapshot_span(snapshot, function->name), name) &&
+	       weir_span_equal(weir_snapshot_span(snapshot, function->space), space);
+}
+
+static uint32_t name_hash(struct weir_span space, struct weir_span name)
+{
+	uint32_t hash = 2166136261; /* FNV-1a */
+
+	for (size_t i = 0; i < name.bytes; i++)
+		hash = (hash ^ (uint8_t)name.data[i]) * 16777619;
+	for (size_t i = 0; i < space.bytes; i++)
+		hash = (hash ^ (uint8_t)space.data[i]) * 16777619;
+	return hash;
+}
+
+/* Functions are sorted by id, so that a name costs a look at all of them; where it was found last is
+ * remembered and looked at first. Names that do not exist cost their caller's fan-out. */
+static const struct weir_snapshot_function *find(struct weir_shard *shard, struct weir_span space,
+						 struct weir_span name)
+{
+	const struct weir_snapshot *snapshot = &shard->config->snapshot;
+	uint32_t *cell = &shard->nested_name[name_hash(space, name) & (WEIR_GATEWAY_NESTED_NAMES - 1)];
+
+	if (*cell < snapshot->function_count && is_named(snapshot, *cell, space, name))
+		return &snapshot->functions[*cell];
+	for (uint32_t i = 0; i < snapshot->function_count; i++) {
+		if (!is_named(snapshot, i, space, name))
+			continue;
+		*cell = i;
+		return &snapshot->functions[i];
+	}
+	return NULL;
+}
+
+static bool has_control(struct weir_span text)
+{
+	for (size_t i = 0; i < text.bytes; i++) {
+		if ((uint8_t)text.data[i] < 0x20 || text.data[i] == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* Would a client's request with these parts have come this far? */
+static bool is_sound(const struct weir_request_head *head)
+{
+	const struct weir_head_field *field = (const void *)(head + 1);
+	const struct weir_span path = span_of(head, head->path);
+
+	if (head->method >= WEIR_HTTP_METHOD_COUNT || head->param_count > 0)
+		return false;
+	if (path.bytes == 0 || path.data[0] != '/' || has_control(path) ||
+	    has_control(span_of(head, head->query)))
+		return false;
+	for (uint16_t i = 0; i < head->field_count; i++) { /* those that frame a message are Weir's */
+		if (weir_http_field_check(span_of(head, field[i].name), span_of(head, field[i].value)) !=
+		    WEIR_HTTP_FIELD_KEEP)
+			return false;
+	}
+	return true;
+}
+
+enum weir_http_failure weir_nested_head_resolve(struct weir_shard *shard,
+						const struct weir_request_head *head,
+						uint64_t caller_id,
+						const struct weir_snapshot_function **out_function)
+{
+	const struct weir_snapshot *snapshot = &shard->config->snapshot;
+	const struct weir_snapshot_function *caller = weir_snapshot_function_find(snapshot, caller_id);
+	struct weir_span name = span_of(head, head->target), space;
+	const char *slash = name.bytes > 0 ? memchr(name.data, '/', name.bytes) : NULL;
+
+	if (!is_sound(head))
+		return WEIR_HTTP_CALL_MALFORMED;
+	if (!caller) /* it was removed while it ran: there is no namespace any more */
+		return WEIR_HTTP_CALL_UNKNOWN;
+	space = weir_snapshot_span(snapshot, caller->space);
+	if (slash) {
+		const struct weir_span named = {.data = name.data, .bytes = (size_t)(slash - name.data)};
+
+		if (!weir_span_equal(named, space))
+			return WEIR_HTTP_CALL_FOREIGN;
+		name = (struct weir_span){.data = slash + 1, .bytes = name.bytes - named.bytes - 1};
+	}
+	*out_function = find(shard, space, name);
+	if (!*out_function)
+		return WEIR_HTTP_CALL_UNKNOWN;
+	return (*out_function)->runtime == WEIR_RUNTIME_MISSING ? WEIR_HTTP_RUNTIME_MISSING : WEIR_HTTP_OK;
+}
+
+/* Copy a text behind what is written and return its slice. */
+static struct weir_head_slice put(char *out, size_t *at, struct weir_span text)
+{
+	const struct weir_head_slice slice = {.offset = (uint16_t)*at, .bytes = (uint16_t)text.bytes};
+
+	if (text.bytes > 0)
+		memcpy(out + *at, text.data, text.bytes);
+	*at += text.bytes;
+	return slice;
+}
+
+/* The caller's head with what a function may not choose replaced; added texts follow its own. */
+size_t weir_nested_head_encode(const struct weir_request_head *head, struct weir_id parent,
+			       uint16_t depth, char *out)
+{
+	struct weir_request_head *encoded = (void *)out;
+	char activation[33] = {0};
+	size_t at = head->bytes;
+
+	memcpy(out, head, head->bytes);
+	weir_id_format(parent, activation);
+	encoded->minor = 1;
+	encoded->depth = depth;
+	encoded->target = put(out, &at, span_of(head, head->path));
+	if (head->query.bytes > 0) {
+		(void)put(out, &at, WEIR_SPAN("?"));
+		(void)put(out, &at, span_of(head, head->query));
+		encoded->target.bytes = (uint16_t)(at - encoded->target.offset);
+	}
+	encoded->authority = put(out, &at, WEIR_SPAN("localhost"));
+	encoded->peer = put(out, &at, WEIR_SPAN("function"));
+	encoded->pattern = put(out, &at, span_of(head, head->path));
+	encoded->parent = put(out, &at, (struct weir_span){.data = activation, .bytes = 32});
+	encoded->bytes = (uint32_t)at;
+	return at;
+}
+
+void weir_nested_head_length(char *encoded, uint64_t body_bytes)
+{
+	struct weir_request_head *head = (void *)encoded;
+
+	head->content_length = body_bytes;
+}

@@ -246,6 +246,7 @@ static int head_start(struct weir_port *port, struct weir_port_pair *pair,
 	call->function_id = record->function_id;
 	call->generation = record->generation;
 	call->context = NULL;
+	call->is_nested_open = false;
 	pair->running[message->call] = (uint8_t)(1 + (call - port->call));
 	pair->link->calls++;
 	pair->link->accepted++;
@@ -283,7 +284,7 @@ static struct weir_message backlog_take(struct weir_port_pair *pair)
 	return pair->head[index];
 }
 
-/* DATA, CREDIT or CANCEL. What belongs to no running call came after its end and is dropped. */
+/* DATA, CREDIT, CANCEL or CALL. What belongs to no running call came after its end and is dropped. */
 static void message_deliver(struct weir_port *port, struct weir_port_pair *pair,
 			    const struct weir_message *message)
 {
@@ -295,7 +296,8 @@ static void message_deliver(struct weir_port *port, struct weir_port_pair *pair,
 	call = &port->call[place - 1];
 	if (call->sequence != message->sequence)
 		return;
-	if (!weir_port_call_take(call, message)) {
+	if (!(message->kind == WEIR_MESSAGE_CALL ? weir_port_nested_take(call, message)
+						  : weir_port_call_take(call, message))) {
 		port->refused++;
 		return;
 	}

@@ -24,6 +24,17 @@ enum {
 	WEIR_PORT_CALL_HEAD_BYTES_MAX = WEIR_CHUNK_SMALL_BYTES, /* an answer's encoded head */
 	WEIR_PORT_CALL_QUEUE = 4, /* pieces, and grants, that a shard may have given at once */
 	WEIR_PORT_CALL_REASON_BYTES_MAX = 200,
+	WEIR_PORT_NESTED_SLOTS = 4, /* calls that one call may await at once */
+};
+
+/* A slot for calls that the call makes. Private to port_nested.c. */
+struct weir_port_nested {
+	uint8_t state;
+	bool is_begun; /* the head of the answer came */
+	bool is_broken;
+	uint32_t chunk;
+	uint32_t bytes; /* of the part that is here */
+	uint32_t head_bytes;
 };
 
 struct weir_port_piece {
@@ -57,6 +68,7 @@ struct weir_port_call {
 	uint16_t index; /* of the call record */
 	bool is_body_asked;
 	bool is_sealed;
+	bool is_nested_open; /* `nested` means something */
 	uint8_t piece_count;
 	uint8_t grant_count;
 	uint16_t status;
@@ -73,6 +85,7 @@ struct weir_port_call {
 	uint16_t text_bytes;
 	uint32_t grant[WEIR_PORT_CALL_QUEUE];
 	struct weir_port_piece piece[WEIR_PORT_CALL_QUEUE];
+	struct weir_port_nested nested[WEIR_PORT_NESTED_SLOTS];
 	_Alignas(8) uint8_t spare[WEIR_PORT_CALL_HEAD_BYTES_MAX];
 };
 

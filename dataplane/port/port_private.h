@@ -17,4 +17,7 @@ int weir_port_call_start(struct weir_port_call *call, const struct weir_message 
 /* DATA, CREDIT or CANCEL for this call. False if it makes no sense. */
 bool weir_port_call_take(struct weir_port_call *call, const struct weir_message *message);
 
+/* CALL for this call. False if it makes no sense. */
+bool weir_port_nested_take(struct weir_port_call *call, const struct weir_message *message);
+
 #endif

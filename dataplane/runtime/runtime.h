@@ -23,6 +23,8 @@
 enum {
 	WEIR_RUNTIME_REASON_BYTES = 200, /* with the NUL; what people get to read */
 	WEIR_RUNTIME_POLL_MAX = 4,
+	WEIR_RUNTIME_TARGET_FIELDS_MAX = 32,
+	WEIR_RUNTIME_ANSWER_BYTES_MAX = 1 << 20, /* of a called function's answer */
 };
 
 /* What to load. Spans are NUL-terminated and valid during load() only. */
@@ -50,6 +52,35 @@ struct weir_runtime_lock {
 enum weir_runtime_stream { WEIR_RUNTIME_STDOUT, WEIR_RUNTIME_STDERR };
 
 struct weir_runtime_call;
+
+struct weir_runtime_field {
+	struct weir_span name;
+	struct weir_span value;
+};
+
+/* A function to call, of the caller's namespace, and what to send it. Spans are the runtime's. */
+struct weir_runtime_target {
+	struct weir_span name;  /* "NAME" or "NAMESPACE/NAME" */
+	struct weir_span path;  /* empty: "/" */
+	struct weir_span query; /* without '?' */
+	struct weir_span body;  /* at most 1 MiB */
+	const struct weir_runtime_field *fields;
+	size_t field_count;
+	uint8_t method; /* as in a request's head: weir_runtime_method(); 2 is POST */
+	bool is_one_way;
+};
+
+/* What came of it: the called function's answer, or Weir's own with the reason (404 no such function,
+ * 403 another namespace, 429 and 503 too many, 504 late, 508 too deep, ...). One-way: 202 when it was
+ * accepted. Views are valid until nested_free() or the end of invoke(). */
+struct weir_runtime_answer {
+	uint32_t status;
+	uint64_t activation_high;
+	uint64_t activation_low;
+	const struct weir_response_head *head; /* checked; its fields: weir_runtime_answer_field() */
+	struct weir_span body;
+	void *memory; /* the host's */
+};
 
 /* A request as a runtime sees it, and what it may do with it. Never blocks, except wait(); -EAGAIN
  * means wait() and try again; -ECANCELED means that nobody wants the answer: return soon. */
@@ -84,6 +115,20 @@ struct weir_runtime_call_ops {
 	 * gives back what it has before invoke() returns. 0, -ETIMEDOUT, -ECANCELED. */
 	int (*lock)(struct weir_runtime_call *call, struct weir_runtime_lock *lock);
 	void (*unlock)(struct weir_runtime_call *call, struct weir_runtime_lock *lock);
+	/* Call another function; may wait as wait() does while the request is handed over. A runtime
+	 * whose calls share a lock gives it back before, for the called function may need it.
+	 * 0 and *out_nested, -EBUSY (four are awaited already), -EINVAL (no name, too many fields),
+	 * -E2BIG (name, path, query and fields over 3 KiB), -EMSGSIZE (body), -ENOBUFS (no memory at
+	 * the gateway now), -ETIMEDOUT, -ECANCELED. */
+	int (*nested_start)(struct weir_runtime_call *call,
+			    const struct weir_runtime_target *target, uint32_t *out_nested);
+	/* Its whole answer: 0, -EAGAIN, -EPIPE (it broke off), -EMSGSIZE (over
+	 * WEIR_RUNTIME_ANSWER_BYTES_MAX), -ENOMEM, -ECANCELED. Then *nested is over. */
+	int (*nested_answer)(struct weir_runtime_call *call, uint32_t nested,
+			     struct weir_runtime_answer *out_answer);
+	/* Nobody waits for that answer any more: the function is cancelled. */
+	void (*nested_drop)(struct weir_runtime_call *call, uint32_t nested);
+	void (*nested_free)(struct weir_runtime_call *call, struct weir_runtime_answer *answer);
 };
 
 struct weir_runtime_call {
@@ -152,6 +197,15 @@ static inline struct weir_span weir_runtime_span(const struct weir_runtime_call 
 	return (struct weir_span){.data = (const char *)call->head + slice.offset,
 				  .bytes = slice.bytes};
 }
+
+/* Value of the first field of that name (any case) in an answer; `data` is NULL if there is none. */
+struct weir_span weir_runtime_answer_field(const struct weir_runtime_answer *answer,
+					   struct weir_span name);
+
+/* nested_answer(), waiting for it: 0 or its errors, -ETIMEDOUT. Whatever happens, the nested call is
+ * over after this. runtime/nested.c, library weir_runtime_nested. */
+int weir_runtime_nested_wait(struct weir_runtime_call *call, uint32_t nested,
+			     struct weir_runtime_answer *out_answer);
 
 /* The request's fields, followed by its path parameters (name, value). */
 static inline const struct weir_head_field *

@@ -31,15 +31,14 @@
 extern "C" {
 #endif
 
-#define WEIR_FUNCTION_ABI 1
+#define WEIR_FUNCTION_ABI 2 /* 2: weir_call.h. A worker runs functions of 1, too. */
 
 /* Handlers other than weir_handle need this to be found. */
 #define WEIR_FUNCTION_EXPORT __attribute__((visibility("default")))
 
 #define WEIR_LENGTH_UNKNOWN UINT64_MAX
 
-/* Borrowed bytes; `data` is NULL where there is nothing. */
-struct weir_text {
+struct weir_text { /* borrowed bytes; `data` is NULL where there is nothing */
 	const char *data;
 	size_t bytes;
 };
@@ -53,6 +52,8 @@ enum weir_function_log_level {
 
 struct weir_request;
 struct weir_response;
+struct weir_call; /* weir_call.h */
+struct weir_call_answer;
 
 /* The worker's side. It only grows at its end; members are private, use the functions below. */
 struct weir_function_ops {
@@ -72,10 +73,12 @@ struct weir_function_ops {
 	int (*flush)(struct weir_response *response);
 	int (*reserve)(struct weir_response *response, void **out_data, size_t *out_bytes);
 	int (*commit)(struct weir_response *response, size_t bytes);
+	int (*call_start)(const struct weir_request *, const struct weir_call *, unsigned int *);
+	int (*call_wait)(const struct weir_request *, unsigned int, struct weir_call_answer *);
+	void (*call_free)(const struct weir_request *, struct weir_call_answer *);
 };
 
-/* Members are private, use the functions below. */
-struct weir_request {
+struct weir_request { /* private, too */
 	const struct weir_function_ops *ops;
 	void *worker;
 	struct weir_text method;
@@ -88,6 +91,8 @@ struct weir_request {
 	uint64_t deadline_ns;
 	uint64_t activation_high;
 	uint64_t activation_low;
+	struct weir_text parent;
+	unsigned int depth;
 };
 
 struct weir_response {

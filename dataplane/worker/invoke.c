@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
 #include "dataplane/base/log.h"
 #include "dataplane/worker/crash.h"
+#include "dataplane/worker/nested.h"
 #include "dataplane/worker/print.h"
 
 /* An answer waits for the batch's end no longer than this for a function that starts before. */
@@ -22,6 +24,7 @@ struct run {
 	struct weir_function *function;
 	bool has_waited;
 	bool is_watched; /* inside the runtime's invoke(), which can be interrupted */
+	struct weir_nested *nested; /* NULL until it calls another function */
 	struct weir_print print;
 };
 
@@ -273,6 +276,46 @@ static void call_unlock(struct weir_runtime_call *base, struct weir_runtime_lock
 	weir_host_thread_wake(run_of(lock->owner)->thread);
 }
 
+/* ---- calls to other functions ---- */
+
+static int call_nested_start(struct weir_runtime_call *base,
+			     const struct weir_runtime_target *target, uint32_t *out_nested)
+{
+	struct run *const run = run_of(base);
+
+	if (run->nested == NULL)
+		run->nested = calloc(1, sizeof(*run->nested));
+	if (run->nested == NULL)
+		return -ENOMEM;
+	return weir_nested_start(run->nested, base, run->call, target, out_nested);
+}
+
+static int call_nested_answer(struct weir_runtime_call *base, uint32_t nested,
+			      struct weir_runtime_answer *out_answer)
+{
+	struct run *const run = run_of(base);
+
+	return run->nested == NULL
+		       ? -EINVAL
+		       : weir_nested_answer(run->nested, run->call, nested, out_answer);
+}
+
+static void call_nested_drop(struct weir_runtime_call *base, uint32_t nested)
+{
+	struct run *const run = run_of(base);
+
+	if (run->nested != NULL)
+		weir_nested_drop(run->nested, run->call, nested);
+}
+
+static void call_nested_free(struct weir_runtime_call *base, struct weir_runtime_answer *answer)
+{
+	struct run *const run = run_of(base);
+
+	if (run->nested != NULL)
+		weir_nested_answer_free(run->nested, answer);
+}
+
 static const struct weir_runtime_call_ops call_ops = {
 	.body_peek = call_body_peek,
 	.body_consume = call_body_consume,
@@ -288,6 +331,10 @@ static const struct weir_runtime_call_ops call_ops = {
 	.print = call_print,
 	.lock = call_lock,
 	.unlock = call_unlock,
+	.nested_start = call_nested_start,
+	.nested_answer = call_nested_answer,
+	.nested_drop = call_nested_drop,
+	.nested_free = call_nested_free,
 };
 
 /* Say that a call failed, at most once a second for each function. */
@@ -355,6 +402,10 @@ static void run_invoke(struct run *run, uint64_t start_ns)
 		weir_watch_leave(&invoke->watch);
 	run->is_watched = false;
 	weir_crash_leave();
+	if (run->nested != NULL) {
+		weir_nested_end(run->nested);
+		free(run->nested);
+	}
 	weir_print_end(&run->print, run->function->name, activation_of(run));
 	weir_host_thread_set_running(run->thread, NULL);
 	call_end(run, start_ns);
@@ -436,6 +487,7 @@ static void run_open(struct run *run, struct weir_host *host, struct weir_host_t
 	run->function = NULL;
 	run->has_waited = false;
 	run->is_watched = false;
+	run->nested = NULL;
 	weir_print_open(&run->print);
 	weir_host_thread_reset_waited(thread);
 }

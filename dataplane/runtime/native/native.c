@@ -142,7 +142,7 @@ static int code_load(struct instance *instance, const char *path, const char *ha
 			   path);
 		return -ENOEXEC;
 	}
-	if (*abi != WEIR_FUNCTION_ABI) {
+	if (*abi == 0 || *abi > WEIR_FUNCTION_ABI) { /* older ones use less of the same */
 		reason_set(out_reason,
 			   "the module '%s' has function ABI %u, this worker has %u: build it "
 			   "again",

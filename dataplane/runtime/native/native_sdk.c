@@ -1,6 +1,7 @@
 #include "dataplane/runtime/native/native_sdk.h"
 
 #include "dataplane/base/clock.h"
+#include "dataplane/sdk/weir_call.h"
 
 static struct weir_text text_of(struct weir_span span)
 {
@@ -202,6 +203,87 @@ static int response_commit(struct weir_response *response, size_t bytes)
 	return call->ops->commit(call, bytes);
 }
 
+/* ---- calls to other functions ---- */
+
+static struct weir_span span_of(const char *text)
+{
+	return text == NULL ? (struct weir_span){0} : weir_span_of(text);
+}
+
+/* The number of a method's name; -EINVAL if it is none. */
+static int method_find(const char *name)
+{
+	struct weir_request_head head = {0};
+	const struct weir_runtime_call call = {.head = &head};
+
+	for (; weir_runtime_method(&call).bytes != 0; head.method++)
+		if (weir_span_equal(weir_runtime_method(&call), weir_span_of(name)))
+			return head.method;
+	return -EINVAL;
+}
+
+static int request_call_start(const struct weir_request *request, const struct weir_call *call,
+			      unsigned int *out_handle)
+{
+	struct weir_runtime_call *const worker = request->worker;
+	const int method = method_find(call->method != NULL ? call->method : "POST");
+	const struct weir_runtime_field content_type = {
+		.name = WEIR_SPAN("content-type"), .value = span_of(call->content_type)};
+	const struct weir_runtime_target target = {
+		.name = span_of(call->name),
+		.path = span_of(call->path),
+		.query = span_of(call->query),
+		.body = {.data = call->body, .bytes = call->body_bytes},
+		.fields = &content_type,
+		.field_count = call->content_type != NULL ? 1 : 0,
+		.method = (uint8_t)method,
+		.is_one_way = call->one_way != 0,
+	};
+	uint32_t nested = 0;
+	int result = 0;
+
+	if (method < 0)
+		return method;
+	result = worker->ops->nested_start(worker, &target, &nested);
+	if (result == 0)
+		*out_handle = nested;
+	return result;
+}
+
+static void answer_copy(const struct weir_runtime_answer *answer, struct weir_call_answer *out)
+{
+	const struct weir_request ids = {.activation_high = answer->activation_high,
+					 .activation_low = answer->activation_low};
+
+	out->status = answer->status;
+	out->content_type =
+		text_of(weir_runtime_answer_field(answer, WEIR_SPAN("content-type")));
+	out->body = text_of(answer->body);
+	out->memory = answer->memory;
+	weir_request_activation(&ids, out->activation);
+}
+
+static int request_call_wait(const struct weir_request *request, unsigned int handle,
+			     struct weir_call_answer *out_answer)
+{
+	struct weir_runtime_call *const call = request->worker;
+	struct weir_runtime_answer answer;
+	const int result = weir_runtime_nested_wait(call, handle, &answer);
+
+	if (result == 0)
+		answer_copy(&answer, out_answer);
+	return result;
+}
+
+static void request_call_free(const struct weir_request *request, struct weir_call_answer *answer)
+{
+	struct weir_runtime_call *const call = request->worker;
+	struct weir_runtime_answer freed = {.memory = answer->memory};
+
+	call->ops->nested_free(call, &freed);
+	*answer = (struct weir_call_answer){.memory = NULL};
+}
+
 static const struct weir_function_ops sdk_ops = {
 	.header = request_header,
 	.header_at = request_header_at,
@@ -217,6 +299,9 @@ static const struct weir_function_ops sdk_ops = {
 	.flush = response_flush,
 	.reserve = response_reserve,
 	.commit = response_commit,
+	.call_start = request_call_start,
+	.call_wait = request_call_wait,
+	.call_free = request_call_free,
 };
 
 int weir_native_sdk_run(weir_native_handler *handler, struct weir_runtime_call *call)
@@ -234,6 +319,8 @@ int weir_native_sdk_run(weir_native_handler *handler, struct weir_runtime_call *
 		.deadline_ns = call->deadline_ns,
 		.activation_high = call->activation_high,
 		.activation_low = call->activation_low,
+		.parent = slice_text(call, call->head->parent),
+		.depth = call->head->depth,
 	};
 	struct weir_response response = {.ops = &sdk_ops, .worker = call};
 

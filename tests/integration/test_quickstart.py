@@ -121,6 +121,20 @@ class Quickstart(weir_instance.Case):
         self.assertEqual(again.interrupt(), 0, again.output())
         self.assert_all_gone(again, data, port)
 
+    def test_every_runtime_that_was_built_has_its_samples(self):
+        data, port = self.home / "data", port_free()
+        run = Run(self, data, port).wait_ready()
+        for worker in sorted((BUILD / "bin").glob("weir-worker-*")):
+            runtime = worker.name.rpartition("-")[2]
+            if runtime == "exec":
+                continue
+            with self.subTest(runtime):
+                self.assertIn(runtime, run.output())
+                # Modules are built in the background at first.
+                wait_until(lambda: "Hello, world" in get(port, f"/samples/{runtime}/hello"), f"{runtime} says hello")
+                wait_until(lambda: get(port, f"/samples/{runtime}/upper", "-d", "abc") == "ABC", f"{runtime} shouts")
+        self.assertEqual(run.interrupt(), 0, run.output())
+
     def test_it_can_be_interrupted_even_where_a_script_started_it_in_the_background(self):
         data, port = self.home / "data", port_free()
         run = Run(self, data, port, ignoring_interrupts=True).wait_ready()

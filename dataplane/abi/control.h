@@ -12,7 +12,7 @@
  *   SNAPSHOT       memfd                        WORKER_KILL  overdue call or a lie
  *   STOP                                        DEMAND       a pool has waiting calls
  *   to a worker                                 from a worker
- *   WORKER_START   -                            READY
+ *   WORKER_START   output socket or none        READY
  *   LINK_OPEN      segment, shard board,        LINK_GONE
  *                  eventfds
  *   LINK_CLOSE
@@ -22,6 +22,8 @@
  *   CTRLD_START    newest snapshot or none      READY
  *   SNAPSHOT_ACK                                SNAPSHOT     memfd
  *   BUILD_DONE                                  BUILD        folders of input and output, log
+ *   OUTPUT_OPEN    the other end of a worker's  OUTPUT_GONE  read to its end
+ *                  output socket
  *   STOP */
 #ifndef WEIR_DATAPLANE_ABI_CONTROL_H
 #define WEIR_DATAPLANE_ABI_CONTROL_H
@@ -51,6 +53,8 @@ enum weir_control_kind {
 	WEIR_CONTROL_DEMAND,
 	WEIR_CONTROL_BUILD,
 	WEIR_CONTROL_BUILD_DONE,
+	WEIR_CONTROL_OUTPUT_OPEN,
+	WEIR_CONTROL_OUTPUT_GONE,
 };
 
 struct weir_control {
@@ -69,7 +73,8 @@ struct weir_control {
 			uint32_t local; /* 1 = the Unix socket */
 			char address[112]; /* for logs */
 		} listen;
-		/* WORKER_START: which runtime and namespace this worker serves. */
+		/* WORKER_START: which runtime and namespace this worker serves. fds: where what its
+		 * functions print goes (abi/output.h), or none. */
 		struct {
 			uint64_t worker_id;
 			uint64_t pool_key;
@@ -128,6 +133,12 @@ struct weir_control {
 			uint32_t timed_out;
 			uint32_t reserved;
 		} build_done;
+		/* OUTPUT_OPEN fds: where what this worker's functions print arrives; told again after
+		 * either end was replaced. OUTPUT_GONE: the worker only. */
+		struct {
+			uint64_t worker_id;
+			char space[64];
+		} output;
 	};
 };
 

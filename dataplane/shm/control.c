@@ -42,8 +42,10 @@ static bool message_is_sound(const struct weir_control *control, size_t fd_count
 	case WEIR_CONTROL_SNAPSHOT:
 		return fd_count == 1;
 	case WEIR_CONTROL_WORKER_START:
-		return fd_count == 0 &&
+		return fd_count <= 1 &&
 		       text_is_terminated(control->worker_start.space, sizeof(control->worker_start.space));
+	case WEIR_CONTROL_OUTPUT_OPEN:
+		return fd_count == 1 && text_is_terminated(control->output.space, sizeof(control->output.space));
 	case WEIR_CONTROL_WORKER_KILL:
 		return fd_count == 0 &&
 		       text_is_terminated(control->worker_kill.reason, sizeof(control->worker_kill.reason));
@@ -53,6 +55,7 @@ static bool message_is_sound(const struct weir_control *control, size_t fd_count
 	case WEIR_CONTROL_LINK_GONE:
 	case WEIR_CONTROL_SNAPSHOT_ACK:
 	case WEIR_CONTROL_DEMAND:
+	case WEIR_CONTROL_OUTPUT_GONE:
 		return fd_count == 0;
 	default:
 		return true;

@@ -8,6 +8,7 @@
 #include "dataplane/abi/link.h"
 #include "dataplane/abi/message.h"
 #include "dataplane/abi/nested.h"
+#include "dataplane/abi/output.h"
 #include "dataplane/abi/snapshot.h"
 
 #define STRUCT(type)                                                                           \
@@ -290,6 +291,7 @@ static void print_control(void)
 	NUMBER(WEIR_CONTROL_FD);
 	NUMBER(WEIR_CONTROL_READY);
 	NUMBER(WEIR_CONTROL_DEMAND);
+	NUMBER(WEIR_CONTROL_OUTPUT_GONE);
 	STRUCT(weir_control);
 	FIELD(weir_control, magic);
 	FIELD(weir_control, kind);
@@ -318,6 +320,26 @@ static void print_control(void)
 	FIELD(weir_control, worker_kill.reason);
 	FIELD(weir_control, demand.pool_key);
 	FIELD(weir_control, demand.waiting);
+	FIELD(weir_control, output.worker_id);
+	FIELD(weir_control, output.space);
+}
+
+static void print_output(void)
+{
+	NUMBER(WEIR_OUTPUT_MAGIC);
+	NUMBER(WEIR_OUTPUT_STREAMS);
+	STRUCT(weir_output_head);
+	FIELD(weir_output_head, magic);
+	FIELD(weir_output_head, entry_count);
+	FIELD(weir_output_head, name_bytes);
+	FIELD(weir_output_head, activation_high);
+	FIELD(weir_output_head, activation_low);
+	FIELD(weir_output_head, dropped);
+	STRUCT(weir_output_entry);
+	FIELD(weir_output_entry, time_ns);
+	FIELD(weir_output_entry, text_bytes);
+	FIELD(weir_output_entry, stream);
+	FIELD(weir_output_entry, reserved);
 }
 
 int main(void)
@@ -330,5 +352,6 @@ int main(void)
 	print_snapshot();
 	print_board();
 	print_control();
+	print_output();
 	return 0;
 }

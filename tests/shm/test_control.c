@@ -147,11 +147,12 @@ static void descriptor_counts_must_fit_the_kind(void **state)
 		size_t most;
 	} rules[] = {
 		{WEIR_CONTROL_READY, 0, 1},	   {WEIR_CONTROL_STOP, 0, 0},
-		{WEIR_CONTROL_LISTEN, 1, WEIR_SHARDS_MAX}, {WEIR_CONTROL_WORKER_START, 0, 0},
+		{WEIR_CONTROL_LISTEN, 1, WEIR_SHARDS_MAX}, {WEIR_CONTROL_WORKER_START, 0, 1},
 		{WEIR_CONTROL_CTRLD_START, 0, 1},  {WEIR_CONTROL_LINK_CLOSE, 0, 0},
 		{WEIR_CONTROL_LINK_READY, 0, 0},   {WEIR_CONTROL_LINK_GONE, 0, 0},
 		{WEIR_CONTROL_SNAPSHOT, 1, 1},	   {WEIR_CONTROL_SNAPSHOT_ACK, 0, 0},
 		{WEIR_CONTROL_WORKER_KILL, 0, 0},  {WEIR_CONTROL_DEMAND, 0, 0},
+		{WEIR_CONTROL_OUTPUT_OPEN, 1, 1},  {WEIR_CONTROL_OUTPUT_GONE, 0, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
@@ -177,6 +178,9 @@ static void texts_without_an_end_are_refused(void **state)
 	control = (struct weir_control){.kind = WEIR_CONTROL_WORKER_KILL};
 	memset(control.worker_kill.reason, 'x', sizeof(control.worker_kill.reason));
 	assert_int_equal(exchange(*state, &control, 0), -EBADMSG);
+	control = (struct weir_control){.kind = WEIR_CONTROL_OUTPUT_OPEN};
+	memset(control.output.space, 'x', sizeof(control.output.space));
+	assert_int_equal(exchange(*state, &control, 1), -EBADMSG);
 }
 
 static void send_reports_the_errors_of_the_socket(void **state)

@@ -63,6 +63,11 @@ struct weir_api_owner {
 			   uint64_t *trial, char *out_reason);
 	/* Why the function with this id does not run, or NULL; valid until the handler returns. */
 	const char *(*problem)(void *context, uint64_t id);
+	/* The data directory, for what functions printed (store/log_store.h); and when all of it that
+	 * workers have sent is there: once a mark that is asked for now is reached. NULL: at once. */
+	const char *data;
+	uint64_t (*output_mark)(void *context);
+	bool (*output_reached)(void *context, uint64_t mark);
 	/* Add the owner's part to the answer of /weir/status. */
 	void (*status)(void *context, cJSON *status);
 };

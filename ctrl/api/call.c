@@ -21,6 +21,9 @@ static const struct {
 	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback", weir_api_function_rollback},
 	/* The body is a file called ?name=, or an archive: server_upload.c. */
 	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add},
+	/* ?after=ID&limit=COUNT&since=NS&newest=1 */
+	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs},
+	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs},
 	/* ?route=GET%20/x&host=h names one route. */
 	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list},
 	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add},

@@ -32,6 +32,7 @@ struct weir_api_call {
 	cJSON *answer;
 	uint64_t generation;
 	uint64_t committed_ns;
+	uint64_t output_mark; /* 0 = not asked for yet */
 };
 
 typedef enum weir_api_result weir_api_handler(struct weir_api_call *call);
@@ -49,6 +50,7 @@ weir_api_handler weir_api_route_list, weir_api_route_add, weir_api_route_update,
 	weir_api_route_remove;
 weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_write,
 	weir_api_setting_unset;
+weir_api_handler weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_status_get, weir_api_route_test;
 
 /* One function as people see it. */

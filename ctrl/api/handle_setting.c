@@ -8,7 +8,7 @@
 static cJSON *setting_json(const struct weir_setting *setting,
 			   const struct weir_setting_values *values)
 {
-	static const char *const units[] = {"count", "bytes", "ms", "MB"};
+	static const char *const units[] = {"count", "bytes", "ms", "s", "MB"};
 	cJSON *json = cJSON_CreateObject();
 	struct weir_setting_values defaults;
 	const uint64_t value = weir_setting_get(values, setting);

@@ -6,12 +6,23 @@
 
 #include "dataplane/base/assert.h"
 
-enum { POOL_WORKERS_MIN = 1, POOL_WORKERS_MAX = 16, VERSIONS_MAX = 10, BUILD_MS = 180000 };
+enum {
+	POOL_WORKERS_MIN = 1,
+	POOL_WORKERS_MAX = 16,
+	VERSIONS_MAX = 10,
+	BUILD_MS = 180000,
+	LOG_BYTES_MIN = 1 << 18,
+	LOG_BYTES_DEFAULT = 256 << 20,
+	LOG_KEEP_S_DEFAULT = 7 * 86400,
+	LOG_KEEP_S_MAX = 10 * 366 * 86400,
+};
 
 #define DATA(field)                                       \
 	offsetof(struct weir_setting_values, data.field), \
 		sizeof(((struct weir_settings *)0)->field)
-#define OURS(field) offsetof(struct weir_setting_values, field), sizeof(uint32_t)
+#define OURS(field)                                  \
+	offsetof(struct weir_setting_values, field), \
+		sizeof(((struct weir_setting_values *)0)->field)
 #define KIB         UINT64_C(1024)
 #define GIB         (KIB * KIB * KIB)
 
@@ -58,6 +69,10 @@ static const struct weir_setting settings[] = {
 	 "deployed versions that each function keeps"},
 	{"build_timeout_ms", WEIR_SETTING_MS, 100, 600000, OURS(build_timeout_ms),
 	 "time for building a function's code (c, wasm)"},
+	{"log_bytes_max", WEIR_SETTING_BYTES, LOG_BYTES_MIN, 1024 * GIB, OURS(log_bytes_max),
+	 "what functions print: disk space, then the oldest lines go"},
+	{"log_keep_s", WEIR_SETTING_S, 1, LOG_KEEP_S_MAX, OURS(log_keep_s),
+	 "what functions print: how long it is kept"},
 };
 
 const struct weir_setting *weir_setting_at(size_t i)
@@ -123,6 +138,8 @@ void weir_setting_defaults(struct weir_setting_values *out_values)
 		.function_queue_max = WEIR_MODEL_QUEUE_DEFAULT,
 		.function_versions_max = VERSIONS_MAX,
 		.build_timeout_ms = BUILD_MS,
+		.log_bytes_max = LOG_BYTES_DEFAULT,
+		.log_keep_s = LOG_KEEP_S_DEFAULT,
 	};
 }
 
@@ -175,6 +192,10 @@ static uint64_t suffix_scale(enum weir_setting_unit unit, const char *suffix)
 		{WEIR_SETTING_MS, "s", 1000},
 		{WEIR_SETTING_MS, "m", 60000},
 		{WEIR_SETTING_MS, "h", 3600000},
+		{WEIR_SETTING_S, "s", 1},
+		{WEIR_SETTING_S, "m", 60},
+		{WEIR_SETTING_S, "h", 3600},
+		{WEIR_SETTING_S, "d", 86400},
 		{WEIR_SETTING_MB, "m", 1},
 		{WEIR_SETTING_MB, "mb", 1},
 		{WEIR_SETTING_MB, "g", 1024},
@@ -195,6 +216,7 @@ int weir_setting_parse(const struct weir_setting *setting, const char *name, con
 		"wants a whole number, not",
 		"wants a size (bytes, or 16k, 64M, 1G), not",
 		"wants a duration (250ms, 5s, 2m, 1h), not",
+		"wants a duration (90s, 5m, 2h, 7d), not",
 		"wants a size in MB (256, or 1G), not",
 	};
 	uint64_t scale =
@@ -240,6 +262,10 @@ const char *weir_setting_format(const struct weir_setting *setting, uint64_t val
 	case WEIR_SETTING_MS:
 		unit = number % 1000 == 0 ? "s" : "ms";
 		number = number % 1000 == 0 ? number / 1000 : number;
+		break;
+	case WEIR_SETTING_S:
+		unit = number % 86400 == 0 ? "d" : "s";
+		number = number % 86400 == 0 ? number / 86400 : number;
 		break;
 	case WEIR_SETTING_MB:
 		unit = " MB";

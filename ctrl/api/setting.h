@@ -1,6 +1,7 @@
 /* setting: the table of settings that people may change: name, unit, range, default, help.
  * weir.db keeps the changed ones as whole numbers by name; this table gives them meaning. Names that
- * end in _ms take durations ("5s", or a number of ms), in _bytes_max sizes ("16k", "64M").
+ * end in _ms and _s take durations ("5s", "7d", or a number of their unit), in _bytes_max sizes ("16k",
+ * "64M").
  * Constant data; any thread. */
 #ifndef WEIR_CTRL_API_SETTING_H
 #define WEIR_CTRL_API_SETTING_H
@@ -12,6 +13,7 @@ enum weir_setting_unit {
 	WEIR_SETTING_COUNT,
 	WEIR_SETTING_BYTES,
 	WEIR_SETTING_MS,
+	WEIR_SETTING_S,
 	WEIR_SETTING_MB,
 };
 
@@ -26,6 +28,8 @@ struct weir_setting_values {
 	uint32_t function_queue_max;
 	uint32_t function_versions_max;
 	uint32_t build_timeout_ms;
+	uint64_t log_bytes_max; /* of what functions print */
+	uint32_t log_keep_s;
 };
 
 struct weir_setting {

@@ -52,6 +52,11 @@ static void message_take(struct weir_ctrld *ctrld, const struct weir_control *me
 	case WEIR_CONTROL_BUILD_DONE:
 		weir_builder_done(ctrld->builder, message);
 		break;
+	case WEIR_CONTROL_OUTPUT_OPEN:
+		weir_collector_add(ctrld->collector, message->output.worker_id,
+				   message->output.space, fds->fd[0]);
+		fds->fd[0] = -1;
+		break;
 	case WEIR_CONTROL_STOP:
 		ctrld->stopping = true;
 		break;
@@ -84,5 +89,21 @@ void weir_ctrld_control_take(struct weir_ctrld *ctrld)
 		}
 		message_take(ctrld, &message, &fds);
 		weir_fd_close_all(fds.fd, fds.count);
+	}
+}
+
+void weir_ctrld_outputs_tell(struct weir_ctrld *ctrld)
+{
+	for (;;) {
+		struct weir_control message = {.kind = WEIR_CONTROL_OUTPUT_GONE};
+
+		if (ctrld->output_gone == 0)
+			ctrld->output_gone = weir_collector_gone(ctrld->collector);
+		if (ctrld->output_gone == 0)
+			return;
+		message.output.worker_id = ctrld->output_gone;
+		if (weir_control_send(WEIR_CONTROL_FD, &message, NULL, 0) != 0)
+			return; /* full: the next turn; or closed, which is noticed when receiving */
+		ctrld->output_gone = 0;
 	}
 }

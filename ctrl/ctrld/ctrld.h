@@ -10,8 +10,9 @@
  * publisher.c   catalog -> snapshot -> supervisor, disk
  * builder.c     code that is built before it runs
  * trial.c       versions that are tried before they serve
+ * collector.c   what functions print -> log store, on a thread of its own
  *
- * One thread, one epoll; whatever waits is a deadline. Trouble with a database is a sentence in
+ * One thread but for the collector, one epoll; whatever waits is a deadline. Trouble with a database is a sentence in
  * `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
  * keeps serving. Death at any point loses nothing that was answered: commits are on the disk first. */
 #ifndef WEIR_CTRL_CTRLD_CTRLD_H
@@ -19,6 +20,7 @@
 
 #include "ctrl/api/api.h"
 #include "ctrl/ctrld/builder.h"
+#include "ctrl/ctrld/collector.h"
 #include "ctrl/ctrld/trial.h"
 #include "ctrl/publish/publish_list.h"
 #include "ctrl/store/watch.h"
@@ -57,6 +59,8 @@ struct weir_ctrld {
 	struct weir_builder *builder;
 	struct weir_trials *trials;
 	uint64_t sweep_due_ns; /* look for code that nobody refers to then */
+	struct weir_collector *collector;
+	uint64_t output_gone; /* worker whose output ended, to be told; 0 = none */
 
 	struct weir_publish_list routes; /* what is published, kept from one time to the next */
 	bool routes_listed;              /* the store's are in it, up to the store's changes */
@@ -81,6 +85,9 @@ void weir_ctrld_problem_set(struct weir_ctrld *ctrld, enum weir_ctrld_problem pr
 /* control.c: send READY; take what waits on fd 3. Sets `stopping` on STOP or end of file. */
 void weir_ctrld_ready_send(struct weir_ctrld *ctrld);
 void weir_ctrld_control_take(struct weir_ctrld *ctrld);
+
+/* control.c: tell the supervisor which workers' output was read to its end. */
+void weir_ctrld_outputs_tell(struct weir_ctrld *ctrld);
 
 /* databases.c: open all and publish for the first time; look at what may have changed. */
 void weir_ctrld_databases_open(struct weir_ctrld *ctrld);

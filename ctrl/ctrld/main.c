@@ -39,6 +39,40 @@ static const struct weir_snapshot *api_snapshot(void *context)
 	return ctrld->snapshot.header == NULL ? NULL : &ctrld->snapshot;
 }
 
+static uint64_t api_output_mark(void *context)
+{
+	const struct weir_ctrld *ctrld = context;
+
+	return weir_collector_mark(ctrld->collector);
+}
+
+static bool api_output_reached(void *context, uint64_t mark)
+{
+	const struct weir_ctrld *ctrld = context;
+
+	return weir_collector_reached(ctrld->collector, mark);
+}
+
+/* What functions print: how much is kept, and what was not. */
+static void output_status(const struct weir_ctrld *ctrld, cJSON *status, cJSON *problems)
+{
+	struct weir_collector_status output;
+	cJSON *const json = cJSON_AddObjectToObject(status, "output");
+	cJSON *problem = NULL;
+
+	weir_collector_status_get(ctrld->collector, &output);
+	(void)cJSON_AddNumberToObject(json, "bytes", (double)output.totals.bytes);
+	(void)cJSON_AddNumberToObject(json, "bytes_max", (double)output.bytes_max);
+	(void)cJSON_AddNumberToObject(json, "dropped", (double)output.totals.dropped);
+	(void)cJSON_AddNumberToObject(json, "refused", (double)output.refused);
+	if (output.problem[0] == '\0')
+		return;
+	problem = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(problem, "what", "output");
+	(void)cJSON_AddStringToObject(problem, "reason", output.problem);
+	(void)cJSON_AddItemToArray(problems, problem);
+}
+
 static void api_status(void *context, cJSON *status)
 {
 	static const char *const names[WEIR_CTRLD_PROBLEM_COUNT] = {
@@ -56,6 +90,7 @@ static void api_status(void *context, cJSON *status)
 	(void)cJSON_AddNumberToObject(acknowledged, "acked", ctrld->acknowledged.acked);
 	(void)cJSON_AddNumberToObject(acknowledged, "total", ctrld->acknowledged.total);
 	(void)cJSON_AddNumberToObject(acknowledged, "milliseconds", (double)took_us / 1000);
+	output_status(ctrld, status, problems);
 	for (int i = 0; i < WEIR_CTRLD_PROBLEM_COUNT; i++) {
 		cJSON *problem = NULL;
 
@@ -126,6 +161,9 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.publish = api_publish,
 		.table_written = api_table_written,
 		.snapshot = api_snapshot,
+		.data = ctrld->data,
+		.output_mark = api_output_mark,
+		.output_reached = api_output_reached,
 		.status = api_status,
 		.build = api_build,
 		.try_version = api_try,
@@ -285,6 +323,7 @@ static int loop(struct weir_ctrld *ctrld)
 		background_run(ctrld, now_ns);
 		weir_ctrld_publisher_run(ctrld, now_ns);
 		weir_ctrld_code_sweep(ctrld, now_ns);
+		weir_ctrld_outputs_tell(ctrld);
 		control_interest(ctrld);
 	}
 	return 0;
@@ -314,7 +353,12 @@ static int run(struct weir_ctrld *ctrld)
 			 "hint=\"weir-ctrld is started by weir-supervisor\"");
 		return -EBADF;
 	}
-	return signals_open(ctrld) ? loop(ctrld) : -errno;
+	if (!signals_open(ctrld))
+		return -errno;
+	code = weir_collector_create(ctrld->data, &ctrld->collector);
+	if (code != 0)
+		return code;
+	return watch_fd_add(ctrld, weir_collector_fd(ctrld->collector)) ? loop(ctrld) : -errno;
 }
 
 static struct weir_ctrld *ctrld_create(const char *data)
@@ -360,6 +404,7 @@ int main(int argc, char **argv)
 			 strerror(-code));
 	}
 	weir_api_destroy(ctrld->api);
+	weir_collector_destroy(ctrld->collector);
 	weir_ctrld_publisher_close(ctrld);
 	weir_ctrld_databases_close(ctrld);
 	weir_fd_close(&ctrld->signal_fd);

@@ -216,6 +216,8 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	int code = weir_setting_load(ctrld->store, &values, error);
 
 	if (code == 0)
+		weir_collector_limits(ctrld->collector, values.log_bytes_max, values.log_keep_s);
+	if (code == 0)
 		code = weir_store_load_functions(ctrld->store, &catalog, error);
 	if (code == 0 && weir_public_rows_append_functions(&ctrld->rows, &catalog) != 0)
 		code = fail(error, -ENOMEM, "too many functions");

@@ -9,6 +9,7 @@
 #include "dataplane/supervisor/build.h"
 #include "dataplane/supervisor/config.h"
 #include "dataplane/supervisor/link.h"
+#include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/records.h"
 
@@ -152,6 +153,8 @@ static void ctrld_message(struct weir_supervisor *supervisor, const struct weir_
 		ctrld_snapshot(supervisor, fds);
 	} else if (control->kind == WEIR_CONTROL_BUILD) {
 		weir_build_start(supervisor, control, fds);
+	} else if (control->kind == WEIR_CONTROL_OUTPUT_GONE) {
+		weir_outputs_gone(supervisor, control->output.worker_id);
 	}
 }
 
@@ -178,6 +181,7 @@ static void worker_message(struct weir_supervisor *supervisor, struct weir_worke
 	case WEIR_CONTROL_WORKER_KILL:
 	case WEIR_CONTROL_DEMAND:
 	case WEIR_CONTROL_BUILD:
+	case WEIR_CONTROL_OUTPUT_GONE:
 		process_refuse(&worker->process, "says what only others may say");
 		break;
 	default:

@@ -8,6 +8,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/config.h"
+#include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 
 enum { RECORD_VERSION = 1 };
@@ -44,6 +45,13 @@ struct link_record {
 	uint64_t id;
 	uint64_t worker_id;
 	uint64_t gateway_id;
+};
+
+struct output_record {
+	uint32_t version;
+	uint32_t reserved;
+	uint64_t worker_id;
+	char space[64];
 };
 
 struct listener_record {
@@ -106,6 +114,11 @@ static void link_name(char name[WEIR_STORE_NAME_BYTES], uint64_t id)
 	(void)snprintf(name, WEIR_STORE_NAME_BYTES, "link/%llu", (unsigned long long)id);
 }
 
+static void output_name(char name[WEIR_STORE_NAME_BYTES], uint64_t worker_id)
+{
+	(void)snprintf(name, WEIR_STORE_NAME_BYTES, "output/%llu", (unsigned long long)worker_id);
+}
+
 void weir_record_worker_keep(struct weir_supervisor *supervisor, struct weir_worker *worker)
 {
 	char name[WEIR_STORE_NAME_BYTES];
@@ -151,6 +164,26 @@ void weir_record_link_forget(struct weir_supervisor *supervisor, const struct we
 	char name[WEIR_STORE_NAME_BYTES];
 
 	link_name(name, link->id);
+	weir_supervisor_forget(supervisor, name);
+}
+
+void weir_record_output_keep(struct weir_supervisor *supervisor, const struct weir_output *output)
+{
+	char name[WEIR_STORE_NAME_BYTES];
+	struct weir_store_message message;
+	struct output_record record = {.version = RECORD_VERSION, .worker_id = output->worker_id};
+
+	memcpy(record.space, output->space, sizeof(record.space));
+	output_name(name, output->worker_id);
+	weir_store_message_set(&message, WEIR_STORE_STORE, name, &record, sizeof(record));
+	weir_supervisor_keep(supervisor, &message, &output->fd, 1);
+}
+
+void weir_record_output_forget(struct weir_supervisor *supervisor, const struct weir_output *output)
+{
+	char name[WEIR_STORE_NAME_BYTES];
+
+	output_name(name, output->worker_id);
 	weir_supervisor_forget(supervisor, name);
 }
 
@@ -272,6 +305,23 @@ static bool link_restore(struct weir_supervisor *supervisor, struct entry *entry
 	return true;
 }
 
+static bool output_restore(struct weir_supervisor *supervisor, struct entry *entry)
+{
+	struct output_record record;
+	struct weir_output *output = NULL;
+
+	if (!blob_take(entry, &record, sizeof(record)) || record.worker_id == 0 || entry->fd_count != 1)
+		return false;
+	record.space[sizeof(record.space) - 1] = '\0';
+	output = weir_outputs_place(supervisor);
+	if (output == NULL)
+		return false;
+	output->worker_id = record.worker_id;
+	memcpy(output->space, record.space, sizeof(output->space));
+	output->fd = fd_take(entry, 0);
+	return true;
+}
+
 static bool listener_restore(struct weir_supervisor *supervisor, struct entry *entry)
 {
 	struct listener_record record;
@@ -326,6 +376,8 @@ static bool entry_restore(struct weir_supervisor *supervisor, struct entry *entr
 		return worker_restore(supervisor, entry);
 	if (strncmp(name, "link/", 5) == 0)
 		return link_restore(supervisor, entry);
+	if (strncmp(name, "output/", 7) == 0)
+		return output_restore(supervisor, entry);
 	return false;
 }
 

@@ -13,6 +13,8 @@ void weir_record_worker_keep(struct weir_supervisor *supervisor, struct weir_wor
 void weir_record_worker_forget(struct weir_supervisor *supervisor, const struct weir_worker *worker);
 void weir_record_link_keep(struct weir_supervisor *supervisor, struct weir_link *link);
 void weir_record_link_forget(struct weir_supervisor *supervisor, const struct weir_link *link);
+void weir_record_output_keep(struct weir_supervisor *supervisor, const struct weir_output *output);
+void weir_record_output_forget(struct weir_supervisor *supervisor, const struct weir_output *output);
 void weir_record_snapshot_keep(struct weir_supervisor *supervisor);
 void weir_record_listener_keep(struct weir_supervisor *supervisor, size_t index);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "dataplane/base/assert.h"
+#include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
@@ -16,6 +17,7 @@
 #include "dataplane/supervisor/inbox.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
+#include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
 #include "dataplane/supervisor/records.h"
@@ -180,17 +182,21 @@ static struct weir_worker *worker_place(struct weir_supervisor *supervisor)
 	return &supervisor->worker[supervisor->worker_places++];
 }
 
-static int worker_prepare(struct weir_worker *worker, const struct weir_pool *pool, int *out_theirs)
+static int worker_prepare(struct weir_supervisor *supervisor, struct weir_worker *worker,
+			  const struct weir_pool *pool, int *out_theirs)
 {
+	WEIR_CLEANUP(weir_fd_close) int output_fd = -1;
 	struct weir_control control = {.kind = WEIR_CONTROL_WORKER_START};
-	const int result = control_open(&worker->process.control_fd, out_theirs);
+	int result = control_open(&worker->process.control_fd, out_theirs);
 
+	if (result == 0)
+		result = weir_outputs_open(supervisor, worker, &output_fd);
 	if (result != 0)
 		return result;
 	control.worker_start.worker_id = worker->process.id;
 	control.worker_start.pool_key = pool->key;
 	memcpy(control.worker_start.space, pool->space, sizeof(control.worker_start.space));
-	return weir_control_send(worker->process.control_fd, &control, NULL, 0);
+	return weir_control_send(worker->process.control_fd, &control, &output_fd, 1);
 }
 
 bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
@@ -214,12 +220,13 @@ bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *poo
 	memcpy(worker->space, pool->space, sizeof(worker->space));
 	if (pool->runtime != WEIR_RUNTIME_MISSING && weir_runtime_name(pool->runtime) != NULL) {
 		(void)snprintf(name, sizeof(name), "weir-worker-%s", weir_runtime_name(pool->runtime));
-		result = worker_prepare(worker, pool, &theirs);
+		result = worker_prepare(supervisor, worker, pool, &theirs);
 	}
 	if (result == 0)
 		result = process_start(&worker->process, name, arguments, theirs, now_ns);
 	weir_fd_close(&theirs);
 	if (result != 0) {
+		weir_outputs_gone(supervisor, worker->process.id);
 		start_failed(&worker->process, &pool->restart, name, result, now_ns);
 		return false;
 	}
@@ -267,6 +274,7 @@ void weir_spawn_ctrld_ended(struct weir_supervisor *supervisor)
 			  ctrld->state == WEIR_PROCESS_READY);
 	weir_process_clear(ctrld);
 	weir_record_process_keep(supervisor, ctrld);
+	weir_outputs_ctrld_ended(supervisor);
 	supervisor->ack_waits = false; /* whoever waited for it is gone */
 	weir_build_ctrld_died(supervisor);
 }

@@ -20,6 +20,7 @@
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
 #include "dataplane/supervisor/orphans.h"
+#include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
 #include "dataplane/supervisor/records.h"
@@ -372,6 +373,7 @@ static void reconcile(struct weir_supervisor *supervisor)
 		weir_pool_turn(supervisor, now_ns);
 		weir_link_turn(supervisor, now_ns);
 		weir_config_spread(supervisor);
+		weir_outputs_turn(supervisor);
 		orphans_turn(supervisor, now_ns);
 	}
 	if (supervisor->rows_changed || now_ns - supervisor->rows_ns >= turn_ns_max) {

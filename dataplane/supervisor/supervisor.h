@@ -7,7 +7,7 @@
  * every step may be done twice (a build ends with the supervisor that began it): a message is taken from its socket only after it was handled. So a
  * new supervisor goes on where the old one stopped, and nobody else notices.
  *
- * Store entries: self, board, status, listen/N, snapshot, gateway, ctrld, worker/ID, link/ID.
+ * Store entries: self, board, status, listen/N, snapshot, gateway, ctrld, worker/ID, link/ID, output/ID.
  * Threads: one, which never waits but for the keeper and posix_spawn. Owner: weir_supervisor_run(). */
 #ifndef WEIR_DATAPLANE_SUPERVISOR_SUPERVISOR_H
 #define WEIR_DATAPLANE_SUPERVISOR_SUPERVISOR_H
@@ -24,6 +24,7 @@
 enum {
 	WEIR_SUPERVISOR_WORKERS_MAX = 480,
 	WEIR_SUPERVISOR_LINKS_MAX = 960, /* two per worker: an old one may still be closing */
+	WEIR_SUPERVISOR_OUTPUTS_MAX = 960, /* those of workers that are gone wait for ctrld */
 	WEIR_SUPERVISOR_LISTEN_MAX = WEIR_OPTIONS_LISTEN_MAX + 1,
 	WEIR_STATUS_CLIENTS_MAX = 32,
 	WEIR_SUPERVISOR_BUILDS_MAX = 4,
@@ -57,6 +58,14 @@ struct weir_link {
 	int segment_fd;
 	int event_fd[WEIR_SHARDS_MAX]; /* -1 once both ends have them */
 	struct weir_segment segment;   /* read-only: for counts */
+};
+
+/* Where what a worker's functions print arrives: ctrld reads it. */
+struct weir_output {
+	uint64_t worker_id; /* 0 = free place in the table */
+	int fd;
+	bool ctrld_told;
+	char space[64];
 };
 
 struct weir_pool {
@@ -142,6 +151,7 @@ struct weir_supervisor {
 	size_t worker_places; /* places ever used: [0 .. worker_places-1] */
 	struct weir_link link[WEIR_SUPERVISOR_LINKS_MAX];
 	size_t link_places;
+	struct weir_output output[WEIR_SUPERVISOR_OUTPUTS_MAX];
 };
 
 /* What an epoll event is about: kind in the top byte, a place or id below. */

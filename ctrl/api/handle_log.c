@@ -1,0 +1,270 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctrl/api/call.h"
+#include "ctrl/store/log_store.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/base/id.h"
+
+enum {
+	LINES_DEFAULT = 100,
+	ESCAPE_BYTES = 4, /* of one byte: \xNN */
+};
+
+/* How many bytes the sound UTF-8 character at `text` has; 0 if there is none. */
+static size_t character_bytes(const uint8_t *text, size_t bytes)
+{
+	const size_t wanted = text[0] < 0x80                        ? 1
+			      : text[0] >= 0xc2 && text[0] <= 0xdf ? 2
+			      : text[0] >= 0xe0 && text[0] <= 0xef ? 3
+			      : text[0] >= 0xf0 && text[0] <= 0xf4 ? 4
+								     : 0;
+
+	if (wanted == 0 || wanted > bytes)
+		return 0;
+	for (size_t i = 1; i < wanted; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* Overlong forms, surrogates, and what is beyond Unicode. */
+	if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
+	    (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
+		return 0;
+	return wanted;
+}
+
+/* Does this character go out as it is? Controls do not, but for the tab: terminals act upon them. */
+static bool is_plain(const uint8_t *text, size_t bytes)
+{
+	if (bytes == 1)
+		return (text[0] >= 0x20 && text[0] != 0x7f) || text[0] == '\t';
+	return bytes != 0 && !(text[0] == 0xc2 && text[1] < 0xa0);
+}
+
+/* Any bytes as text that is fit for JSON and terminals: what is not is \xNN. From malloc; NULL without
+ * memory. */
+static char *text_escape(struct weir_span text)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *const out = malloc(text.bytes * ESCAPE_BYTES + 1);
+	size_t used = 0;
+
+	if (out == NULL)
+		return NULL;
+	for (size_t i = 0; i < text.bytes;) {
+		const uint8_t *const at = (const uint8_t *)text.data + i;
+		size_t bytes = character_bytes(at, text.bytes - i);
+
+		if (is_plain(at, bytes)) {
+			memcpy(out + used, at, bytes);
+			used += bytes;
+		} else {
+			bytes = 1;
+			out[used++] = '\\';
+			out[used++] = 'x';
+			out[used++] = digits[at[0] >> 4];
+			out[used++] = digits[at[0] & 15];
+		}
+		i += bytes;
+	}
+	out[used] = '\0';
+	return out;
+}
+
+static void text_add(cJSON *json, const char *name, struct weir_span text)
+{
+	char *const escaped = text_escape(text);
+
+	(void)cJSON_AddStringToObject(json, name, escaped == NULL ? "" : escaped);
+	free(escaped);
+}
+
+/* "2026-01-02T03:04:05.678901234Z", as OpenWhisk writes it. */
+static void time_add(cJSON *json, uint64_t time_ns)
+{
+	const time_t seconds = (time_t)(time_ns / WEIR_NS_PER_SECOND);
+	struct tm utc = {0};
+	char text[80];
+
+	(void)gmtime_r(&seconds, &utc); /* fails only past the year 2^31 */
+	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%09" PRIu64 "Z",
+		       utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
+		       utc.tm_sec, time_ns % WEIR_NS_PER_SECOND);
+	(void)cJSON_AddStringToObject(json, "time", text);
+}
+
+static void line_visit(void *context, const struct weir_log_line *line)
+{
+	static const char *const streams[] = {"stdout", "stderr", "debug", "info", "warn", "error"};
+	const bool is_known = line->stream < sizeof(streams) / sizeof(streams[0]);
+	const struct weir_id activation = {.high = line->activation_high,
+					   .low = line->activation_low};
+	cJSON *const json = cJSON_CreateObject();
+	char id[33] = {0};
+
+	weir_id_format(activation, id);
+	(void)cJSON_AddNumberToObject(json, "id", (double)line->id); /* or members lack */
+	time_add(json, line->time_ns);
+	(void)cJSON_AddStringToObject(json, "stream", is_known ? streams[line->stream] : "?");
+	text_add(json, "text", line->text);
+	text_add(json, "function", line->function);
+	(void)cJSON_AddStringToObject(
+		json, "activation", activation.high == 0 && activation.low == 0 ? "" : id);
+	(void)cJSON_AddItemToArray(context, json);
+}
+
+/* A whole number of the query: true, and untouched where it is not given. False: the answer is set. */
+static bool number_read(struct weir_api_call *call, const char *name, uint64_t max,
+			uint64_t *out_value)
+{
+	struct weir_model_error wrong = {.reason = "must be a whole number in its range"};
+	char text[24] = "";
+	char *end = NULL;
+	uint64_t value = 0;
+
+	if (!weir_api_query(call, name, text, sizeof(text)))
+		return true;
+	value = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || value > max) {
+		(void)snprintf(wrong.field, sizeof(wrong.field), "%s", name); /* short */
+		(void)weir_api_refuse_field(call, &wrong);
+		return false;
+	}
+	*out_value = value;
+	return true;
+}
+
+static bool filter_read(struct weir_api_call *call, struct weir_log_filter *filter)
+{
+	uint64_t lines = LINES_DEFAULT;
+	uint64_t newest = 0;
+
+	if (!number_read(call, "after", INT64_MAX - 1, &filter->after_id) ||
+	    !number_read(call, "since", INT64_MAX, &filter->since_ns) ||
+	    !number_read(call, "newest", 1, &newest) ||
+	    !number_read(call, "limit", WEIR_LOG_STORE_LINES_MAX, &lines))
+		return false;
+	filter->lines_max = lines == 0 ? 1 : (uint32_t)lines;
+	filter->newest = newest != 0;
+	return true;
+}
+
+/* Everything that was printed until now is in the store: true. */
+static bool output_arrived(struct weir_api_call *call)
+{
+	const struct weir_api_owner *const owner = call->owner;
+
+	if (owner->output_mark == NULL)
+		return true;
+	if (call->output_mark == 0)
+		call->output_mark = owner->output_mark(owner->context);
+	if (owner->output_reached(owner->context, call->output_mark))
+		return true;
+	(void)weir_api_refuse(call, 503, "busy", NULL,
+			      "what functions printed is being written; the disk is slow");
+	return false;
+}
+
+/* The answer: {"lines":[...]}, empty where there are none. */
+static enum weir_api_result lines_answer(struct weir_api_call *call,
+					 const struct weir_log_filter *filter)
+{
+	struct weir_store_error error = {{0}};
+	cJSON *const answer = cJSON_CreateObject();
+	cJSON *const lines = cJSON_AddArrayToObject(answer, "lines");
+	const int code =
+		weir_log_store_read(call->owner->data, filter, line_visit, lines, &error);
+
+	if (code != 0 && code != -ENOENT) {
+		cJSON_Delete(answer);
+		return weir_api_refuse_store(call, code, &error);
+	}
+	cJSON_Delete(call->answer);
+	call->answer = answer;
+	call->status = 200;
+	return WEIR_API_DONE;
+}
+
+static bool lines_are_none(const struct weir_api_call *call)
+{
+	return call->status == 200 &&
+	       cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(call->answer, "lines")) == 0;
+}
+
+/* 32 hex digits. False: the answer is set. */
+static bool activation_parse(struct weir_api_call *call, const char *text,
+			     struct weir_log_filter *filter)
+{
+	const size_t bytes = strlen(text);
+	char half[17] = {0};
+
+	if (bytes != 32 || strspn(text, "0123456789abcdefABCDEF") != bytes) {
+		(void)weir_api_refuse(call, 422, "invalid", "activation",
+				      "an activation's id has 32 hexadecimal digits; it stands in "
+				      "the answer's header x-openwhisk-activation-id");
+		return false;
+	}
+	memcpy(half, text, 16);
+	filter->activation_high = strtoull(half, NULL, 16);
+	memcpy(half, text + 16, 16);
+	filter->activation_low = strtoull(half, NULL, 16);
+	return true;
+}
+
+enum weir_api_result weir_api_activation_logs(struct weir_api_call *call)
+{
+	struct weir_log_filter filter = {0};
+	enum weir_api_result result = WEIR_API_DONE;
+
+	if (!activation_parse(call, call->param[0], &filter) || !filter_read(call, &filter))
+		return WEIR_API_DONE;
+	if (!output_arrived(call))
+		return WEIR_API_RETRY;
+	result = lines_answer(call, &filter);
+	if (result == WEIR_API_DONE && filter.after_id == 0 && lines_are_none(call))
+		return weir_api_refuse(call, 404, "not_found", NULL,
+				       "nothing is kept of this activation: the id is unknown, the "
+				       "call printed nothing, or its lines were too old to keep");
+	return result;
+}
+
+/* Is there such a function now? */
+static bool function_exists(const struct weir_api_call *call)
+{
+	struct weir_store_error error = {{0}};
+	struct weir_model_function function;
+
+	for (size_t i = 0; i < call->owner->rows->count; i++) {
+		const struct weir_public_row *const row = &call->owner->rows->rows[i];
+
+		if (strcmp(row->function.space, call->param[0]) == 0 &&
+		    strcmp(row->function.name, call->param[1]) == 0)
+			return true;
+	}
+	return weir_store_function_find(call->owner->store, call->param[0], call->param[1],
+					&function, &error) != -ENOENT;
+}
+
+enum weir_api_result weir_api_function_logs(struct weir_api_call *call)
+{
+	char function[sizeof(call->param) + 2];
+	struct weir_log_filter filter = {.function = function};
+	enum weir_api_result result = WEIR_API_DONE;
+
+	(void)snprintf(function, sizeof(function), "%s/%s", call->param[0],
+		       call->param[1]); /* fits */
+	if (!filter_read(call, &filter))
+		return WEIR_API_DONE;
+	if (!output_arrived(call))
+		return WEIR_API_RETRY;
+	result = lines_answer(call, &filter);
+	if (result == WEIR_API_DONE && lines_are_none(call) && !function_exists(call))
+		return weir_api_refuse(call, 404, "not_found", NULL,
+				       "there is no function of this name, and nothing is kept of "
+				       "an earlier one");
+	return result;
+}

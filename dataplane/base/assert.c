@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "dataplane/base/log.h"
+
 /* One write, no heap and no stdio lock: the heap may be what is broken. */
 void weir_assert_failed(const char *condition, const char *file, int line)
 {
@@ -16,6 +18,6 @@ void weir_assert_failed(const char *condition, const char *file, int line)
 		text[sizeof(text) - 1] = '\n';
 	}
 	if (bytes > 0)
-		(void)!write(STDERR_FILENO, text, (size_t)bytes); /* aborting anyway */
+		(void)!write(weir_log_fd(), text, (size_t)bytes); /* aborting anyway */
 	abort();
 }

@@ -4,7 +4,7 @@
 #ifndef WEIR_DATAPLANE_BASE_ASSERT_H
 #define WEIR_DATAPLANE_BASE_ASSERT_H
 
-/* Write the failed condition with its place to standard error and abort. Any thread. */
+/* Write the failed condition with its place to the log (log.h) and abort. Any thread. */
 _Noreturn void weir_assert_failed(const char *condition, const char *file, int line);
 
 #define WEIR_ASSERT(condition)                                              \

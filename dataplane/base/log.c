@@ -16,6 +16,7 @@
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 #define LEVEL_COUNT (sizeof(level_names) / sizeof(level_names[0]))
 static char part_name[PART_BYTES_MAX + 1] = "weir";
+static int line_fd = STDERR_FILENO;
 static enum weir_log_level level_min = WEIR_LOG_INFO;
 
 void weir_log_open(const char *part)
@@ -29,6 +30,16 @@ void weir_log_open(const char *part)
 		if (strcmp(wanted, level_names[i]) == 0)
 			level_min = (enum weir_log_level)i;
 	}
+}
+
+void weir_log_fd_set(int fd)
+{
+	line_fd = fd;
+}
+
+int weir_log_fd(void)
+{
+	return line_fd;
 }
 
 bool weir_log_enabled(enum weir_log_level level)
@@ -100,5 +111,5 @@ void weir_log(enum weir_log_level level, const char *event, const char *format, 
 		used += text_escape(details, line + used, sizeof(line) - 1 - used);
 	}
 	line[used++] = '\n';
-	(void)!write(STDERR_FILENO, line, used); /* nowhere else to say that the log is gone */
+	(void)!write(line_fd, line, used); /* nowhere else to say that the log is gone */
 }

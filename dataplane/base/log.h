@@ -14,6 +14,11 @@ enum weir_log_level { WEIR_LOG_DEBUG, WEIR_LOG_INFO, WEIR_LOG_WARN, WEIR_LOG_ERR
  * Reads WEIR_LOG=debug|info|warn|error (default info). Call once, before threads. */
 void weir_log_open(const char *part);
 
+/* Lines go to `fd` from now on, the caller's; for a process whose standard error is not its own. Call
+ * once, before threads. And where they go: for who must write a line by himself. */
+void weir_log_fd_set(int fd);
+int weir_log_fd(void);
+
 /* True where `level` is written; lets callers skip costly arguments. */
 bool weir_log_enabled(enum weir_log_level level);
 

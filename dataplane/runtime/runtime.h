@@ -108,7 +108,8 @@ struct weir_runtime_call_ops {
 		    uint64_t until_ns);
 	/* One line of the function's own log: level is 0 debug, 1 info, 2 warning, 3 error. */
 	void (*log)(struct weir_runtime_call *call, int level, struct weir_span text);
-	/* What the function printed, any bytes in pieces of any size: its lines go to its log. */
+	/* What the function printed, any bytes in pieces of any size: its lines go to its log. What it
+	 * writes to descriptors 1 and 2 gets there by itself. Not from a signal handler. */
 	void (*print)(struct weir_runtime_call *call, enum weir_runtime_stream stream,
 		      struct weir_span text);
 	/* Have `lock` alone, perhaps after waiting as wait() does; then let others have it. A call
@@ -150,6 +151,9 @@ struct weir_runtime_ops {
 	/* What its sandbox allows and shows on top of the least; NULL = nothing. The sandbox is
 	 * entered after probe() and before open(). */
 	const struct weir_sandbox_profile *sandbox;
+	/* Its functions are C, or use C's stdio in this process: what they print there is taken from
+	 * them at once, as if they had called print(). */
+	bool prints_by_stdio;
 	/* Can this machine run it? 0 or -errno and a reason for people. */
 	int (*probe)(char out_reason[WEIR_RUNTIME_REASON_BYTES]);
 	/* Before the first load. *out_runtime is passed to load and close. */

@@ -218,7 +218,7 @@ static inline int weir_function_sleep_ms(const struct weir_request *request, uin
 	return request->ops->sleep_ms(request, ms);
 }
 
-/* One line in Weir's log, with the function's name and the activation id. */
+/* A line of the function's log (`ctrlctl fn logs`), where what it prints to stdout and stderr is, too. */
 static inline void weir_function_log(const struct weir_request *request,
 				     enum weir_function_log_level level, const char *text)
 {

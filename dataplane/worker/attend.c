@@ -8,6 +8,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/log.h"
 #include "dataplane/shm/control.h"
+#include "dataplane/worker/capture.h"
 
 struct attend {
 	int socket_fd;
@@ -64,9 +65,27 @@ static void stop_post(struct attend *attend)
 	weir_host_post(attend->host, mail_create(WEIR_HOST_STOP));
 }
 
-static void started(struct attend *attend, const struct weir_control *control)
+/* The descriptor is where what functions print goes; the capture's from now on. */
+static void output_open(struct weir_control_fds *fds)
+{
+	const int output_fd = fds->count == 1 ? fds->fd[0] : -1;
+	const int result = weir_capture_start(output_fd);
+
+	fds->count = 0;
+	if (result != 0)
+		weir_log(WEIR_LOG_ERROR, "what functions write to descriptors is not collected",
+			 "error=%d", -result);
+}
+
+static void started(struct attend *attend, const struct weir_control *control,
+		    struct weir_control_fds *fds)
 {
 	char name[32];
+
+	if (attend->is_started) {
+		weir_fd_close_all(fds->fd, fds->count);
+		return;
+	}
 
 	attend->worker_id = control->worker_start.worker_id;
 	attend->is_started = true;
@@ -76,6 +95,7 @@ static void started(struct attend *attend, const struct weir_control *control)
 	(void)snprintf(name, sizeof(name), "weir-worker/%llu",
 		       (unsigned long long)attend->worker_id);
 	(void)prctl(PR_SET_NAME, name, 0, 0, 0); /* cut to 15 bytes; only ps shows it */
+	output_open(fds);
 }
 
 static void link_gone(const struct attend *attend, uint64_t link_id)
@@ -145,11 +165,12 @@ static void message_handle(struct attend *attend, const struct weir_control *con
 {
 	struct weir_host_mail *mail = NULL;
 
-	/* Everything but links and snapshots comes without descriptors, and so do unknown kinds. */
-	if (control->kind != WEIR_CONTROL_LINK_OPEN && control->kind != WEIR_CONTROL_SNAPSHOT)
+	/* Everything else comes without descriptors, and so do unknown kinds. */
+	if (control->kind != WEIR_CONTROL_LINK_OPEN && control->kind != WEIR_CONTROL_SNAPSHOT &&
+	    control->kind != WEIR_CONTROL_WORKER_START)
 		weir_fd_close_all(fds->fd, fds->count);
 	if (control->kind == WEIR_CONTROL_WORKER_START) {
-		started(attend, control);
+		started(attend, control, fds);
 		ready_check(attend);
 	} else if (control->kind == WEIR_CONTROL_SNAPSHOT) {
 		snapshot_open(attend, control, fds);

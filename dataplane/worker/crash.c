@@ -6,6 +6,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/id.h"
+#include "dataplane/base/log.h"
 
 struct running {
 	const char *function;
@@ -48,7 +49,7 @@ static void signal_report(int number, siginfo_t *info, void *context)
 		line_add(&line, activation);
 	}
 	line_add(&line, "\n");
-	if (write(STDERR_FILENO, line.text, line.bytes) < 0)
+	if (write(weir_log_fd(), line.text, line.bytes) < 0)
 		line.bytes = 0; /* nobody reads it: die without words */
 	rescue_answers();
 	/* A fault happens again on return, with the default action; a sent signal must be sent again. */

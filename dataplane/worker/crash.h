@@ -1,4 +1,4 @@
-/* crash: one line on standard error when a function takes the process with it:
+/* crash: one line in the log when a function takes the process with it:
  *   weir-worker: crashed with signal 11 in default/crash activation 0123456789abcdef0123456789abcdef
  * Then `rescue` publishes answers that are finished, and the signal does what it does by default, so the
  * exit status tells the truth.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "dataplane/base/assert.h"
+#include "dataplane/worker/capture.h"
 
 enum { MASK = WEIR_FUNCTIONS_CELLS - 1 };
 static_assert((WEIR_FUNCTIONS_CELLS & MASK) == 0, "cells are found by masking");
@@ -124,6 +125,9 @@ static int function_load(struct weir_functions *functions, const struct weir_sna
 			       "no memory to load the function");
 		return -ENOMEM;
 	}
+	(void)snprintf(function->name, sizeof(function->name), "%s/%s", wanted.space.data,
+		       wanted.name.data);
+	weir_capture_name(function->name); /* loading may print, too */
 	result =
 		weir_runtime.load(functions->runtime, &wanted, &function->instance, out_reason);
 	if (result != 0) {
@@ -132,8 +136,6 @@ static int function_load(struct weir_functions *functions, const struct weir_sna
 	}
 	function->id = row->id;
 	function->version = row->version;
-	(void)snprintf(function->name, sizeof(function->name), "%s/%s", wanted.space.data,
-		       wanted.name.data);
 	cell_insert(functions, function);
 	*out_function = function;
 	return 0;

@@ -24,6 +24,7 @@ struct weir_function {
 	uint64_t logged_ns;  /* last line about a failed call */
 	uint64_t unlogged;   /* failed calls since */
 	uint32_t calls;      /* running in it */
+	uint16_t quiet_calls; /* of capture.h */
 	bool is_replaced;    /* out of the table; unload after the last call */
 	void *instance;
 	char name[192]; /* "namespace/name", cut where longer */

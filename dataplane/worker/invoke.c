@@ -8,9 +8,9 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
 #include "dataplane/base/log.h"
+#include "dataplane/worker/capture.h"
 #include "dataplane/worker/crash.h"
 #include "dataplane/worker/nested.h"
-#include "dataplane/worker/print.h"
 
 /* An answer waits for the batch's end no longer than this for a function that starts before. */
 #define PUBLISH_DELAY_NS_MAX UINT64_C(20000)
@@ -23,7 +23,8 @@ struct run {
 	struct weir_host_thread *thread;
 	struct weir_function *function;
 	bool has_waited;
-	bool is_watched; /* inside the runtime's invoke(), which can be interrupted */
+	bool is_inside;  /* the runtime's invoke() */
+	bool is_watched; /* it can be interrupted */
 	struct weir_nested *nested; /* NULL until it calls another function */
 	struct weir_print print;
 };
@@ -174,7 +175,11 @@ static void call_park(struct run *run, struct pollfd *fds, size_t count, uint64_
 	run->has_waited = true;
 	if (run->is_watched)
 		weir_watch_leave(&invoke->watch);
+	if (run->is_inside)
+		weir_capture_leave(&run->print, &run->function->quiet_calls);
 	weir_host_wait(run->thread, run->call, fds, count, until_ns);
+	if (run->is_inside)
+		weir_capture_enter(&run->print);
 	if (run->is_watched)
 		weir_watch_enter(&invoke->watch, run, run->call->deadline_ns);
 }
@@ -202,23 +207,13 @@ static struct weir_id activation_of(const struct run *run)
 
 static void call_log(struct weir_runtime_call *base, int level, struct weir_span text)
 {
-	struct run *const run = run_of(base);
-	char activation[32];
-
-	weir_id_format(activation_of(run), activation);
-	if (level < WEIR_LOG_DEBUG || level > WEIR_LOG_ERROR)
-		level = WEIR_LOG_INFO;
-	weir_log((enum weir_log_level)level, "function", "name=%s activation=%.32s text=%.*s",
-		 run->function->name, activation,
-		 text.bytes > INT16_MAX ? INT16_MAX : (int)text.bytes, text.data);
+	weir_print_log(&run_of(base)->print, level, text);
 }
 
 static void call_print(struct weir_runtime_call *base, enum weir_runtime_stream stream,
 		       struct weir_span text)
 {
-	struct run *const run = run_of(base);
-
-	weir_print_add(&run->print, run->function->name, activation_of(run), stream, text);
+	weir_print_add(&run_of(base)->print, stream, text);
 }
 
 /* ---- locks: who waits for one stands in its list, and is made its owner by who gives it back ---- */
@@ -393,6 +388,9 @@ static void run_invoke(struct run *run, uint64_t start_ns)
 	run->function->used_ns = start_ns;
 	weir_host_thread_set_running(run->thread, run);
 	weir_crash_enter(run->function->name, call->activation_high, call->activation_low);
+	weir_print_open(&run->print, run->function->name, activation_of(run));
+	weir_capture_enter(&run->print);
+	run->is_inside = true;
 	if (weir_runtime.interrupt != NULL) {
 		run->is_watched = true;
 		weir_watch_enter(&invoke->watch, run, call->deadline_ns);
@@ -401,12 +399,14 @@ static void run_invoke(struct run *run, uint64_t start_ns)
 	if (run->is_watched)
 		weir_watch_leave(&invoke->watch);
 	run->is_watched = false;
+	run->is_inside = false;
 	weir_crash_leave();
 	if (run->nested != NULL) {
 		weir_nested_end(run->nested);
 		free(run->nested);
 	}
-	weir_print_end(&run->print, run->function->name, activation_of(run));
+	weir_capture_leave(&run->print, &run->function->quiet_calls);
+	weir_print_end(&run->print); /* before its answer: who has that finds the lines */
 	weir_host_thread_set_running(run->thread, NULL);
 	call_end(run, start_ns);
 	if (result < 0)
@@ -486,9 +486,9 @@ static void run_open(struct run *run, struct weir_host *host, struct weir_host_t
 	run->thread = thread;
 	run->function = NULL;
 	run->has_waited = false;
+	run->is_inside = false;
 	run->is_watched = false;
 	run->nested = NULL;
-	weir_print_open(&run->print);
 	weir_host_thread_reset_waited(thread);
 }
 

@@ -13,15 +13,18 @@
 #include "dataplane/base/log.h"
 #include "dataplane/sandbox/sandbox.h"
 #include "dataplane/worker/attend.h"
+#include "dataplane/worker/capture.h"
 #include "dataplane/worker/crash.h"
 #include "dataplane/worker/invoke.h"
 
 static struct weir_invoke invoke;
 static struct weir_host *host;
 
-/* A function takes the process with it: the answers of those before it are whole, so let them go. */
+/* A function takes the process with it: what it printed tells why, and the answers of those before it
+ * are whole, so let them go. */
 static void rescue(void)
 {
+	weir_capture_rescue();
 	if (host != NULL)
 		weir_port_publish(weir_host_port(host));
 }
@@ -79,6 +82,9 @@ int main(int argc, char **argv)
 			    "weir-supervisor",
 			    result);
 	signals_open();
+	result = weir_capture_open(weir_runtime.prints_by_stdio);
+	if (result != 0)
+		return fail("cannot take standard output and error over", result);
 	result = weir_runtime.probe(reason);
 	if (result == 0)
 		result = weir_sandbox_enter(&plan, weir_runtime.sandbox, reason);

@@ -120,7 +120,7 @@ static void failure_is_told_before_the_head_and_cuts_after_it(void **state)
 	rig_call_free(call);
 }
 
-static void a_functions_log_is_one_line_with_its_name_and_activation(void **state)
+static void what_nobody_collects_goes_to_the_log_with_name_and_activation(void **state)
 {
 	struct fixture *const fixture = *state;
 	struct rig_call *const call = moody(fixture, "log");
@@ -129,8 +129,8 @@ static void a_functions_log_is_one_line_with_its_name_and_activation(void **stat
 
 	(void)snprintf(
 		expected, sizeof(expected),
-		"warn worker/7 function name=default/moody activation=0123456789abcdef%016llx "
-		"text=a line\\x0afrom the function\n",
+		"info worker/7 function name=default/moody activation=0123456789abcdef%016llx "
+		"stream=warn text=a line\n",
 		(unsigned long long)call->sequence);
 	if (strstr(text, expected) == NULL)
 		fail_msg("'%s' does not say '%s'", text, expected);
@@ -238,7 +238,7 @@ int main(void)
 		WORKER_TEST(a_small_body_is_viewed_in_place_and_a_streamed_one_is_not),
 		WORKER_TEST(refused_operations_say_so_and_the_answer_goes_on),
 		WORKER_TEST(failure_is_told_before_the_head_and_cuts_after_it),
-		WORKER_TEST(a_functions_log_is_one_line_with_its_name_and_activation),
+		WORKER_TEST(what_nobody_collects_goes_to_the_log_with_name_and_activation),
 		WORKER_TEST(abort_is_named),
 		WORKER_TEST(a_stack_that_ran_out_is_named),
 		WORKER_TEST(exit_in_a_function_is_the_workers_end),

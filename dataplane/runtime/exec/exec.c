@@ -1,7 +1,7 @@
 /* exec: any program, a process per call: body to standard input, standard output back (the C seed's
  * contract: exec_answer.h; environment: exec_environment.h).
  *
- *   loop: body piece -> stdin | stdout -> kept output | stderr -> kept | exit -> answer
+ *   loop: body piece -> stdin | stdout -> kept output | stderr -> the log | exit -> answer
  *
  * The program runs in the directory of its file. It is killed, with everything in its process group,
  * at the deadline and when nobody wants the answer; what it left behind in that group is killed when

@@ -7,24 +7,19 @@
 
 #include "dataplane/runtime/exec/json_text.h"
 
-enum {
-	OUTPUT_BYTES_FIRST = 16384,
-	LOG_LINES_MAX = 32, /* of one call */
-};
+enum { OUTPUT_BYTES_FIRST = 16384 };
 
 int weir_exec_answer_open(struct weir_exec_answer *answer, struct weir_runtime_call *call)
 {
 	*answer = (struct weir_exec_answer){.call = call};
 	answer->output_capacity = OUTPUT_BYTES_FIRST;
 	answer->output = malloc(answer->output_capacity);
-	answer->error = malloc(WEIR_EXEC_ERROR_BYTES_MAX);
-	return answer->output != NULL && answer->error != NULL ? 0 : -ENOMEM;
+	return answer->output != NULL ? 0 : -ENOMEM;
 }
 
 void weir_exec_answer_close(struct weir_exec_answer *answer)
 {
 	free(answer->output);
-	free(answer->error);
 }
 
 /* ---- to the client ---- */
@@ -164,35 +159,19 @@ int weir_exec_answer_read_output(struct weir_exec_answer *answer, int fd)
 
 int weir_exec_answer_read_error(struct weir_exec_answer *answer, int fd)
 {
-	char dropped[4096];
-	const size_t room = WEIR_EXEC_ERROR_BYTES_MAX - answer->error_bytes;
-	const ssize_t taken = room != 0 ? read(fd, answer->error + answer->error_bytes, room)
-					: read(fd, dropped, sizeof(dropped));
+	char piece[4096];
+	const size_t room = sizeof(answer->error) - answer->error_bytes;
+	const ssize_t taken = read(fd, piece, sizeof(piece));
 
 	if (taken == -1)
 		return errno == EINTR ? -EAGAIN : -errno;
-	if (room != 0)
-		answer->error_bytes += (size_t)taken;
+	answer->call->ops->print(answer->call, WEIR_RUNTIME_STDERR,
+				 (struct weir_span){.data = piece, .bytes = (size_t)taken});
+	memcpy(answer->error + answer->error_bytes, piece,
+	       (size_t)taken < room ? (size_t)taken : room);
+	answer->error_bytes += (size_t)taken < room ? (size_t)taken : room;
 	answer->error_total += (uint64_t)taken;
 	return taken != 0 ? 1 : 0;
-}
-
-/* Standard error goes to Weir's log, a line an event. */
-static void error_log(struct weir_exec_answer *answer, int level)
-{
-	size_t first = 0;
-
-	for (int lines = 0; first < answer->error_bytes && lines < LOG_LINES_MAX; lines++) {
-		size_t end = first;
-
-		while (end < answer->error_bytes && answer->error[end] != '\n')
-			end++;
-		if (end != first)
-			answer->call->ops->log(answer->call, level,
-					       (struct weir_span){.data = answer->error + first,
-								  .bytes = end - first});
-		first = end + 1;
-	}
 }
 
 /* The beginning of output and standard error, escaped, into out (at most 6 times as long). */
@@ -240,7 +219,6 @@ int weir_exec_answer_finish(struct weir_exec_answer *answer, int exit_code)
 	const bool is_good = exit_code == 0 && answer->output_total != 0;
 	int result = 0;
 
-	error_log(answer, is_good ? 1 : 2);
 	if (!is_good && !answer->is_begun)
 		return failure_send(answer, exit_code);
 	if (!is_good)

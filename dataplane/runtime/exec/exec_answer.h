@@ -14,7 +14,6 @@
 
 enum {
 	WEIR_EXEC_OUTPUT_BYTES_MAX = 1 << 20,
-	WEIR_EXEC_ERROR_BYTES_MAX = 8192, /* of standard error; the rest is dropped */
 	WEIR_EXEC_SHOWN_BYTES_MAX = 200,
 };
 
@@ -24,14 +23,14 @@ struct weir_exec_answer {
 	size_t output_bytes;
 	size_t output_capacity;
 	uint64_t output_total;
-	char *error;
+	char error[WEIR_EXEC_SHOWN_BYTES_MAX]; /* the beginning of standard error; all of it is printed */
 	size_t error_bytes;
 	uint64_t error_total;
 	bool is_begun; /* the head went out */
 	bool is_wrapped;
 };
 
-/* Zeroed memory for standard error included. 0 or -ENOMEM. */
+/* 0 or -ENOMEM. */
 int weir_exec_answer_open(struct weir_exec_answer *answer, struct weir_runtime_call *call);
 void weir_exec_answer_close(struct weir_exec_answer *answer);
 

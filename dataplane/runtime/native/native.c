@@ -217,6 +217,7 @@ static int native_invoke(void *opaque, struct weir_runtime_call *call)
 
 const struct weir_runtime_ops weir_runtime = {
 	.name = "native",
+	.prints_by_stdio = true,
 	.probe = native_probe,
 	.open = native_open,
 	.load = native_load,

@@ -48,7 +48,7 @@ static struct weir_port_call *slot_empty(struct weir_node_slot *slot)
 {
 	struct weir_port_call *const call = slot->call;
 
-	weir_print_end(&slot->print, slot->host->function.name, activation_of(call));
+	weir_print_end(&slot->print); /* before its answer: who has that finds the lines */
 	unpark(slot);
 	free(slot->bytes);
 	slot->bytes = NULL;
@@ -263,7 +263,7 @@ void weir_node_call_start(struct weir_host *host, struct weir_port_call *call)
 	slot->is_timed_out = false;
 	slot->byte_count = 0;
 	slot->bytes_size = 0;
-	weir_print_open(&slot->print);
+	weir_print_open(&slot->print, host->function.name, activation_of(call));
 	call->context = slot;
 	begin(slot);
 }
@@ -300,10 +300,10 @@ void weir_node_call_print(struct weir_host *host, struct weir_node_slot *slot,
 	struct weir_print alone;
 
 	if (slot != NULL) {
-		weir_print_add(&slot->print, host->function.name, activation_of(slot->call), stream, text);
+		weir_print_add(&slot->print, stream, text);
 		return;
 	}
-	weir_print_open(&alone);
-	weir_print_add(&alone, host->function.name, (struct weir_id){0}, stream, text);
-	weir_print_end(&alone, host->function.name, (struct weir_id){0});
+	weir_print_open(&alone, host->function.name, (struct weir_id){0});
+	weir_print_add(&alone, stream, text);
+	weir_print_end(&alone);
 }

@@ -305,6 +305,7 @@ static void control_print(const cJSON *json)
 {
 	const cJSON *control = cJSON_GetObjectItemCaseSensitive(json, "control");
 	const cJSON *acknowledged = cJSON_GetObjectItemCaseSensitive(control, "acknowledged");
+	const cJSON *output = cJSON_GetObjectItemCaseSensitive(control, "output");
 
 	weir_ctl_print("\n");
 	if (cJSON_IsObject(control)) {
@@ -318,6 +319,10 @@ static void control_print(const cJSON *json)
 			       weir_ctl_json_number(control, "functions"),
 			       weir_ctl_json_number(control, "rows"),
 			       weir_ctl_json_number(control, "rows_bad"));
+		weir_ctl_print("printed by functions: %.1f of %.0f MiB kept, %.0f lines dropped\n",
+			       weir_ctl_json_number(output, "bytes") / 1048576,
+			       weir_ctl_json_number(output, "bytes_max") / 1048576,
+			       weir_ctl_json_number(output, "dropped"));
 	} else {
 		weir_ctl_print("configuration: the control process does not answer; the last "
 			       "snapshot keeps serving\n");

@@ -298,6 +298,46 @@ static const struct weir_ctl_command commands[] = {
 		.run = weir_ctl_function_invoke,
 	},
 	{
+		.noun = "fn",
+		.verb = "logs",
+		.arguments = "[NAMESPACE/]NAME",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_FUNCTION,
+		.help = "show what a function printed",
+		.more = "Each line: when, where (stdout, stderr, or the level it was logged with), "
+			"what.\n"
+			"  ctrlctl fn logs hello            the last 100 lines\n"
+			"  ctrlctl fn logs hello --since 5m\n"
+			"  ctrlctl fn logs web/shop -f --ids\n",
+		.options =
+			{
+				{.name = "--follow",
+				 .letter = "-f",
+				 .help = "go on with new lines as they are printed"},
+				{.name = "--since",
+				 .value = "DURATION",
+				 .help = "only what was printed since: 90s, 5m, 2h, 7d"},
+				{.name = "--lines",
+				 .letter = "-n",
+				 .value = "COUNT",
+				 .help = "the last so many lines (1 to 1000)"},
+				{.name = "--ids", .help = "show the activation of each line"},
+			},
+		.run = weir_ctl_function_logs,
+	},
+	{
+		.noun = "activation",
+		.verb = "logs",
+		.arguments = "ID",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.help = "show what one call printed",
+		.more = "The id stands in every answer's header x-openwhisk-activation-id.\n"
+			"  ctrlctl activation logs 0123456789abcdef0123456789abcdef\n",
+		.run = weir_ctl_activation_logs,
+	},
+	{
 		.noun = "worker",
 		.verb = "list",
 		.arguments = "",

@@ -118,6 +118,8 @@ enum weir_ctl_exit weir_ctl_function_deploy(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_versions(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_rollback(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_invoke(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_function_logs(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_activation_logs(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_worker_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_status(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_ready(const struct weir_ctl_call *call);

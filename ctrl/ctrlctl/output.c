@@ -65,7 +65,7 @@ void weir_ctl_print_clean(const char *text)
 	free(copy);
 }
 
-static bool colours_on(void)
+bool weir_ctl_print_has_colours(void)
 {
 	const char *no = getenv("NO_COLOR");
 	const char *terminal = getenv("TERM");
@@ -124,7 +124,7 @@ static void cell_print(const char *cell, size_t width, bool last, bool colours)
 
 void weir_ctl_table_print(struct weir_ctl_table *table)
 {
-	const bool colours = colours_on();
+	const bool colours = weir_ctl_print_has_colours();
 	size_t width[WEIR_CTL_COLUMNS_MAX] = {0};
 	size_t columns = 0;
 

@@ -14,6 +14,9 @@ void weir_ctl_print(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* True if everything printed so far went out. */
 bool weir_ctl_print_flush(void);
 
+/* True where colours may be printed: to a terminal that knows them, without NO_COLOR. */
+bool weir_ctl_print_has_colours(void);
+
 /* Print one JSON value, indented, and a line's end. */
 void weir_ctl_print_json(const cJSON *json);
 

@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 import weir_instance  # noqa: E402
-from weir_instance import BIN, SAMPLES, SOURCE, Instance, wait_until  # noqa: E402
+from weir_instance import BIN, SAMPLES, SOURCE, Instance  # noqa: E402
 
 RUNTIME = ""  # set by main
 ENDING = {"python": ".py", "php": ".php", "js": ".js", "node": ".js", "wasm": ".wasm", "native": ".so", "c": ".c"}
@@ -28,7 +28,6 @@ MOODY = ("status", "unicode", "throw", "exit", "spin", "hog", "recurse", "print"
 LEFT_OUT = {  # (runtime, function): why
     ("native", "throw"): "C has no exceptions; what a function returns is tested in test_worker_native",
     ("native", "hog"): "nothing limits a native function's memory yet",
-    ("native", "print"): "a native function logs through weir_function.h; its standard output is not captured yet",
 }
 # Where ending the program is an ordinary end: what then comes.
 EXIT_ANSWERS = {"php": (200, b"bye\n")}  # exit() only ends the script, and its code is for nobody, as under php-fpm
@@ -208,10 +207,10 @@ class Conformance(weir_instance.Case):
         answer = self.call("/print")
         self.assertEqual(answer.body, b"printed\n")
         activation = answer.headers["x-openwhisk-activation-id"]
-        for stream in ("stdout", "stderr"):
-            wait_until(lambda word=stream: any(activation in line and f"to {word}" in line and f"stream={word}" in line
-                                               for line in self.weir.log().splitlines()),
-                       f"the log has what the function wrote to {stream}")
+        # "time stream: text", there as soon as the answer is.
+        lines = self.weir.ctrlctl("activation", "logs", activation).stdout.splitlines()
+        self.assertEqual(sorted(line.partition(" ")[2] for line in lines), ["stderr: to stderr", "stdout: to stdout"])
+        self.assertNotIn("to stdout", self.weir.log())
 
     def test_an_environment_variable_that_nobody_set(self):
         self.wants("env")

@@ -74,8 +74,9 @@ class Nested(weir_instance.Case):
                 _, text = self.ask(weir, "fan")
                 self.assertEqual(text, "made 64 refused 5")
             with self.subTest("the deadline is inherited, and nothing goes on after it"):
-                answer, _ = self.ask(weir, "late", path="/hasty")
-                self.assertEqual(answer.status, 504)
+                answer, text = self.ask(weir, "late", path="/hasty")
+                # Both pass theirs in the same moment; the caller may get to tell of it.
+                self.assertTrue(answer.status == 504 or "status 504" in text, f"{answer} {text}")
                 wait_until(lambda: self.metric(weir, "calls_in_flight") == 0, "all calls are back")
             with self.subTest("a one-way call runs after its caller, and its log names it"):
                 _, text = self.ask(weir, "after")

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -57,6 +58,17 @@ static int open_ring(struct io_uring *ring)
 	return result;
 }
 
+/* Kernels count a ring's memory against a limit of the user, whatever else is free. */
+static void memory_say(const struct weir_shard *shard)
+{
+	struct rlimit limit = {.rlim_cur = 0};
+
+	(void)getrlimit(RLIMIT_MEMLOCK, &limit); /* 0 is shown where it fails */
+	weir_log(WEIR_LOG_ERROR, "no memory for a ring: raise the limit on locked memory (ulimit -l), "
+		 "which all instances of a user share", "shard=%u limit_kib=%llu", shard->index,
+		 (unsigned long long)limit.rlim_cur / 1024);
+}
+
 static int open_buffers(struct weir_shard *shard)
 {
 	const size_t ring_bytes = WEIR_GATEWAY_RECEIVE_BUFFERS * sizeof(struct io_uring_buf);
@@ -107,6 +119,8 @@ int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *o
 		result = weir_mailbox_open(&shard->inbox);
 	if (result == 0)
 		result = open_ring(&shard->ring);
+	if (result == -ENOMEM)
+		memory_say(shard);
 	if (result == 0)
 		result = open_buffers(shard);
 	shard->now_ns = weir_clock_now_ns();

@@ -8,7 +8,7 @@ import shutil
 import unittest
 
 import weir_instance
-from weir_instance import BIN, Instance, SOURCE, needs_program
+from weir_instance import BIN, Instance, SOURCE, needs_program, wait_until
 
 NOBODY = 65534
 
@@ -59,6 +59,18 @@ class OrdinaryUser(weir_instance.Case):
             said = weir.ctrlctl("status").stdout.lower()
             self.assertIn("without", said)
             self.assertIn("without", weir.log_path.read_text().lower())
+
+    def test_too_little_locked_memory_is_said_with_the_way_out(self):
+        prefix = ("prlimit", "--memlock=65536:65536", *self.prefix)
+        weir = Instance(prefix=prefix, owner=self.owner)
+        try:
+            weir.start(wait=False)
+            wait_until(lambda: "ulimit -l" in weir.log_path.read_text(), "the log names the limit")
+            weir.stop()
+            self.assertEqual(weir.leftovers(), [])
+        finally:
+            weir.kill_everything()
+            weir.remove()
 
 
 if __name__ == "__main__":

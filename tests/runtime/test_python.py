@@ -82,7 +82,7 @@ class Handler(PythonCase):
         def answer(kind):
             got = self.call(f"/kinds?kind={kind}")
             return got.status, got.headers.get("content-type"), got.body
-        self.assertEqual(answer("none"), (200, "application/json", b"null"))
+        self.assertEqual(answer("none"), (204, None, b""))
         self.assertEqual(answer("bytes"), (200, "application/octet-stream", b"\0\xff"))
         self.assertEqual(answer("array"), (200, "application/octet-stream", b"abc"))
         self.assertEqual(answer("list"), (200, "application/json", '[1,2.5,"ü"]'.encode()))

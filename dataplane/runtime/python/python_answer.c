@@ -94,7 +94,9 @@ int weir_python_answer_make(PyObject *result, struct weir_python_answer *out_ans
 	PyObject *body = NULL;
 	Py_ssize_t known = 0;
 
-	*out_answer = (struct weir_python_answer){.status = STATUS_MIN};
+	*out_answer = (struct weir_python_answer){.status = result == Py_None ? 204 : STATUS_MIN};
+	if (result == Py_None)
+		return 0;
 	if (!PyDict_Check(result))
 		return any_body(result, out_answer);
 	status = PyDict_GetItemString(result, "status");

@@ -3,6 +3,7 @@
  *   str -> text/plain; charset=utf-8          bytes -> application/octet-stream
  *   {"status": 404, "headers": {...}, "body": ...}     each may be left out; what else it has, or a status
  *                                                      that is no number, makes it an ordinary object
+ *   None -> 204, nothing
  *   anything else that JSON can say -> application/json
  *
  * Python's lock is held. */

@@ -34,10 +34,9 @@ class PythonCase(weir_instance.Case):
         cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
         cls.weir = Instance()
         cls.weir.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.weir.__exit__(None, None, None)
+        cls.addClassCleanup(cls.weir.__exit__, None, None, None)
+        # What a process keeps is what the tests look at: one for each function.
+        cls.weir.ctrlctl("config", "set", "pool.workers_max", "1")
 
     def add(self, name, source, *options, route=None):
         """A function with that source, at /NAME and below."""
@@ -238,12 +237,15 @@ class Limits(PythonCase):
 
     def test_memory_is_limited_and_given_back(self):
         self.add("big", """
-            import os
+            import os, sys
             kept = []
             def handler(request):
                 if request.args.get("what") == "small":
                     while True:
                         kept.append([object() for _ in range(1000)])
+                if request.args.get("what") == "frames":
+                    sys.setrecursionlimit(10 ** 9)
+                    return handler(request)
                 if request.args.get("what") == "large":
                     kept.append(bytes(100 << 20))
                 if request.args.get("what") == "caught":
@@ -254,7 +256,7 @@ class Limits(PythonCase):
                 return f"{os.getpid()} {len(kept)}"
             """, "--memory", "48")
         before = self.call("/big").body
-        for what in ("small", "large"):
+        for what in ("small", "large", "frames"):
             for _ in range(2):
                 self.failed(f"/big?what={what}", 502, "out of memory", "48 MB", "big.py:")
         self.assertEqual(self.call("/big?what=caught").body, b"caught")

@@ -216,6 +216,7 @@ static int call_run(struct running *running)
 	int result = 0;
 
 	weir_python_call_set(call);
+	(void)weir_python_memory_was_refused(); /* to earlier calls */
 	if (instance->module.callable == NULL) /* memory ran out, so it was dropped */
 		result = module_load(instance, call->abort_reason);
 	if (result != 0) {

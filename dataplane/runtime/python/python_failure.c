@@ -113,6 +113,8 @@ static void reason_write(const struct failure *failure, const char *directory, c
 
 static int failure_classify(const struct failure *failure, const char *directory, char *out_reason)
 {
+	const bool was_refused = weir_python_memory_was_refused();
+
 	if (PyErr_GivenExceptionMatches(failure->type, weir_python_timeout)) {
 		(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES,
 			       "the function had not finished at its deadline");
@@ -124,6 +126,9 @@ static int failure_classify(const struct failure *failure, const char *directory
 		return -ECHILD;
 	}
 	reason_write(failure, directory, out_reason);
+	/* Frames that there is no memory for are a SystemError (3.11). */
+	if (PyErr_GivenExceptionMatches(failure->type, PyExc_SystemError) && was_refused)
+		return -ENOMEM;
 	return PyErr_GivenExceptionMatches(failure->type, PyExc_MemoryError) ? -ENOMEM : -EIO;
 }
 

@@ -15,6 +15,7 @@ static struct {
 	_Atomic int64_t used_bytes;
 	_Atomic int64_t limit_bytes;
 	_Atomic int64_t reserve_bytes;
+	_Atomic bool is_refused;
 } memory = {.limit_bytes = INT64_MAX};
 
 static int64_t add(int64_t bytes)
@@ -38,6 +39,7 @@ static bool take(size_t bytes)
 	    add(0) <= limit + atomic_load_explicit(&memory.reserve_bytes, memory_order_relaxed))
 		return true;
 	subtract(bytes);
+	atomic_store_explicit(&memory.is_refused, true, memory_order_relaxed);
 	return false;
 }
 
@@ -140,4 +142,9 @@ void weir_python_memory_reserve(bool is_open)
 {
 	atomic_store_explicit(&memory.reserve_bytes, is_open ? RESERVE_BYTES : 0,
 			      memory_order_relaxed);
+}
+
+bool weir_python_memory_was_refused(void)
+{
+	return atomic_exchange_explicit(&memory.is_refused, false, memory_order_relaxed);
 }

@@ -22,4 +22,7 @@ void weir_python_memory_limit(uint64_t bytes);
 /* Telling that memory ran out takes some: while `is_open`, 4 MiB more may be used. */
 void weir_python_memory_reserve(bool is_open);
 
+/* Was anything refused since this was last asked? Not everything in Python turns that into a MemoryError. */
+bool weir_python_memory_was_refused(void);
+
 #endif

@@ -132,8 +132,9 @@ class Handler(PythonCase):
     def test_code_that_cannot_be_loaded_says_where(self):
         self.add("syntax", "def handler(request):\n    return (1,\n")
         self.failed("/syntax", 502, "SyntaxError", "syntax.py:2")
-        self.add("missing", "import no_such_module\n")
-        self.failed("/missing", 502, "no_such_module", "missing.py:1")
+        self.add("missing", "print('before')\nimport no_such_module\n")
+        self.failed("/missing", 502, "no_such_module", "missing.py:2")
+        wait_until(lambda: "before" in self.weir.ctrlctl("fn", "logs", "missing").stdout, "the log has what was printed before")
         self.add("bare", "x = 1\n")
         self.failed("/bare", 502, "no handler(request)")
         self.add("named", "def handler(request):\n    return 'x'\n", "--handler", "other")
@@ -155,7 +156,8 @@ class Handler(PythonCase):
         self.failed("/fails", 502, "JSONDecodeError", "fails.py:11")
         self.failed("/fails?what=odd", 502, "Odd")
         self.failed("/fails?what=long", 502, "ValueError: üüü")
-        wait_until(lambda: "Traceback (most recent call last)" in self.weir.log(), "the log has the traceback")
+        activation = self.call("/fails").headers["x-openwhisk-activation-id"]
+        self.assertIn("stderr: Traceback (most recent call last):", self.weir.ctrlctl("activation", "logs", activation).stdout)
 
     def test_the_process_ends(self):
         self.add("ends", """

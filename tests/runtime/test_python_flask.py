@@ -13,7 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 import weir_instance  # noqa: E402
-from weir_instance import BIN, Instance, wait_until  # noqa: E402
+from weir_instance import BIN, Instance  # noqa: E402
 
 FLASK = pathlib.Path("/usr/lib/python3/dist-packages/flask")
 
@@ -117,7 +117,8 @@ class Flask(weir_instance.Case):
         answer = self.get("/broken")
         self.assertEqual(answer.status, 500)
         self.assertIn(b"Internal Server Error", answer.body)
-        wait_until(lambda: "ValueError: on purpose" in self.weir.log(), "the log has the traceback")
+        lines = self.weir.ctrlctl("activation", "logs", answer.headers["x-openwhisk-activation-id"]).stdout
+        self.assertIn("ValueError: on purpose", lines)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@
 #include "dataplane/runtime/python/python_output.h"
 #include "dataplane/runtime/python/python_params.h"
 #include "dataplane/runtime/python/python_request.h"
-#include "dataplane/runtime/python/python_stream.h"
 #include "dataplane/runtime/python/python_wsgi.h"
 
 struct instance {
@@ -92,7 +91,6 @@ static int python_load(void *runtime, const struct weir_runtime_function *functi
 		       void **out_instance, char out_reason[WEIR_RUNTIME_REASON_BYTES])
 {
 	struct instance *const instance = calloc(1, sizeof(*instance));
-	char name[320];
 	int result = 0;
 
 	(void)runtime;
@@ -101,9 +99,7 @@ static int python_load(void *runtime, const struct weir_runtime_function *functi
 		return -ENOMEM;
 	}
 	instance->memory_bytes = function->memory_bytes;
-	(void)snprintf(name, sizeof(name), "%s/%s", function->space.data, function->name.data);
 	weir_python_enter();
-	weir_python_stream_name(name);
 	weir_python_memory_limit(function->memory_bytes);
 	result = weir_python_module_open(&instance->module, function, out_reason);
 	if (result == 0)

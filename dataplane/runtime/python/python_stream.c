@@ -3,39 +3,22 @@
 #include "dataplane/runtime/python/python.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "dataplane/base/cleanup.h"
-#include "dataplane/base/log.h"
 
-enum { LINE_BYTES_MAX = 1024, NAME_BYTES_MAX = 320 };
-
-/* What is printed outside of calls, until its newline comes. Python's lock guards it. */
-static struct {
-	size_t bytes;
-	char text[LINE_BYTES_MAX];
-} line[2];
-static char owner[NAME_BYTES_MAX];
-
-void weir_python_stream_name(const char *name)
-{
-	(void)snprintf(owner, sizeof(owner), "%s", name); /* cut where too long */
-}
-
-static void line_send(enum weir_runtime_stream number)
-{
-	weir_log(WEIR_LOG_INFO, "function", "name=%s stream=%s text=%.*s", owner,
-		 number == WEIR_RUNTIME_STDERR ? "stderr" : "stdout", (int)line[number].bytes,
-		 line[number].text);
-	line[number].bytes = 0;
-}
-
+/* The worker takes what arrives there and knows whose it is. */
 static void print_outside(enum weir_runtime_stream number, struct weir_span text)
 {
-	for (size_t i = 0; i < text.bytes; i++) {
-		if (text.data[i] != '\n')
-			line[number].text[line[number].bytes++] = text.data[i];
-		if (text.data[i] == '\n' || line[number].bytes == LINE_BYTES_MAX)
-			line_send(number);
+	const int fd = number == WEIR_RUNTIME_STDERR ? STDERR_FILENO : STDOUT_FILENO;
+
+	while (text.bytes != 0) {
+		const ssize_t written = write(fd, text.data, text.bytes);
+
+		if (written <= 0)
+			return; /* nobody reads it */
+		text.data += written;
+		text.bytes -= (size_t)written;
 	}
 }
 

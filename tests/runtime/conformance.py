@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 import weir_instance  # noqa: E402
-from weir_instance import BIN, SAMPLES, SOURCE, Instance  # noqa: E402
+from weir_instance import BIN, SAMPLES, SOURCE, Instance, wait_until  # noqa: E402
 
 RUNTIME = ""  # set by main
 ENDING = {"python": ".py", "php": ".php", "js": ".js", "node": ".js", "wasm": ".wasm", "native": ".so", "c": ".c"}

@@ -58,7 +58,7 @@ static void load(const char *path)
 
 	if (module == NULL) {
 		(void)fprintf(stderr, "%s\n", dlerror()); /* NOLINT(concurrency-mt-unsafe) */
-		exit(EXIT_FAILURE);			  /* NOLINT(concurrency-mt-unsafe) */
+		exit(EXIT_FAILURE);                       /* NOLINT(concurrency-mt-unsafe) */
 	}
 	if (instance != NULL)
 		weir_wasm_instance_destroy(instance);

@@ -348,6 +348,8 @@ static void section_read(struct reader *reader, int *rank)
 		return;
 	if (section_rank(id) <= *rank)
 		refuse(reader, "section %u of the module stands twice or out of order", id);
+	if (reader->is_bad)
+		return; /* what was read of the first one stays as it is */
 	*rank = section_rank(id);
 	reader->check->section[id] = (struct weir_span){.data = (const char *)start,
 							.bytes = (size_t)(reader->at - start)};

@@ -53,13 +53,15 @@ static void child_run(const char *const *arguments, const char *directory,
 	    dup2(said, STDOUT_FILENO) == -1 || dup2(said, STDERR_FILENO) == -1)
 		_exit(EXIT_NOT_STARTED);
 	(void)snprintf(directory_variable, sizeof(directory_variable), "TMPDIR=%s", directory);
+	/* execvpe() searches the PATH of this process. After the limits nothing here may need memory. */
+	if (setenv("PATH", WEIR_WASM_PATH, 1) != 0)
+		_exit(EXIT_NOT_STARTED);
 	limit_set(RLIMIT_CORE, 0, 0);
 	limit_set(RLIMIT_CPU, limits->cpu_seconds, limits->cpu_seconds + 1);
-	limit_set(RLIMIT_AS, limits->memory_bytes, limits->memory_bytes);
 	limit_set(RLIMIT_FSIZE, limits->file_bytes, limits->file_bytes);
-	/* execvpe() searches the PATH of this process; the cast: it changes nothing. */
-	if (setenv("PATH", WEIR_WASM_PATH, 1) == 0)
-		(void)execvpe(arguments[0], (char *const *)(uintptr_t)arguments, environment);
+	limit_set(RLIMIT_AS, limits->memory_bytes, limits->memory_bytes);
+	/* The cast: it changes nothing. */
+	(void)execvpe(arguments[0], (char *const *)(uintptr_t)arguments, environment);
 	_exit(EXIT_NOT_STARTED);
 }
 

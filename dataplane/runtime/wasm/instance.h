@@ -29,6 +29,7 @@
 enum {
 	WEIR_WASM_TABLES_MAX = 16,
 	WEIR_WASM_TABLE_COUNT_MAX = 1 << 20, /* elements */
+	WEIR_WASM_OWN_PAGES = 64,            /* that are remembered one by one */
 };
 
 /* Where the thread is, for a signal handler. */
@@ -58,6 +59,9 @@ struct weir_wasm_instance {
 	uint32_t pages_first;
 	uint32_t pages_limit;
 	uint32_t resets; /* since pages were given back */
+	uint32_t
+		own_count; /* pages that are the process's own; more than OWN_PAGES: not known */
+	uint32_t own[WEIR_WASM_OWN_PAGES]; /* their numbers */
 	uint64_t used_ns;
 	struct weir_wasm_kept_table table[WEIR_WASM_TABLES_MAX];
 	uint32_t table_count;

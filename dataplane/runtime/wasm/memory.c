@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "dataplane/base/assert.h"
@@ -19,8 +20,8 @@ enum {
 	PAGE_BYTES =
 		4096, /* the kernel's; every architecture that wasm2c's code runs on here */
 	SCAN_PAGES = 1024, /* pagemap entries read at a time */
-	/* Pages that were written stay the process's own and are copied back each time. So now and then,
-	 * after much at once and after a pause, they are given to the kernel instead. */
+	/* Pages that were written stay the process's own and are copied back each time. So after much at
+	 * once, after a pause, and now and then where they are many, they go to the kernel instead. */
 	GIVE_BACK_PAGES = 4096,
 	GIVE_BACK_RESETS = 64,
 };
@@ -31,6 +32,8 @@ enum {
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
 
 static int pagemap_fd = -1;
+static _Thread_local long
+	faults_seen; /* this thread's count of page faults at its last reset */
 
 void weir_wasm_memory_open(void)
 {
@@ -98,6 +101,7 @@ struct scan {
 	const struct weir_wasm_instance *instance;
 	void (*found)(struct scan *scan, size_t offset);
 	uint32_t pages;
+	uint32_t *own; /* the first of their numbers */
 	int fd;
 	int error;
 };
@@ -211,14 +215,39 @@ int weir_wasm_memory_keep(struct weir_wasm_instance *instance)
 
 /* ---- reset ---- */
 
-static void reset_page(struct scan *scan, size_t offset)
+static void page_write(const struct weir_wasm_instance *instance, size_t offset)
 {
-	const struct weir_wasm_instance *const instance = scan->instance;
-
 	if (offset < instance->kept_bytes)
 		memcpy(instance->reserved + offset, instance->kept + offset, PAGE_BYTES);
 	else
 		memset(instance->reserved + offset, 0, PAGE_BYTES);
+}
+
+static void reset_page(struct scan *scan, size_t offset)
+{
+	if (scan->pages <= WEIR_WASM_OWN_PAGES)
+		scan->own[scan->pages - 1] = (uint32_t)(offset / PAGE_BYTES);
+	page_write(scan->instance, offset);
+}
+
+/* A page becomes the process's own by a fault. So without one in this thread since its last reset, the
+ * pages that were written are among those that are known; asking for faults costs a fifth of reading the
+ * pagemap. True if that was enough. */
+static bool reset_known(struct weir_wasm_instance *instance)
+{
+	struct rusage usage;
+	long faults = 0;
+
+	if (getrusage(RUSAGE_THREAD, &usage) != 0)
+		return false;
+	faults = usage.ru_minflt + usage.ru_majflt;
+	if (faults != faults_seen || instance->own_count > WEIR_WASM_OWN_PAGES) {
+		faults_seen = faults;
+		return false;
+	}
+	for (uint32_t i = 0; i < instance->own_count; i++)
+		page_write(instance, (size_t)instance->own[i] * PAGE_BYTES);
+	return true;
 }
 
 /* What was written goes back to the kernel: the next touch finds the memfd's page, or a zero one. */
@@ -228,6 +257,7 @@ static void give_back(struct weir_wasm_instance *instance, size_t bytes)
 
 	WEIR_ASSERT(result == 0); /* else a call would see another's data */
 	instance->resets = 0;
+	instance->own_count = 0;
 }
 
 /* What memory.grow added. */
@@ -249,7 +279,7 @@ static void shrink(struct weir_wasm_instance *instance, size_t bytes_first)
 
 void weir_wasm_memory_reset(struct weir_wasm_instance *instance)
 {
-	struct scan scan = {.instance = instance, .found = reset_page};
+	struct scan scan = {.instance = instance, .found = reset_page, .own = instance->own};
 	const size_t bytes = (size_t)instance->pages_first * WEIR_WASM_PAGE_BYTES;
 	const uint64_t now_ns = weir_clock_now_ns();
 	const bool was_idle = now_ns - instance->used_ns > GIVE_BACK_IDLE_NS;
@@ -264,9 +294,15 @@ void weir_wasm_memory_reset(struct weir_wasm_instance *instance)
 	instance->resets++;
 	if (bytes == 0)
 		return;
-	if (was_idle || instance->resets > GIVE_BACK_RESETS || !scan_run(&scan, bytes) ||
-	    scan.pages > GIVE_BACK_PAGES)
+	if (was_idle || (instance->own_count > WEIR_WASM_OWN_PAGES &&
+			 instance->resets > GIVE_BACK_RESETS)) {
 		give_back(instance, bytes);
+	} else if (!reset_known(instance)) {
+		if (scan_run(&scan, bytes) && scan.pages <= GIVE_BACK_PAGES)
+			instance->own_count = scan.pages;
+		else
+			give_back(instance, bytes);
+	}
 }
 
 void weir_wasm_memory_free(struct weir_wasm_instance *instance)

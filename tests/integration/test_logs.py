@@ -94,9 +94,10 @@ class Logs(weir_instance.Case):
             self.assertEqual(lines[-1], ("warn", f"this call printed more than {KEPT_BYTES} bytes; the rest was dropped"))
 
     def test_the_last_words_of_a_function_that_ends_its_worker(self):
-        self.function_add(self.weir, "hanging", "native", PRINTING, "300ms")
-        for query, status in (("crash", 502), ("exit", 502), ("hang", 504)):
-            lines = self.logs_come(self.call(query, status, "hanging"), "the last words", "past stdio")
+        self.function_add(self.weir, "ending", "native", PRINTING)
+        self.function_add(self.weir, "hanging", "native", PRINTING, "3s")
+        for name, query, status in (("ending", "crash", 502), ("ending", "exit", 502), ("hanging", "hang", 504)):
+            lines = self.logs_come(self.call(query, status, name), "the last words", "past stdio")
             self.assertIn(("stdout", "the last words"), lines)
             self.assertIn(("stderr", "and some past stdio"), lines)
 

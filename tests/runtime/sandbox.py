@@ -26,7 +26,8 @@ RUNTIME = ""  # set by main
 NOBODY = 65534
 LAYERS = ("seccomp", "landlock")
 # What a language cannot try, and why.
-LEFT_OUT = {("node", what): "JavaScript has no way to ask the kernel for it"
+LEFT_OUT = {(runtime, what): f"{language} has no way to ask the kernel for it"
+            for runtime, language in (("node", "JavaScript"), ("php", "PHP"))
             for what in ("ptrace", "peek", "uring", "keys", "mount", "unshare", "bpf")}
 # Runtimes whose functions are programs: they may start others.
 PROGRAMS = ("exec",)

@@ -213,7 +213,7 @@ echo "second\\n";''')
     # Failures
 
     def test_fatal_errors_are_told_without_paths_and_logged_with_them(self):
-        for code, words in (("nonsense();", "undefined function nonsense()"), ("echo 'x' +;", "syntax error"),
+        for code, words in (("nonsense();", "undefined function nonsense()"),
                             ("throw new LogicException('that is wrong');", "that is wrong"),
                             ("require 'not_there.php';", "not_there.php")):
             answer = self.get(self.deploy(code))
@@ -221,6 +221,28 @@ echo "second\\n";''')
             self.assertIn(words, answer.json()["error"])
             self.assertNotIn(str(self.weir.home), answer.json()["error"].replace("include_path", ""))
             self.logged(answer, words, "stream=stderr")
+
+    def test_a_file_that_php_does_not_understand_is_not_loaded(self):
+        path = self.deploy("echo 'x' +;")
+        answer = self.get(path)
+        self.assertGreaterEqual(answer.status, 500)
+        self.assertIn('syntax error, unexpected token ";" on line 2', answer.json()["error"])
+        (self.weir.home / (path[1:] + ".php")).write_text("<?php echo 'x';")
+        self.assertEqual(self.get(path).body, b"x")
+
+    def test_a_deployed_directory_and_one_that_does_not_parse(self):
+        shop = self.weir.home / "shop"
+        (shop / "lib").mkdir(parents=True)
+        (shop / "lib" / "price.php").write_text("<?php const PRICE = 7;")
+        (shop / "index.php").write_text('<?php require "lib/price.php"; echo PRICE, $_SERVER["PATH_INFO"];')
+        self.weir.ctrlctl("fn", "deploy", shop)
+        self.weir.ctrlctl("route", "add", "ANY /shop/*", "--fn", "shop")
+        self.assertEqual(self.get("/shop/tea").body, b"7/tea")
+        (shop / "index.php").write_text("<?php echo 'x' +;")
+        failed = self.weir.ctrlctl("fn", "deploy", shop, check=False)
+        self.assertNotEqual(failed.returncode, 0)
+        self.assertIn("syntax error", failed.stdout + failed.stderr)
+        self.assertEqual(self.get("/shop/tea").body, b"7/tea")
 
     def test_an_application_that_handles_its_errors_answers_itself(self):
         path = self.deploy('''register_shutdown_function(function () {

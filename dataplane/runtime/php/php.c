@@ -144,6 +144,16 @@ static bool instance_fill(struct weir_php_instance *instance,
 	       instance->environment != NULL;
 }
 
+/* So that a deployed version that cannot run is not put to service. While another call is in PHP, the
+ * first call says it. */
+static int syntax_check(const struct weir_php_instance *instance, char *out_reason)
+{
+	if (weir_php_engine_lock.owner != NULL)
+		return 0;
+	weir_php_handler_end();
+	return weir_php_engine_check(instance, out_reason);
+}
+
 static int php_load(void *runtime, const struct weir_runtime_function *function,
 		    void **out_instance, char out_reason[WEIR_RUNTIME_REASON_BYTES])
 {
@@ -162,6 +172,14 @@ static int php_load(void *runtime, const struct weir_runtime_function *function,
 			       function->code_path.data); /* cut is fine */
 		php_unload(instance);
 		return -ENOMEM;
+	}
+	if (!instance->is_row) { /* `php FILE` says it at the call */
+		const int wrong = syntax_check(instance, out_reason);
+
+		if (wrong != 0) {
+			php_unload(instance);
+			return wrong;
+		}
 	}
 	*out_instance = instance;
 	return 0;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 struct weir_runtime_lock weir_php_engine_lock;
 
 static struct weir_php_call *current;
+static char *check_reason; /* where check() wants to know what is wrong; NULL = it does not run */
 static void (*error_previous)(int type, zend_string *file, uint32_t line, zend_string *message);
 
 /* A request's texts with a NUL behind them, as PHP wants them. */
@@ -206,6 +208,9 @@ static void on_error(int type, zend_string *file, const uint32_t line, zend_stri
 		weir_php_call_blame(current, ZSTR_VAL(message));
 		current->fatal_total = printed_total();
 	}
+	if (check_reason != NULL && (type & E_FATAL_ERRORS) != 0 && check_reason[0] == '\0')
+		(void)snprintf(check_reason, WEIR_RUNTIME_REASON_BYTES, "%.150s on line %u",
+			       ZSTR_VAL(message), line); /* fits */
 	error_previous(type, file, line, message);
 }
 
@@ -384,6 +389,34 @@ void weir_php_engine_resume(struct weir_php_call *running)
 	EG(timeout_seconds) = 0;
 	EG(exit_status) = 0;
 	PG(connection_status) = PHP_CONNECTION_NORMAL;
+}
+
+int weir_php_engine_check(const struct weir_php_instance *instance,
+			  char out_reason[WEIR_RUNTIME_REASON_BYTES])
+{
+	static int result; /* not on the stack, because of the long jumps of fatal errors */
+	static zend_file_handle file;
+
+	result = 0;
+	WEIR_ASSERT(current == NULL && weir_php_engine_lock.owner == NULL);
+	environ = instance->environment;
+	SG(request_info) = (sapi_request_info){.path_translated = instance->path};
+	if (php_request_startup() == FAILURE)
+		return 0; /* a call will say why */
+	out_reason[0] = '\0';
+	check_reason = out_reason;
+	zend_stream_init_filename(&file, instance->path);
+	file.primary_script = 1;
+	zend_first_try
+	{
+		if (php_lint_script(&file) == FAILURE)
+			result = -EINVAL;
+	}
+	zend_end_try();
+	zend_destroy_file_handle(&file);
+	php_request_shutdown(NULL);
+	check_reason = NULL;
+	return out_reason[0] != '\0' ? -EINVAL : result;
 }
 
 bool weir_php_engine_script(const struct weir_php_instance *instance, int *out_exit_code)

@@ -26,6 +26,11 @@ int weir_php_engine_begin(struct weir_php_call *running);
 /* A request that stays goes on for the attached call. */
 void weir_php_engine_resume(struct weir_php_call *running);
 
+/* Compile its file, outside of any call: 0, -EINVAL with what PHP does not understand and where. Not
+ * while the lock is taken, and nothing may stay (php_handler.h). */
+int weir_php_engine_check(const struct weir_php_instance *instance,
+			  char out_reason[WEIR_RUNTIME_REASON_BYTES]);
+
 /* Run its file: true, or false after a fatal error. Sets *out_exit_code. */
 bool weir_php_engine_script(const struct weir_php_instance *instance, int *out_exit_code);
 

@@ -54,10 +54,9 @@ class Php(weir_instance.Case):
     def post(self, path, body, kind="application/x-www-form-urlencoded"):
         return self.weir.request("POST", path, body, {"Content-Type": kind})
 
-    def logged(self, answer, *words):
-        activation = answer.headers["x-openwhisk-activation-id"]
-        wait_until(lambda: any(activation in line and all(word in line for word in words)
-                               for line in self.weir.log().splitlines()), f"the log has {words}")
+    def logged(self, answer, stream, words):
+        lines = self.weir.ctrlctl("activation", "logs", answer.headers["x-openwhisk-activation-id"]).stdout.splitlines()
+        self.assertTrue([line for line in lines if f" {stream}: " in line and words in line], lines)
 
     # One request
 
@@ -220,7 +219,7 @@ echo "second\\n";''')
             self.assertEqual(answer.status, 502, answer)
             self.assertIn(words, answer.json()["error"])
             self.assertNotIn(str(self.weir.home), answer.json()["error"].replace("include_path", ""))
-            self.logged(answer, words, "stream=stderr")
+            self.logged(answer, "stderr", words)
 
     def test_a_file_that_php_does_not_understand_is_not_loaded(self):
         path = self.deploy("echo 'x' +;")
@@ -255,7 +254,7 @@ echo "half of a page"; nonsense();''')
     def test_warnings_go_to_the_log_only(self):
         answer = self.get(self.deploy('echo "a" . $nobody . "b";'))
         self.assertEqual((answer.status, answer.body), (200, b"ab"))
-        self.logged(answer, "nobody", "stream=stderr")
+        self.logged(answer, "stderr", "nobody")
 
     def test_whatever_takes_too_long_ends(self):
         for code in ("sleep(100);", "usleep(100000000);", "while (true) { try { sleep(1); } catch (Throwable) {} }",
@@ -325,7 +324,7 @@ function handler($request) { static $n = 0; global $loads;
         self.assertEqual(self.get(path + "?spin").status, 504)
         answer = self.get(path + "?echo")
         self.assertEqual((answer.status, answer.body), (204, b""))
-        self.logged(answer, "to the log", "stream=stdout")
+        self.logged(answer, "stdout", "to the log")
         answer = self.get(path + "?text")
         self.assertEqual((answer.headers["content-type"], answer.body.decode()), ("text/plain; charset=utf-8", "grüße"))
         answer = self.get(path + "?bytes")
@@ -393,6 +392,7 @@ case "input": echo file_get_contents("php://stdin"), file_get_contents("php://in
         answer = self.post("/row", "exit")
         self.assertEqual(answer.status, 500)
         self.assertEqual(answer.json(), {"error": "Function failed", "exit_code": 3, "output_bytes": 16, "output": "partlycomplaint\n"})
+        self.logged(answer, "stderr", "complaint")
         answer = self.post("/row", "fatal").json()
         self.assertEqual(answer["exit_code"], 255)
         self.assertIn("nonsense()", answer["output"])

@@ -115,17 +115,10 @@ bool weir_php_answer_add(struct weir_php_call *running, const char *data, size_t
 void weir_php_answer_error(struct weir_php_call *running, const char *data, size_t bytes)
 {
 	const struct weir_span text = {.data = data, .bytes = bytes};
-	size_t room = WEIR_PHP_ERROR_BYTES_MAX - running->error_bytes;
+	size_t room = sizeof(running->error) - running->error_bytes;
 
-	if (!running->instance->is_row) {
-		running->base->ops->print(running->base, WEIR_RUNTIME_STDERR, text);
-		return;
-	}
+	running->base->ops->print(running->base, WEIR_RUNTIME_STDERR, text);
 	running->error_total += bytes;
-	if (running->error == NULL)
-		running->error = malloc(WEIR_PHP_ERROR_BYTES_MAX);
-	if (running->error == NULL)
-		return;
 	if (room > bytes)
 		room = bytes;
 	memcpy(running->error + running->error_bytes, data, room);
@@ -172,12 +165,12 @@ int weir_php_answer_finish_row(struct weir_php_call *running, int exit_code)
 		.output_bytes = running->output_bytes,
 		.output_capacity = running->output_capacity,
 		.output_total = running->output_total,
-		.error = running->error,
 		.error_bytes = running->error_bytes,
 		.error_total = running->error_total,
 	};
 
 	if (running->send_result != 0)
 		return running->send_result;
+	memcpy(answer.error, running->error, running->error_bytes);
 	return weir_exec_answer_finish(&answer, exit_code);
 }

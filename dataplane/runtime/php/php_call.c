@@ -15,7 +15,6 @@ void weir_php_call_open(struct weir_php_call *running, const struct weir_php_ins
 	running->output_capacity = 0;
 	running->output_total = 0;
 	running->fatal_total = 0;
-	running->error = NULL;
 	running->error_bytes = 0;
 	running->error_total = 0;
 	running->send_result = 0;
@@ -34,7 +33,6 @@ void weir_php_call_close(struct weir_php_call *running)
 	if (running->has_environment)
 		weir_exec_environment_close(&running->environment);
 	free(running->output);
-	free(running->error);
 }
 
 void weir_php_call_blame(struct weir_php_call *running, const char *text)

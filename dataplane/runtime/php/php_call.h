@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 
+#include "dataplane/runtime/exec/exec_answer.h"
 #include "dataplane/runtime/exec/exec_environment.h"
 #include "dataplane/runtime/runtime.h"
 
@@ -19,7 +20,6 @@ enum {
 	/* As much of an answer is kept until the script has ended; what is longer is sent as it comes, and
 	 * the script waits for its client. */
 	WEIR_PHP_OUTPUT_BYTES_MAX = 8 << 20,
-	WEIR_PHP_ERROR_BYTES_MAX = 8192, /* of a row's standard error; the rest is dropped */
 	WEIR_PHP_LIMIT_BYTES = 24,       /* a memory limit as text */
 };
 
@@ -46,7 +46,7 @@ struct weir_php_call {
 	size_t output_capacity;
 	uint64_t output_total; /* sent or kept */
 	uint64_t fatal_total;  /* what had been printed when the fatal error came */
-	char *error;           /* of a row: its standard error, NULL = none */
+	char error[WEIR_EXEC_SHOWN_BYTES_MAX]; /* the beginning of standard error */
 	size_t error_bytes;
 	uint64_t error_total;
 	int send_result;   /* what ended the sending: 0, -ECANCELED, ... */

@@ -4,10 +4,15 @@ packages, the three ways to write a function, many calls in one process, and wha
 them does not come back."""
 
 import concurrent.futures
+import contextlib
 import json
+import os
 import pathlib
+import re
 import shutil
+import signal
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
@@ -213,7 +218,7 @@ class Node(weir_instance.Case):
           case 'rejection': Promise.reject(new Error('nobody waits')); return new Promise(() => {});
           case 'never': return new Promise(() => {});
           case 'spin': for (;;);
-          case 'spin-later': await new Promise(setImmediate); for (;;);
+          case 'spin-later': await new Promise(setImmediate); console.log(`loop in ${process.pid}.`); for (;;);
           case 'reject': throw new TypeError('rejected');
           case 'text': throw 'a text';
           case 'exit-later': setTimeout(() => process.exit(7), 1); return new Promise(() => {});
@@ -253,9 +258,12 @@ class Node(weir_instance.Case):
     def test_a_loop_behind_an_await_costs_the_process(self):
         name = self.function(self.MOODY, timeout="1s")
         for _ in range(2):
-            pid = self.pid_of(name)
+            self.pid_of(name)
             self.failure(self.call(name, query="?spin-later"), 504)
-            self.assertNotEqual(self.pid_of(name), pid)
+            loops = re.findall(r"loop in (\d+)\.", self.weir.log())
+            self.assertTrue(loops, self.weir.log())
+            wait_until(lambda pid=loops[-1]: not self.is_worker(pid), "the process has ended")
+        self.pid_of(name)
 
     def test_exit_from_anywhere_is_told(self):
         name = self.function(self.MOODY)
@@ -266,6 +274,29 @@ class Node(weir_instance.Case):
         name = self.function("exports.handler = () => { const all = []; for (;;) all.push(`${all.length} `.repeat(100)); };")
         for _ in range(2):
             self.failure(self.call(name), 502, "out of memory (64 MB)")
+
+    def test_memory_outside_of_the_heap_is_told(self):
+        for text in ("for (;;) all.push(Buffer.alloc(1 << 20, 1));",
+                     "for (;;) { all.push(Buffer.alloc(1 << 20, 1)); await new Promise(setImmediate); }"):
+            name = self.function(f"exports.handler = async () => {{ const all = []; {text} }};")
+            self.failure(self.call(name), 502, "out of memory (64 MB)")
+
+    def test_a_killed_gateway_does_not_end_it(self):
+        name = self.function(self.MOODY)
+        pid = self.pid_of(name)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waits = pool.submit(self.call, name, query="?never")
+            time.sleep(0.2)
+            os.kill(self.weir.pid_of("weir-gateway"), signal.SIGKILL)
+            with self.assertRaises(OSError):
+                waits.result()
+        wait_until(lambda: self.answers_again(name), "the new gateway serves it")
+        self.assertTrue(self.is_worker(pid))
+
+    def answers_again(self, name):
+        with contextlib.suppress(OSError):
+            return self.call(name).status == 200
+        return False
 
     def test_a_new_version_is_loaded_with_what_it_imports(self):
         folder = self.folder()

@@ -42,6 +42,19 @@ static struct {
 
 /* ---- into JavaScript ---- */
 
+/* V8's heap is full, in the middle of whatever JavaScript does; or the process takes too much outside. */
+static void memory_full(void)
+{
+	char reason[WEIR_PORT_CALL_REASON_BYTES_MAX];
+	const int bytes = snprintf(reason, sizeof(reason), "the function ran out of memory (%llu MB)",
+				   (unsigned long long)(js.memory_bytes >> 20));
+
+	weir_node_call_fail_all(&weir_node_host, (struct weir_span){.data = reason, .bytes = (size_t)bytes});
+	weir_log(WEIR_LOG_WARN, "the function ran out of memory, the worker ends", "function=%s",
+		 weir_node_host.function.name);
+	_exit(EXIT_FAILURE);
+}
+
 /* What handlers of one batch promised runs when the batch ends. */
 static void batch_open(void)
 {
@@ -59,6 +72,8 @@ static void batch_close(struct weir_host *of)
 	bool has_thrown = false;
 	napi_value thrown = NULL;
 
+	if (weir_node_watch_is_memory_over())
+		memory_full();
 	if (js.scope == NULL)
 		return;
 	weir_node_host_watch_loop(of);
@@ -124,6 +139,8 @@ static void run(struct weir_host *of, struct weir_host_thread *thread, struct we
 	if (values[2] != NULL)
 		status = napi_call_function(js.env, receiver, dispatch, 3, values, NULL);
 	has_ended = weir_node_watch_leave();
+	if (has_ended && weir_node_watch_is_memory_over())
+		memory_full();
 	slot = weir_node_call_find(of, id);
 	if (status != napi_ok)
 		failed(slot, has_ended);
@@ -147,20 +164,7 @@ static napi_value leave(napi_env env, napi_callback_info info)
 	_exit(status & 0xff);
 }
 
-/* V8's heap is full, in the middle of whatever JavaScript does. */
-static void heap_full(void)
-{
-	char reason[WEIR_PORT_CALL_REASON_BYTES_MAX];
-	const int bytes = snprintf(reason, sizeof(reason), "the function ran out of memory (%llu MB)",
-				   (unsigned long long)(js.memory_bytes >> 20));
-
-	weir_node_call_fail_all(&weir_node_host, (struct weir_span){.data = reason, .bytes = (size_t)bytes});
-	weir_log(WEIR_LOG_WARN, "the function ran out of memory, the worker ends", "function=%s",
-		 weir_node_host.function.name);
-	_exit(EXIT_FAILURE);
-}
-
-/* limit(bytes): of the heap. */
+/* limit(bytes): of the heap, and of memory outside of it. */
 static napi_value limit(napi_env env, napi_callback_info info)
 {
 	const struct arguments arguments = arguments_get(env, info);
@@ -168,7 +172,8 @@ static napi_value limit(napi_env env, napi_callback_info info)
 
 	if (napi_get_value_double(env, arguments.value[0], &bytes) == napi_ok && bytes >= 1) {
 		js.memory_bytes = (uint64_t)bytes;
-		(void)weir_node_v8_limit(js.memory_bytes, heap_full); /* without: Node's own limit */
+		(void)weir_node_v8_limit(js.memory_bytes, memory_full); /* without: Node's own limit */
+		weir_node_watch_limit(js.memory_bytes);
 	}
 	return nothing(env);
 }

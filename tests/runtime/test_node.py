@@ -106,6 +106,7 @@ class Node(weir_instance.Case):
     def test_function_named_like_the_action_of_vespid(self):
         name = self.function("function off1(num) { return num.num + 10; }", name="off1")
         self.assertEqual(self.call(name, '{"num": 5}').body, b"15")
+        self.assertEqual(self.call(self.function("function off2(num) { return num.num + 20; }"), '{"num": 5}').body, b"25")
 
     def test_handler_can_be_named(self):
         self.answers("exports.other = () => 'other'; exports.handler = () => 'handler';", "other", handler="other")
@@ -302,12 +303,27 @@ class Node(weir_instance.Case):
         folder = self.folder()
         for word in ("old", "new"):
             (folder / "package.json").write_text('{"name": "words", "type": "module", "main": "main.js"}')
-            (folder / "main.js").write_text("import word from './word.js'; export const handler = () => word;")
+            (folder / "main.js").write_text("import word from './word.js'; console.log(`${word} loaded`);"
+                                            "export const handler = () => { console.log(`${word} called`); return word; };")
             (folder / "word.js").write_text(f"export default '{word}';")
             self.weir.ctrlctl("fn", "deploy", folder, "--name", "words", "--runtime", "node")
             if word == "old":
                 self.weir.ctrlctl("route", "add", "GET /words", "--fn", "words")
             wait_until(lambda expected=word.encode(): self.call("words").body == expected, f"the {word} version answers")
+            log = self.weir.log_path.read_text()
+            self.assertLess(log.index(f"{word} loaded"), log.index(f"{word} called"))
+            self.assertGreater(log.count(f"{word} loaded"), 1, "once for the trial, which does not call it")
+
+    def test_code_that_cannot_be_loaded_is_not_deployed(self):
+        folder = self.folder()
+        (folder / "index.js").write_text("exports.handler = () => 'good';")
+        self.weir.ctrlctl("fn", "deploy", folder, "--name", "broken", "--runtime", "node")
+        self.weir.ctrlctl("route", "add", "GET /broken", "--fn", "broken")
+        (folder / "index.js").write_text("require('not-there');")
+        failed = self.weir.ctrlctl("fn", "deploy", folder, "--name", "broken", "--runtime", "node", check=False)
+        self.assertNotEqual(failed.returncode, 0)
+        self.assertIn("Cannot find module 'not-there'", failed.stderr + failed.stdout)
+        self.assertEqual(self.call("broken").body, b"good")
 
     def test_the_environment_is_the_functions_own(self):
         name = self.function("exports.handler = () => Object.keys(process.env).sort().join();")

@@ -61,6 +61,12 @@ function loadCommon(file, names) {
   return { exported: module.exports, declared: module[SCOPE] ?? {} };
 }
 
+// The one function that a file declares, as Vespid has it: also right where the action's name is another.
+function onlyDeclared(file) {
+  const found = [...fs.readFileSync(file, 'utf8').matchAll(/^(?:async\s+)?function\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)/gmu)];
+  return found.length === 1 ? [found[0][1]] : [];
+}
+
 function pick(exported, declared, names) {
   for (const name of names)
     for (const holder of [exported, exported?.default])
@@ -77,14 +83,14 @@ function pick(exported, declared, names) {
 // {handler, takesParameters}, or a promise of it. A function named main, and one that its file declares
 // without exporting it (OpenWhisk, Vespid), takes parameters; every other one a request.
 function load({ name, file, handler, version, again }) {
-  const names = handler !== '' ? [handler] : ['handler', 'main', name];
+  const resolved = require.resolve(file);
+  const names = handler !== '' ? [handler] : ['handler', 'main', name, ...onlyDeclared(resolved)];
   const found = ({ exported, declared }) => {
     const one = pick(exported, declared, names);
     if (one === undefined)
-      throw new Error(`${path.basename(file)} has no function ${names.join(', ')}`);
+      throw new Error(`${path.basename(file)} has no function ${names.slice(0, 3).join(', ')}`);
     return one;
   };
-  const resolved = require.resolve(file);
   if (again)
     for (const key of Object.keys(require.cache))
       if (!key.startsWith(__dirname + path.sep))

@@ -125,6 +125,26 @@ static napi_value activation(napi_env env, napi_callback_info info)
 	return text_of(env, text, sizeof(text));
 }
 
+/* Does the instance itself only want to know whether the function can be loaded? (ctrl/ctrld/trial.h) */
+static napi_value is_probe(napi_env env, napi_callback_info info)
+{
+	const struct arguments arguments = arguments_get(env, info);
+	const struct weir_node_slot *const slot = slot_of(env, &arguments);
+	const struct weir_head_field *row = NULL;
+	napi_value value = NULL;
+	bool is_one = false;
+
+	if (slot != NULL &&
+	    weir_span_equal(weir_port_call_span(slot->call, slot->call->head->peer), WEIR_SPAN("unix"))) {
+		row = (const struct weir_head_field *)(const void *)(slot->call->head + 1);
+		for (size_t i = 0; i < slot->call->head->field_count && !is_one; i++)
+			is_one = weir_span_equal(weir_port_call_span(slot->call, row[i].name),
+						 WEIR_SPAN("x-weir-load"));
+	}
+	check(napi_get_boolean(env, is_one, &value));
+	return value;
+}
+
 /* Milliseconds until the call's deadline, at least 0. */
 static napi_value remaining(napi_env env, napi_callback_info info)
 {
@@ -283,7 +303,7 @@ void weir_node_exchange_define(napi_env env, napi_value exports)
 	static const struct weir_node_row functions[] = {
 		{"describe", describe},	    {"line", line},	      {"headers", headers}, {"params", params},
 		{"activation", activation}, {"remaining", remaining}, {"answer", answer},   {"fail", fail},
-		{"print", print},
+		{"print", print},	    {"isProbe", is_probe},
 	};
 
 	weir_node_rows_define(env, exports, functions, sizeof(functions) / sizeof(functions[0]));

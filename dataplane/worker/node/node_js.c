@@ -3,7 +3,7 @@
  *   start(dispatch, plan of the sandbox)         host --> dispatch(id, version, body)
  *   describe(id)                                 what to load: space, name, file, handler, memory
  *   line(id) headers(id) params(id)              the request's head, as texts that are split at NUL
- *   activation(id) remaining(id)
+ *   activation(id) remaining(id) isProbe(id)
  *   answer(id, status, type, fields, body)       type: what content-type to add, fields: [name, value, ...]
  *   fail(id, kind, reason)  print(id, stream, text)  leave(status)
  *

@@ -73,6 +73,14 @@ function prepare(id, version) {
   return typeof found?.then === 'function' ? found.then(keep) : keep(found);
 }
 
+// The first call of a version: the instance itself may only want to know whether it can be loaded.
+function runFirst(id, body) {
+  if (host.isProbe(id))
+    host.answer(id, 204, 0);
+  else
+    run(id, body);
+}
+
 function dispatch(id, version, body) {
   context.enterWith(id);
   if (loaded?.version === version) {
@@ -86,12 +94,12 @@ function dispatch(id, version, body) {
     return;
   }
   if (loading === undefined) {
-    run(id, body);
+    runFirst(id, body);
     return;
   }
   loading.then(() => {
     loading = undefined;
-    run(id, body);
+    runFirst(id, body);
   }, (error) => {
     loading = undefined;
     failed(id, error, FUNCTION_NOT_LOADED);

@@ -4,6 +4,7 @@
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
+#include "dataplane/worker/capture.h"
 #include "dataplane/worker/node/node_js.h"
 
 /* ---- the request ---- */
@@ -20,6 +21,7 @@ static napi_value describe(napi_env env, napi_callback_info info)
 		row = weir_snapshot_function_find(&weir_node_host.snapshot, slot->call->function_id);
 	if (row == NULL)
 		return nothing(env);
+	weir_capture_name(weir_node_host.function.name); /* loading may print, too */
 	texts[0] = weir_snapshot_span(&weir_node_host.snapshot, row->space);
 	texts[1] = weir_snapshot_span(&weir_node_host.snapshot, row->name);
 	texts[2] = weir_snapshot_span(&weir_node_host.snapshot, row->code_path);

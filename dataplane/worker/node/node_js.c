@@ -24,6 +24,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/sandbox/sandbox.h"
 #include "dataplane/worker/attend.h"
+#include "dataplane/worker/capture.h"
 #include "dataplane/worker/node/node_js.h"
 #include "dataplane/worker/node/node_v8.h"
 #include "dataplane/worker/node/node_watch.h"
@@ -257,6 +258,8 @@ static napi_value start(napi_env env, napi_callback_info info)
 	int result = 0;
 
 	weir_log_open("worker");
+	if (weir_capture_open(false) != 0) /* what is written past process.stdout is nobody's call's */
+		weir_log(WEIR_LOG_ERROR, "cannot take standard output and error over", "runtime=node");
 	/* A terminal's Ctrl-C goes to the whole group: the supervisor decides when workers end. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -31,6 +31,8 @@ void weir_python_leave(void);
 /* While Python's lock is held: the call whose deadline and output count; NULL = none. */
 void weir_python_call_set(struct weir_runtime_call *call);
 struct weir_runtime_call *weir_python_call(void);
+/* The same, NULL on a thread that the function started: that has no right to the call. */
+struct weir_runtime_call *weir_python_call_own(void);
 
 /* Wait without Python's lock; other calls run meanwhile. 0, or the exception that says why not: -1. */
 int weir_python_wait(struct weir_runtime_call *call);

@@ -12,6 +12,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/runtime/python/python_call.h"
 #include "dataplane/runtime/python/python_memory.h"
 #include "dataplane/runtime/python/python_stream.h"
 
@@ -30,6 +31,11 @@ static int deadline_signal(void)
 struct weir_runtime_call *weir_python_call(void)
 {
 	return current;
+}
+
+struct weir_runtime_call *weir_python_call_own(void)
+{
+	return own_state != NULL ? current : NULL;
 }
 
 void weir_python_call_set(struct weir_runtime_call *call)
@@ -99,7 +105,9 @@ static int module_open(void)
 		PyExc_BaseException, NULL);
 	if (module == NULL || weir_python_timeout == NULL)
 		return -1;
-	return PyModule_AddObjectRef(module, "Timeout", weir_python_timeout);
+	if (PyModule_AddObjectRef(module, "Timeout", weir_python_timeout) != 0)
+		return -1;
+	return weir_python_call_open(module);
 }
 
 static int signal_open(void)

@@ -267,6 +267,26 @@ echo "half of a page"; nonsense();''')
                 self.assertEqual(self.get(path).status, 504, code)
         self.assertEqual(self.get(self.deploy("echo 1;")).body, b"1")
 
+    def test_a_limit_that_a_script_sets_itself(self):
+        answer = self.get(self.deploy("set_time_limit(1); while (true);"))
+        self.assertEqual(answer.status, 502)
+        self.assertIn("Maximum execution time of 1 second exceeded", answer.json()["error"])
+        self.assertEqual(self.get(self.deploy("echo 1;")).body, b"1")
+
+    def test_recursion_through_the_interpreter_harms_its_call_only(self):
+        path = self.deploy('function again($x) { return array_map("again", [$x, $x]); } again(1);', "--memory", "1024")
+        self.assertEqual(self.get(path).status, 502)
+        self.assertEqual(self.get(self.deploy("echo 1;")).body, b"1")
+
+    def test_a_header_that_does_not_fit_is_reported(self):
+        answer = self.get(self.deploy('header("X-Long: " . str_repeat("x", 20000)); header("X-Short: y"); echo 1;'))
+        self.assertEqual((answer.status, answer.body, answer.headers.get("x-short")), (200, b"1", "y"))
+        self.logged(answer, "stderr", "X-Long")
+
+    def test_standard_input_is_the_body(self):
+        self.assertEqual(self.post(self.deploy('echo fgets(STDIN), stream_get_contents(STDIN);'), b"a\nb").body, b"a\nb")
+        self.assertEqual(self.get(self.deploy('echo defined("STD" . "IN") ? "there" : "not there";')).body, b"not there")
+
     def test_an_answer_without_end_is_cut(self):
         path = self.deploy("ignore_user_abort(true); while (true) echo str_repeat('x', 65536);", "--timeout", "500ms")
         with self.assertRaises(http.client.IncompleteRead):

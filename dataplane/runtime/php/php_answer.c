@@ -142,7 +142,13 @@ void weir_php_answer_field(struct weir_php_call *running, struct weir_span name,
 		if (weir_span_equal_nocase(name, passed_by[i]))
 			return;
 	}
-	(void)running->base->ops->field(running->base, name, value); /* refused: logged by the host */
+	if (running->base->ops->field(running->base, name, value) == -ENOSPC) {
+		static const char text[] = "Weir: no room in the answer's head for ";
+
+		weir_php_answer_error(running, text, sizeof(text) - 1);
+		weir_php_answer_error(running, name.data, name.bytes);
+		weir_php_answer_error(running, "\n", 1);
+	}
 }
 
 int weir_php_answer_finish(struct weir_php_call *running)

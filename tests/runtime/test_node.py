@@ -96,6 +96,15 @@ class Node(weir_instance.Case):
         self.assertEqual(answer.json(), {"payload": "1-body"})
         self.assertTrue(answer.headers["content-type"].startswith("application/json"))
 
+    def test_main_with_a_body_that_is_no_object_is_400(self):
+        name = self.function("exports.main = (params) => params;")
+        for body in (b'{"a": ', b"[1]", b"1"):
+            answer = self.call(name, body)
+            self.assertEqual(answer.status, 400, body)
+            self.assertIn("the body has no parameters", answer.json()["error"])
+        self.assertEqual(self.call(name, b"a=1&b=2", {"content-type": "application/x-www-form-urlencoded"}).json(),
+                         {"a": "1", "b": "2"})
+
     def test_main_that_answers_with_an_error_is_502(self):
         answer = self.call(self.function("exports.main = async () => ({ error: 'no such thing' });"))
         self.assertEqual((answer.status, answer.json()), (502, {"error": "no such thing"}))
@@ -250,6 +259,19 @@ class Node(weir_instance.Case):
     @staticmethod
     def is_worker(pid):
         return pathlib.Path(f"/proc/{pid}").exists()
+
+    def test_a_long_reason_is_cut_between_characters(self):
+        for first in ("", "a", "ab"):
+            name = self.function(f"exports.handler = () => {{ throw new Error('{first}' + '世'.repeat(300)); }};")
+            reason = self.call(name).json()["error"]  # not UTF-8: an error
+            self.assertEqual(reason, first + "世" * (len(reason) - len(first)))
+
+    def test_a_loop_while_loading_is_ended(self):
+        name = self.function("const word = require('./word.js'); exports.handler = () => word;", timeout="1s",
+                             others=[("word.js", "exports.a = 1; for (;;);")])
+        self.assertEqual(self.call(name).status, 504)
+        (self.folder_now / "word.js").write_text("module.exports = 'whole';")
+        wait_until(lambda: self.call(name).body == b"whole", "the module is loaded anew")
 
     def test_a_promise_that_never_settles_is_504(self):
         name = self.function(self.MOODY, timeout="1s")

@@ -83,11 +83,11 @@ void weir_node_call_fail(struct weir_node_slot *slot, enum weir_abort code, stru
 	struct weir_host *const host = slot->host;
 	struct weir_port_call *const call = slot_empty(slot);
 
-	if (reason.bytes > WEIR_PORT_CALL_REASON_BYTES_MAX)
+	if (reason.bytes > WEIR_PORT_CALL_REASON_BYTES_MAX) {
 		reason.bytes = WEIR_PORT_CALL_REASON_BYTES_MAX;
-	while (reason.bytes != 0 && reason.bytes == WEIR_PORT_CALL_REASON_BYTES_MAX &&
-	       ((unsigned char)reason.data[reason.bytes - 1] & 0x80) != 0)
-		reason.bytes--; /* not within a character */
+		while (reason.bytes != 0 && ((unsigned char)reason.data[reason.bytes] & 0xc0) == 0x80)
+			reason.bytes--; /* not within a character */
+	}
 	if (call->is_cancelled)
 		code = WEIR_ABORT_CANCELLED;
 	else

@@ -18,6 +18,7 @@ const FUNCTION_NOT_LOADED = 1;
 const context = new AsyncLocalStorage();
 let loaded; // the function: version, handler, takesParameters
 let loading; // a promise of it, while an ES module is on its way
+let isLoading = false; // still true when the next load begins: the last one was ended by its deadline
 
 // One line of what was thrown, for the caller; the whole of it goes to the log.
 function reasonOf(error) {
@@ -46,10 +47,18 @@ function finished(id, result, takesParameters) {
 
 function run(id, body) {
   const { handler, takesParameters } = loaded;
+  let argument = new Request(host, id, body);
   let result;
+  if (takesParameters) {
+    try {
+      argument = parameters(argument);
+    } catch (error) {
+      answer(host, id, { status: 400, body: { error: `the body has no parameters: ${reasonOf(error)}` } }, false);
+      return;
+    }
+  }
   try {
-    const request = new Request(host, id, body);
-    result = handler(takesParameters ? parameters(request) : request);
+    result = handler(argument);
   } catch (error) {
     failed(id, error);
     return;
@@ -64,12 +73,18 @@ function run(id, body) {
 function prepare(id, version) {
   const [space, name, file, handler, memoryBytes] = host.describe(id);
   host.limit(memoryBytes);
-  const again = loaded !== undefined;
+  const again = loaded !== undefined || isLoading; // modules that are half done must not be found
   loaded = undefined;
+  isLoading = true;
   const keep = (found) => {
     loaded = { version, ...found };
   };
-  const found = load({ space, name, file, handler, version, again });
+  let found;
+  try {
+    found = load({ space, name, file, handler, version, again });
+  } finally {
+    isLoading = false;
+  }
   return typeof found?.then === 'function' ? found.then(keep) : keep(found);
 }
 

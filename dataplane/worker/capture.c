@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -35,7 +34,6 @@ enum {
 
 static struct {
 	bool is_open;
-	bool has_stdio;
 	int pipe_fd[STREAMS]; /* where functions' writes arrive */
 	int bell_fd;
 	pthread_mutex_t use;    /* held by the thread while it uses what `current` points to */
@@ -68,8 +66,9 @@ static int stdio_replace(void)
 	FILE *const out = fopencookie(NULL, "w", functions);
 	FILE *const error = fopencookie(&is_error, "w", functions);
 
-	if (out == NULL || error == NULL || setvbuf(out, NULL, _IOLBF, BUFSIZ) != 0 ||
-	    setvbuf(error, NULL, _IOLBF, BUFSIZ) != 0)
+	/* Unbuffered: print.h gathers lines, and a crash finds there what had no newline yet. */
+	if (out == NULL || error == NULL || setvbuf(out, NULL, _IONBF, 0) != 0 ||
+	    setvbuf(error, NULL, _IONBF, 0) != 0)
 		return -ENOMEM; /* the worker does not start; what is open ends with it */
 	stdout = out;
 	stderr = error;
@@ -227,10 +226,6 @@ void weir_capture_leave(struct weir_print *print, uint16_t *quiet_calls)
 
 	if (!capture.is_open)
 		return;
-	if (capture.has_stdio && __fpending(stdout) + __fpending(stderr) != 0) {
-		(void)fflush(stdout); /* streams of ours never fail */
-		(void)fflush(stderr);
-	}
 	if (*quiet_calls < WEIR_CAPTURE_WATCHED)
 		*quiet_calls = pipes_look(print) ? 0 : (uint16_t)(*quiet_calls + 1);
 	own = NULL;
@@ -285,7 +280,6 @@ int weir_capture_open(bool with_stdio)
 		result = stdio_replace();
 	if (result == 0 && atexit(weir_capture_rescue) != 0)
 		result = -ENOMEM;
-	capture.has_stdio = with_stdio;
 	capture.is_open = result == 0;
 	return result;
 }

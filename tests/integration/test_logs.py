@@ -100,6 +100,8 @@ class Logs(weir_instance.Case):
             lines = self.logs_come(self.call(query, status, name), "the last words", "past stdio")
             self.assertIn(("stdout", "the last words"), lines)
             self.assertIn(("stderr", "and some past stdio"), lines)
+            if query != "hang":  # killed from outside: what had no newline yet goes with it
+                self.assertIn(("stdout", "without an end"), lines)
 
     def test_standard_error_of_a_program(self):
         program = self.weir.home / "noisy.sh"

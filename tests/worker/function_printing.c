@@ -50,6 +50,7 @@ static void end_print(const struct weir_request *request)
 {
 	(void)printf("the last words\n");
 	raw_print("", "and some past stdio\n");
+	(void)printf("without an end");
 	if (is_query(request, "crash"))
 		abort();
 	if (is_query(request, "exit"))

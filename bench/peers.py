@@ -143,6 +143,7 @@ class Weir(Peer):
 
     name = "weir"
     title = "Weir, native hello"
+    options = ()  # more of weir-keeper's
 
     def __init__(self, home, build, cpus, reference=None):
         super().__init__(home, build, cpus, reference)
@@ -156,6 +157,7 @@ class Weir(Peer):
         command = [self.build / "bin" / "weir-keeper", "--data", self.data, "--listen", f"127.0.0.1:{self.port}"]
         if self.cpus is not None:
             command += ["--cpus", ",".join(str(cpu) for cpu in sorted(self.cpus))]
+        command += self.options
         return self.spawn(*command)
 
     def launch(self):

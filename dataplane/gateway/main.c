@@ -4,10 +4,24 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "dataplane/base/log.h"
 #include "dataplane/base/rights.h"
 #include "dataplane/gateway/gateway.h"
+
+/* Kernels count a ring against it, summed over all processes of the user. Where it may not be raised
+ * and is too low, opening the ring says so. */
+static void locked_memory_raise(void)
+{
+	const struct rlimit unlimited = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+	struct rlimit limit;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0 || getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_MEMLOCK, &limit);
+}
 
 int main(void)
 {
@@ -21,6 +35,7 @@ int main(void)
 				      "run ./tools/quickstart or weir-keeper\n");
 		return 2;
 	}
+	locked_memory_raise();
 	result = weir_rights_drop();
 	if (result != 0) { /* serving with more rights than needed would be silent: say it and stop */
 		weir_log(WEIR_LOG_ERROR, "cannot drop rights", "error=\"%s\"", strerror(-result));

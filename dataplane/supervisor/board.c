@@ -33,7 +33,7 @@ static void missing_add(struct weir_board *board, const char *line)
 static void missing_write(const struct weir_supervisor *supervisor, struct weir_board *board)
 {
 	const char *lacks = supervisor->sandbox_lacks;
-	const unsigned long descriptors = weir_program_limits_raise();
+	const unsigned long descriptors = weir_program_descriptors_raise();
 	char line[200];
 
 	missing_add(board, "load measurement by eBPF: not part of this version, calls in flight decide alone");

@@ -71,6 +71,6 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "error: cannot lock %s/run/lock: %s\n", options.data, strerror(-result));
 		return 1;
 	}
-	(void)weir_program_limits_raise();
+	(void)weir_program_descriptors_raise();
 	return weir_keeper_run(&options, argc, argv);
 }

@@ -103,16 +103,9 @@ int weir_program_start_build(const char *path, char *const *argv, const int fds[
 	return start(path, argv, places, sizeof(places) / sizeof(places[0]), false, out_pid, out_pidfd);
 }
 
-unsigned long weir_program_limits_raise(void)
+unsigned long weir_program_descriptors_raise(void)
 {
-	const struct rlimit unlimited = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
 	struct rlimit limit = {.rlim_cur = 0};
-
-	/* Each ring counts against it, summed over all processes of the user. */
-	if (setrlimit(RLIMIT_MEMLOCK, &unlimited) != 0 && getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_MEMLOCK, &limit); /* the gateway says so where it is too low */
-	}
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return 0;

@@ -18,8 +18,7 @@ int weir_program_start(const char *path, char *const *argv, int fd3, bool own_se
 int weir_program_start_build(const char *path, char *const *argv, const int fds[3], pid_t *out_pid,
 			     int *out_pidfd);
 
-/* Raise the limit on locked memory as far as this process may, and the soft limit on descriptors to the
- * hard one. Returns the limit on descriptors that holds now. */
-unsigned long weir_program_limits_raise(void);
+/* Raise the soft limit on descriptors to the hard one. Returns the limit that holds now. */
+unsigned long weir_program_descriptors_raise(void);
 
 #endif

@@ -205,7 +205,7 @@ static int supervisor_open(struct weir_supervisor *supervisor, const struct weir
 		       "weir-supervisor is started by weir-keeper, not by hand");
 	if (result != 0)
 		return result;
-	(void)weir_program_limits_raise();
+	(void)weir_program_descriptors_raise();
 	result = shards_decide(supervisor, problem);
 	if (result != 0)
 		return result;

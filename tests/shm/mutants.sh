@@ -20,7 +20,7 @@ copy() {
 # test is compiled first, without sim.h.
 build() (
 	cd "$1"
-	plain="dataplane/base/assert.c dataplane/base/fd.c dataplane/shm/chunk.c dataplane/shm/segment.c
+	plain="dataplane/base/assert.c dataplane/base/fd.c dataplane/base/log.c dataplane/shm/chunk.c dataplane/shm/segment.c
 		dataplane/shm/shard_board.c"
 	atomic="dataplane/shm/call.c dataplane/shm/doorbell.c dataplane/shm/ring.c"
 	# shellcheck disable=SC2086

@@ -5,7 +5,7 @@
 function refused(): string
 {
 	$said = error_get_last()['message'] ?? '';
-	foreach (['Operation not permitted' => 1, 'No such file or directory' => 2, 'Permission denied' => 13] as $words => $number) {
+	foreach (['Operation not permitted' => 1, 'No such file or directory' => 2, 'Permission denied' => 13, 'Read-only file system' => 30] as $words => $number) {
 		if (str_contains($said, $words)) {
 			return (string) $number;
 		}

@@ -130,17 +130,21 @@ function(weir_wasm_module name)
   get_filename_component(file ${arg_SOURCE} NAME_WE)
   set(base ${arg_DIRECTORY}/${file})
   set(model command)
-  file(STRINGS ${arg_SOURCE} handler REGEX "^int weir_handle")
+  file(STRINGS ${arg_SOURCE} handler REGEX "^int (weir_handle|exec)")
   if(handler)
     set(model reactor)
+  endif()
+  set(faasm "")
+  if(handler MATCHES exec)
+    set(faasm -Wl,--global-base=131072)
   endif()
   file(MAKE_DIRECTORY ${arg_DIRECTORY})
   add_custom_command(OUTPUT ${base}.wasm
     COMMAND ${WEIR_WASM_CLANG} --target=wasm32-wasi -O2 -Wall -Wextra -I ${CMAKE_SOURCE_DIR}/dataplane/sdk
       -c ${arg_SOURCE} -o ${base}.o
-    COMMAND ${WEIR_WASM_CLANG} --target=wasm32-wasi -mexec-model=${model} -Wl,-s ${base}.o -o ${base}.wasm
+    COMMAND ${WEIR_WASM_CLANG} --target=wasm32-wasi -mexec-model=${model} ${faasm} -Wl,-s ${base}.o -o ${base}.wasm
     COMMAND ${CMAKE_COMMAND} -E rm ${base}.o
     DEPENDS ${arg_SOURCE} ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_wasm.h ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_wasm_imports.h
-      ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_json.h VERBATIM)
+      ${CMAKE_SOURCE_DIR}/dataplane/sdk/weir_json.h ${CMAKE_SOURCE_DIR}/dataplane/sdk/faasm.h VERBATIM)
   add_custom_target(${name} DEPENDS ${base}.wasm)
 endfunction()

@@ -47,6 +47,12 @@ WEIR_WASM_IMPORT(response_length) int32_t weir_wasm_length(uint64_t bytes);
 WEIR_WASM_IMPORT(response_write) int32_t weir_wasm_write(const void *data, size_t bytes);
 /* Send what was written. */
 WEIR_WASM_IMPORT(response_flush) int32_t weir_wasm_flush(void);
+/* The status of another function's answer. */
+WEIR_WASM_IMPORT(call)
+int32_t weir_wasm_call(const void *name, size_t name_bytes, const void *body, size_t bytes,
+		       int32_t is_one_way);
+/* The body of that answer: its length. */
+WEIR_WASM_IMPORT(call_body) int32_t weir_wasm_call_body(void *out, size_t bytes);
 
 /* The worker copies a text of the length it names to malloc'd memory; call(out, bytes) asks for it. */
 #define WEIR_WASM_TEXT(text, call)                       \

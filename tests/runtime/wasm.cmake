@@ -7,6 +7,12 @@ if(WEIR_WASM_SDK)
     weir_wasm_module(test_function_wasm_${name} SOURCE ${source} DIRECTORY ${CMAKE_BINARY_DIR}/tests/functions/wasm)
     add_dependencies(test_functions_wasm test_function_wasm_${name})
   endforeach()
+  foreach(name x2 chain note)
+    weir_wasm_module(test_function_faasm_${name} SOURCE ${CMAKE_CURRENT_SOURCE_DIR}/functions/faasm/${name}.c
+      DIRECTORY ${CMAKE_BINARY_DIR}/tests/functions/faasm)
+    add_dependencies(test_functions_wasm test_function_faasm_${name})
+  endforeach()
+  weir_script_test(test_wasm_faasm COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/test_wasm_faasm.py LABELS integration TIMEOUT 300)
   set(loops ${CMAKE_BINARY_DIR}/tests/functions/wasm/loops)
   add_custom_command(OUTPUT ${loops}.wasm
     COMMAND wat2wasm ${CMAKE_CURRENT_SOURCE_DIR}/functions/wasm/loops.wat -o ${loops}.wasm

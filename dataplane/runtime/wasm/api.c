@@ -5,6 +5,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
 #include "dataplane/runtime/wasm/host.h"
+#include "dataplane/runtime/wasm/nested.h"
 
 #define IMPORT(function)                                                  \
 	uint64_t weir_api_##function(struct weir_wasm_instance *instance, \
@@ -295,4 +296,38 @@ IMPORT(response_flush)
 			result = call->ops->flush(call);
 	}
 	return error_cell(result);
+}
+
+/* ---- other functions ---- */
+
+IMPORT(call)
+{
+	struct weir_wasm_run *const run = weir_wasm_run_of(instance);
+	struct weir_runtime_target target = {.method = WEIR_WASM_POST,
+					     .is_one_way = arguments[4] != 0};
+	int result = 0;
+
+	if (run->is_starting)
+		return error_cell(-EINVAL);
+	if (!span_at(instance, arguments[0], arguments[1], &target.name) ||
+	    !span_at(instance, arguments[2], arguments[3], &target.body))
+		return error_cell(-EFAULT);
+	if (run->has_nested)
+		run->call->ops->nested_free(run->call, &run->nested);
+	result = weir_wasm_nested(run->call, &target, &run->nested);
+	run->has_nested = result == 0;
+	if (result == -ETIMEDOUT)
+		weir_wasm_stop(instance, WEIR_WASM_TRAP_TIMEOUT);
+	else if (result == -ECANCELED)
+		weir_wasm_stop(instance, WEIR_WASM_TRAP_CANCELLED);
+	return result != 0 ? error_cell(result) : run->nested.status;
+}
+
+IMPORT(call_body)
+{
+	const struct weir_wasm_run *const run = weir_wasm_run_of(instance);
+
+	if (!run->has_nested)
+		return NONE;
+	return text_put(instance, run->nested.body, arguments[0], arguments[1]);
 }

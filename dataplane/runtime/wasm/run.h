@@ -16,6 +16,7 @@ enum {
 enum weir_wasm_kind {
 	WEIR_WASM_COMMAND, /* _start: body on stdin, answer on stdout */
 	WEIR_WASM_REACTOR, /* weir_handle, or the handler's name */
+	WEIR_WASM_FAASM,   /* run, or _run: faasm.h */
 };
 
 struct weir_wasm_run {
@@ -24,9 +25,11 @@ struct weir_wasm_run {
 	const char *const *environment; /* the function's own */
 	enum weir_wasm_kind kind;
 	bool is_starting; /* no request yet */
+	bool has_nested;  /* `nested` is to be freed */
 	bool has_type;    /* content-type was set */
 	bool is_answered; /* something was written */
 	bool is_closed[WEIR_WASM_FDS];
+	struct weir_runtime_answer nested; /* the last one */
 	uint32_t exit_code;
 	const char *missing; /* the import that it called and nobody has */
 	int error;           /* of the answer, when the trap is FAILED */

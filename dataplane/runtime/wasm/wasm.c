@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "dataplane/runtime/wasm/faasm.h"
 #include "dataplane/runtime/wasm/host.h"
 #include "dataplane/runtime/wasm/memory.h"
 
@@ -130,7 +131,7 @@ static bool entry_find(struct function *function, const char *name, enum weir_wa
 		return false;
 	function->entry = found;
 	function->kind = kind;
-	function->has_result = signature[strlen(signature) - 1] != ':';
+	function->has_result = kind == WEIR_WASM_REACTOR && strcmp(signature, ":i") == 0;
 	return true;
 }
 
@@ -140,10 +141,13 @@ static int entry_choose(struct function *function, const char *handler, char *ou
 	if (handler[0] == '\0') {
 		/* A program that includes weir_wasm.h has both. */
 		if (entry_find(function, "_start", WEIR_WASM_COMMAND, ":") ||
-		    entry_find(function, "weir_handle", WEIR_WASM_REACTOR, ":i"))
+		    entry_find(function, "weir_handle", WEIR_WASM_REACTOR, ":i") ||
+		    entry_find(function, "run", WEIR_WASM_FAASM, "iiii:i") ||
+		    entry_find(function, "_run", WEIR_WASM_FAASM, "iiii:i"))
 			return 0;
-		reason_set(out_reason, "the module exports neither weir_handle (a handler, see "
-				       "weir_wasm.h) nor _start (a program)");
+		reason_set(out_reason,
+			   "the module exports no weir_handle (a handler, see weir_wasm.h), "
+			   "no _start (a program) and no run (Faasm's)");
 		return -ENOENT;
 	}
 	if (entry_find(function, handler,
@@ -234,7 +238,7 @@ static int wasm_load(void *runtime, const struct weir_runtime_function *wanted,
 		wasm_unload(function);
 		return result;
 	}
-	if (function->kind == WEIR_WASM_REACTOR)
+	if (function->kind != WEIR_WASM_COMMAND)
 		function->initialize =
 			weir_wasm_export_find(function->module, "_initialize", ":");
 	*out_instance = function;
@@ -400,6 +404,26 @@ static void instance_give(struct function *function, struct weir_wasm_instance *
 	function->idle_count++;
 }
 
+/* Run the entry in an instance that is as it was kept. */
+static int instance_run(struct function *function, struct running *running,
+			struct weir_wasm_instance *instance)
+{
+	const bool is_faasm = function->kind == WEIR_WASM_FAASM;
+	enum weir_wasm_trap trap = WEIR_WASM_TRAP_NONE;
+	uint64_t returned = 0;
+	int result = is_faasm ? weir_wasm_faasm_before(instance) : 0;
+
+	if (result != 0)
+		return result;
+	atomic_store_explicit(&running->instance, instance, memory_order_relaxed);
+	trap = weir_wasm_instance_enter(instance, function->entry,
+					is_faasm ? weir_wasm_faasm_arguments : NULL, &returned);
+	atomic_store_explicit(&running->instance, NULL, memory_order_relaxed);
+	result = outcome(function, running, trap, instance->is_growth_refused,
+			 (uint32_t)returned);
+	return result == 0 && is_faasm ? weir_wasm_faasm_after(instance) : result;
+}
+
 static int wasm_invoke(void *opaque, struct weir_runtime_call *call)
 {
 	struct function *const function = opaque;
@@ -409,21 +433,16 @@ static int wasm_invoke(void *opaque, struct weir_runtime_call *call)
 			.environment = (const char *const *)function->environment,
 			.kind = function->kind}};
 	struct weir_wasm_instance *instance = NULL;
-	uint64_t returned = 0;
 	int result = 0;
 
 	call->running = &running;
 	result = instance_take(function, &running, &instance);
 	if (result == 0) {
-		enum weir_wasm_trap trap = WEIR_WASM_TRAP_NONE;
-
-		atomic_store_explicit(&running.instance, instance, memory_order_relaxed);
-		trap = weir_wasm_instance_enter(instance, function->entry, NULL, &returned);
-		atomic_store_explicit(&running.instance, NULL, memory_order_relaxed);
-		result = outcome(function, &running, trap, instance->is_growth_refused,
-				 (uint32_t)returned);
+		result = instance_run(function, &running, instance);
 		instance_give(function, instance);
 	}
+	if (running.run.has_nested)
+		call->ops->nested_free(call, &running.run.nested);
 	call->running = NULL;
 	free(running.run.text);
 	return result;

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Functions written for Faasm's first version: input, output and chained calls; and a wasm handler that
+calls another function."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
+
+import weir_instance  # noqa: E402
+from weir_instance import BUILD, SAMPLES, Instance, wait_until  # noqa: E402
+
+FAASM = BUILD / "tests" / "functions" / "faasm"
+
+
+class Faasm(weir_instance.Case):
+    def add(self, weir, name, path):
+        weir.ctrlctl("fn", "add", name, "--runtime", "wasm", "--file", path)
+        weir.ctrlctl("route", "add", f"POST /{name}", "--fn", name)
+
+    def ready(self, weir, *names):
+        for name in names:
+            wait_until(lambda n=name: weir.request("POST", f"/{n}", b"").status != 501, f"{name} is built")
+
+    def test_input_becomes_output(self):
+        with Instance() as weir:
+            self.add(weir, "x2", FAASM / "x2.wasm")
+            self.ready(weir, "x2")
+            for body in (b"", b"\1\2\3", bytes(range(1, 100)), b"\x11" * 1024, b"\0\0\7"):
+                answer = weir.request("POST", "/x2", body)
+                self.assertEqual((answer.status, answer.body), (200, bytes(2 * byte for byte in body)))
+            answer = weir.request("POST", "/x2", b"x" * 1025)
+            self.assertEqual(answer.status, 502)
+            self.assertIn("1,024", answer.json()["error"])
+            self.assertEqual(weir.request("POST", "/x2", b"\1").body, b"\2")
+
+    def test_chained_calls_happen(self):
+        with Instance() as weir:
+            self.add(weir, "chain", FAASM / "chain.wasm")
+            self.add(weir, "note", FAASM / "note.wasm")
+            self.ready(weir, "note", "chain")
+            answer = weir.request("POST", "/chain", b"")
+            self.assertEqual((answer.status, answer.body), (200, b"chained"))
+            for word in ("noted a!", "noted b!", "noted c!"):
+                wait_until(lambda w=word: w in weir.ctrlctl("fn", "logs", "note", check=False).stdout, f"the chained call {word}")
+
+    def test_a_handler_calls_another_function(self):
+        with Instance() as weir:
+            self.add(weir, "chain", SAMPLES / "wasm" / "chain.wasm")
+            self.add(weir, "upper", SAMPLES / "wasm" / "upper.wasm")
+            self.ready(weir, "upper", "chain")
+            for _ in range(20):
+                answer = weir.request("POST", "/chain", b"quiet")
+                self.assertEqual((answer.status, answer.body), (200, b"QUIET"))
+
+
+if __name__ == "__main__":
+    weir_instance.main()

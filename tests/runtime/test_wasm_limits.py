@@ -68,6 +68,20 @@ class Limits(weir_instance.Case):
             for _ in range(12):
                 self.assertEqual(weir.request("GET", "/state?x").body, STATE)
 
+    def test_there_are_no_files_and_no_sockets(self):
+        wanted = {"open": 8, "open in 0": 54, "mkdir": 8, "unlink": 8, "symlink": 8, "prestat": 8, "seek": 70, "seek 7": 8,
+                  "write 0": 8, "write 3": 8, "write beyond": 21, "renumber": 58, "sync": 28, "send": 57, "shutdown": 8,
+                  "clock 9": 28, "clock": 0, "random beyond": 21, "fdstat": 0, "filestat": 0, "poll nothing": 28, "yield": 0,
+                  "close": 0, "close again": 8, "close 3": 8}
+        with Instance() as weir:
+            weir.ctrlctl("fn", "add", "refused", "--runtime", "wasm", "--file", FUNCTIONS / "refused.wasm")
+            weir.ctrlctl("route", "add", "GET /refused", "--fn", "refused")
+            wait_until(lambda: weir.request("GET", "/refused").status != 501, "the module is built")
+            answer = weir.request("GET", "/refused")
+            self.assertEqual(answer.status, 200, answer)
+            got = dict(line.rsplit(" ", 1) for line in answer.body.decode().splitlines())
+            self.assertEqual({name: int(number) for name, number in got.items()}, wanted)
+
     def test_what_is_no_module_is_refused(self):
         with Instance() as weir:
             weir.ctrlctl("fn", "add", "native", "--runtime", "wasm", "--file", weir_instance.SAMPLES / "native" / "hello.so")

@@ -20,7 +20,7 @@ static struct weir_head_slice put(uint8_t *out, size_t *at, struct weir_span tex
 	return slice;
 }
 
-static size_t head_bytes(const struct weir_runtime_target *target)
+size_t weir_nested_head_bytes(const struct weir_runtime_target *target)
 {
 	size_t bytes = sizeof(struct weir_request_head) + target->name.bytes + target->path.bytes +
 		       target->query.bytes + 1;
@@ -31,8 +31,7 @@ static size_t head_bytes(const struct weir_runtime_target *target)
 	return bytes;
 }
 
-/* Write the head, which fits (WEIR_NESTED_HEAD_BYTES_MAX). Returns its bytes. */
-static size_t head_encode(const struct weir_runtime_target *target, uint8_t *out)
+size_t weir_nested_head_encode(const struct weir_runtime_target *target, uint8_t *out)
 {
 	struct weir_request_head head = {
 		.method = target->method,
@@ -92,7 +91,7 @@ static int request_put(struct weir_runtime_call *base, struct weir_port_call *po
 		if (result != 0)
 			return result;
 		if (is_first)
-			head = head_encode(target, data);
+			head = weir_nested_head_encode(target, data);
 		part = body.bytes < room - head ? body.bytes : room - head;
 		if (part != 0)
 			memcpy(data + head, body.data, part);
@@ -123,7 +122,7 @@ int weir_nested_start(struct weir_nested *nested, struct weir_runtime_call *base
 		return -EINVAL;
 	if (target->body.bytes > WEIR_NESTED_BODY_BYTES_MAX)
 		return -EMSGSIZE;
-	if (head_bytes(target) > WEIR_NESTED_HEAD_BYTES_MAX)
+	if (weir_nested_head_bytes(target) > WEIR_NESTED_HEAD_BYTES_MAX)
 		return -E2BIG;
 	nested->is_used[slot] = true; /* others of this call may start while this one waits */
 	result = request_put(base, port_call, slot, target);

@@ -39,6 +39,11 @@ int weir_nested_answer(struct weir_nested *nested, struct weir_port_call *port_c
 void weir_nested_drop(struct weir_nested *nested, struct weir_port_call *port_call, uint32_t slot);
 void weir_nested_answer_free(struct weir_nested *nested, struct weir_runtime_answer *answer);
 
+/* The bytes of the target's request head, at most WEIR_NESTED_HEAD_BYTES_MAX of which can be sent; and
+ * write it to `out`, which has room for them. Both return the bytes. */
+size_t weir_nested_head_bytes(const struct weir_runtime_target *target);
+size_t weir_nested_head_encode(const struct weir_runtime_target *target, uint8_t *out);
+
 /* The function returned: free everything. */
 void weir_nested_end(struct weir_nested *nested);
 

@@ -228,6 +228,59 @@ class Node(weir_instance.Case):
         for number, activation in answers:
             self.assertEqual(self.printed(activation), [f"stdout: I am n{number}n"])
 
+    # Calling others
+
+    def test_functions_call_functions(self):
+        called = self.function("exports.handler = ({ method, path, query, headers, body }) => ({ status: 201,"
+                               "  headers: { 'X-Test': 'yes' }, body: `${method} ${path} ${query} ${headers['content-type']} ${body.length}` });")
+        name = self.function(f"exports.handler = async (request) => {{"
+                             f"  const reply = await request.call('{called}', {{ a: 1 }}, {{ method: 'PUT', path: '/p', query: 'q=1' }});"
+                             f"  return [reply.status, reply.headers['x-test'], reply.text(), reply.activation.length]; }};")
+        self.assertEqual(self.call(name).json(), [201, "yes", "PUT /p q=1 application/json 7", 32])
+
+    def test_many_and_large_nested_calls(self):
+        called = self.function("exports.handler = async ({ body }) => { await new Promise(setImmediate); return body; };")
+        name = self.function(f"exports.handler = async (request) => {{ const all = [];"
+                             f"  for (let i = 0; i < 20; i++) all.push(request.call('{called}', Buffer.alloc(i * 10007, i)));"
+                             f"  all.push(request.call('{called}', Buffer.alloc(1 << 20, 9)));"
+                             f"  const replies = await Promise.all(all);"
+                             f"  return replies.map((reply, i) => reply.body.every((byte) => byte === (i === 20 ? 9 : i)) ? reply.body.length : -1); }};")
+        self.assertEqual(self.call(name).json(), [i * 10007 for i in range(20)] + [1 << 20])
+
+    def test_nested_calls_that_go_wrong(self):
+        name = self.function("exports.handler = async (request) => {"
+                             "  const reply = await request.call('nobody'); const large = Buffer.alloc((1 << 20) + 1);"
+                             "  return [reply.status, await request.call('nobody', large).catch((error) => error.message)]; };")
+        status, reason = self.call(name).json()
+        self.assertEqual(status, 404)
+        self.assertIn("larger than 1 MiB", reason)
+
+    def test_one_way_runs_after_its_caller(self):
+        called = self.function("exports.handler = ({ query }) => { console.log(`one way ${query}`); };")
+        name = self.function(f"exports.handler = async (request) =>"
+                             f"  (await request.call('{called}', undefined, {{ query: 'x', oneWay: true }})).status;")
+        self.assertEqual(self.call(name).json(), 202)
+        wait_until(lambda: "one way x" in self.weir.ctrlctl("fn", "logs", called).stdout, "it ran")
+
+    def test_a_caller_that_leaves_takes_its_calls_along(self):
+        never = self.function("exports.handler = () => new Promise(() => {});")
+        name = self.function(f"exports.handler = (request) => request.query ? request.call('{never}') : String(process.pid);",
+                             timeout="1s")
+        pid = self.pid_of(name)
+        for _ in range(3):
+            self.assertEqual(self.call(name, query="?wait").status, 504)
+        self.pid_of(name)
+        self.assertTrue(self.is_worker(pid))
+
+    def test_the_sample_chain(self):
+        samples = weir_instance.SOURCE / "dataplane" / "sdk" / "samples" / "node"
+        for name in ("hello", "chain"):
+            self.weir.ctrlctl("fn", "add", name, "--runtime", "node", "--file", samples / f"{name}.js")
+        self.weir.ctrlctl("route", "add", "ANY /chain", "--fn", "chain")
+        self.assertEqual(self.call("chain").json(), {"called": "hello", "status": 200, "answer": {"message": "Hello, world!"}})
+        self.assertEqual(self.call("chain", '{"name": "Ada"}').json()["answer"], {"message": "Hello, Ada!"})
+        self.assertEqual(self.call("chain", query="?one-way=1").json()["status"], 202)
+
     # What goes wrong
 
     MOODY = """

@@ -7,6 +7,7 @@
 #include "dataplane/base/id.h"
 #include "dataplane/base/log.h"
 #include "dataplane/worker/node/node_host.h"
+#include "dataplane/worker/node/node_nested.h"
 
 enum { BODY_FIRST = 65536 };
 
@@ -52,6 +53,8 @@ static struct weir_port_call *slot_empty(struct weir_node_slot *slot)
 	unpark(slot);
 	free(slot->bytes);
 	slot->bytes = NULL;
+	weir_node_nested_end(slot->nested);
+	slot->nested = NULL;
 	slot->call = NULL;
 	slot->has_event = false;
 	slot->id += 1U << WEIR_NODE_ID_SHIFT;
@@ -270,8 +273,12 @@ void weir_node_call_start(struct weir_host *host, struct weir_port_call *call)
 
 static void event(struct weir_node_slot *slot)
 {
+	if (slot->call->is_cancelled && slot->nested != NULL)
+		slot->host->hooks.cancel(slot);
 	if (slot->call->is_cancelled)
 		weir_node_call_fail(slot, WEIR_ABORT_CANCELLED, (struct weir_span){0});
+	else if (slot->state == WEIR_NODE_RUNNING && slot->nested != NULL)
+		weir_node_nested_events(slot);
 	else if (slot->state == WEIR_NODE_WAITING)
 		begin(slot);
 	else if (slot->state == WEIR_NODE_GATHERING)

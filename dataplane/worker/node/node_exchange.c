@@ -1,11 +1,13 @@
 /* What JavaScript asks and says of a call (node_js.c lists it). An id that is over is ignored: a handler
  * may answer after its caller left. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
 #include "dataplane/worker/capture.h"
 #include "dataplane/worker/node/node_js.h"
+#include "dataplane/worker/node/node_nested.h"
 
 /* ---- the request ---- */
 
@@ -34,13 +36,6 @@ static napi_value describe(napi_env env, napi_callback_info info)
 	return list;
 }
 
-static size_t append(char *to, size_t at, struct weir_span text)
-{
-	memcpy(to + at, text.data, text.bytes);
-	to[at + text.bytes] = '\0';
-	return at + text.bytes + 1;
-}
-
 static void lower(char *text, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++) {
@@ -61,12 +56,12 @@ static napi_value line(napi_env env, napi_callback_info info)
 
 	if (slot == NULL)
 		return nothing(env);
-	bytes = append(text, 0,
+	bytes = text_append(text, 0,
 		       slot->call->head->method < sizeof(methods) / sizeof(methods[0])
 			       ? methods[slot->call->head->method]
 			       : WEIR_SPAN(""));
-	bytes = append(text, bytes, weir_port_call_span(slot->call, slot->call->head->path));
-	bytes = append(text, bytes, weir_port_call_span(slot->call, slot->call->head->query));
+	bytes = text_append(text, bytes, weir_port_call_span(slot->call, slot->call->head->path));
+	bytes = text_append(text, bytes, weir_port_call_span(slot->call, slot->call->head->query));
 	return text_of(env, text, bytes - 1);
 }
 
@@ -93,10 +88,10 @@ static napi_value rows(napi_env env, napi_callback_info info, bool are_params)
 
 		if (bytes + name.bytes + text_value.bytes + 2 > sizeof(text))
 			break; /* rows that share their text: no gateway writes that */
-		bytes = append(text, bytes, name);
+		bytes = text_append(text, bytes, name);
 		if (!are_params)
 			lower(text + bytes - name.bytes - 1, name.bytes);
-		bytes = append(text, bytes, text_value);
+		bytes = text_append(text, bytes, text_value);
 	}
 	if (are_params) /* a path is decoded, fields are bytes, as in Node's own server */
 		return text_of(env, text, bytes);
@@ -284,6 +279,68 @@ static napi_value fail(napi_env env, napi_callback_info info)
 	return nothing(env);
 }
 
+/* A body for another function: a text or an Uint8Array; *out_copy is the caller's to free. */
+static struct weir_span body_get(napi_env env, napi_value value, char **out_copy)
+{
+	napi_typedarray_type kind = napi_uint8_array;
+	size_t bytes = 0;
+	void *data = NULL;
+
+	*out_copy = text_copy(env, value, &bytes);
+	if (*out_copy != NULL)
+		return (struct weir_span){.data = *out_copy, .bytes = bytes};
+	if (napi_get_typedarray_info(env, value, &kind, &bytes, &data, NULL, NULL) != napi_ok)
+		return (struct weir_span){0};
+	return (struct weir_span){.data = data, .bytes = bytes};
+}
+
+/* Take the fields [name, value, ...] to `out`, their text to `text`. How many; too many if there is no room. */
+static size_t target_fields(napi_env env, napi_value list, struct weir_runtime_field *out, char *text, size_t size)
+{
+	uint32_t count = 0;
+
+	check(napi_get_array_length(env, list, &count));
+	for (uint32_t i = 0; i < count && i < 2 * WEIR_RUNTIME_TARGET_FIELDS_MAX; i++) {
+		napi_value value = NULL;
+		struct weir_span span;
+
+		check(napi_get_element(env, list, i, &value));
+		span = text_get(env, value, text, size);
+		text += span.bytes;
+		size -= span.bytes;
+		*(i % 2 == 0 ? &out[i / 2].name : &out[i / 2].value) = span;
+	}
+	return count / 2;
+}
+
+/* call(id, name, method, path, query, fields, body, isOneWay): the nested call's number, or -errno. */
+static napi_value call(napi_env env, napi_callback_info info)
+{
+	const struct arguments arguments = arguments_get(env, info);
+	struct weir_node_slot *const slot = slot_of(env, &arguments);
+	struct weir_runtime_field fields[WEIR_RUNTIME_TARGET_FIELDS_MAX];
+	char texts[4][WEIR_NESTED_HEAD_BYTES_MAX + 2]; /* what is longer is refused as too long */
+	struct weir_runtime_target target = {.fields = fields};
+	napi_value value = NULL;
+	char *copy = NULL;
+	uint32_t number = 0;
+	int result = -ESRCH;
+
+	if (slot != NULL && slot->state == WEIR_NODE_RUNNING) {
+		target.name = text_get(env, arguments.value[1], texts[0], sizeof(texts[0]));
+		target.method = (uint8_t)number_of(env, arguments.value[2]);
+		target.path = text_get(env, arguments.value[3], texts[1], sizeof(texts[1]));
+		target.query = text_get(env, arguments.value[4], texts[2], sizeof(texts[2]));
+		target.field_count = target_fields(env, arguments.value[5], fields, texts[3], sizeof(texts[3]));
+		target.body = body_get(env, arguments.value[6], &copy);
+		(void)napi_get_value_bool(env, arguments.value[7], &target.is_one_way); /* no boolean: false */
+		result = weir_node_nested_start(slot, &target, &number);
+		free(copy);
+	}
+	check(napi_create_int32(env, result == 0 ? (int32_t)number : result, &value));
+	return value;
+}
+
 static napi_value print(napi_env env, napi_callback_info info)
 {
 	const struct arguments arguments = arguments_get(env, info);
@@ -306,6 +363,7 @@ void weir_node_exchange_define(napi_env env, napi_value exports)
 		{"describe", describe},	    {"line", line},	      {"headers", headers}, {"params", params},
 		{"activation", activation}, {"remaining", remaining}, {"answer", answer},   {"fail", fail},
 		{"print", print},	    {"isProbe", is_probe},
+		{"call", call},
 	};
 
 	weir_node_rows_define(env, exports, functions, sizeof(functions) / sizeof(functions[0]));

@@ -52,6 +52,7 @@ struct weir_node_slot {
 	size_t byte_count;
 	size_t bytes_size; /* GATHERING: allocated */
 	size_t bytes_sent;
+	struct weir_node_nested *nested; /* calls that it makes (node_nested.h); NULL = none so far */
 	struct weir_print print;
 };
 
@@ -91,7 +92,8 @@ struct weir_host {
 };
 
 /* Take part in `loop`, whose thread this is. The hooks: run starts an accepted call in JavaScript;
- * paused ends a batch of them (what was promised runs); cancel and configured are not used.
+ * paused ends a batch of them (what was promised runs); cancel tells JavaScript that a call which awaits
+ * others is over (`running`: its slot); configured is not used.
  * 0 or -errno. */
 int weir_node_host_open(struct weir_host *host, uv_loop_t *loop, const struct weir_host_hooks *hooks,
 			void *context);

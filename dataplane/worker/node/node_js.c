@@ -1,6 +1,9 @@
 /* weir_node.node: what worker.js and the host (node_host.h) know of each other.
  *
- *   start(dispatch, plan of the sandbox)         host --> dispatch(id, version, body)
+ *   start(dispatch, plan of the sandbox, called) host --> dispatch(id, version, body)
+ *   call(id, name, method, path, query, fields, body, isOneWay) -> number, or a negative error
+ *                                                host --> called(id, number, error, status, headers,
+ *                                                                body, activation); without a number: over
  *   describe(id)                                 what to load: space, name, file, handler, memory
  *   line(id) headers(id) params(id)              the request's head, as texts that are split at NUL
  *   activation(id) remaining(id) isProbe(id)
@@ -21,11 +24,13 @@
 #include "dataplane/abi/control.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/base/id.h"
 #include "dataplane/base/log.h"
 #include "dataplane/sandbox/sandbox.h"
 #include "dataplane/worker/attend.h"
 #include "dataplane/worker/capture.h"
 #include "dataplane/worker/node/node_js.h"
+#include "dataplane/worker/node/node_nested.h"
 #include "dataplane/worker/node/node_v8.h"
 #include "dataplane/worker/node/node_watch.h"
 
@@ -34,6 +39,7 @@ struct weir_host weir_node_host;
 static struct {
 	napi_env env;
 	napi_ref dispatch;
+	napi_ref called;
 	napi_ref resource;
 	napi_async_context context;
 	napi_handle_scope handles; /* of the batch, with `scope`; NULL = none is open */
@@ -150,6 +156,77 @@ static void run(struct weir_host *of, struct weir_host_thread *thread, struct we
 	check(napi_close_handle_scope(js.env, handles));
 }
 
+/* Call js.called with what is in `values`, for a call of that deadline. */
+static void tell(uint64_t deadline_ns, const napi_value *values, size_t count)
+{
+	napi_value receiver = NULL, called = NULL;
+
+	check(napi_get_undefined(js.env, &receiver));
+	check(napi_get_reference_value(js.env, js.called, &called));
+	weir_node_watch_enter(WEIR_NODE_WATCH_HANDLER, deadline_ns);
+	if (napi_call_function(js.env, receiver, called, count, values, NULL) != napi_ok)
+		failed(NULL, false); /* its parent ends at its deadline */
+	(void)weir_node_watch_leave();
+}
+
+static void answer_values(const struct weir_runtime_answer *answer, napi_value values[4])
+{
+	const struct weir_head_field *const row = (const void *)(answer->head + 1);
+	char text[WEIR_HEAD_RESPONSE_BYTES_MAX + 2 * WEIR_HEAD_RESPONSE_FIELDS_MAX];
+	char activation[32];
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < answer->head->field_count; i++) {
+		const char *const head = (const char *)answer->head;
+		const size_t more = (size_t)row[i].name.bytes + row[i].value.bytes + 2;
+
+		if (bytes + more > sizeof(text))
+			break; /* rows that share their text: no gateway writes that */
+		bytes = text_append(text, bytes,
+				    (struct weir_span){head + row[i].name.offset, row[i].name.bytes});
+		bytes = text_append(text, bytes,
+				    (struct weir_span){head + row[i].value.offset, row[i].value.bytes});
+	}
+	weir_id_format((struct weir_id){.high = answer->activation_high, .low = answer->activation_low},
+		       activation);
+	check(napi_create_uint32(js.env, answer->status, &values[0]));
+	check(napi_create_string_latin1(js.env, text, bytes, &values[1]));
+	if (napi_create_buffer_copy(js.env, answer->body.bytes, answer->body.data, NULL, &values[2]) != napi_ok)
+		values[2] = nothing(js.env);
+	values[3] = text_of(js.env, activation, sizeof(activation));
+}
+
+void weir_node_nested_answered(struct weir_node_slot *slot, uint32_t nested, int result,
+			       const struct weir_runtime_answer *answer)
+{
+	napi_handle_scope handles = NULL;
+	napi_value values[7];
+
+	batch_open();
+	check(napi_open_handle_scope(js.env, &handles));
+	check(napi_create_uint32(js.env, slot->id, &values[0]));
+	check(napi_create_uint32(js.env, nested, &values[1]));
+	check(napi_create_int32(js.env, result, &values[2]));
+	if (result == 0)
+		answer_values(answer, values + 3);
+	tell(slot->call->deadline_ns, values, result == 0 ? 7 : 3);
+	check(napi_close_handle_scope(js.env, handles));
+}
+
+/* hooks.cancel: a call that awaits others is over. */
+static void cancel(void *running)
+{
+	const struct weir_node_slot *const slot = running;
+	napi_handle_scope handles = NULL;
+	napi_value id = NULL;
+
+	batch_open();
+	check(napi_open_handle_scope(js.env, &handles));
+	check(napi_create_uint32(js.env, slot->id, &id));
+	tell(weir_clock_now_ns() + WEIR_NS_PER_SECOND, &id, 1);
+	check(napi_close_handle_scope(js.env, handles));
+}
+
 /* ---- ends ---- */
 
 /* process.exit(): the calls that run get an answer first. */
@@ -181,7 +258,7 @@ static napi_value limit(napi_env env, napi_callback_info info)
 
 /* ---- the beginning ---- */
 
-static const struct weir_host_hooks hooks = {.run = run, .paused = batch_close};
+static const struct weir_host_hooks hooks = {.run = run, .cancel = cancel, .paused = batch_close};
 
 static void *attend_main(void *argument)
 {
@@ -235,7 +312,7 @@ static void sandbox_enter(napi_env env, napi_value text)
 	_exit(EXIT_FAILURE);
 }
 
-static int open_all(napi_env env, napi_value dispatch)
+static int open_all(napi_env env, napi_value dispatch, napi_value called)
 {
 	napi_value resource = NULL;
 	uv_loop_t *loop = NULL;
@@ -243,6 +320,7 @@ static int open_all(napi_env env, napi_value dispatch)
 
 	js.env = env;
 	check(napi_create_reference(env, dispatch, 1, &js.dispatch));
+	check(napi_create_reference(env, called, 1, &js.called));
 	check(napi_create_object(env, &resource));
 	check(napi_create_reference(env, resource, 1, &js.resource));
 	check(napi_async_init(env, resource, text_of(env, "weir", NAPI_AUTO_LENGTH), &js.context));
@@ -265,7 +343,7 @@ static napi_value start(napi_env env, napi_callback_info info)
 	(void)signal(SIGPIPE, SIG_IGN);
 	sandbox_enter(env, arguments.value[1]);
 	(void)prctl(PR_SET_NAME, "weir-worker/node", 0, 0, 0); /* cut to 15 bytes; only ps shows it */
-	result = open_all(env, arguments.value[0]);
+	result = open_all(env, arguments.value[0], arguments.value[2]);
 	if (result != 0) {
 		weir_log(WEIR_LOG_ERROR, "cannot start", "runtime=node error=%s", strerror(-result));
 		_exit(EXIT_FAILURE);

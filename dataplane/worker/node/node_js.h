@@ -8,7 +8,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/worker/node/node_host.h"
 
-enum { ARGUMENTS_MAX = 5 };
+enum { ARGUMENTS_MAX = 8 };
 
 /* The one of this process. */
 extern struct weir_host weir_node_host;
@@ -79,6 +79,14 @@ static inline struct weir_span text_get(napi_env env, napi_value value, char *te
 	if (napi_get_value_string_utf8(env, value, text, size, &bytes) != napi_ok)
 		bytes = 0;
 	return (struct weir_span){.data = text, .bytes = bytes};
+}
+
+/* Put `text` and a NUL at to[at]. Where the next goes. */
+static inline size_t text_append(char *to, size_t at, struct weir_span text)
+{
+	memcpy(to + at, text.data, text.bytes);
+	to[at + text.bytes] = '\0';
+	return at + text.bytes + 1;
 }
 
 /* Make them properties of `exports`. */

@@ -2,15 +2,17 @@
 // handlers read little of it.
 'use strict';
 
+const { call } = require('./call.js');
+
 const NOTHING = Buffer.alloc(0);
 
-function pairs(text) {
+function pairs(text, isLowered = false) {
   const all = Object.create(null);
   if (text === undefined || text === '')
     return all;
   const parts = text.split('\0');
   for (let i = 0; i + 1 < parts.length; i += 2) {
-    const name = parts[i];
+    const name = isLowered ? parts[i].toLowerCase() : parts[i];
     all[name] = name in all ? `${all[name]}${name === 'cookie' ? '; ' : ', '}${parts[i + 1]}` : parts[i + 1];
   }
   return all;
@@ -87,6 +89,12 @@ class Request {
     return new URLSearchParams(this.query);
   }
 
+  /** Call another function of the namespace: a promise of {status, headers, body, activation, text(), json()}.
+   * options: method, path, query, headers, oneWay (202 when it is accepted; it runs after this one). */
+  call(name, body, options = {}) {
+    return call(this.#host, this.#id, name, body, options);
+  }
+
   text() {
     return this.body.toString('utf8');
   }
@@ -102,4 +110,4 @@ class Request {
   }
 }
 
-module.exports = { Request };
+module.exports = { Request, pairs };

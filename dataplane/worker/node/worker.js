@@ -8,7 +8,8 @@ const { inspect } = require('node:util');
 
 const host = require('./weir_node.node');
 const output = require('./output.js');
-const { Request } = require('./request.js');
+const { called, over } = require('./call.js');
+const { Request, pairs } = require('./request.js');
 const { load } = require('./load.js');
 const { answer, parameters } = require('./answer.js');
 
@@ -35,9 +36,11 @@ function failed(id, error, kind = FUNCTION_FAILED) {
   } catch { // a getter or inspect of its own throws
     host.fail(id, kind, 'the function threw something that cannot be shown');
   }
+  over(id);
 }
 
 function finished(id, result, takesParameters) {
+  over(id);
   try {
     answer(host, id, result, takesParameters);
   } catch (error) {
@@ -130,4 +133,4 @@ for (const name of Object.keys(process.env))
   if (name.startsWith('WEIR_'))
     delete process.env[name];
 const [, , plan] = process.argv.splice(0, 3, process.execPath);
-host.start(dispatch, plan);
+host.start(dispatch, plan, called(host, pairs));

@@ -200,7 +200,9 @@ bool weir_pick_is_full(const struct weir_shard_pool *pool)
 	if (pool->link_count == 0 || pool->link_count < pool->workers_max)
 		return false;
 	for (uint32_t i = 0; i < pool->link_count; i++) {
-		if (!is_parked_full(pool->link[i]))
+		/* A worker that was only just started has not said how many calls may wait there. */
+		if (!is_parked_full(pool->link[i]) ||
+		    atomic_load_explicit(&pool->link[i]->header->parked_max, memory_order_relaxed) == 0)
 			return false;
 	}
 	return true;

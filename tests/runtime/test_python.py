@@ -442,7 +442,7 @@ class Wsgi(PythonCase):
 
 class Workers(PythonCase):
     def workers(self):
-        return [process for process in self.weir.status()["processes"] if process.get("runtime") == "python"]
+        return [process for process in self.weir.status()["processes"] if process.get("function") in ("rare", "never")]
 
     def test_they_come_when_called_and_go_when_not(self):
         self.add("rare", "import os\ndef handler(request):\n    return str(os.getpid())\n")
@@ -455,6 +455,12 @@ class Workers(PythonCase):
         second = int(self.call("/rare").body)
         self.assertNotEqual(first, second)
         self.assertEqual([worker["pid"] for worker in self.workers()], [second])
+
+    def test_they_come_when_a_function_calls(self):
+        self.add("asks", "import weir\ndef handler(request):\n    return weir.call(request.args['name']).text\n")
+        for number in range(5):
+            self.add(f"cold{number}", "def handler(request):\n    return 'awake'\n")
+            self.assertEqual(self.call(f"/asks?name=cold{number}").body, b"awake")
 
 
 if __name__ == "__main__":

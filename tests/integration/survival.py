@@ -22,8 +22,10 @@ import time
 import weir_instance
 from weir_instance import wait_until
 
-# Nobody may notice when another process than these dies.
-SERVING = ("weir-gateway", "weir-worker-native", "weir-worker-exec", "weir-ctrld")
+# Nobody may notice when another process than these dies. The samples in PHP have a runtime of their own
+# where libphp is installed.
+PHP_WORKER = "weir-worker-php" if (weir_instance.BIN / "weir-worker-php").exists() else "weir-worker-exec"
+SERVING = ("weir-gateway", "weir-worker-native", PHP_WORKER, "weir-ctrld")
 GAUGES = ("connections", "calls_waiting", "calls_in_flight", "chunks_small", "chunks_large", "links",
           "buffers_used")
 

@@ -18,6 +18,7 @@
  *   LINK_CLOSE
  *   SNAPSHOT       memfd                        SNAPSHOT_ACK
  *   STOP           finish what runs, exit
+ *   REVEALED       it is in your view           REVEAL       a function is about to be loaded
  *   to ctrld                                    from ctrld
  *   CTRLD_START    newest snapshot or none      READY
  *   SNAPSHOT_ACK                                SNAPSHOT     memfd
@@ -55,6 +56,8 @@ enum weir_control_kind {
 	WEIR_CONTROL_BUILD_DONE,
 	WEIR_CONTROL_OUTPUT_OPEN,
 	WEIR_CONTROL_OUTPUT_GONE,
+	WEIR_CONTROL_REVEAL,
+	WEIR_CONTROL_REVEALED,
 };
 
 struct weir_control {
@@ -111,6 +114,12 @@ struct weir_control {
 			uint64_t function_id;
 			char reason[96];
 		} worker_kill;
+		/* REVEAL, and REVEALED with 0 or a negative errno. */
+		struct {
+			uint64_t function_id;
+			int32_t error;
+			uint32_t directory; /* REVEAL: 1 = with what lies beside its file */
+		} reveal;
 		/* DEMAND: calls of this pool wait and no worker has room. */
 		struct {
 			uint64_t pool_key;

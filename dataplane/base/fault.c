@@ -47,6 +47,13 @@ static int action_is(const char *name)
 	       memcmp(name, wanted.action, wanted.action_bytes) == 0;
 }
 
+/* The first process of a pid namespace does not die of its own SIGKILL, but of this. */
+static void die(void)
+{
+	(void)kill(getpid(), SIGKILL); /* does not return */
+	__builtin_trap();
+}
+
 void weir_fault_pass(const char *name)
 {
 	(void)pthread_once(&wanted_once, wanted_read); /* fails only for a bad once object */
@@ -57,7 +64,7 @@ void weir_fault_pass(const char *name)
 	    wanted.passes_wanted)
 		return;
 	if (action_is("kill"))
-		(void)kill(getpid(), SIGKILL); /* does not return */
+		die();
 	else if (action_is("stop"))
 		(void)kill(getpid(), SIGSTOP); /* returns after SIGCONT */
 	else if (action_is("abort"))

@@ -15,8 +15,6 @@ enum weir_sandbox_flag {
 	WEIR_SANDBOX_PROGRAMS = 1 << 0,
 	/* A function sees its file's directory, not its file alone: it reads its own modules. */
 	WEIR_SANDBOX_DIRECTORY = 1 << 1,
-	/* Opens its own /proc/self/pagemap and the like; runs no code that could use them otherwise. */
-	WEIR_SANDBOX_OWN_PROC = 1 << 2,
 };
 
 struct weir_sandbox_profile {

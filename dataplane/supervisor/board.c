@@ -38,7 +38,7 @@ static void missing_write(const struct weir_supervisor *supervisor, struct weir_
 
 	missing_add(board, "load measurement by eBPF: not part of this version, calls in flight decide alone");
 	if (geteuid() == 0) {
-		missing_add(board, "cgroups and separate users for functions: not part of this version");
+		missing_add(board, "cgroup limits for functions: not part of this version");
 	} else {
 		(void)snprintf(line, sizeof(line),
 			       "root: functions run as user %u, without cgroup limits", (unsigned)geteuid());

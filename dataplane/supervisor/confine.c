@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dataplane/base/log.h"
+#include "dataplane/sandbox/reveal.h"
 
 int weir_confine_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
 {
@@ -25,6 +26,70 @@ int weir_confine_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTI
 		       lacks);
 	problem[strcspn(problem, "\n")] = '\0';
 	return -EPERM;
+}
+
+void weir_confine_plan(const struct weir_supervisor *supervisor, const struct weir_worker *worker,
+		       struct weir_sandbox_plan *out_plan)
+{
+	*out_plan = supervisor->sandbox;
+	if ((out_plan->layers & WEIR_SANDBOX_OWNER) != 0)
+		out_plan->uid = WEIR_SANDBOX_UID_FIRST + (uint32_t)(worker->process.id % WEIR_SANDBOX_UIDS);
+	if ((out_plan->layers & WEIR_SANDBOX_OWNER) != 0)
+		out_plan->gid = out_plan->uid;
+}
+
+/* A worker that asks for more than its runtime can need gets its file alone. */
+static bool may_see_directory(uint32_t runtime)
+{
+	return runtime != WEIR_RUNTIME_NATIVE && runtime != WEIR_RUNTIME_WASM;
+}
+
+/* A program of the machine's lies in /usr, which is in every view; somebody's own comes with what is
+ * around it: of /opt/x/bin/y, /opt/x. */
+static int interpreter_reveal(const struct weir_sandbox_plan *plan, const struct weir_worker *worker,
+			      struct weir_span interpreter)
+{
+	char path[PATH_MAX];
+	char *bin = NULL;
+
+	if (interpreter.bytes == 0 || interpreter.data[0] != '/' || interpreter.bytes >= sizeof(path) ||
+	    strncmp(interpreter.data, "/usr/", 5) == 0 || strncmp(interpreter.data, "/bin/", 5) == 0)
+		return 0;
+	(void)snprintf(path, sizeof(path), "%.*s", (int)interpreter.bytes, interpreter.data);
+	bin = strrchr(path, '/');
+	if (bin - path > 4 && strncmp(bin - 4, "/bin", 4) == 0)
+		bin[-4] = '\0', bin = path; /* "/opt/x": its directory is shown as a whole */
+	return weir_sandbox_reveal(plan, worker->process.pidfd, path, true);
+}
+
+static int function_reveal(const struct weir_supervisor *supervisor, const struct weir_worker *worker,
+			   uint64_t function_id, bool directory)
+{
+	const struct weir_snapshot *const snapshot = &supervisor->snapshot;
+	const struct weir_snapshot_function *const row =
+		snapshot->header == NULL ? NULL : weir_snapshot_function_find(snapshot, function_id);
+	struct weir_sandbox_plan plan;
+	int result = 0;
+
+	if (row == NULL || row->pool == WEIR_SNAPSHOT_NONE || snapshot->pools[row->pool].key != worker->pool_key)
+		return -ESRCH;
+	weir_confine_plan(supervisor, worker, &plan);
+	result = interpreter_reveal(&plan, worker, weir_snapshot_span(snapshot, row->interpreter));
+	if (result != 0)
+		return result;
+	return weir_sandbox_reveal(&plan, worker->process.pidfd, weir_snapshot_span(snapshot, row->code_path).data,
+				   directory && may_see_directory(worker->runtime));
+}
+
+void weir_confine_reveal(struct weir_supervisor *supervisor, const struct weir_worker *worker,
+			 uint64_t function_id, bool directory)
+{
+	struct weir_control control = {.kind = WEIR_CONTROL_REVEALED};
+
+	control.reveal.function_id = function_id;
+	control.reveal.error = function_reveal(supervisor, worker, function_id, directory);
+	/* A worker whose socket is full asks again. */
+	(void)weir_supervisor_send(supervisor, &worker->process, &control, NULL, 0);
 }
 
 void weir_confine_say(const struct weir_supervisor *supervisor, struct weir_board *board)

@@ -8,6 +8,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/build.h"
 #include "dataplane/supervisor/config.h"
+#include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
@@ -174,6 +175,10 @@ static void worker_message(struct weir_supervisor *supervisor, struct weir_worke
 			process_refuse(&worker->process, "speaks for another worker");
 		else
 			weir_link_gone(supervisor, control->link.link_id, false);
+		break;
+	case WEIR_CONTROL_REVEAL:
+		weir_confine_reveal(supervisor, worker, control->reveal.function_id,
+				    control->reveal.directory != 0);
 		break;
 	case WEIR_CONTROL_SNAPSHOT_ACK: /* calls name the generation they need: a worker waits itself */
 		break;

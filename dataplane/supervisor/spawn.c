@@ -13,7 +13,9 @@
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/program_path.h"
+#include "dataplane/sandbox/start.h"
 #include "dataplane/supervisor/build.h"
+#include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/inbox.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
@@ -64,6 +66,16 @@ static int control_open(int *out_ours, int *out_theirs)
 	return 0;
 }
 
+static void process_started(struct weir_process *process, const char *name, uint64_t now_ns)
+{
+	process->state = WEIR_PROCESS_STARTING;
+	process->child = true;
+	process->started_ns = now_ns;
+	process->kill_at_ns = now_ns + start_ns_max;
+	weir_log(WEIR_LOG_INFO, "process started", "program=%s pid=%d", name, (int)process->pid);
+	WEIR_FAULT(supervisor_spawned);
+}
+
 /* Start `name` as `process`, whose control socket is open and already holds its first messages. */
 static int process_start(struct weir_process *process, const char *name, char *const *arguments, int theirs,
 			 uint64_t now_ns)
@@ -73,17 +85,26 @@ static int process_start(struct weir_process *process, const char *name, char *c
 
 	if (result == 0)
 		result = weir_program_start(path, arguments, theirs, false, &process->pid, &process->pidfd);
-	if (result != 0)
-		return result;
-	process->state = WEIR_PROCESS_STARTING;
-	process->child = true;
-	process->started_ns = now_ns;
-	process->kill_at_ns = now_ns + start_ns_max;
-	weir_log(WEIR_LOG_INFO, "process started", "program=%s pid=%d", name, (int)process->pid);
-	WEIR_FAULT(supervisor_spawned);
-	return 0;
+	if (result == 0)
+		process_started(process, name, now_ns);
+	return result;
 }
 
+static int worker_start(struct weir_process *process, char *name, const struct weir_sandbox_plan *plan,
+			int theirs, uint64_t now_ns)
+{
+	char text[WEIR_SANDBOX_PLAN_BYTES];
+	char *const arguments[] = {name, text, NULL};
+	char path[PATH_MAX];
+	int result = weir_program_path_find(name, path);
+
+	weir_sandbox_plan_format(plan, text);
+	if (result == 0)
+		result = weir_sandbox_start(plan, path, arguments, theirs, &process->pid, &process->pidfd);
+	if (result == 0)
+		process_started(process, name, now_ns);
+	return result;
+}
 /* It is kept: from here on its messages and its end are looked for. */
 static void process_watch(struct weir_supervisor *supervisor, const struct weir_process *process, uint64_t id)
 {
@@ -203,12 +224,10 @@ bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *poo
 {
 	struct weir_worker *const worker = worker_place(supervisor);
 	char name[32] = "";
-	char plan[WEIR_SANDBOX_PLAN_BYTES];
-	char *const arguments[] = {name, plan, NULL};
+	struct weir_sandbox_plan plan;
 	int theirs = -1;
 	int result = -ENOENT;
 
-	weir_sandbox_plan_format(&supervisor->sandbox, plan);
 
 	memset(worker, 0, sizeof(*worker));
 	worker->process.kind = WEIR_PROCESS_WORKER;
@@ -222,8 +241,9 @@ bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *poo
 		(void)snprintf(name, sizeof(name), "weir-worker-%s", weir_runtime_name(pool->runtime));
 		result = worker_prepare(supervisor, worker, pool, &theirs);
 	}
+	weir_confine_plan(supervisor, worker, &plan);
 	if (result == 0)
-		result = process_start(&worker->process, name, arguments, theirs, now_ns);
+		result = worker_start(&worker->process, name, &plan, theirs, now_ns);
 	weir_fd_close(&theirs);
 	if (result != 0) {
 		weir_outputs_gone(supervisor, worker->process.id);

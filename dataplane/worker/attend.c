@@ -9,6 +9,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/shm/control.h"
 #include "dataplane/worker/capture.h"
+#include "dataplane/worker/reveal.h"
 
 struct attend {
 	int socket_fd;
@@ -180,6 +181,8 @@ static void message_handle(struct attend *attend, const struct weir_control *con
 		mail = mail_create(WEIR_HOST_LINK_CLOSE);
 		mail->link_id = control->link.link_id;
 		weir_host_post(attend->host, mail);
+	} else if (control->kind == WEIR_CONTROL_REVEALED) {
+		weir_reveal_answered(control->reveal.function_id, control->reveal.error);
 	} else if (control->kind == WEIR_CONTROL_STOP) {
 		stop_post(attend);
 	}

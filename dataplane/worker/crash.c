@@ -52,7 +52,10 @@ static void signal_report(int number, siginfo_t *info, void *context)
 	if (write(weir_log_fd(), line.text, line.bytes) < 0)
 		line.bytes = 0; /* nobody reads it: die without words */
 	rescue_answers();
-	/* A fault happens again on return, with the default action; a sent signal must be sent again. */
+	/* A fault happens again on return, with the default action; a sent signal must be sent again.
+	 * The first process of a pid namespace does not die of that one, so it says it by its status. */
+	if (info->si_code <= 0 && getpid() == 1)
+		_exit(128 + number);
 	if (info->si_code <= 0)
 		(void)raise(number);
 }

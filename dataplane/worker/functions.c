@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dataplane/base/assert.h"
 #include "dataplane/worker/capture.h"
+#include "dataplane/worker/reveal.h"
 
 enum { MASK = WEIR_FUNCTIONS_CELLS - 1 };
 static_assert((WEIR_FUNCTIONS_CELLS & MASK) == 0, "cells are found by masking");
@@ -128,8 +130,13 @@ static int function_load(struct weir_functions *functions, const struct weir_sna
 	(void)snprintf(function->name, sizeof(function->name), "%s/%s", wanted.space.data,
 		       wanted.name.data);
 	weir_capture_name(function->name); /* loading may print, too */
-	result =
-		weir_runtime.load(functions->runtime, &wanted, &function->instance, out_reason);
+	result = weir_reveal_ask(row->id);
+	if (result != 0)
+		(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, "cannot open the module '%s': %s",
+			       wanted.code_path.data, strerror(-result));
+	else
+		result = weir_runtime.load(functions->runtime, &wanted, &function->instance,
+					   out_reason);
 	if (result != 0) {
 		free(function);
 		return result;

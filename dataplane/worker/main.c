@@ -16,6 +16,7 @@
 #include "dataplane/worker/capture.h"
 #include "dataplane/worker/crash.h"
 #include "dataplane/worker/invoke.h"
+#include "dataplane/worker/reveal.h"
 
 static struct weir_invoke invoke;
 static struct weir_host *host;
@@ -90,6 +91,9 @@ int main(int argc, char **argv)
 		result = weir_sandbox_enter(&plan, weir_runtime.sandbox, reason);
 	if (result != 0)
 		return fail(reason, result);
+	if ((plan.layers & WEIR_SANDBOX_MOUNT) != 0)
+		weir_reveal_open(WEIR_CONTROL_FD, weir_runtime.sandbox != NULL &&
+						  (weir_runtime.sandbox->flags & WEIR_SANDBOX_DIRECTORY) != 0);
 	result = weir_invoke_open(&invoke);
 	if (result == 0)
 		result = weir_host_create(&weir_invoke_hooks, &invoke, &host);

@@ -24,7 +24,7 @@ from weir_instance import BIN, BUILD, Instance  # noqa: E402
 
 RUNTIME = ""  # set by main
 NOBODY = 65534
-LAYERS = ("seccomp", "landlock")
+LAYERS = ("seccomp", "landlock", "own user", "user", "mount", "pid", "net", "ipc", "uts")
 # What a language cannot try, and why.
 LEFT_OUT = {(runtime, what): f"{language} has no way to ask the kernel for it"
             for runtime, language in (("node", "JavaScript"), ("php", "PHP"))
@@ -69,6 +69,18 @@ class Attacks(weir_instance.Case):
         cls.weir.ctrlctl("fn", "add", "attack", "--runtime", RUNTIME, "--file", attack_file())
         cls.weir.ctrlctl("route", "add", "GET /attack", "--fn", "attack")
         cls.layers = set(cls.weir.status()["sandbox"].split(", "))
+        # Another namespace's function, in its own directory and its own worker.
+        secret = cls.weir.home / "elsewhere" / "secret.sh"
+        secret.parent.mkdir()
+        secret.write_text("#!/bin/sh\necho secret\n")
+        secret.chmod(0o755)
+        cls.secret = secret
+        cls.weir.ctrlctl("fn", "add", "tenant/secret", "--runtime", "exec", "--file", secret)
+        cls.weir.ctrlctl("route", "add", "GET /secret", "--fn", "tenant/secret")
+        if cls.weir.request("GET", "/secret").status != 200:
+            raise AssertionError("the other tenant's function does not answer")
+        cls.neighbour = next(row["pid"] for row in cls.weir.status()["processes"]
+                             if row["kind"] == "worker" and row["namespace"] == "tenant")
         # Somebody of the same user and with as few rights as the worker.
         fewer = cls.prefix or (("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ())
         cls.other = subprocess.Popen([*fewer, "sleep", "600"], stdin=subprocess.DEVNULL)
@@ -112,7 +124,20 @@ class Attacks(weir_instance.Case):
 
     def test_another_process_s_signals(self):
         layer = "landlock" if RUNTIME in PROGRAMS else "seccomp"
-        self.expect(layer, self.attack("kill", pid=self.other.pid), errno.EPERM)
+        self.expect(layer, self.attack("kill", pid=self.other.pid), errno.EPERM, errno.ESRCH)
+
+    def test_files_of_the_machine(self):
+        for path in ("/etc/passwd", "/etc/hostname", "/proc/meminfo", "/sys/kernel/uevent_seqnum", self.weir.data / "weir.db"):
+            self.expect("mount", self.attack("read", path=path), errno.ENOENT)
+
+    def test_another_tenant_s_code(self):
+        self.expect("mount", self.attack("read", path=self.secret), errno.ENOENT)
+
+    def test_another_worker_s_memory(self):
+        """Its segments are mapped there: whoever sees the process's files could map them too."""
+        for name in ("maps", "mem", "environ"):
+            self.expect("mount", self.attack("read", path=f"/proc/{self.neighbour}/{name}"), errno.ENOENT)
+        self.expect("seccomp", self.attack("peek", pid=self.neighbour), errno.EPERM)
 
     def test_new_processes(self):
         if RUNTIME in PROGRAMS:
@@ -127,8 +152,13 @@ class Attacks(weir_instance.Case):
             self.expect("seccomp", self.attack(what), errno.EPERM, allowed=(0, errno.EPERM, errno.EINVAL))
 
     def test_writing(self):
-        self.expect("landlock", self.attack("write", path=self.outside / "new"), errno.EACCES)
+        self.expect("landlock", self.attack("write", path=self.outside / "new"), errno.EACCES, errno.ENOENT)
         self.assertEqual(self.attack("read", path="/dev/null"), 0)
+
+    def test_writing_inside_its_view(self):
+        for path in ("/new", "/usr/new", "/etc/new"):
+            self.expect("mount", self.attack("write", path=path), errno.EACCES, errno.EROFS, allowed=(0, errno.EACCES))
+        self.assertEqual(self.attack("write", path="/tmp/new"), 0)
 
 
 class Sandboxed(Attacks):

@@ -75,9 +75,10 @@ class Node(weir_instance.Case):
             self.assertIn(word, answer.json()["error"])
 
     def pid_of(self, name):
-        """The process that answers; a cold start may take longer than a short timeout."""
+        """The process that answers, as its number in its pid namespace and that namespace's name; a cold
+        start may take longer than a short timeout."""
         pids = []
-        wait_until(lambda: (answer := self.call(name)).status == 200 and pids.append(int(answer.body)) is None, "it answers")
+        wait_until(lambda: (answer := self.call(name)).status == 200 and pids.append(answer.body.decode()) is None, "it answers")
         return pids[-1]
 
     def printed(self, activation):
@@ -290,11 +291,11 @@ class Node(weir_instance.Case):
           case 'rejection': Promise.reject(new Error('nobody waits')); return new Promise(() => {});
           case 'never': return new Promise(() => {});
           case 'spin': for (;;);
-          case 'spin-later': await new Promise(setImmediate); console.log(`loop in ${process.pid}.`); for (;;);
+          case 'spin-later': await new Promise(setImmediate); console.log(`loop in ${process.pid} ${require("node:fs").readlinkSync("/proc/self/ns/pid")}.`); for (;;);
           case 'reject': throw new TypeError('rejected');
           case 'text': throw 'a text';
           case 'exit-later': setTimeout(() => process.exit(7), 1); return new Promise(() => {});
-          default: return String(process.pid);
+          default: return `${process.pid} ${require("node:fs").readlinkSync("/proc/self/ns/pid")}`;
           }
         };"""
 
@@ -311,7 +312,13 @@ class Node(weir_instance.Case):
 
     @staticmethod
     def is_worker(pid):
-        return pathlib.Path(f"/proc/{pid}").exists()
+        number, space = pid.split()
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if os.readlink(process / "ns" / "pid") == space and \
+                        re.search(r"^NSpid:.*\t(\d+)$", (process / "status").read_text(), re.M)[1] == number:
+                    return True
+        return False
 
     def test_a_long_reason_is_cut_between_characters(self):
         for first in ("", "a", "ab"):
@@ -347,7 +354,7 @@ class Node(weir_instance.Case):
             self.pid_of(name)
             answer = self.call(name, query="?spin-later")
             self.failure(answer, 504)
-            pid, = re.findall(r"loop in (\d+)\.", "\n".join(self.printed(answer.headers["x-openwhisk-activation-id"])))
+            pid, = re.findall(r"loop in (\d+ pid:\[\d+\])\.", "\n".join(self.printed(answer.headers["x-openwhisk-activation-id"])))
             wait_until(lambda gone=pid: not self.is_worker(gone), "the process has ended")
         self.pid_of(name)
 

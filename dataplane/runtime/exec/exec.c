@@ -345,8 +345,13 @@ static void exec_cancel(void *instance, struct weir_runtime_call *call)
 		weir_exec_child_kill(&running->child);
 }
 
+/* What interpreters read beside /usr. */
+static const char *const paths[] = {"/etc/php", "/etc/perl", "/etc/python3", "/etc/python3.11", "/etc/node",
+				    NULL};
+
 static const struct weir_sandbox_profile sandbox = {
 	.flags = WEIR_SANDBOX_PROGRAMS | WEIR_SANDBOX_DIRECTORY,
+	.paths = paths,
 };
 
 const struct weir_runtime_ops weir_runtime = {

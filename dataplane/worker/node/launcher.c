@@ -1,6 +1,6 @@
 /* weir-worker-node: becomes Node, with the script that makes a worker of it. The supervisor's control
- * socket stays descriptor 3, and the plan of the sandbox the argument: the addon enters it, since Node
- * itself could not be started within. What functions see of the environment is what is named here: what the
+ * socket stays descriptor 3, and the plan of the sandbox the argument: this program enters what a process
+ * with threads cannot, the addon the rest, since Node itself could not be started within. What functions see of the environment is what is named here: what the
  * supervisor's own may hold is nobody's business. */
 #include <errno.h>
 #include <limits.h>
@@ -33,17 +33,34 @@ static int fail(const char *what, int error)
 static int script_find(char out_path[PATH_MAX])
 {
 	static const char rest[] = "/../lib/weir/node/worker.js";
-	const ssize_t bytes = readlink("/proc/self/exe", out_path, PATH_MAX - sizeof(rest));
+	char path[PATH_MAX];
+	const ssize_t bytes = readlink("/proc/self/exe", path, sizeof(path) - sizeof(rest));
 	char *slash = NULL;
 
 	if (bytes == -1)
 		return -errno;
-	out_path[bytes] = '\0';
-	slash = strrchr(out_path, '/');
+	path[bytes] = '\0';
+	slash = strrchr(path, '/');
 	if (slash == NULL)
 		return -ENOENT;
 	memcpy(slash, rest, sizeof(rest));
-	return access(out_path, R_OK) == 0 ? 0 : -errno;
+	return realpath(path, out_path) != NULL && access(out_path, R_OK) == 0 ? 0 : -errno;
+}
+
+/* The view holds the script's folder, and Node where it is not in /usr. */
+static int sandbox_enter(struct weir_sandbox_plan *plan, const char *script, char *out_reason)
+{
+	char *const folder = strdup(script);
+	const char *const paths[] = {folder, WEIR_NODE_PROGRAM, NULL};
+	const struct weir_sandbox_profile profile = {.paths = paths};
+	int result = -ENOMEM;
+
+	if (folder != NULL) {
+		*strrchr(folder, '/') = '\0';
+		result = weir_sandbox_enter_outer(plan, &profile, out_reason);
+	}
+	free(folder);
+	return result;
 }
 
 static int is_control_socket(void)
@@ -74,7 +91,9 @@ int main(int argc, char **argv)
 	static char *environment[ENVIRONMENT_MAX];
 	struct weir_sandbox_plan plan = {.layers = 0};
 	char script[PATH_MAX];
-	char *const arguments[] = {node, script, argc > 1 ? argv[1] : NULL, NULL};
+	char plan_text[WEIR_SANDBOX_PLAN_BYTES];
+	char reason[WEIR_SANDBOX_REASON_BYTES];
+	char *const arguments[] = {node, script, plan_text, NULL};
 	int result = 0;
 
 	if (argc > 1 && weir_sandbox_plan_parse(argv[1], &plan) != 0) {
@@ -85,12 +104,16 @@ int main(int argc, char **argv)
 	weir_log_open("worker");
 	if (!is_control_socket())
 		return fail("descriptor 3 is no control socket; workers are started by weir-supervisor", EINVAL);
-	result = weir_rights_drop();
-	if (result != 0)
-		return fail("cannot give up rights", -result);
 	result = script_find(script);
 	if (result != 0)
 		return fail("lib/weir/node/worker.js is not beside the programs", -result);
+	result = sandbox_enter(&plan, script, reason);
+	if (result != 0)
+		return fail(reason, -result);
+	weir_sandbox_plan_format(&plan, plan_text);
+	result = weir_rights_drop();
+	if (result != 0)
+		return fail("cannot give up rights", -result);
 	environment_make(environment);
 	(void)execve(WEIR_NODE_PROGRAM, arguments, environment);
 	return fail("cannot start " WEIR_NODE_PROGRAM, errno);

@@ -8,6 +8,7 @@
 #include "dataplane/worker/capture.h"
 #include "dataplane/worker/node/node_js.h"
 #include "dataplane/worker/node/node_nested.h"
+#include "dataplane/worker/reveal.h"
 
 /* ---- the request ---- */
 
@@ -24,6 +25,7 @@ static napi_value describe(napi_env env, napi_callback_info info)
 	if (row == NULL)
 		return nothing(env);
 	weir_capture_name(weir_node_host.function.name); /* loading may print, too */
+	(void)weir_reveal_ask(row->id); /* a file that could not be shown is missing, and load() says so */
 	texts[0] = weir_snapshot_span(&weir_node_host.snapshot, row->space);
 	texts[1] = weir_snapshot_span(&weir_node_host.snapshot, row->name);
 	texts[2] = weir_snapshot_span(&weir_node_host.snapshot, row->code_path);

@@ -33,6 +33,7 @@
 #include "dataplane/worker/node/node_nested.h"
 #include "dataplane/worker/node/node_v8.h"
 #include "dataplane/worker/node/node_watch.h"
+#include "dataplane/worker/reveal.h"
 
 struct weir_host weir_node_host;
 
@@ -306,6 +307,8 @@ static void sandbox_enter(napi_env env, napi_value text)
 		result = weir_sandbox_plan_parse(text_get(env, text, plan_text, sizeof(plan_text)).data, &plan);
 	if (result == 0)
 		result = weir_sandbox_enter(&plan, &profile, reason);
+	if (result == 0 && (plan.layers & WEIR_SANDBOX_MOUNT) != 0)
+		weir_reveal_open(WEIR_CONTROL_FD, true);
 	if (result == 0)
 		return;
 	weir_log(WEIR_LOG_ERROR, "cannot enter the sandbox", "runtime=node error=\"%s\"", reason);

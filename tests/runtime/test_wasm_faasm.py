@@ -3,6 +3,8 @@
 calls another function."""
 
 import pathlib
+import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
@@ -33,6 +35,33 @@ class Faasm(weir_instance.Case):
             self.assertEqual(answer.status, 502)
             self.assertIn("1,024", answer.json()["error"])
             self.assertEqual(weir.request("POST", "/x2", b"\1").body, b"\2")
+
+    def test_a_module_that_imports_its_memory_and_table(self):
+        text = """(module (import "env" "memory" (memory 2 16)) (import "env" "table" (table 3 funcref))
+            (import "env" "_system" (func $system (param i32) (result i32)))
+            (elem (i32.const 1) $twice) (data (i32.const 100) "=")
+            (func $twice (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+            (func (export "_run") (param i32 i32 i32 i32) (result i32)
+              (if (i32.eq (i32.load8_u (local.get 0)) (i32.const 115)) (then (drop (call $system (i32.const 0)))))
+              (i32.store8 (i32.const 200) (i32.add (i32.const 1) (i32.load8_u (i32.const 200))))
+              (i32.store8 (local.get 1) (i32.load8_u (i32.const 100)))
+              (i32.store8 (i32.add (local.get 1) (i32.const 1)) (i32.load8_u (i32.const 200)))
+              (i32.store8 (i32.add (local.get 1) (i32.const 2))
+                (call_indirect (param i32) (result i32) (i32.load8_u (local.get 0)) (i32.const 1)))
+              (i32.const 0)))"""
+        if shutil.which("wat2wasm") is None:
+            self.skipTest("wat2wasm is not installed")
+        with Instance() as weir:
+            path = pathlib.Path(weir.data) / "old.wasm"
+            path.with_suffix(".wat").write_text(text)
+            subprocess.run(["wat2wasm", path.with_suffix(".wat"), "-o", path], check=True)
+            self.add(weir, "old", path)
+            self.ready(weir, "old")
+            for _ in range(3):
+                self.assertEqual(weir.request("POST", "/old", b"!").body, b"=\1B")
+                answer = weir.request("POST", "/old", b"s")
+                self.assertEqual(answer.status, 502)
+                self.assertIn("env._system", answer.json()["error"])
 
     def test_chained_calls_happen(self):
         with Instance() as weir:

@@ -106,9 +106,11 @@ int weir_wasm_glue_check(struct weir_wasm_check *check)
 			return refuse(check, import, "twice");
 		if (import->external == WEIR_WASM_EXTERN_FUNCTION)
 			result = function_check(check, import);
-		else
+		else if (!is_environment(import) ||
+			 (import->external != WEIR_WASM_EXTERN_MEMORY &&
+			  import->external != WEIR_WASM_EXTERN_TABLE))
 			result = refuse(check, import,
-					"which is not a function; Weir has only functions");
+					"which is no function, and no memory or table of env");
 		if (result != 0)
 			return result;
 	}
@@ -181,6 +183,30 @@ static void import_write(const struct weir_wasm_check *check,
 		(void)fprintf(out, "return artifact_value_%c(", type->kind[type->params]);
 	(void)fprintf(out, "artifact_host->call(owner, %u, cells + 1)%s;\n}\n",
 		      (unsigned int)(offer - offers), type->results != 0 ? ")" : "");
+}
+
+/* A memory or a table that the worker makes: what old modules import, which were linked for it. */
+static void storage_write(const struct weir_wasm_import *import, FILE *out)
+{
+	const bool is_memory = import->external == WEIR_WASM_EXTERN_MEMORY;
+	const char *kind = "memory";
+
+	if (!is_memory)
+		kind = import->value == 'x' ? "externref_table" : "funcref_table";
+	(void)fprintf(out, "wasm_rt_%s_t *Z_", kind);
+	name_write(import->module, out);
+	(void)fputs("Z_", out);
+	name_write(import->name, out);
+	(void)fputs("(struct Z_", out);
+	name_write(import->module, out);
+	(void)fprintf(out,
+		      "_instance_t *owner)\n{\n\treturn (void "
+		      "*)artifact_host->%s_import(owner, %uU, %uU",
+		      is_memory ? "memory" : "table", import->count, import->count_max);
+	if (!is_memory)
+		(void)fprintf(out, ", sizeof(wasm_rt_%.*s_t)",
+			      (int)(strlen(kind) - strlen("_table")), kind);
+	(void)fputs(");\n}\n", out);
 }
 
 /* The letters by which wasm2c calls kinds of values. */
@@ -303,6 +329,8 @@ int weir_wasm_glue_write(const struct weir_wasm_check *check, FILE *out)
 	for (uint32_t i = 0; i < check->import_count; i++)
 		if (check->imports[i].external == WEIR_WASM_EXTERN_FUNCTION)
 			import_write(check, &check->imports[i], out);
+		else
+			storage_write(&check->imports[i], out);
 	count = exports_write(check, out);
 	instantiate_write(check, out);
 	(void)fprintf(out,

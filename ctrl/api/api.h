@@ -38,6 +38,13 @@ struct weir_api_acknowledgement {
 	uint32_t total;
 };
 
+/* How a version is tried. */
+struct weir_api_trial {
+	const char *path; /* to be called at; "": only loaded */
+	char **variables; /* that its deployment sets, "K=V", and unsets, "K" */
+	size_t variable_count;
+};
+
 /* Who runs the API: ctrld, or a test. */
 struct weir_api_owner {
 	void *context;
@@ -56,11 +63,14 @@ struct weir_api_owner {
 	 * what the builder said; or -errno. */
 	int (*build)(void *context, const char *runtime, const char *path, bool again,
 		     char **out_log);
-	/* Try a version before it serves: loaded by a worker of its own, and called at `path` unless that
-	 * is "". *trial is 0 at first, then names it. 0: it passed; -EINPROGRESS; -EINVAL: it failed,
-	 * and `out_reason` says why (WEIR_API_REASON_BYTES); or -errno. */
-	int (*try_version)(void *context, const struct weir_model_function *function, const char *path,
-			   uint64_t *trial, char *out_reason);
+	/* Try a version before it serves: loaded by a worker of its own, and called. *trial is 0 at first,
+	 * then names it. 0: it passed; -EINPROGRESS; -EINVAL: it failed, and `out_reason` says why
+	 * (WEIR_API_REASON_BYTES); or -errno. */
+	int (*try_version)(void *context, const struct weir_model_function *function,
+			   const struct weir_api_trial *wanted, uint64_t *trial, char *out_reason);
+	/* Encrypt a secret's value for weir.db: out has room for bytes + WEIR_SECRET_EXTRA_BYTES. 0, or
+	 * -errno: there is no key. */
+	int (*seal)(void *context, const char *label, const void *value, size_t bytes, uint8_t *out);
 	/* Why the function with this id does not run, or NULL; valid until the handler returns. */
 	const char *(*problem)(void *context, uint64_t id);
 	/* The data directory, for what functions printed (store/log_store.h); and when all of it that

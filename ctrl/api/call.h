@@ -46,12 +46,24 @@ weir_api_handler weir_api_function_list, weir_api_function_get, weir_api_functio
 	weir_api_function_remove;
 weir_api_handler weir_api_code_add, weir_api_function_deploy, weir_api_function_versions,
 	weir_api_function_rollback;
+weir_api_handler weir_api_variable_list, weir_api_variable_change;
 weir_api_handler weir_api_route_list, weir_api_route_add, weir_api_route_update,
 	weir_api_route_remove;
 weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_write,
 	weir_api_setting_unset;
 weir_api_handler weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_status_get, weir_api_route_test;
+
+/* Variables of a request's body, and what they become. Starts zeroed; released after a failure too. */
+struct weir_api_variables {
+	struct weir_store_variables sealed; /* for weir.db */
+	char **plain;                       /* "K=V" and "K", for a trial; as many */
+};
+
+/* The members "environment" {K: V}, "secrets" {K: V} and "unset" [K] of call->body. False: the answer is
+ * set. */
+bool weir_api_variables_read(struct weir_api_call *call, struct weir_api_variables *variables);
+void weir_api_variables_release(struct weir_api_variables *variables);
 
 /* One function as people see it. */
 cJSON *weir_api_function_json(const struct weir_model_function *function);

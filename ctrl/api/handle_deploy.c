@@ -5,6 +5,7 @@
 
 #include "ctrl/api/call.h"
 #include "ctrl/api/setting.h"
+#include "dataplane/base/cleanup.h"
 
 enum { CODE_PATH_MAX = WEIR_CODE_PATH_BYTES_MAX + WEIR_CODE_NAME_BYTES_MAX + 1 };
 
@@ -111,11 +112,14 @@ static bool deploy_build(struct weir_api_call *call, const char *runtime, const 
 
 /* Does a worker take the new version, and does it answer? True: yes. Else *out_result is the handler's. */
 static bool deploy_try(struct weir_api_call *call, struct weir_model_function *function,
-		       enum weir_api_result *out_result)
+		       const struct weir_api_variables *variables, enum weir_api_result *out_result)
 {
 	char reason[WEIR_API_REASON_BYTES] = "";
 	char sentence[WEIR_API_REASON_BYTES + 64];
 	char path[WEIR_API_REASON_BYTES] = "";
+	const struct weir_api_trial wanted = {.path = path,
+					      .variables = variables->plain,
+					      .variable_count = variables->sealed.count};
 	int code = 0;
 
 	if (call->is_tried || cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(call->body, "trial")))
@@ -129,7 +133,7 @@ static bool deploy_try(struct weir_api_call *call, struct weir_model_function *f
 		return false;
 	}
 	function->version = weir_store_generation(call->owner->store) + 1;
-	code = call->owner->try_version(call->owner->context, function, path, &call->trial, reason);
+	code = call->owner->try_version(call->owner->context, function, &wanted, &call->trial, reason);
 	call->is_tried = code == 0;
 	if (code == 0)
 		return true;
@@ -153,33 +157,48 @@ static void deployed_tell(struct weir_api_call *call, const struct weir_model_fu
 	(void)cJSON_AddNumberToObject(call->answer, "number", function->number);
 }
 
+/* The function that the request describes. False: *out_result is the handler's. */
+static bool deploy_read(struct weir_api_call *call, struct weir_model_function *function,
+			struct weir_store_deployment *deployment, char hash[WEIR_CODE_HASH_BYTES],
+			enum weir_api_result *out_result)
+{
+	static const char *const members[] = {"code",      "runtime",	"entry",       "handler",
+					      "timeout_ms", "memory_mb", "queue_max",   "health",
+					      "trial",	   "environment", "secrets", "unset", NULL};
+	struct weir_model_error wrong;
+
+	*out_result = WEIR_API_DONE;
+	if (!weir_api_body_only(call, members) ||
+	    !deploy_defaults(call, function, &deployment->versions_max, out_result) ||
+	    !deploy_code(call, function, hash) ||
+	    !weir_api_body_text(call, "handler", function->handler, sizeof(function->handler)) ||
+	    !weir_api_body_number(call, "timeout_ms", &function->timeout_ms) ||
+	    !weir_api_body_number(call, "memory_mb", &function->memory_mb) ||
+	    !weir_api_body_number(call, "queue_max", &function->queue_max))
+		return false;
+	if (weir_model_function_check(function, &wrong) == 0)
+		return true;
+	(void)weir_api_refuse_field(call, &wrong);
+	return false;
+}
+
 enum weir_api_result weir_api_function_deploy(struct weir_api_call *call)
 {
-	static const char *const members[] = {"code",       "runtime",   "entry",     "handler",
-					      "timeout_ms", "memory_mb", "queue_max", "health",  "trial", NULL};
+	WEIR_CLEANUP(weir_api_variables_release) struct weir_api_variables variables = {.plain = NULL};
 	enum weir_api_result result = WEIR_API_DONE;
 	struct weir_model_function function;
 	struct weir_store_error error = {{0}};
-	struct weir_model_error wrong;
 	char hash[WEIR_CODE_HASH_BYTES] = "";
-	uint32_t versions_max = 0;
+	struct weir_store_deployment deployment = {.code = hash, .variables = &variables.sealed};
 	uint32_t number = 0;
 	int code = 0;
 
-	if (!weir_api_body_only(call, members) ||
-	    !deploy_defaults(call, &function, &versions_max, &result) ||
-	    !deploy_code(call, &function, hash) ||
-	    !weir_api_body_text(call, "handler", function.handler, sizeof(function.handler)) ||
-	    !weir_api_body_number(call, "timeout_ms", &function.timeout_ms) ||
-	    !weir_api_body_number(call, "memory_mb", &function.memory_mb) ||
-	    !weir_api_body_number(call, "queue_max", &function.queue_max))
+	if (!deploy_read(call, &function, &deployment, hash, &result) ||
+	    !weir_api_variables_read(call, &variables) ||
+	    !deploy_build(call, function.runtime, function.code_path, &result) ||
+	    !deploy_try(call, &function, &variables, &result))
 		return result;
-	if (weir_model_function_check(&function, &wrong) != 0)
-		return weir_api_refuse_field(call, &wrong);
-	if (!deploy_build(call, function.runtime, function.code_path, &result) ||
-	    !deploy_try(call, &function, &result))
-		return result;
-	code = weir_store_deploy(call->owner->store, &function, hash, versions_max, &number, &error);
+	code = weir_store_deploy(call->owner->store, &function, &deployment, &number, &error);
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);
 	result = weir_api_committed(call, 201);

@@ -76,6 +76,7 @@ static enum weir_ctl_exit deploy(const struct weir_ctl_call *call, const char *n
 	if (weir_ctl_option(call, "--no-trial") != NULL)
 		(void)cJSON_AddBoolToObject(body, "trial", false);
 	if (!weir_ctl_function_target(name, "/deploy", target) ||
+	    !weir_ctl_body_variables(body, call) ||
 	    !weir_ctl_body_text(body, call, "--runtime", "runtime") ||
 	    !weir_ctl_body_text(body, call, "--entry", "entry") ||
 	    !weir_ctl_body_text(body, call, "--handler", "handler") ||

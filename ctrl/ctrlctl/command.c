@@ -14,6 +14,17 @@
 		.help = "time of a call: 250ms, 5s, 2m"   \
 	}
 
+#define ENV_OPTION                                                                   \
+	{                                                                            \
+		.name = "--env", .value = "NAME=VALUE", .is_repeated = true,         \
+		.help = "a variable of its environment; may be repeated"             \
+	}
+#define SECRET_OPTION                                                                \
+	{                                                                            \
+		.name = "--secret", .value = "NAME", .is_repeated = true,            \
+		.help = "a secret one: its value is asked for, or a line of standard input" \
+	}
+
 const struct weir_ctl_option weir_ctl_options_global[] = {
 	{.name = "--data",
 	 .value = "DIR",
@@ -237,6 +248,8 @@ static const struct weir_ctl_command commands[] = {
 				 .help = "call it there before it serves (default: only load it)"},
 				{.name = "--no-trial",
 				 .help = "let it serve untried; also without a gateway"},
+				ENV_OPTION,
+				SECRET_OPTION,
 				TIMEOUT_OPTION,
 				{.name = "--memory",
 				 .value = "MB",
@@ -266,6 +279,23 @@ static const struct weir_ctl_command commands[] = {
 		.complete = WEIR_CTL_COMPLETE_FUNCTION,
 		.help = "let an earlier version serve again (default: the one before)",
 		.run = weir_ctl_function_rollback,
+	},
+	{
+		.noun = "fn",
+		.verb = "env",
+		.arguments = "list|set|unset [NAMESPACE/]NAME [VARIABLE ...]",
+		.arguments_min = 2,
+		.arguments_max = WEIR_CTL_ARGUMENTS_MAX - 2,
+		.help = "list, set or unset variables of a function's environment",
+		.more = "Secrets are kept encrypted, and never shown again.\n"
+			"  ctrlctl fn env set web/shop CURRENCY=EUR LIMIT=20\n"
+			"  ctrlctl fn env set web/shop --secret TOKEN <token.txt\n"
+			"  ctrlctl fn env unset web/shop LIMIT\n",
+		.options =
+			{
+				SECRET_OPTION,
+			},
+		.run = weir_ctl_function_environment,
 	},
 	{
 		.noun = "fn",

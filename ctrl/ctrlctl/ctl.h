@@ -27,8 +27,9 @@ enum weir_ctl_exit {
 };
 
 enum {
-	WEIR_CTL_OPTIONS_MAX = 12, /* of one command */
-	WEIR_CTL_ARGUMENTS_MAX = 8,
+	WEIR_CTL_OPTIONS_MAX = 16, /* of one command */
+	WEIR_CTL_ARGUMENTS_MAX = 32,
+	WEIR_CTL_REPEATED_MAX = 64,
 	WEIR_CTL_PATH_MAX = 4096,
 };
 
@@ -52,6 +53,7 @@ struct weir_ctl_option {
 	const char *value;  /* what it takes, "DURATION"; NULL: nothing */
 	const char *help;
 	enum weir_ctl_complete complete;
+	bool is_repeated; /* may be given several times: weir_ctl_call.repeated */
 };
 
 struct weir_ctl_call;
@@ -77,7 +79,12 @@ struct weir_ctl_call {
 	const char *arguments[WEIR_CTL_ARGUMENTS_MAX];
 	size_t argument_count;
 	const char *options
-		[WEIR_CTL_OPTIONS_MAX]; /* values by place in the command's table; NULL: not given */
+		[WEIR_CTL_OPTIONS_MAX]; /* the last values by place in the command's table; NULL: not given */
+	struct {
+		const char *name;
+		const char *value;
+	} repeated[WEIR_CTL_REPEATED_MAX]; /* of options that may be repeated */
+	size_t repeated_count;
 };
 
 /* The i-th command, or NULL behind the last; and one by its words (verb may be NULL). */
@@ -117,6 +124,7 @@ enum weir_ctl_exit weir_ctl_function_remove(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_deploy(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_versions(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_rollback(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_function_environment(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_invoke(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_logs(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_activation_logs(const struct weir_ctl_call *call);

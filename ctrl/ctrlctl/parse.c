@@ -159,6 +159,14 @@ static int option_take(int argc, char **argv, int *at, struct weir_ctl_call *cal
 	if (global != NULL)
 		return global_set(call, option, value == NULL ? "" : value, help);
 	call->options[place] = value == NULL ? "" : value;
+	if (option->is_repeated && call->repeated_count == WEIR_CTL_REPEATED_MAX) {
+		return (int)weir_ctl_fail(WEIR_CTL_USAGE, NULL, "there are more than %d options",
+					  WEIR_CTL_REPEATED_MAX);
+	}
+	if (option->is_repeated) {
+		call->repeated[call->repeated_count].name = option->name;
+		call->repeated[call->repeated_count++].value = call->options[place];
+	}
 	return -1;
 }
 

@@ -11,6 +11,7 @@
  * builder.c     code that is built before it runs
  * trial.c       versions that are tried before they serve
  * collector.c   what functions print -> log store, on a thread of its own
+ * environment.c functions' variables and secrets
  *
  * One thread but for the collector, one epoll; whatever waits is a deadline. Trouble with a database is a sentence in
  * `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
@@ -21,6 +22,7 @@
 #include "ctrl/api/api.h"
 #include "ctrl/ctrld/builder.h"
 #include "ctrl/ctrld/collector.h"
+#include "ctrl/ctrld/environment.h"
 #include "ctrl/ctrld/trial.h"
 #include "ctrl/publish/publish_list.h"
 #include "ctrl/store/watch.h"
@@ -58,6 +60,7 @@ struct weir_ctrld {
 	struct weir_code *code;
 	struct weir_builder *builder;
 	struct weir_trials *trials;
+	struct weir_environments *environments;
 	uint64_t sweep_due_ns; /* look for code that nobody refers to then */
 	struct weir_collector *collector;
 	uint64_t output_gone; /* worker whose output ended, to be told; 0 = none */

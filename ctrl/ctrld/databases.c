@@ -257,6 +257,7 @@ void weir_ctrld_databases_close(struct weir_ctrld *ctrld)
 	weir_public_rows_release(&ctrld->rows);
 	weir_public_table_destroy(ctrld->table);
 	weir_store_destroy(ctrld->store);
+	weir_environments_destroy(ctrld->environments);
 	weir_trials_destroy(ctrld->trials);
 	weir_builder_destroy(ctrld->builder);
 	weir_code_close(ctrld->code);

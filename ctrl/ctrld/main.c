@@ -128,19 +128,28 @@ static int api_build(void *context, const char *runtime, const char *path, bool 
 	return result.state == WEIR_BUILDER_FAILED ? -EINVAL : -EINPROGRESS;
 }
 
-static int api_try(void *context, const struct weir_model_function *function, const char *path,
-		   uint64_t *trial, char *out_reason)
+static int api_try(void *context, const struct weir_model_function *function,
+		   const struct weir_api_trial *wanted, uint64_t *trial, char *out_reason)
 {
 	struct weir_ctrld *ctrld = context;
+	const struct weir_trial_variables variables = {.text = wanted->variables,
+						       .count = wanted->variable_count};
 	int code = 0;
 
 	if (*trial != 0)
 		return weir_trial_ask(ctrld->trials, *trial, out_reason);
-	code = weir_trial_begin(ctrld->trials, function, path, trial);
+	code = weir_trial_begin(ctrld->trials, function, wanted->path, &variables, trial);
 	if (code != 0)
 		return code;
 	weir_ctrld_publish_again(ctrld);
 	return -EINPROGRESS;
+}
+
+static int api_seal(void *context, const char *label, const void *value, size_t bytes, uint8_t *out)
+{
+	const struct weir_ctrld *ctrld = context;
+
+	return weir_environments_seal(ctrld->environments, label, value, bytes, out);
 }
 
 static int build_send(void *context, const struct weir_control *control, const int *fds,
@@ -167,6 +176,7 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.status = api_status,
 		.build = api_build,
 		.try_version = api_try,
+		.seal = api_seal,
 		.problem = api_problem,
 	};
 	struct epoll_event event = {.events = EPOLLIN};
@@ -341,6 +351,8 @@ static int run(struct weir_ctrld *ctrld)
 		code = weir_builder_create(ctrld->code, build_send, ctrld, &ctrld->builder);
 	if (code == 0)
 		code = weir_trials_create(ctrld->data, &ctrld->trials);
+	if (code == 0)
+		code = weir_environments_create(ctrld->data, &ctrld->environments);
 	if (code != 0)
 		return code;
 	ctrld->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -229,6 +229,9 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	for (size_t i = 0; code == 0 && i < catalog.function_count; i++)
 		weir_builder_settle(ctrld->builder, &catalog.functions[i]);
 	if (code == 0)
+		code = weir_environments_publish(ctrld->environments, ctrld->store, ctrld->trials, &catalog,
+						 error);
+	if (code == 0)
 		code = store_list(ctrld, error);
 	if (code == 0)
 		code = rows_list(ctrld, error);

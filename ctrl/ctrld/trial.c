@@ -31,6 +31,7 @@ enum trial_state { FREE, PUBLISHING, WAITING, ASKING, PASSED, FAILED };
 struct trial {
 	enum trial_state state;
 	struct weir_model_function function;
+	struct weir_trial_variables variables;
 	uint64_t generation; /* WAITING for its acknowledgement */
 	uint64_t due_ns;
 	uint64_t asked_ns;
@@ -67,6 +68,28 @@ static void trial_close(struct trial *trial)
 	free(trial->answer);
 	trial->answer = NULL;
 	trial->answer_bytes = 0;
+	for (size_t i = 0; i < trial->variables.count; i++) {
+		if (trial->variables.text[i] != NULL)
+			explicit_bzero(trial->variables.text[i], strlen(trial->variables.text[i]));
+		free(trial->variables.text[i]);
+	}
+	free(trial->variables.text);
+	memset(&trial->variables, 0, sizeof(trial->variables));
+}
+
+static int variables_copy(struct trial *trial, const struct weir_trial_variables *from)
+{
+	memcpy(trial->variables.name, trial->function.name, sizeof(trial->variables.name));
+	trial->variables.text = calloc(from->count + 1, sizeof(*trial->variables.text));
+	if (trial->variables.text == NULL)
+		return -ENOMEM;
+	trial->variables.count = from->count;
+	for (size_t i = 0; i < from->count; i++) {
+		trial->variables.text[i] = strdup(from->text[i]);
+		if (trial->variables.text[i] == NULL)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 void weir_trials_destroy(struct weir_trials *trials)
@@ -97,7 +120,7 @@ static void trial_fail(struct weir_trials *trials, struct trial *trial, const ch
 }
 
 int weir_trial_begin(struct weir_trials *trials, const struct weir_model_function *function,
-		     const char *path, uint64_t *out_id)
+		     const char *path, const struct weir_trial_variables *variables, uint64_t *out_id)
 {
 	struct trial *trial = NULL;
 	uint64_t number = 0;
@@ -111,6 +134,10 @@ int weir_trial_begin(struct weir_trials *trials, const struct weir_model_functio
 	memset(trial, 0, sizeof(*trial));
 	trial->fd = -1;
 	trial->function = *function;
+	if (variables_copy(trial, variables) != 0) {
+		trial_close(trial);
+		return -ENOMEM;
+	}
 	trial->function.id = TRIAL_ID_BIT | (number >> 2);
 	trial->function.is_trial = true;
 	trial->function.from_public_table = false;
@@ -148,6 +175,15 @@ const struct weir_model_function *weir_trial_function(const struct weir_trials *
 	for (size_t k = 0; k < WEIR_TRIALS_MAX; k++) {
 		if (is_published(&trials->trial[k]) && i-- == 0)
 			return &trials->trial[k].function;
+	}
+	return NULL;
+}
+
+const struct weir_trial_variables *weir_trial_variables(const struct weir_trials *trials, size_t i)
+{
+	for (size_t k = 0; k < WEIR_TRIALS_MAX; k++) {
+		if (is_published(&trials->trial[k]) && i-- == 0)
+			return &trials->trial[k].variables;
 	}
 	return NULL;
 }

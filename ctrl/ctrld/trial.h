@@ -23,14 +23,22 @@ enum {
 
 struct weir_trials;
 
+/* What a deployment brings: variables to set, "K=V", and to unset, "K", beside those of the function. */
+struct weir_trial_variables {
+	char name[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* of the function, in the trial's namespace */
+	char **text;
+	size_t count;
+};
+
 /* `data`: the data directory. 0 or -ENOMEM. */
 int weir_trials_create(const char *data, struct weir_trials **out_trials);
 void weir_trials_destroy(struct weir_trials *trials);
 
-/* Begin one of `function`, whose version is new; `path` is asked for, "" = it is only loaded. 0 and
- * *out_id; -EBUSY (WEIR_TRIALS_MAX), or -errno. Then publish. */
+/* Begin one of `function`, whose version is new; `path` is asked for, "" = it is only loaded. The
+ * `variables` (of `count` texts) are copied. 0 and *out_id; -EBUSY (WEIR_TRIALS_MAX), or -errno. Then
+ * publish. */
 int weir_trial_begin(struct weir_trials *trials, const struct weir_model_function *function,
-		     const char *path, uint64_t *out_id);
+		     const char *path, const struct weir_trial_variables *variables, uint64_t *out_id);
 
 /* How it went: 0 = passed, -EINPROGRESS, -EINVAL = failed, with the reason; -ENOENT. One that ended is
  * forgotten. Asking keeps it alive. */
@@ -39,6 +47,9 @@ int weir_trial_ask(struct weir_trials *trials, uint64_t id,
 
 /* The i-th function to publish beside the others, or NULL behind the last. */
 const struct weir_model_function *weir_trial_function(const struct weir_trials *trials, size_t i);
+
+/* Its variables. */
+const struct weir_trial_variables *weir_trial_variables(const struct weir_trials *trials, size_t i);
 
 /* The generation that brings what was begun up to now. */
 void weir_trials_published(struct weir_trials *trials, uint64_t generation);

@@ -44,6 +44,7 @@ struct weir_model_function {
 	uint32_t number; /* of the deployed version, from 1; 0: it was added with a path */
 	char problem[192]; /* while it is published: why it cannot run now; empty: it can. Not stored */
 	bool from_public_table;
+	bool has_environment; /* variables of its own: they are published apart. Not stored */
 	bool is_trial; /* a version that is tried before it serves: with a worker of its own. Not stored */
 };
 

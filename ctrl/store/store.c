@@ -10,7 +10,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 2 };
+enum { SCHEMA_VERSION = 3 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -45,6 +45,12 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"  PRIMARY KEY (function_id, number)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX versions_by_code ON versions (code);"
 	"PRAGMA user_version = 2;",
+	/* 3: variables of functions; the values of secrets are sealed. */
+	"CREATE TABLE variables ("
+	"  function_id INTEGER NOT NULL REFERENCES functions (id) ON DELETE CASCADE,"
+	"  name TEXT NOT NULL, value BLOB NOT NULL, secret INTEGER NOT NULL,"
+	"  PRIMARY KEY (function_id, name)) STRICT, WITHOUT ROWID;"
+	"PRAGMA user_version = 3;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)

@@ -85,6 +85,35 @@ int weir_store_function_find(struct weir_store *store, const char *space, const 
 int weir_store_function_remove(struct weir_store *store, const char *space, const char *name,
 			       struct weir_store_error *error);
 
+/* A variable of a function's environment: what its value is, as text or sealed. */
+struct weir_store_variable {
+	const char *name;
+	const void *value; /* NULL: it is unset */
+	size_t bytes;
+	bool is_secret; /* sealed (ctrl/code/secret.h), for the label "NAMESPACE/NAME VARIABLE" */
+};
+
+enum { WEIR_STORE_VARIABLES_MAX = 128 }; /* of one function */
+
+struct weir_store_variables {
+	struct weir_store_variable variable[WEIR_STORE_VARIABLES_MAX];
+	size_t count;
+};
+
+/* Change variables of a function, which thereby gets a new version. 0, -ENOENT, -EDQUOT. */
+int weir_store_variables_change(struct weir_store *store, const char *space, const char *name,
+				const struct weir_store_variables *variables,
+				struct weir_store_error *error);
+
+/* Gets one variable, with the function it is of; returns 0 or -errno, which ends the listing. */
+typedef int weir_store_variable_visit(void *context, const struct weir_model_function *function,
+				      const struct weir_store_variable *variable);
+
+/* All variables by namespace, function and name; of the function only id, version, space and name are
+ * filled. */
+int weir_store_variable_each(struct weir_store *store, weir_store_variable_visit *visit,
+			     void *context, struct weir_store_error *error);
+
 /* Versions: what a function was, each time it was deployed; numbered from 1. */
 struct weir_store_version {
 	uint32_t number;
@@ -94,12 +123,20 @@ struct weir_store_version {
 	struct weir_model_function function; /* as it was; id, version: the function's */
 };
 
+/* What comes with a version. */
+struct weir_store_deployment {
+	const char *code;                             /* its hash */
+	const struct weir_store_variables *variables; /* to set and unset; NULL: none */
+	uint32_t versions_max;                        /* that are kept */
+};
+
 /* Make `function` the function of its name, new or in place of what is there, as its next version
  * (function->number is not looked at). What was there without a number becomes version 1 first. Of
- * the versions that are neither this one nor the newest `versions_max` the oldest go. 0 and
+ * the versions that are neither this one nor the newest `versions_max`
+ * the oldest go. 0 and
  * *out_number, -EINVAL (a field), -EDQUOT. */
 int weir_store_deploy(struct weir_store *store, const struct weir_model_function *function,
-		      const char *code, uint32_t versions_max, uint32_t *out_number,
+		      const struct weir_store_deployment *deployment, uint32_t *out_number,
 		      struct weir_store_error *error);
 
 /* Gets one version; returns 0 or -errno, which ends the listing. */

@@ -49,6 +49,11 @@ int weir_store_function_insert(struct weir_store *store,
 			       const struct weir_model_function *function,
 			       struct weir_store_error *error);
 
+/* Set and unset variables of a function. Between begin and finish. -EDQUOT: too many. */
+int weir_store_variables_write(struct weir_store *store, uint64_t function_id,
+			       const struct weir_store_variables *variables,
+			       struct weir_store_error *error);
+
 /* Append one kind of record, ordered. */
 int weir_store_function_load(struct weir_store *store, struct weir_store_catalog *catalog,
 			     struct weir_store_error *error);

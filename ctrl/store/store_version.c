@@ -124,7 +124,7 @@ static int function_settle(struct weir_store *store, const struct weir_model_fun
 }
 
 static int deploy(struct weir_store *store, const struct weir_model_function *function,
-		  const char *hash, uint32_t versions_max, uint32_t *out_number,
+		  const struct weir_store_deployment *deployment, uint32_t *out_number,
 		  struct weir_store_error *error)
 {
 	uint64_t id = 0;
@@ -136,14 +136,16 @@ static int deploy(struct weir_store *store, const struct weir_model_function *fu
 				 "function_id = ?1 AND ?2 = 0",
 				 id, 0, out_number, error);
 	if (code == 0)
-		code = version_insert(store, id, function, hash, *out_number, error);
+		code = version_insert(store, id, function, deployment->code, *out_number, error);
 	if (code == 0)
 		code = version_use(store, id, *out_number, error);
-	return code == 0 ? versions_trim(store, id, versions_max, error) : code;
+	if (code == 0 && deployment->variables != NULL)
+		code = weir_store_variables_write(store, id, deployment->variables, error);
+	return code == 0 ? versions_trim(store, id, deployment->versions_max, error) : code;
 }
 
 int weir_store_deploy(struct weir_store *store, const struct weir_model_function *function,
-		      const char *code, uint32_t versions_max, uint32_t *out_number,
+		      const struct weir_store_deployment *deployment, uint32_t *out_number,
 		      struct weir_store_error *error)
 {
 	struct weir_model_error wrong;
@@ -155,7 +157,7 @@ int weir_store_deploy(struct weir_store *store, const struct weir_model_function
 	result = weir_store_begin(store, error);
 	if (result != 0)
 		return result;
-	result = deploy(store, function, code, versions_max, &number, error);
+	result = deploy(store, function, deployment, &number, error);
 	if (result == 0)
 		result = weir_store_finish(store, error);
 	else

@@ -16,6 +16,7 @@
  *   LINK_OPEN      segment, shard board,        LINK_GONE
  *                  eventfds
  *   LINK_CLOSE
+ *   ENVIRONMENT    memfd
  *   SNAPSHOT       memfd                        SNAPSHOT_ACK
  *   STOP           finish what runs, exit
  *   REVEALED       it is in your view           REVEAL       a function is about to be loaded
@@ -25,6 +26,7 @@
  *   BUILD_DONE                                  BUILD        folders of input and output, log
  *   OUTPUT_OPEN    the other end of a worker's  OUTPUT_GONE  read to its end
  *                  output socket
+ *                                               ENVIRONMENT  memfd
  *   STOP */
 #ifndef WEIR_DATAPLANE_ABI_CONTROL_H
 #define WEIR_DATAPLANE_ABI_CONTROL_H
@@ -58,6 +60,7 @@ enum weir_control_kind {
 	WEIR_CONTROL_OUTPUT_GONE,
 	WEIR_CONTROL_REVEAL,
 	WEIR_CONTROL_REVEALED,
+	WEIR_CONTROL_ENVIRONMENT,
 };
 
 struct weir_control {
@@ -134,6 +137,10 @@ struct weir_control {
 			char runtime[16];
 			char name[256];
 		} build;
+		/* ENVIRONMENT fds: the memfd (environment.h) of one namespace; replaces the one before. */
+		struct {
+			char space[64];
+		} environment;
 		/* BUILD_DONE, exactly one for each BUILD. */
 		struct {
 			uint64_t build_id;

@@ -28,6 +28,7 @@ enum {
 	WEIR_SNAPSHOT_ABI_MAJOR = 2,
 	WEIR_SNAPSHOT_SEGMENTS_MAX = 32, /* path segments of a pattern */
 	WEIR_SNAPSHOT_METHOD_ANY = 255,
+	WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT = 1, /* function flag: it has variables (environment.h) */
 	WEIR_SNAPSHOT_TARGET_LOCAL = 1, /* target flag: matches on the Unix socket only */
 };
 
@@ -69,7 +70,7 @@ struct weir_snapshot_function {
 	uint32_t pool;      /* index into pools; WEIR_SNAPSHOT_NONE if runtime is MISSING */
 	uint32_t runtime;   /* enum weir_runtime_kind */
 	uint32_t queue_max; /* waiting requests per shard */
-	uint32_t reserved;  /* zero */
+	uint32_t flags;     /* WEIR_SNAPSHOT_FUNCTION_...; the others are zero */
 	struct weir_snapshot_string space;       /* namespace */
 	struct weir_snapshot_string name;
 	struct weir_snapshot_string code_path;   /* absolute */

@@ -109,7 +109,8 @@ static bool functions_are_sound(const struct check *check)
 
 		if (i > 0 && function->id <= function[-1].id)
 			return false; /* found by binary search */
-		if (function->runtime >= WEIR_RUNTIME_COUNT || function->reserved != 0)
+		if (function->runtime >= WEIR_RUNTIME_COUNT ||
+		    (function->flags & ~(uint32_t)WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT) != 0)
 			return false;
 		if (function->runtime == WEIR_RUNTIME_MISSING) {
 			if (function->pool != WEIR_SNAPSHOT_NONE)

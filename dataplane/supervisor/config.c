@@ -190,6 +190,78 @@ static void snapshot_send(struct weir_supervisor *supervisor, struct weir_proces
 		process->generation_sent = supervisor->generation;
 }
 
+static struct weir_space *space_find(struct weir_supervisor *supervisor, const char *space)
+{
+	for (size_t i = 0; i < supervisor->environment_count; i++) {
+		if (strcmp(supervisor->environment[i].space, space) == 0)
+			return &supervisor->environment[i];
+	}
+	return NULL;
+}
+
+bool weir_config_environment_restore(struct weir_supervisor *supervisor, const char *space, int fd)
+{
+	struct weir_space *place = space_find(supervisor, space);
+
+	if (place == NULL) {
+		if (supervisor->environment_count == WEIR_SUPERVISOR_SPACES_MAX || fd == -1) {
+			weir_fd_close(&fd);
+			return false;
+		}
+		place = &supervisor->environment[supervisor->environment_count++];
+		(void)snprintf(place->space, sizeof(place->space), "%s", space); /* checked */
+		place->fd = -1;
+	}
+	weir_fd_close(&place->fd);
+	place->fd = fd;
+	place->number = weir_supervisor_id_next(supervisor);
+	return true;
+}
+
+void weir_config_environment_adopt(struct weir_supervisor *supervisor,
+				   const struct weir_control *control, struct weir_control_fds *fds)
+{
+	const char *space = control->environment.space;
+	struct weir_store_message message;
+	const struct weir_space *place = NULL;
+	char name[WEIR_STORE_NAME_BYTES];
+	int fd = fds->count == 1 ? fds->fd[0] : -1;
+
+	if (fd == -1 || strnlen(space, sizeof(control->environment.space)) ==
+				sizeof(control->environment.space)) {
+		weir_log(WEIR_LOG_ERROR, "variables of functions refused", "reason=\"malformed\"");
+		return;
+	}
+	fds->fd[0] = -1;
+	if (!weir_config_environment_restore(supervisor, space, fd)) {
+		weir_log(WEIR_LOG_ERROR, "variables of functions refused", "namespace=%s namespaces_max=%d",
+			 space, WEIR_SUPERVISOR_SPACES_MAX);
+		return;
+	}
+	place = space_find(supervisor, space);
+	(void)snprintf(name, sizeof(name), "environment/%zu",
+		       (size_t)(place - supervisor->environment)); /* fits */
+	weir_store_message_set(&message, WEIR_STORE_STORE, name, place->space, sizeof(place->space));
+	weir_supervisor_keep(supervisor, &message, &place->fd, 1);
+	weir_supervisor_due(supervisor, 0);
+}
+
+/* True if the worker has its namespace's variables, or there are none. */
+static bool environment_send(struct weir_supervisor *supervisor, struct weir_worker *worker)
+{
+	const struct weir_space *place = space_find(supervisor, worker->space);
+	struct weir_control control = {.kind = WEIR_CONTROL_ENVIRONMENT};
+
+	if (place == NULL || worker->environment_sent == place->number ||
+	    worker->process.control_fd == -1 || worker->process.stop_sent)
+		return true;
+	memcpy(control.environment.space, place->space, sizeof(control.environment.space));
+	if (!weir_supervisor_send(supervisor, &worker->process, &control, &place->fd, 1))
+		return false;
+	worker->environment_sent = place->number;
+	return true;
+}
+
 void weir_config_ack_forward(struct weir_supervisor *supervisor)
 {
 	if (supervisor->ack_waits && supervisor->ctrld.control_fd != -1 &&
@@ -202,7 +274,8 @@ void weir_config_spread(struct weir_supervisor *supervisor)
 	if (supervisor->snapshot_fd != -1) {
 		/* Workers first: a call may reach them as soon as the gateway has it, and would wait. */
 		for (size_t i = 0; i < supervisor->worker_places; i++) {
-			if (supervisor->worker[i].process.pid != 0)
+			if (supervisor->worker[i].process.pid != 0 &&
+			    environment_send(supervisor, &supervisor->worker[i]))
 				snapshot_send(supervisor, &supervisor->worker[i].process);
 		}
 		snapshot_send(supervisor, &supervisor->gateway);

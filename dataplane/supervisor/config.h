@@ -19,4 +19,11 @@ void weir_config_ack_forward(struct weir_supervisor *supervisor);
 /* Send the newest snapshot and the newest acknowledgement to whoever lacks them. */
 void weir_config_spread(struct weir_supervisor *supervisor);
 
+/* ENVIRONMENT of ctrld: keep it, and send it to the namespace's workers before the next snapshot. */
+void weir_config_environment_adopt(struct weir_supervisor *supervisor,
+				   const struct weir_control *control, struct weir_control_fds *fds);
+
+/* An entry of the store: `fd` is the memfd of the namespace, which passes over. False: no room. */
+bool weir_config_environment_restore(struct weir_supervisor *supervisor, const char *space, int fd);
+
 #endif

@@ -156,6 +156,8 @@ static void ctrld_message(struct weir_supervisor *supervisor, const struct weir_
 		weir_build_start(supervisor, control, fds);
 	} else if (control->kind == WEIR_CONTROL_OUTPUT_GONE) {
 		weir_outputs_gone(supervisor, control->output.worker_id);
+	} else if (control->kind == WEIR_CONTROL_ENVIRONMENT) {
+		weir_config_environment_adopt(supervisor, control, fds);
 	}
 }
 
@@ -187,6 +189,7 @@ static void worker_message(struct weir_supervisor *supervisor, struct weir_worke
 	case WEIR_CONTROL_DEMAND:
 	case WEIR_CONTROL_BUILD:
 	case WEIR_CONTROL_OUTPUT_GONE:
+	case WEIR_CONTROL_ENVIRONMENT:
 		process_refuse(&worker->process, "says what only others may say");
 		break;
 	default:

@@ -354,6 +354,17 @@ static bool self_restore(struct weir_supervisor *supervisor, const struct entry 
 	return true;
 }
 
+static bool environment_restore(struct weir_supervisor *supervisor, struct entry *entry)
+{
+	char space[sizeof(supervisor->environment[0].space)];
+
+	if (entry->message.blob_bytes != sizeof(space) ||
+	    memchr(entry->message.blob, 0, sizeof(space)) == NULL)
+		return false;
+	memcpy(space, entry->message.blob, sizeof(space));
+	return weir_config_environment_restore(supervisor, space, fd_take(entry, 0));
+}
+
 static bool entry_restore(struct weir_supervisor *supervisor, struct entry *entry)
 {
 	const char *const name = entry->message.name;
@@ -366,6 +377,8 @@ static bool entry_restore(struct weir_supervisor *supervisor, struct entry *entr
 		return (supervisor->status_fd = fd_take(entry, 0)) != -1;
 	if (strcmp(name, "snapshot") == 0)
 		return weir_config_adopt(supervisor, fd_take(entry, 0)) == 0;
+	if (strncmp(name, "environment/", 12) == 0)
+		return environment_restore(supervisor, entry);
 	if (strncmp(name, "listen/", 7) == 0)
 		return listener_restore(supervisor, entry);
 	if (strcmp(name, "gateway") == 0)

@@ -7,7 +7,8 @@
  * every step may be done twice (a build ends with the supervisor that began it): a message is taken from its socket only after it was handled. So a
  * new supervisor goes on where the old one stopped, and nobody else notices.
  *
- * Store entries: self, board, status, listen/N, snapshot, gateway, ctrld, worker/ID, link/ID, output/ID.
+ * Store entries: self, board, status, listen/N, snapshot, environment/N, gateway, ctrld, worker/ID,
+ * link/ID, output/ID.
  * Threads: one, which never waits but for the keeper and posix_spawn. Owner: weir_supervisor_run(). */
 #ifndef WEIR_DATAPLANE_SUPERVISOR_SUPERVISOR_H
 #define WEIR_DATAPLANE_SUPERVISOR_SUPERVISOR_H
@@ -28,6 +29,7 @@ enum {
 	WEIR_SUPERVISOR_LISTEN_MAX = WEIR_OPTIONS_LISTEN_MAX + 1,
 	WEIR_STATUS_CLIENTS_MAX = 32,
 	WEIR_SUPERVISOR_BUILDS_MAX = 4,
+	WEIR_SUPERVISOR_SPACES_MAX = 1024,
 };
 static_assert(WEIR_SUPERVISOR_WORKERS_MAX + 4 <= WEIR_BOARD_PROCESSES_MAX, "each process has a row");
 
@@ -40,6 +42,7 @@ struct weir_worker {
 	uint64_t finished_before;
 	uint64_t accepted_seen; /* when it was last found busy */
 	uint64_t busy_ns;       /* when that was */
+	uint64_t environment_sent; /* number of its namespace's variables; 0 = none yet */
 	uint64_t link_next_ns;  /* one of its links was refused: no new one before this */
 };
 
@@ -85,6 +88,13 @@ struct weir_listener {
 	char address[112];
 	bool local;
 	int fd[WEIR_SHARDS_MAX]; /* shard_count of them; the Unix socket only [0] */
+};
+
+/* The variables of one namespace's functions. */
+struct weir_space {
+	char space[64];
+	int fd;
+	uint64_t number; /* of this content; workers have it or not */
 };
 
 /* A one-shot build for ctrld (build.h). */
@@ -144,6 +154,8 @@ struct weir_supervisor {
 	struct weir_restart gateway_restart;
 	struct weir_process ctrld;
 	struct weir_restart ctrld_restart;
+	struct weir_space environment[WEIR_SUPERVISOR_SPACES_MAX];
+	size_t environment_count;
 	struct weir_build build[WEIR_SUPERVISOR_BUILDS_MAX];
 	struct weir_control ack; /* newest SNAPSHOT_ACK for ctrld */
 	bool ack_waits;

@@ -10,6 +10,7 @@
 #include "dataplane/shm/control.h"
 #include "dataplane/worker/capture.h"
 #include "dataplane/worker/reveal.h"
+#include "dataplane/worker/variables.h"
 
 struct attend {
 	int socket_fd;
@@ -160,6 +161,22 @@ static void snapshot_open(struct attend *attend, const struct weir_control *cont
 	weir_host_post(attend->host, mail);
 }
 
+static void environment_open(struct attend *attend, struct weir_control_fds *fds)
+{
+	struct weir_variables *variables = NULL;
+	struct weir_host_mail *mail = NULL;
+	const int result = fds->count == 1 ? weir_variables_read(fds->fd[0], &variables) : -EBADMSG;
+
+	weir_fd_close_all(fds->fd, fds->count);
+	if (result != 0) {
+		weir_log(WEIR_LOG_ERROR, "variables of functions refused", "error=%d", -result);
+		return;
+	}
+	mail = mail_create(WEIR_HOST_ENVIRONMENT);
+	mail->environment = variables;
+	weir_host_post(attend->host, mail);
+}
+
 /* One message from the supervisor. */
 static void message_handle(struct attend *attend, const struct weir_control *control,
 			   struct weir_control_fds *fds)
@@ -168,13 +185,15 @@ static void message_handle(struct attend *attend, const struct weir_control *con
 
 	/* Everything else comes without descriptors, and so do unknown kinds. */
 	if (control->kind != WEIR_CONTROL_LINK_OPEN && control->kind != WEIR_CONTROL_SNAPSHOT &&
-	    control->kind != WEIR_CONTROL_WORKER_START)
+	    control->kind != WEIR_CONTROL_WORKER_START && control->kind != WEIR_CONTROL_ENVIRONMENT)
 		weir_fd_close_all(fds->fd, fds->count);
 	if (control->kind == WEIR_CONTROL_WORKER_START) {
 		started(attend, control, fds);
 		ready_check(attend);
 	} else if (control->kind == WEIR_CONTROL_SNAPSHOT) {
 		snapshot_open(attend, control, fds);
+	} else if (control->kind == WEIR_CONTROL_ENVIRONMENT) {
+		environment_open(attend, fds);
 	} else if (control->kind == WEIR_CONTROL_LINK_OPEN) {
 		link_open(attend, control, fds);
 	} else if (control->kind == WEIR_CONTROL_LINK_CLOSE) {
@@ -240,11 +259,15 @@ static void report_handle(struct attend *attend, struct weir_host_mail *mail)
 		send_message(attend, &ack);
 		ready_check(attend);
 		break;
+	case WEIR_HOST_ENVIRONMENT_OLD:
+		weir_variables_free(mail->environment);
+		break;
 	case WEIR_HOST_STOPPED:
 		attend->is_stopped = true;
 		break;
 	case WEIR_HOST_LINK_ADD:
 	case WEIR_HOST_LINK_CLOSE:
+	case WEIR_HOST_ENVIRONMENT:
 	case WEIR_HOST_SNAPSHOT:
 	case WEIR_HOST_STOP:
 		WEIR_ASSERT(false && "the host reports only what it did");

@@ -100,7 +100,7 @@ static int function_load(struct weir_functions *functions, const struct weir_sna
 			 const struct weir_snapshot_function *row,
 			 struct weir_function **out_function, char *out_reason)
 {
-	static const char *const no_environment[] = {NULL};
+	const char *environment[WEIR_ENVIRONMENT_VARIABLES_MAX + 1] = {NULL};
 	const struct weir_runtime_function wanted = {
 		.id = row->id,
 		.version = row->version,
@@ -110,11 +110,17 @@ static int function_load(struct weir_functions *functions, const struct weir_sna
 		.code_path = weir_snapshot_span(snapshot, row->code_path),
 		.handler = weir_snapshot_span(snapshot, row->handler),
 		.interpreter = weir_snapshot_span(snapshot, row->interpreter),
-		.environment = no_environment,
+		.environment = environment,
 	};
 	struct weir_function *function = NULL;
 	int result = 0;
 
+	if ((row->flags & WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT) != 0 &&
+	    !weir_variables_list(functions->variables, row->id, row->version, environment)) {
+		(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES,
+			       "the worker has not received the function's variables");
+		return -EAGAIN;
+	}
 	if (functions->count == WEIR_FUNCTIONS_LOADED_MAX && function_evict(functions) != 0) {
 		(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES,
 			       "the worker already runs %d functions",
@@ -188,6 +194,15 @@ void weir_functions_release(struct weir_functions *functions, struct weir_functi
 		weir_runtime.reset(function->instance);
 	if (function->is_replaced && function->calls == 0)
 		function_destroy(function);
+}
+
+struct weir_variables *weir_functions_variables(struct weir_functions *functions,
+						struct weir_variables *variables)
+{
+	struct weir_variables *const old = functions->variables;
+
+	functions->variables = variables;
+	return old;
 }
 
 void weir_functions_configured(struct weir_functions *functions,

@@ -9,6 +9,7 @@
 
 #include "dataplane/runtime/runtime.h"
 #include "dataplane/shm/snapshot.h"
+#include "dataplane/worker/variables.h"
 
 enum {
 	WEIR_FUNCTIONS_LOADED_MAX = 1024,
@@ -32,6 +33,7 @@ struct weir_function {
 
 struct weir_functions {
 	void *runtime; /* of weir_runtime.open() */
+	struct weir_variables *variables; /* of this namespace's functions; NULL: none came yet */
 	uint32_t count;
 	struct weir_function *cell[WEIR_FUNCTIONS_CELLS];
 };
@@ -40,13 +42,17 @@ struct weir_functions {
 int weir_functions_open(struct weir_functions *functions);
 
 /* The function, loaded, with one more call running in it. 0, -ESRCH (not in the snapshot), -ENOSPC
- * (too many are loaded and all run), or the runtime's error with its reason. May block on disk. */
+ * (too many are loaded and all run), -EAGAIN (its variables have not come yet), or the runtime's error with its reason. May block on disk. */
 int weir_functions_claim(struct weir_functions *functions, const struct weir_snapshot *snapshot,
 			 uint64_t id, struct weir_function **out_function,
 			 char out_reason[WEIR_RUNTIME_REASON_BYTES]);
 
 /* A call in it ended. */
 void weir_functions_release(struct weir_functions *functions, struct weir_function *function);
+
+/* Other variables: functions that are loaded from now on get them. Returns those before. */
+struct weir_variables *weir_functions_variables(struct weir_functions *functions,
+						struct weir_variables *variables);
 
 /* Another snapshot: unload what it no longer has. */
 void weir_functions_configured(struct weir_functions *functions,

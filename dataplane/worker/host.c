@@ -226,6 +226,12 @@ static void mail_handle(struct weir_host *host, struct weir_host_mail *mail)
 	case WEIR_HOST_SNAPSHOT:
 		snapshot_install(host, mail);
 		break;
+	case WEIR_HOST_ENVIRONMENT:
+		mail->environment = host->hooks.environment(host, mail->environment);
+		for (uint32_t i = 0; i < host->thread_count; i++)
+			weir_host_thread_wake(host->thread[i]); /* a call may wait for them */
+		report(host, mail, WEIR_HOST_ENVIRONMENT_OLD);
+		break;
 	case WEIR_HOST_STOP:
 		host->is_stopping = true;
 		if (host->stop == NULL)
@@ -236,6 +242,7 @@ static void mail_handle(struct weir_host *host, struct weir_host_mail *mail)
 	case WEIR_HOST_LINK_REFUSED:
 	case WEIR_HOST_LINK_ADDED:
 	case WEIR_HOST_LINK_GONE:
+	case WEIR_HOST_ENVIRONMENT_OLD:
 	case WEIR_HOST_SNAPSHOT_OLD:
 	case WEIR_HOST_STOPPED:
 		WEIR_ASSERT(false && "a report was posted");

@@ -29,16 +29,19 @@ enum {
 
 struct weir_host;
 struct weir_host_thread;
+struct weir_variables;
 
 enum weir_host_mail_kind {
 	WEIR_HOST_LINK_ADD,   /* link */
 	WEIR_HOST_LINK_CLOSE, /* link_id */
+	WEIR_HOST_ENVIRONMENT, /* environment */
 	WEIR_HOST_SNAPSHOT,   /* snapshot */
 	WEIR_HOST_STOP,
 	/* Reports; the posted mail itself comes back. */
 	WEIR_HOST_LINK_REFUSED, /* of LINK_ADD: the link could not be added; error */
 	WEIR_HOST_LINK_ADDED,
 	WEIR_HOST_LINK_GONE,    /* of LINK_CLOSE: link to destroy, or NULL if it was unknown */
+	WEIR_HOST_ENVIRONMENT_OLD, /* of ENVIRONMENT: the one that it replaced, to free */
 	WEIR_HOST_SNAPSHOT_OLD, /* of SNAPSHOT: installed; the one it replaced, to detach */
 	WEIR_HOST_STOPPED,      /* of STOP: nothing runs any more */
 };
@@ -51,6 +54,7 @@ struct weir_host_mail {
 	uint64_t generation;
 	struct weir_port_link *link;
 	struct weir_snapshot snapshot;
+	struct weir_variables *environment;
 };
 
 /* What the host does not know: functions. All run on the baton. */
@@ -62,6 +66,9 @@ struct weir_host_hooks {
 	void (*cancel)(void *running);
 	/* Before the leader does anything else than starting calls: mail, another thread's turn, sleep. */
 	void (*paused)(struct weir_host *host);
+	/* Other variables came: returns those before. */
+	struct weir_variables *(*environment)(struct weir_host *host,
+					      struct weir_variables *variables);
 	/* Another snapshot is in weir_host_snapshot(); the old one is still mapped. */
 	void (*configured)(struct weir_host *host);
 };

@@ -1,4 +1,6 @@
+/* size: 610 lines, because everything here shares struct run, the life of one call. */
 #include "dataplane/worker/invoke.h"
+#include "dataplane/worker/probe.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -379,6 +381,14 @@ static void run_finish(struct run *run)
 		failure_log(run, "a status, field or length that the function set was refused");
 }
 
+/* It is loaded: that is all that was asked. */
+static void run_finish_empty(struct run *run)
+{
+	run->function->used_ns = weir_clock_now_ns();
+	(void)weir_port_call_status(run->call, 204); /* refused: then the answer is another one */
+	run_finish(run);
+}
+
 static void run_invoke(struct run *run, uint64_t start_ns)
 {
 	struct weir_invoke *const invoke = weir_host_context(run->host);
@@ -435,21 +445,43 @@ static void publish_before(struct weir_host *host, const struct weir_function *f
 	invoke->unpublished_ns = 0;
 }
 
+/* How long a call waits for what is on its way to the worker. */
+static uint64_t patience_ends(const struct weir_port_call *call, uint64_t start_ns)
+{
+	const uint64_t until_ns = start_ns + WEIR_INVOKE_SNAPSHOT_WAIT_NS;
+
+	return until_ns < call->deadline_ns ? until_ns : call->deadline_ns;
+}
+
 /* Wait until the snapshot that routed the call is here: true, or false after a while. */
 static bool snapshot_wait(struct run *run, uint64_t start_ns)
 {
 	const struct weir_snapshot *const snapshot = weir_host_snapshot(run->host);
 	const struct weir_port_call *const call = run->call;
-	uint64_t until_ns = start_ns + WEIR_INVOKE_SNAPSHOT_WAIT_NS;
+	const uint64_t until_ns = patience_ends(call, start_ns);
 
-	if (until_ns > call->deadline_ns)
-		until_ns = call->deadline_ns;
 	while (snapshot->header == NULL || snapshot->header->generation < call->generation) {
 		if (call->is_cancelled || weir_clock_now_ns() >= until_ns)
 			return false;
 		call_park(run, NULL, 0, until_ns);
 	}
 	return true;
+}
+
+/* The function, loaded; after a while at most if its variables are still on their way. */
+static int function_claim(struct run *run, uint64_t start_ns)
+{
+	struct weir_invoke *const invoke = weir_host_context(run->host);
+	struct weir_port_call *const call = run->call;
+	const uint64_t until_ns = patience_ends(call, start_ns);
+
+	for (;;) {
+		const int result = weir_functions_claim(&invoke->functions, weir_host_snapshot(run->host),
+					      call->function_id, &run->function, run->base.abort_reason);
+		if (result != -EAGAIN || call->is_cancelled || weir_clock_now_ns() >= until_ns)
+			return result;
+		call_park(run, NULL, 0, until_ns);
+	}
 }
 
 static void load_failed(struct run *run, int result)
@@ -492,29 +524,6 @@ static void run_open(struct run *run, struct weir_host *host, struct weir_host_t
 	weir_host_thread_reset_waited(thread);
 }
 
-/* Does the instance itself only want to know whether the function can be loaded? (ctrl/ctrld/trial.h) */
-static bool run_is_probe(const struct run *run)
-{
-	static const struct weir_span name = WEIR_SPAN("x-weir-load");
-	const struct weir_request_head *const head = run->base.head;
-
-	if (!weir_span_equal(weir_runtime_span(&run->base, head->peer), WEIR_SPAN("unix")))
-		return false;
-	for (uint16_t i = 0; i < head->field_count; i++) {
-		if (weir_span_equal(weir_runtime_span(&run->base, weir_runtime_fields(&run->base)[i].name),
-				    name))
-			return true;
-	}
-	return false;
-}
-
-static void run_probe(struct run *run)
-{
-	run->function->used_ns = weir_clock_now_ns();
-	(void)weir_port_call_status(run->call, 204); /* refused: then the answer is another one */
-	run_finish(run);
-}
-
 static void run_call(struct weir_host *host, struct weir_host_thread *thread,
 		     struct weir_port_call *call)
 {
@@ -535,16 +544,15 @@ static void run_call(struct weir_host *host, struct weir_host_thread *thread,
 			WEIR_SPAN("the worker has not received the newest configuration"));
 		return;
 	}
-	result = weir_functions_claim(&invoke->functions, weir_host_snapshot(host),
-				      call->function_id, &run.function, run.base.abort_reason);
+	result = function_claim(&run, start_ns);
 	if (result != 0) {
 		load_failed(&run, result);
 		return;
 	}
 	publish_before(host, run.function, start_ns);
 	run.base.is_body_whole = call->is_body_complete; /* more may have come meanwhile */
-	if (run.function->used_ns == 0 && run_is_probe(&run)) /* the first call since it was loaded */
-		run_probe(&run);
+	if (run.function->used_ns == 0 && weir_probe_is(call)) /* the first call since it was loaded */
+		run_finish_empty(&run);
 	else
 		run_invoke(&run, start_ns);
 	weir_functions_release(&invoke->functions, run.function);
@@ -575,6 +583,13 @@ int weir_invoke_open(struct weir_invoke *invoke)
 	return result;
 }
 
+static struct weir_variables *environment(struct weir_host *host, struct weir_variables *variables)
+{
+	struct weir_invoke *const invoke = weir_host_context(host);
+
+	return weir_functions_variables(&invoke->functions, variables);
+}
+
 static void configured(struct weir_host *host)
 {
 	struct weir_invoke *const invoke = weir_host_context(host);
@@ -586,5 +601,6 @@ const struct weir_host_hooks weir_invoke_hooks = {
 	.run = run_call,
 	.cancel = run_cancel,
 	.paused = paused,
+	.environment = environment,
 	.configured = configured,
 };

@@ -72,17 +72,27 @@ static int build_play(void *context, const char *runtime, const char *path, bool
 }
 
 /* A trial: asked for once more, then it passes or not. */
-static int try_play(void *context, const struct weir_model_function *function, const char *path,
-		    uint64_t *trial, char *out_reason)
+static int try_play(void *context, const struct weir_model_function *function,
+		    const struct weir_api_trial *wanted, uint64_t *trial, char *out_reason)
 {
 	struct api_test *test = context;
 
 	assert_int_equal(access(function->code_path, R_OK), 0);
-	(void)path;
+	(void)wanted;
 	if ((*trial)++ == 0)
 		return -EINPROGRESS;
 	(void)snprintf(out_reason, WEIR_API_REASON_BYTES, "status 502: it fell over");
 	return test->trial_fails ? -EINVAL : 0;
+}
+
+/* Not encryption, but not what it was. */
+static int seal_play(void *context, const char *label, const void *value, size_t bytes, uint8_t *out)
+{
+	(void)context;
+	(void)label;
+	memset(out, 'x', bytes + 40);
+	(void)value;
+	return 0;
 }
 
 static const char *problem_none(void *context, uint64_t id)
@@ -124,6 +134,7 @@ static int setup(void **state)
 		.status = status_fill,
 		.build = build_play,
 		.try_version = try_play,
+		.seal = seal_play,
 		.problem = problem_none,
 	};
 
@@ -431,6 +442,32 @@ static void code_that_cannot_be_built_leaves_everything_as_it_was(void **state)
 	assert_int_equal(test->published, 1);
 }
 
+static void variables_are_shown_and_secrets_never(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+	const char *path = "/weir/functions/default/f/environment";
+
+	assert_int_equal(request(test, "PATCH", path, "{\"environment\":{\"A\":\"1\"}}", NULL), 404);
+	assert_int_equal(request(test, "POST", "/weir/functions",
+				 "{\"name\":\"f\",\"runtime\":\"exec\",\"file\":\"/bin/cat\"}", NULL),
+			 201);
+	assert_int_equal(request(test, "PATCH", path,
+				 "{\"environment\":{\"A\":\"1\",\"B\":\"\"},\"secrets\":{\"S\":\"hush\"}}", NULL),
+			 200);
+	assert_int_equal(request(test, "GET", path, "", &text), 200);
+	assert_non_null(strstr(text, "{\"name\":\"A\",\"secret\":false,\"value\":\"1\"}"));
+	assert_non_null(strstr(text, "{\"name\":\"S\",\"secret\":true}"));
+	assert_null(strstr(text, "hush"));
+	assert_int_equal(request(test, "PATCH", path, "{\"unset\":[\"A\",\"S\"]}", NULL), 200);
+	assert_int_equal(request(test, "GET", path, "", &text), 200);
+	assert_non_null(strstr(text, "\"environment\":[{\"name\":\"B\",\"secret\":false,\"value\":\"\"}]"));
+	assert_int_equal(request(test, "PATCH", path, "{\"environment\":{\"1A\":\"1\"}}", NULL), 422);
+	assert_int_equal(request(test, "PATCH", path, "{\"environment\":{\"A=\":\"1\"}}", NULL), 422);
+	assert_int_equal(request(test, "PATCH", path, "{\"environment\":{\"A\":1}}", NULL), 422);
+	assert_int_equal(request(test, "PATCH", path, "{\"unset\":{}}", NULL), 422);
+}
+
 static void deployments_that_make_no_sense_are_refused(void **state)
 {
 	struct api_test *test = *state;
@@ -652,6 +689,7 @@ int main(void)
 		TEST(body_of_the_largest_size_is_taken_in_pieces),
 		TEST(connection_serves_pipelined_requests_in_order),
 		TEST(deployments_that_make_no_sense_are_refused),
+		TEST(variables_are_shown_and_secrets_never),
 		TEST(code_that_cannot_be_built_leaves_everything_as_it_was),
 		TEST(deployments_are_versions_that_can_be_gone_back_to),
 		TEST(uploads_that_are_refused_say_why),

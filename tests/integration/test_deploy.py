@@ -5,6 +5,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import sqlite3
 
 import weir_instance
@@ -119,6 +121,63 @@ class Trial(weir_instance.Case):
             ctl(weir, "route", "add", "GET /moody", "--fn", "moody")
             answer = weir.request("GET", "/moody", headers={"x-weir-load": "1"})
             self.assertEqual((answer.status, answer.body), (200, b"moody"))
+
+
+class Environment(weir_instance.Case):
+    """Variables and secrets of functions."""
+
+    def shown(self, weir):
+        try:
+            return json.loads(ctl(weir, "fn", "invoke", "show", status=None).stdout).get("result")
+        except ValueError:
+            return None
+
+    SHOW = "#!/bin/sh\necho \"$GREETING/$TOKEN\"\n"
+
+    def test_variables_reach_the_function_and_secrets_stay_secret(self):
+        with Instance() as weir:
+            path = str(write(weir, "show.sh", self.SHOW))
+            weir.ctrlctl("fn", "deploy", path, "--env", "GREETING=good day", "--env", "X=1", "--secret", "TOKEN",
+                         stdin="hush-hush-1\n")
+            self.assertEqual(self.shown(weir), "good day/hush-hush-1\n")
+            ctl(weir, "fn", "env", "set", "show", "GREETING=hi=there")
+            self.assertEqual(self.shown(weir), "hi=there/hush-hush-1\n")
+            listed = ctl(weir, "fn", "env", "list", "show").stdout
+            self.assertIn("(secret)", listed)
+            self.assertIn("hi=there", listed)
+            weir.ctrlctl("fn", "env", "set", "show", "--secret", "TOKEN", stdin="hush-hush-2\n")
+            self.assertEqual(self.shown(weir), "hi=there/hush-hush-2\n")
+            # Deploying again keeps them.
+            ctl(weir, "fn", "deploy", str(write(weir, "show.sh", self.SHOW + "# 2\n")))
+            self.assertEqual(self.shown(weir), "hi=there/hush-hush-2\n")
+            ctl(weir, "fn", "env", "unset", "show", "TOKEN")
+            self.assertEqual(self.shown(weir), "hi=there/\n")
+            weir.ctrlctl("fn", "env", "set", "show", "--secret", "TOKEN", stdin="hush-hush-3\n")
+            self.assertEqual((weir.data / "secret.key").stat().st_mode & 0o777, 0o600)
+            for file in [path for path in weir.data.rglob("*") if path.is_file()] + [weir.log_path]:
+                self.assertNotIn(b"hush-hush", file.read_bytes(), file)
+
+    def test_variables_survive_every_process_and_a_restart(self):
+        with Instance() as weir:
+            weir.ctrlctl("fn", "deploy", str(write(weir, "show.sh", self.SHOW)), "--env", "GREETING=hi", "--secret",
+                         "TOKEN", stdin="abc\n")
+            for name in ("weir-supervisor", "weir-ctrld"):
+                pid = weir.pid_of(name)
+                os.kill(pid, signal.SIGKILL)
+                wait_until(lambda: [one for one, _ in weir.processes(name) if one != pid], f"{name} is back")
+                for worker, _ in [one for one in weir.processes() if one[1].startswith("weir-worker")]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(worker, signal.SIGKILL)
+                wait_until(lambda: self.shown(weir) == "hi/abc\n",
+                           "a new worker has the variables")
+            weir.stop()
+            weir.start()
+            self.assertEqual(self.shown(weir), "hi/abc\n")
+            # Another key opens nothing: the function says so instead of running without.
+            weir.stop()
+            (weir.data / "secret.key").unlink()
+            weir.start()
+            wait_until(lambda: "secret.key" in ctl(weir, "fn", "invoke", "show", status=None).stdout, "it is said")
 
 
 class Source(weir_instance.Case):

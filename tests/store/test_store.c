@@ -78,6 +78,52 @@ static void what_was_committed_is_there_after_reopening(void **state)
 	weir_store_catalog_release(&catalog);
 }
 
+static int deploy(struct store_test *test, const struct weir_model_function *function, const char *code,
+		  uint32_t versions_max, uint32_t *out_number)
+{
+	const struct weir_store_deployment deployment = {.code = code, .versions_max = versions_max};
+
+	return weir_store_deploy(test->store, function, &deployment, out_number, &test->error);
+}
+
+static int variable_note(void *context, const struct weir_model_function *function,
+			 const struct weir_store_variable *variable)
+{
+	char *text = context;
+
+	(void)snprintf(text + strlen(text), 256 - strlen(text), "%s:%s=%.*s%s;", function->name, variable->name,
+		       (int)variable->bytes, (const char *)variable->value, variable->is_secret ? "!" : "");
+	return 0;
+}
+
+static void variables_are_set_unset_and_gone_with_their_function(void **state)
+{
+	static const struct weir_store_variables two = {.variable = {{"A", "1", 1, false}, {"B", "xy", 2, true}},
+							.count = 2};
+	static const struct weir_store_variables change = {.variable = {{"A", NULL, 0, false}, {"B", "z", 1, false}},
+							   .count = 2};
+	struct store_test *test = opened(state);
+	const struct weir_store_deployment deployment = {.code = "", .variables = &two, .versions_max = 3};
+	struct weir_model_function function = function_make("a");
+	struct weir_model_function after;
+	uint32_t number = 0;
+	char text[256] = "";
+
+	assert_int_equal(weir_store_variables_change(test->store, "default", "a", &two, &test->error), -ENOENT);
+	assert_int_equal(weir_store_deploy(test->store, &function, &deployment, &number, &test->error), 0);
+	assert_int_equal(weir_store_variable_each(test->store, variable_note, text, &test->error), 0);
+	assert_string_equal(text, "a:A=1;a:B=xy!;");
+	assert_int_equal(weir_store_function_find(test->store, "default", "a", &function, &test->error), 0);
+	assert_int_equal(weir_store_variables_change(test->store, "default", "a", &change, &test->error), 0);
+	assert_int_equal(weir_store_function_find(test->store, "default", "a", &after, &test->error), 0);
+	assert_true(after.version > function.version); /* workers load it anew */
+	text[0] = '\0';
+	assert_int_equal(weir_store_variable_each(test->store, variable_note, text, &test->error), 0);
+	assert_string_equal(text, "a:B=z;");
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM variables"), 0);
+}
+
 /* What the first schema made, as it lies on disks. */
 static void database_of_the_first_version_is_taken_over(void **state)
 {
@@ -109,7 +155,7 @@ static void database_of_the_first_version_is_taken_over(void **state)
 	assert_int_equal(function.version, 6);
 	assert_int_equal(function.number, 0);
 	assert_string_equal(function.code_path, "/bin/cat");
-	assert_int_equal(weir_store_deploy(test->store, &function, "", 10, &number, &test->error), 0);
+	assert_int_equal(deploy(test, &function, "", 10, &number), 0);
 	assert_int_equal(number, 2); /* what was there is version 1 */
 	assert_int_equal(weir_store_open(test->store, false, &test->error), 0); /* once is enough */
 }
@@ -140,8 +186,7 @@ static void versions_are_kept_up_to_a_limit_and_the_serving_one_always(void **st
 
 	for (uint32_t i = 1; i <= 4; i++) {
 		function.timeout_ms = 1000 + i;
-		assert_int_equal(weir_store_deploy(test->store, &function, i == 1 ? "one" : "more", 3, &number,
-						   &test->error),
+		assert_int_equal(deploy(test, &function, i == 1 ? "one" : "more", 3, &number),
 				 0);
 		assert_int_equal(number, i);
 	}
@@ -158,7 +203,7 @@ static void versions_are_kept_up_to_a_limit_and_the_serving_one_always(void **st
 	assert_int_equal(weir_store_rollback(test->store, "default", "a", 2, &version, &test->error), -EEXIST);
 	assert_int_equal(weir_store_rollback(test->store, "default", "a", 0, &version, &test->error), -ENOENT);
 	assert_int_equal(weir_store_rollback(test->store, "default", "b", 0, &version, &test->error), -ENOENT);
-	assert_int_equal(weir_store_deploy(test->store, &function, "more", 1, &number, &test->error), 0);
+	assert_int_equal(deploy(test, &function, "more", 1, &number), 0);
 	assert_int_equal(number, 5);
 	memset(&listed, 0, sizeof(listed));
 	assert_int_equal(weir_store_version_each(test->store, "default", "a", version_note, &listed,
@@ -178,11 +223,11 @@ static void code_in_the_data_directory_is_kept_relative_to_it(void **state)
 	uint32_t number = 0;
 
 	(void)snprintf(function.code_path, sizeof(function.code_path), "%s/code/0123/x.so", test->directory);
-	assert_int_equal(weir_store_deploy(test->store, &function, "0123", 3, &number, &test->error), 0);
+	assert_int_equal(deploy(test, &function, "0123", 3, &number), 0);
 	assert_int_equal(store_test_number(test, "weir.db",
 					   "SELECT count(*) FROM functions WHERE code_path = 'code/0123/x.so'"),
 			 1);
-	assert_int_equal(weir_store_deploy(test->store, &function, "0123", 3, &number, &test->error), 0);
+	assert_int_equal(deploy(test, &function, "0123", 3, &number), 0);
 	assert_int_equal(weir_store_rollback(test->store, "default", "a", 1, &version, &test->error), 0);
 	assert_string_equal(version.function.code_path, function.code_path);
 	memset(&function, 0, sizeof(function));
@@ -565,6 +610,7 @@ int main(void)
 		TEST(code_in_the_data_directory_is_kept_relative_to_it),
 		TEST(versions_are_kept_up_to_a_limit_and_the_serving_one_always),
 		TEST(database_of_the_first_version_is_taken_over),
+		TEST(variables_are_set_unset_and_gone_with_their_function),
 		TEST(changed_routes_are_told_once),
 		TEST(too_many_changes_and_those_of_others_mean_all_routes),
 		TEST(each_route_is_visited_until_the_visitor_has_enough),

@@ -25,6 +25,7 @@ struct instance {
 	char *module;
 	char *directory;
 	char *name; /* namespace/name */
+	char **own; /* its variables, ended by NULL */
 };
 
 /* One call: the program and both directions. */
@@ -76,6 +77,9 @@ static void exec_unload(void *opaque)
 	free(instance->module);
 	free(instance->directory);
 	free(instance->name);
+	for (size_t i = 0; instance->own != NULL && instance->own[i] != NULL; i++)
+		free(instance->own[i]);
+	free(instance->own);
 	free(instance);
 }
 
@@ -172,6 +176,21 @@ static int instance_fill(struct instance *instance,
 	return module_check(instance, out_reason);
 }
 
+static int own_fill(struct instance *instance, const char *const *environment)
+{
+	size_t count = 0;
+
+	while (environment[count] != NULL)
+		count++;
+	instance->own = calloc(count + 1, sizeof(*instance->own));
+	for (size_t i = 0; instance->own != NULL && i < count; i++) {
+		instance->own[i] = strdup(environment[i]);
+		if (instance->own[i] == NULL)
+			return -ENOMEM;
+	}
+	return instance->own == NULL ? -ENOMEM : 0;
+}
+
 static int exec_load(void *runtime, const struct weir_runtime_function *function,
 		     void **out_instance, char out_reason[WEIR_RUNTIME_REASON_BYTES])
 {
@@ -185,6 +204,8 @@ static int exec_load(void *runtime, const struct weir_runtime_function *function
 		return -ENOMEM;
 	}
 	result = instance_fill(instance, function, out_reason);
+	if (result == 0)
+		result = own_fill(instance, function->environment);
 	if (result != 0) {
 		exec_unload(instance);
 		return result;
@@ -289,7 +310,7 @@ static int child_start(const struct instance *instance, struct running *running)
 		argv[1] = NULL;
 	}
 	if (result == 0) {
-		result = weir_exec_environment_open(&environment, instance->name, call);
+		result = weir_exec_environment_open(&environment, instance->name, instance->own, call);
 		program.environment = environment.variable;
 		if (result == 0)
 			result = weir_exec_child_start(&running->child, &program);

@@ -75,7 +75,7 @@ static void params_add(struct weir_exec_environment *environment,
 }
 
 int weir_exec_environment_open(struct weir_exec_environment *environment, const char *function,
-			       const struct weir_runtime_call *call)
+			       char *const *own, const struct weir_runtime_call *call)
 {
 	const struct weir_request_head *const head = call->head;
 	const uint64_t now_ns = weir_clock_now_ns();
@@ -113,6 +113,8 @@ int weir_exec_environment_open(struct weir_exec_environment *environment, const 
 	variable_add(environment, "WEIR_CONTENT_TYPE", WEIR_SPAN(""), content_type(call));
 	variable_add(environment, "WEIR_DEADLINE_MS", WEIR_SPAN(""), weir_span_of(deadline_ms));
 	params_add(environment, call);
+	for (size_t i = 0; own != NULL && own[i] != NULL && i < WEIR_EXEC_VARIABLES_OWN_MAX; i++)
+		environment->variable[environment->count++] = own[i];
 	return environment->is_cut ? -E2BIG : 0;
 }
 

@@ -13,7 +13,10 @@
 
 #define WEIR_EXEC_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-enum { WEIR_EXEC_VARIABLES_MAX = 12 + WEIR_HEAD_PARAMS_MAX };
+enum {
+	WEIR_EXEC_VARIABLES_OWN_MAX = 128, /* of the function */
+	WEIR_EXEC_VARIABLES_MAX = 12 + WEIR_HEAD_PARAMS_MAX + WEIR_EXEC_VARIABLES_OWN_MAX,
+};
 
 struct weir_exec_environment {
 	char *variable[WEIR_EXEC_VARIABLES_MAX + 1]; /* ends with NULL */
@@ -23,10 +26,11 @@ struct weir_exec_environment {
 	bool is_cut;
 };
 
-/* Build it for one call of `function` ("namespace/name"); close it whatever this returns. 0, -ENOMEM
+/* Build it for one call of `function` ("namespace/name") with its own variables `own` ("K=V", ended by
+ * NULL, which stay theirs), of which ours go before; close it whatever this returns. 0, -ENOMEM
  * or -E2BIG (the head's slices overlap). */
 int weir_exec_environment_open(struct weir_exec_environment *environment, const char *function,
-			       const struct weir_runtime_call *call);
+			       char *const *own, const struct weir_runtime_call *call);
 void weir_exec_environment_close(struct weir_exec_environment *environment);
 
 #endif

@@ -143,7 +143,7 @@ char **weir_php_call_environment(struct weir_php_call *running)
 {
 	if (!running->has_environment) {
 		running->has_environment = true;
-		if (weir_exec_environment_open(&running->environment, running->instance->name,
+		if (weir_exec_environment_open(&running->environment, running->instance->name, NULL,
 					       running->base) != 0) {
 			weir_exec_environment_close(&running->environment);
 			running->has_environment = false;

@@ -8,6 +8,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/worker/node/node_host.h"
 #include "dataplane/worker/node/node_nested.h"
+#include "dataplane/worker/variables.h"
 
 enum { BODY_FIRST = 65536 };
 
@@ -207,6 +208,7 @@ static int function_check(struct weir_host *host, const struct weir_port_call *c
 {
 	struct weir_node_function *const function = &host->function;
 	const struct weir_snapshot_function *row = NULL;
+	const char *list[WEIR_ENVIRONMENT_VARIABLES_MAX + 1];
 
 	if (host->snapshot.header == NULL || host->snapshot.header->generation < call->generation)
 		return -EAGAIN;
@@ -215,6 +217,9 @@ static int function_check(struct weir_host *host, const struct weir_port_call *c
 	row = weir_snapshot_function_find(&host->snapshot, call->function_id);
 	if (row == NULL)
 		return -ESRCH;
+	if ((row->flags & WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT) != 0 &&
+	    !weir_variables_list(host->variables, row->id, row->version, list))
+		return -EAGAIN; /* they are on their way */
 	function->id = row->id;
 	function->version = row->version;
 	function->generation = host->snapshot.header->generation;

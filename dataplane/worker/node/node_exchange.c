@@ -2,6 +2,7 @@
  * may answer after its caller left. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
@@ -9,8 +10,24 @@
 #include "dataplane/worker/node/node_js.h"
 #include "dataplane/worker/node/node_nested.h"
 #include "dataplane/worker/reveal.h"
+#include "dataplane/worker/variables.h"
 
 /* ---- the request ---- */
+
+/* The function's own variables, "K=V". */
+static napi_value variables(napi_env env, const struct weir_snapshot_function *row)
+{
+	const char *list[WEIR_ENVIRONMENT_VARIABLES_MAX + 1] = {NULL};
+	napi_value array = NULL;
+
+	check(napi_create_array(env, &array));
+	if ((row->flags & WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT) == 0 ||
+	    !weir_variables_list(weir_node_host.variables, row->id, row->version, list))
+		return array;
+	for (uint32_t i = 0; list[i] != NULL; i++)
+		check(napi_set_element(env, array, i, text_of(env, list[i], strlen(list[i]))));
+	return array;
+}
 
 static napi_value describe(napi_env env, napi_callback_info info)
 {
@@ -30,11 +47,12 @@ static napi_value describe(napi_env env, napi_callback_info info)
 	texts[1] = weir_snapshot_span(&weir_node_host.snapshot, row->name);
 	texts[2] = weir_snapshot_span(&weir_node_host.snapshot, row->code_path);
 	texts[3] = weir_snapshot_span(&weir_node_host.snapshot, row->handler);
-	check(napi_create_array_with_length(env, 5, &list));
+	check(napi_create_array_with_length(env, 6, &list));
 	for (uint32_t i = 0; i < 4; i++)
 		check(napi_set_element(env, list, i, text_of(env, texts[i].data, texts[i].bytes)));
 	check(napi_create_double(env, (double)row->memory_bytes, &memory));
 	check(napi_set_element(env, list, 4, memory));
+	check(napi_set_element(env, list, 5, variables(env, row)));
 	return list;
 }
 

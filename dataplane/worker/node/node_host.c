@@ -82,6 +82,13 @@ static void version_check(struct weir_host *host)
 	}
 }
 
+static void calls_wake(struct weir_host *host)
+{
+	for (size_t i = 0; i < WEIR_PORT_CALLS_MAX; i++)
+		host->slot[i].has_event = host->slot[i].call != NULL;
+	host->has_events = true;
+}
+
 static void snapshot_install(struct weir_host *host, struct weir_host_mail *mail)
 {
 	const struct weir_snapshot old = host->snapshot;
@@ -92,10 +99,18 @@ static void snapshot_install(struct weir_host *host, struct weir_host_mail *mail
 		mail->snapshot = old;
 		version_check(host);
 	}
-	for (size_t i = 0; i < WEIR_PORT_CALLS_MAX; i++) /* a call may wait for this generation */
-		host->slot[i].has_event = host->slot[i].call != NULL;
-	host->has_events = true;
+	calls_wake(host); /* one may wait for this generation */
 	report(host, mail, WEIR_HOST_SNAPSHOT_OLD);
+}
+
+static void environment_install(struct weir_host *host, struct weir_host_mail *mail)
+{
+	struct weir_variables *const old = host->variables;
+
+	host->variables = mail->environment;
+	mail->environment = old;
+	calls_wake(host); /* one may wait for them */
+	report(host, mail, WEIR_HOST_ENVIRONMENT_OLD);
 }
 
 static void mail_handle(struct weir_host *host, struct weir_host_mail *mail)
@@ -114,6 +129,9 @@ static void mail_handle(struct weir_host *host, struct weir_host_mail *mail)
 	case WEIR_HOST_SNAPSHOT:
 		snapshot_install(host, mail);
 		break;
+	case WEIR_HOST_ENVIRONMENT:
+		environment_install(host, mail);
+		break;
 	case WEIR_HOST_STOP:
 		host->is_stopping = true;
 		if (host->stop == NULL)
@@ -124,6 +142,7 @@ static void mail_handle(struct weir_host *host, struct weir_host_mail *mail)
 	case WEIR_HOST_LINK_REFUSED:
 	case WEIR_HOST_LINK_ADDED:
 	case WEIR_HOST_LINK_GONE:
+	case WEIR_HOST_ENVIRONMENT_OLD:
 	case WEIR_HOST_SNAPSHOT_OLD:
 	case WEIR_HOST_STOPPED:
 		WEIR_ASSERT(false && "a report was posted");

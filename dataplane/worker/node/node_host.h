@@ -73,6 +73,7 @@ struct weir_host {
 	struct weir_mailbox reports;
 	int report_fd;
 	struct weir_snapshot snapshot;
+	struct weir_variables *variables; /* of this namespace's functions; NULL: none came yet */
 	struct weir_host_mail *stop;
 	struct weir_host_mail *closing;
 	struct weir_node_function function;

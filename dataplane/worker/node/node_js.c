@@ -4,7 +4,7 @@
  *   call(id, name, method, path, query, fields, body, isOneWay) -> number, or a negative error
  *                                                host --> called(id, number, error, status, headers,
  *                                                                body, activation); without a number: over
- *   describe(id)                                 what to load: space, name, file, handler, memory
+ *   describe(id)                                 what to load: space, name, file, handler, memory, variables
  *   line(id) headers(id) params(id)              the request's head, as texts that are split at NUL
  *   activation(id) remaining(id) isProbe(id)
  *   answer(id, status, type, fields, body)       type: what content-type to add, fields: [name, value, ...]

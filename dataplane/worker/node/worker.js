@@ -74,8 +74,10 @@ function run(id, body) {
 
 // The function in its newest version, for a call of that version.
 function prepare(id, version) {
-  const [space, name, file, handler, memoryBytes] = host.describe(id);
+  const [space, name, file, handler, memoryBytes, variables] = host.describe(id);
   host.limit(memoryBytes);
+  for (const text of variables)
+    process.env[text.slice(0, text.indexOf('='))] = text.slice(text.indexOf('=') + 1);
   const again = loaded !== undefined || isLoading; // modules that are half done must not be found
   loaded = undefined;
   isLoading = true;

@@ -1,0 +1,28 @@
+/* secret: values that are kept encrypted: XChaCha20-Poly1305 with a key of this instance, DATA/secret.key
+ * (mode 0600, made at the first use). A sealed value opens only with the label it was sealed with
+ * (which function, which variable), so that rows of the database cannot be swapped.
+ * Owns: the key, in memory that is locked and cleared. Threads: one. */
+#ifndef WEIR_CTRL_CODE_SECRET_H
+#define WEIR_CTRL_CODE_SECRET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { WEIR_SECRET_EXTRA_BYTES = 40 }; /* that a sealed value is longer than the value */
+
+struct weir_secret;
+
+/* Read or make the key. 0, -EBADMSG (the file is no key), -EACCES (others may read it), or -errno. */
+int weir_secret_open(const char *data, struct weir_secret **out_secret);
+void weir_secret_close(struct weir_secret *secret);
+
+/* Seal `bytes` bytes to out[0 .. bytes + WEIR_SECRET_EXTRA_BYTES - 1]. Cannot fail. */
+void weir_secret_seal(const struct weir_secret *secret, const char *label, const void *value,
+		      size_t bytes, uint8_t *out);
+
+/* Open what was sealed; the value gets bytes - WEIR_SECRET_EXTRA_BYTES. 0, or -EBADMSG: another key or
+ * label, or damaged. */
+int weir_secret_unseal(const struct weir_secret *secret, const char *label, const void *sealed,
+		       size_t bytes, void *out);
+
+#endif

@@ -265,7 +265,8 @@ class Node(weir_instance.Case):
 
     def test_a_caller_that_leaves_takes_its_calls_along(self):
         never = self.function("exports.handler = () => new Promise(() => {});")
-        name = self.function(f"exports.handler = (request) => request.query ? request.call('{never}') : String(process.pid);",
+        name = self.function("const space = require('node:fs').readlinkSync('/proc/self/ns/pid');"
+                             f"exports.handler = (request) => request.query ? request.call('{never}') : process.pid + ' ' + space;",
                              timeout="1s")
         pid = self.pid_of(name)
         for _ in range(3):

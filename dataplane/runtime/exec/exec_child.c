@@ -127,6 +127,20 @@ int weir_exec_child_start(struct weir_exec_child *child,
 	return result;
 }
 
+/* In a pid namespace of its own this process inherits what its programs leave behind; what of that has
+ * ended only waits to be counted. The programs themselves belong to their calls: they are told by being
+ * leaders of their groups, which nobody else's child here is. */
+static void inherited_reap(void)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	while (getpid() == 1 && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
+	       getpgid(info.si_pid) != info.si_pid) {
+		(void)waitpid(info.si_pid, NULL, WNOHANG);
+		info.si_pid = 0;
+	}
+}
+
 void weir_exec_child_kill(const struct weir_exec_child *child)
 {
 	if (child->pid != 0)
@@ -146,6 +160,7 @@ void weir_exec_child_reap(struct weir_exec_child *child)
 		reaped = waitpid(child->pid, &status, 0);
 	while (reaped == -1 && errno == EINTR);
 	WEIR_ASSERT(reaped == child->pid); /* nobody else waits for children */
+	inherited_reap();
 	child->pid = 0;
 	child->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

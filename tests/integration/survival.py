@@ -13,6 +13,7 @@ import contextlib
 import http.client
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -135,6 +136,10 @@ def programs(weir, name=None):
     return found
 
 
+# What a process opens anew has another number or name each time.
+NUMBERED = ("socket:", "pipe:", "net:", "/tmp/.ZendSem")
+
+
 def descriptors(weir):
     """What descriptors the processes of each program hold, by kind, and link segments they map."""
     held = {}
@@ -146,7 +151,7 @@ def descriptors(weir):
             for number in os.listdir(f"/proc/{pid}/fd"):
                 with contextlib.suppress(OSError):
                     target = os.readlink(f"/proc/{pid}/fd/{number}")
-                    kind = target.split("[")[0] if target.startswith(("socket:", "pipe:")) else target
+                    kind = re.split(r"\[|\.ZendSem", target)[0] if target.startswith(NUMBERED) else target
                     kinds[kind] = kinds.get(kind, 0) + 1
             held.setdefault(program, []).append(kinds)
     return {program: sorted(each, key=str) for program, each in held.items()}

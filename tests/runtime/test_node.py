@@ -21,6 +21,10 @@ import weir_instance  # noqa: E402
 from weir_instance import BIN, Instance, wait_until  # noqa: E402
 
 DEBIAN_MODULES = pathlib.Path("/usr/share/nodejs")
+# Which process a function runs in: when it began, and its pid namespace. Numbers alone come again.
+PROCESS = """const me = (({ readFileSync, readlinkSync }) =>
+    `${readFileSync('/proc/self/stat', 'latin1').split(') ').pop().split(' ')[19]} ${readlinkSync('/proc/self/ns/pid')}`
+    )(require('node:fs'))"""
 
 
 class Node(weir_instance.Case):
@@ -75,8 +79,7 @@ class Node(weir_instance.Case):
             self.assertIn(word, answer.json()["error"])
 
     def pid_of(self, name):
-        """The process that answers, as its number in its pid namespace and that namespace's name; a cold
-        start may take longer than a short timeout."""
+        """The process that answers, as PROCESS says; a cold start may take longer than a short timeout."""
         pids = []
         wait_until(lambda: (answer := self.call(name)).status == 200 and pids.append(answer.body.decode()) is None, "it answers")
         return pids[-1]
@@ -265,8 +268,7 @@ class Node(weir_instance.Case):
 
     def test_a_caller_that_leaves_takes_its_calls_along(self):
         never = self.function("exports.handler = () => new Promise(() => {});")
-        name = self.function("const space = require('node:fs').readlinkSync('/proc/self/ns/pid');"
-                             f"exports.handler = (request) => request.query ? request.call('{never}') : process.pid + ' ' + space;",
+        name = self.function(f"{PROCESS}; exports.handler = (request) => request.query ? request.call('{never}') : me;",
                              timeout="1s")
         pid = self.pid_of(name)
         for _ in range(3):
@@ -285,18 +287,18 @@ class Node(weir_instance.Case):
 
     # What goes wrong
 
-    MOODY = """
+    MOODY = f"{PROCESS};" """
         exports.handler = async (request) => {
           switch (request.query) {
           case 'timer': setTimeout(() => { throw new Error('in a timer'); }, 1); return new Promise(() => {});
           case 'rejection': Promise.reject(new Error('nobody waits')); return new Promise(() => {});
           case 'never': return new Promise(() => {});
           case 'spin': for (;;);
-          case 'spin-later': await new Promise(setImmediate); console.log(`loop in ${process.pid} ${require("node:fs").readlinkSync("/proc/self/ns/pid")}.`); for (;;);
+          case 'spin-later': await new Promise(setImmediate); console.log(`loop in ${me}.`); for (;;);
           case 'reject': throw new TypeError('rejected');
           case 'text': throw 'a text';
           case 'exit-later': setTimeout(() => process.exit(7), 1); return new Promise(() => {});
-          default: return `${process.pid} ${require("node:fs").readlinkSync("/proc/self/ns/pid")}`;
+          default: return me;
           }
         };"""
 
@@ -313,11 +315,11 @@ class Node(weir_instance.Case):
 
     @staticmethod
     def is_worker(pid):
-        number, space = pid.split()
+        began, space = pid.split()
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if os.readlink(process / "ns" / "pid") == space and \
-                        re.search(r"^NSpid:.*\t(\d+)$", (process / "status").read_text(), re.M)[1] == number:
+                        (process / "stat").read_text().split(") ")[-1].split()[19] == began:
                     return True
         return False
 

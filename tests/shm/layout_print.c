@@ -4,6 +4,7 @@
 
 #include "dataplane/abi/board.h"
 #include "dataplane/abi/control.h"
+#include "dataplane/abi/environment.h"
 #include "dataplane/abi/head.h"
 #include "dataplane/abi/link.h"
 #include "dataplane/abi/message.h"
@@ -247,6 +248,24 @@ static void print_snapshot(void)
 	FIELD(weir_snapshot_header, strings);
 }
 
+static void print_environment(void)
+{
+	NUMBER(WEIR_ENVIRONMENT_MAGIC);
+	NUMBER(WEIR_ENVIRONMENT_BYTES_MAX);
+	NUMBER(WEIR_ENVIRONMENT_VARIABLES_MAX);
+	NUMBER(WEIR_ENVIRONMENT_TEXT_BYTES_MAX);
+	STRUCT(weir_environment_header);
+	FIELD(weir_environment_header, magic);
+	FIELD(weir_environment_header, bytes);
+	FIELD(weir_environment_header, count);
+	FIELD(weir_environment_header, reserved);
+	STRUCT(weir_environment_row);
+	FIELD(weir_environment_row, id);
+	FIELD(weir_environment_row, version);
+	FIELD(weir_environment_row, offset);
+	FIELD(weir_environment_row, bytes);
+}
+
 static void print_board(void)
 {
 	NUMBER(WEIR_BOARD_MAGIC);
@@ -350,6 +369,7 @@ int main(void)
 	print_settings();
 	print_snapshot_rows();
 	print_snapshot();
+	print_environment();
 	print_board();
 	print_control();
 	print_output();

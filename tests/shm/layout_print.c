@@ -7,6 +7,7 @@
 #include "dataplane/abi/environment.h"
 #include "dataplane/abi/head.h"
 #include "dataplane/abi/link.h"
+#include "dataplane/abi/load.h"
 #include "dataplane/abi/message.h"
 #include "dataplane/abi/nested.h"
 #include "dataplane/abi/output.h"
@@ -361,6 +362,44 @@ static void print_output(void)
 	FIELD(weir_output_entry, reserved);
 }
 
+static void print_load(void)
+{
+	NUMBER(WEIR_LOAD_MAGIC);
+	NUMBER(WEIR_LOAD_SLOTS);
+	NUMBER(WEIR_LOAD_UNIT_SHIFT);
+	NUMBER(WEIR_LOAD_RUNNING_SHIFT);
+	NUMBER(WEIR_LOAD_SOURCE_CLOCKS);
+	NUMBER(WEIR_LOAD_SOURCE_PROBES);
+#define PRINT_COUNT(name, word, unit) NUMBER(WEIR_LOAD_##name);
+	WEIR_LOAD_COUNTS(PRINT_COUNT)
+#undef PRINT_COUNT
+	STRUCT(weir_load_slot);
+	FIELD(weir_load_slot, worker_id);
+	FIELD(weir_load_slot, tag);
+	FIELD(weir_load_slot, source);
+	FIELD(weir_load_slot, epoch_ns);
+	FIELD(weir_load_slot, change);
+	FIELD(weir_load_slot, sampled_ns);
+	FIELD(weir_load_slot, rss_bytes);
+	FIELD(weir_load_slot, exited_ns);
+	FIELD(weir_load_slot, tgid);
+	FIELD(weir_load_slot, reserved);
+	FIELD(weir_load_slot, clock);
+	FIELD(weir_load_slot, probe);
+	STRUCT(weir_load_board);
+	FIELD(weir_load_board, magic);
+	FIELD(weir_load_board, slot_count);
+	FIELD(weir_load_board, source);
+	FIELD(weir_load_board, bytes);
+	FIELD(weir_load_board, created_ns);
+	FIELD(weir_load_board, period_ns);
+	FIELD(weir_load_board, sampled_ns);
+	FIELD(weir_load_board, unplaced);
+	FIELD(weir_load_board, reserved);
+	FIELD(weir_load_board, why);
+	FIELD(weir_load_board, slot);
+}
+
 int main(void)
 {
 	print_message();
@@ -373,5 +412,6 @@ int main(void)
 	print_board();
 	print_control();
 	print_output();
+	print_load();
 	return 0;
 }

@@ -365,13 +365,21 @@ static int spaces_send(struct weir_environments *environments)
 	return code;
 }
 
+/* `list` is sorted: what a function has stands together. */
 static void function_mark(struct weir_model_function *function, const struct list *list)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		if (list->items[i].id != function->id)
-			continue;
-		function->has_environment = true;
-		if (list->items[i].text == NULL)
+	struct item key = {.id = function->id};
+	const struct item *item = NULL;
+
+	memcpy(key.space, function->space, sizeof(key.space));
+	item = bsearch(&key, list->items, list->count, sizeof(key), item_compare);
+	if (item == NULL)
+		return;
+	function->has_environment = true;
+	while (item > list->items && item_compare(item - 1, &key) == 0)
+		item--;
+	for (; item < list->items + list->count && item_compare(item, &key) == 0; item++) {
+		if (item->text == NULL)
 			(void)snprintf(function->problem, sizeof(function->problem),
 				       "The function's secrets cannot be opened: secret.key is missing, "
 				       "readable by others, or another one");

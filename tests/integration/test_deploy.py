@@ -3,6 +3,7 @@
 # timeout: 300
 """Deploying: code in, versions, builds, what stays when something goes wrong."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -123,6 +124,29 @@ class Trial(weir_instance.Case):
             self.assertEqual((answer.status, answer.body), (200, b"moody"))
 
 
+WHO = """#include "weir_function.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *who(void)
+{
+	const char *value = getenv("WHO");
+
+	return value == NULL ? "-" : value;
+}
+
+int weir_handle(const struct weir_request *request, struct weir_response *response)
+{
+	char text[64];
+	const char *before = who();
+
+	(void)weir_function_sleep_ms(request, 5);
+	(void)snprintf(text, sizeof(text), "%s %s", before, who());
+	return weir_response_write_text(response, text);
+}
+"""
+
+
 class Environment(weir_instance.Case):
     """Variables and secrets of functions."""
 
@@ -156,6 +180,20 @@ class Environment(weir_instance.Case):
             self.assertEqual((weir.data / "secret.key").stat().st_mode & 0o777, 0o600)
             for file in [path for path in weir.data.rglob("*") if path.is_file()] + [weir.log_path]:
                 self.assertNotIn(b"hush-hush", file.read_bytes(), file)
+
+    def test_functions_of_one_process_have_variables_of_their_own_also_after_they_waited(self):
+        with Instance() as weir, concurrent.futures.ThreadPoolExecutor(8) as pool:
+            path = str(write(weir, "who.c", WHO))
+            for name in ("ann", "bob", "nobody"):
+                ctl(weir, "fn", "deploy", path, "--name", name)
+                ctl(weir, "route", "add", f"GET /{name}", "--fn", name)
+            for name in ("ann", "bob"):
+                ctl(weir, "fn", "env", "set", name, f"WHO={name}")
+            wait_until(lambda: weir.request("GET", "/bob").body == b"bob bob", "the variable is there")
+            wanted = {"ann": b"ann ann", "bob": b"bob bob", "nobody": b"- -"}
+            names = ["ann", "bob", "nobody"] * 20
+            answers = pool.map(lambda name: weir.request("GET", f"/{name}").body, names)
+            self.assertEqual(list(answers), [wanted[name] for name in names])
 
     def test_variables_survive_every_process_and_a_restart(self):
         with Instance() as weir:

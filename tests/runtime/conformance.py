@@ -212,9 +212,16 @@ class Conformance(weir_instance.Case):
         self.assertEqual(sorted(line.partition(" ")[2] for line in lines), ["stderr: to stderr", "stdout: to stdout"])
         self.assertNotIn("to stdout", self.weir.log())
 
-    def test_an_environment_variable_that_nobody_set(self):
+    def test_variables_of_the_environment(self):
         self.wants("env")
         self.assertEqual(self.call("/env").body.strip(), b"unset")
+        for value in ("one", "grüße=\"$HOME\" \\ 'x'", "", "three"):
+            self.weir.ctrlctl("fn", "env", "set", "env", f"WEIR_TEST={value}", "WEIR_TEST_2=other")
+            wanted = (value,) if value != "" or RUNTIME != "php" else ("", "unset")  # its ?: takes "" for unset
+            wait_until(lambda: self.call("/env").body.decode().strip() in wanted, f"the variable is '{value}'")
+        self.weir.ctrlctl("fn", "env", "unset", "env", "WEIR_TEST")
+        wait_until(lambda: self.call("/env").body.strip() == b"unset", "the variable is gone")
+        self.still_right()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ struct instance {
 	int code_fd;
 	void *code;
 	weir_native_handler *handler;
+	char **variables; /* environ while it runs, which it may change; with the worker's */
+	char **own;       /* texts of its own ones */
+	size_t own_count;
 };
 
 static void reason_set(char *out_reason, const char *format, ...)
@@ -120,6 +123,18 @@ static const char *linker_message(const char *name)
 	return message;
 }
 
+/* Its constructors find its variables, too. */
+static void *code_open(const struct instance *instance, const char *name)
+{
+	char **const others = environ;
+	void *code = NULL;
+
+	environ = instance->variables;
+	code = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+	environ = others;
+	return code;
+}
+
 static int code_load(struct instance *instance, const char *path, const char *handler,
 		     char *out_reason)
 {
@@ -128,7 +143,7 @@ static int code_load(struct instance *instance, const char *path, const char *ha
 	void *symbol = NULL;
 
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", instance->code_fd); /* fits */
-	instance->code = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+	instance->code = code_open(instance, name);
 	if (instance->code == NULL) {
 		reason_set(out_reason, "cannot load the module '%s': %s", path,
 			   linker_message(name));
@@ -160,6 +175,55 @@ static int code_load(struct instance *instance, const char *path, const char *ha
 	return 0;
 }
 
+static bool is_own(const struct instance *instance, const char *text)
+{
+	const size_t bytes = strcspn(text, "=") + 1;
+
+	for (size_t i = 0; i < instance->own_count; i++) {
+		if (strncmp(instance->own[i], text, bytes) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int variables_make(struct instance *instance, const char *const *own)
+{
+	size_t count = 0;
+	size_t worker_count = 0;
+
+	while (own[count] != NULL)
+		count++;
+	while (environ[worker_count] != NULL)
+		worker_count++;
+	instance->own = calloc(count + 1, sizeof(*instance->own));
+	instance->variables = calloc(count + worker_count + 1, sizeof(*instance->variables));
+	if (instance->own == NULL || instance->variables == NULL)
+		return -ENOMEM;
+	for (; instance->own_count < count; instance->own_count++) {
+		char *const text = strdup(own[instance->own_count]);
+
+		if (text == NULL)
+			return -ENOMEM;
+		instance->own[instance->own_count] = text;
+		instance->variables[instance->own_count] = text;
+	}
+	for (size_t i = 0; i < worker_count; i++) {
+		if (!is_own(instance, environ[i]))
+			instance->variables[count++] = environ[i];
+	}
+	return 0;
+}
+
+static void variables_free(struct instance *instance)
+{
+	for (size_t i = 0; i < instance->own_count; i++) {
+		explicit_bzero(instance->own[i], strlen(instance->own[i]));
+		free(instance->own[i]);
+	}
+	free(instance->own);
+	free(instance->variables);
+}
+
 static void native_unload(void *opaque)
 {
 	struct instance *const instance = opaque;
@@ -170,6 +234,7 @@ static void native_unload(void *opaque)
 		(void)dlclose(
 			instance->code); /* a failure leaves the code loaded: it is not used again */
 	weir_fd_close(&instance->code_fd);
+	variables_free(instance);
 	free(instance);
 }
 
@@ -194,7 +259,11 @@ static int native_load(void *runtime, const struct weir_runtime_function *functi
 		return -ENOMEM;
 	}
 	instance->code_fd = -1;
-	result = code_copy(function->code_path.data, &instance->code_fd, out_reason);
+	result = variables_make(instance, function->environment);
+	if (result != 0)
+		reason_set(out_reason, "no memory for the function's variables");
+	else
+		result = code_copy(function->code_path.data, &instance->code_fd, out_reason);
 	if (result == 0)
 		result = code_load(instance, function->code_path.data, handler, out_reason);
 	if (result != 0) {
@@ -208,7 +277,7 @@ static int native_load(void *runtime, const struct weir_runtime_function *functi
 static int native_invoke(void *opaque, struct weir_runtime_call *call)
 {
 	struct instance *const instance = opaque;
-	const int result = weir_native_sdk_run(instance->handler, call);
+	const int result = weir_native_sdk_run(instance->handler, instance->variables, call);
 
 	if (result < 0)
 		reason_set(call->abort_reason, "the function returned %d", result);

@@ -1,5 +1,7 @@
 #include "dataplane/runtime/native/native_sdk.h"
 
+#include <unistd.h>
+
 #include "dataplane/base/clock.h"
 #include "dataplane/sdk/weir_call.h"
 
@@ -59,6 +61,23 @@ static struct weir_text request_param(const struct weir_request *request, const 
 			call->head->param_count, name, false);
 }
 
+/* `environ` while the function runs, and while the worker or other functions do. */
+struct variables {
+	char **own;
+	char **others;
+};
+
+static int wait_until(struct weir_runtime_call *call, uint64_t until_ns)
+{
+	const struct variables *const variables = call->running;
+	int result = 0;
+
+	environ = variables->others;
+	result = call->ops->wait(call, NULL, 0, until_ns);
+	environ = variables->own;
+	return result;
+}
+
 static int request_body(const struct weir_request *request, struct weir_text *out_body)
 {
 	struct weir_runtime_call *const call = request->worker;
@@ -81,7 +100,7 @@ static ssize_t request_read(const struct weir_request *request, void *data, size
 	int result = call->ops->body_peek(call, &piece);
 
 	while (result == -EAGAIN) {
-		result = call->ops->wait(call, NULL, 0, call->deadline_ns);
+		result = wait_until(call, call->deadline_ns);
 		if (result == 0)
 			result = call->ops->body_peek(call, &piece);
 	}
@@ -104,7 +123,7 @@ static int request_sleep_ms(const struct weir_request *request, uint64_t ms)
 	int result = 0;
 
 	while (result == 0) /* other things of the call may arrive meanwhile */
-		result = call->ops->wait(call, NULL, 0, until_ns);
+		result = wait_until(call, until_ns);
 	if (result == -ETIMEDOUT && until_ns <= weir_clock_now_ns())
 		return 0;
 	return result;
@@ -147,7 +166,7 @@ static int room_wait(struct weir_runtime_call *call, uint8_t **out_data, size_t 
 	int result = call->ops->room(call, out_data, out_bytes);
 
 	while (result == -EAGAIN) {
-		result = call->ops->wait(call, NULL, 0, call->deadline_ns);
+		result = wait_until(call, call->deadline_ns);
 		if (result == 0)
 			result = call->ops->room(call, out_data, out_bytes);
 	}
@@ -164,7 +183,7 @@ static int response_write(struct weir_response *response, const void *data, size
 		int result = call->ops->append(call, from, bytes, &taken);
 
 		if (result == -EAGAIN)
-			result = call->ops->wait(call, NULL, 0, call->deadline_ns);
+			result = wait_until(call, call->deadline_ns);
 		if (result != 0)
 			return result;
 		from += taken;
@@ -179,7 +198,7 @@ static int response_flush(struct weir_response *response)
 	int result = call->ops->flush(call);
 
 	while (result == -EAGAIN) {
-		result = call->ops->wait(call, NULL, 0, call->deadline_ns);
+		result = wait_until(call, call->deadline_ns);
 		if (result == 0)
 			result = call->ops->flush(call);
 	}
@@ -226,6 +245,7 @@ static int request_call_start(const struct weir_request *request, const struct w
 			      unsigned int *out_handle)
 {
 	struct weir_runtime_call *const worker = request->worker;
+	const struct variables *const variables = worker->running;
 	const int method = method_find(call->method != NULL ? call->method : "POST");
 	const struct weir_runtime_field content_type = {
 		.name = WEIR_SPAN("content-type"), .value = span_of(call->content_type)};
@@ -244,7 +264,9 @@ static int request_call_start(const struct weir_request *request, const struct w
 
 	if (method < 0)
 		return method;
+	environ = variables->others; /* it may wait */
 	result = worker->ops->nested_start(worker, &target, &nested);
+	environ = variables->own;
 	if (result == 0)
 		*out_handle = nested;
 	return result;
@@ -267,9 +289,13 @@ static int request_call_wait(const struct weir_request *request, unsigned int ha
 			     struct weir_call_answer *out_answer)
 {
 	struct weir_runtime_call *const call = request->worker;
+	const struct variables *const variables = call->running;
 	struct weir_runtime_answer answer;
-	const int result = weir_runtime_nested_wait(call, handle, &answer);
+	int result = 0;
 
+	environ = variables->others;
+	result = weir_runtime_nested_wait(call, handle, &answer);
+	environ = variables->own;
 	if (result == 0)
 		answer_copy(&answer, out_answer);
 	return result;
@@ -304,7 +330,8 @@ static const struct weir_function_ops sdk_ops = {
 	.call_free = request_call_free,
 };
 
-int weir_native_sdk_run(weir_native_handler *handler, struct weir_runtime_call *call)
+int weir_native_sdk_run(weir_native_handler *handler, char **variables,
+			struct weir_runtime_call *call)
 {
 	const struct weir_request request = {
 		.ops = &sdk_ops,
@@ -323,6 +350,12 @@ int weir_native_sdk_run(weir_native_handler *handler, struct weir_runtime_call *
 		.depth = call->head->depth,
 	};
 	struct weir_response response = {.ops = &sdk_ops, .worker = call};
+	struct variables both = {.own = variables, .others = environ};
+	int result = 0;
 
-	return handler(&request, &response);
+	call->running = &both;
+	environ = both.own;
+	result = handler(&request, &response);
+	environ = both.others;
+	return result;
 }

@@ -9,7 +9,10 @@
 typedef int weir_native_handler(const struct weir_request *request,
 				struct weir_response *response);
 
-/* Run `handler` on one call; returns what it returned. */
-int weir_native_sdk_run(weir_native_handler *handler, struct weir_runtime_call *call);
+/* Run `handler` on one call; returns what it returned. While it runs, and not while it waits, `environ`
+ * is `variables`, so that functions of one process have variables of their own; what it sets itself with setenv() is
+ * lost when it waits, since C's library moves the array when another function does that. */
+int weir_native_sdk_run(weir_native_handler *handler, char **variables,
+			struct weir_runtime_call *call);
 
 #endif

@@ -22,6 +22,7 @@ struct weir_micro {
 extern const struct weir_micro weir_micro_shm[];
 extern const struct weir_micro weir_micro_http[];
 extern const struct weir_micro weir_micro_route[];
+extern const struct weir_micro weir_micro_pick[];
 extern const struct weir_micro weir_micro_call[];
 
 /* The requests that several benchmarks use, NUL-terminated. */

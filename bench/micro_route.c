@@ -1,4 +1,4 @@
-/* Routing, the snapshot, picking a worker, encoding. */
+/* Routing, the snapshot, encoding. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,6 @@
 #include "ctrl/publish/publish.h"
 #include "dataplane/gateway/encode.h"
 #include "dataplane/route/route.h"
-#include "dataplane/schedule/schedule.h"
 #include "dataplane/shm/head_check.h"
 
 #include "bench/micro.h"
@@ -16,7 +15,6 @@ enum {
 	ROUNDS = 4096,
 	PATH_BYTES_MAX = 64,
 	FUNCTIONS = 1000,
-	CANDIDATES_MAX = 256,
 	HEAD_BYTES_MAX = 4096,
 	ENCODE_ROUNDS = 32
 };
@@ -24,7 +22,6 @@ enum {
 static struct weir_snapshot snapshot;
 static char path[ROUNDS][PATH_BYTES_MAX]; /* what is asked for, in an order without pattern */
 static uint64_t function_id[ROUNDS];
-static struct weir_schedule_candidate candidate[CANDIDATES_MAX];
 static struct weir_http_parser parser;
 static struct weir_route_match match;
 static _Alignas(8) char encoded[HEAD_BYTES_MAX];
@@ -131,22 +128,6 @@ static void snapshot_pass(uint32_t count)
 	}
 }
 
-static void pick_open(uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		candidate[i] = (struct weir_schedule_candidate){.in_flight = 1 + i * 7 % 5,
-								.in_flight_limit = 16,
-								.usable = true,
-								.home = i % 2 == 0};
-}
-
-static void pick_pass(uint32_t count)
-{
-	for (uint32_t i = 0; i < ROUNDS; i++)
-		weir_micro_keep((uint64_t)weir_schedule_pick(&weir_schedule_least_in_flight,
-							     candidate, count, i));
-}
-
 static void encode_open(uint32_t browser)
 {
 	static const struct weir_http_limits limits = {.target_bytes_max = 8192,
@@ -197,9 +178,6 @@ const struct weir_micro weir_micro_route[] = {
 	 snapshot_pass, 1, ROUNDS},
 	{"snapshot-1000", "the same, of 1,000", snapshot_open, snapshot_pass, FUNCTIONS,
 	 ROUNDS},
-	{"pick-1", "pick a worker of 1", pick_open, pick_pass, 1, ROUNDS},
-	{"pick-16", "pick a worker of 16", pick_open, pick_pass, 16, ROUNDS},
-	{"pick-128", "pick a worker of 128", pick_open, pick_pass, 128, ROUNDS},
 	{"encode-minimal", "encode a request for the worker, Host only", encode_open,
 	 encode_pass, 0, ENCODE_ROUNDS},
 	{"encode-browser", "the same, 12 fields", encode_open, encode_pass, 1, ENCODE_ROUNDS},

@@ -57,7 +57,7 @@ static struct weir_shard_pool *reuse_pool(struct weir_shard *shard, uint64_t key
 
 		if (pool->link_count > 0 || pool->waiting_count > 0)
 			continue;
-		*pool = (struct weir_shard_pool){.key = key};
+		weir_pick_open(pool, key);
 		return pool;
 	}
 	return NULL;
@@ -76,7 +76,7 @@ struct weir_shard_pool *weir_dispatch_pool(struct weir_shard *shard, uint64_t ke
 	pool = weir_shard_allocate(sizeof(*pool)); /* once per pool, not per request */
 	if (!pool)
 		return NULL;
-	pool->key = key;
+	weir_pick_open(pool, key);
 	shard->pool[shard->pool_count++] = pool;
 	return pool;
 }
@@ -328,7 +328,7 @@ static inline void submit_request(struct weir_shard *shard, struct weir_exchange
 	exchange->pool->workers_max = pool_row->workers_max;
 	exchange->function = function_state(shard, function->id);
 	if (awaited) {
-		link = weir_pick_nested(shard, exchange->pool, exchange);
+		link = weir_pick_nested(exchange->pool, exchange);
 	} else {
 		exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
 		if (!exchange->suspect && !exchange->pool->waiting.first)
@@ -434,7 +434,7 @@ static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
 	while (pool->waiting.first && weir_nested_is_awaited(pool->waiting.first) &&
 	       weir_pick_is_full(pool))
 		weir_exchange_fail(shard, pool->waiting.first, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
-	while (pool->suspects.first && (link = weir_pick_alone(shard, pool)) != NULL) {
+	while (pool->suspects.first && (link = weir_pick_alone(pool)) != NULL) {
 		if (!bind_waiting(shard, link, pool->suspects.first))
 			break;
 		link->set_aside = false; /* it is exclusive now */

@@ -10,6 +10,7 @@
 #include "dataplane/gateway/answer.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/nested.h"
+#include "dataplane/gateway/pick.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/call.h"
 #include "dataplane/shm/doorbell.h"
@@ -69,8 +70,9 @@ bool weir_link_open(struct weir_shard *shard, struct weir_shard_link *link)
 		return false;
 	link->slot = slot;
 	link->pool = pool;
+	link->home = link->worker_id % shard->shard_count == shard->index;
 	shard->link[slot] = link;
-	pool->link[pool->link_count++] = link;
+	weir_pick_enter(pool, link);
 	link->opened = true;
 	poll_arm(shard, link);
 	weir_shard_count(shard, WEIR_METRIC_links, 1);
@@ -79,17 +81,9 @@ bool weir_link_open(struct weir_shard *shard, struct weir_shard_link *link)
 
 static void leave_pool(struct weir_shard_link *link)
 {
-	struct weir_shard_pool *pool = link->pool;
-
-	for (uint32_t i = 0; pool && i < pool->link_count; i++) {
-		if (pool->link[i] != link)
-			continue;
-		pool->link[i] = pool->link[--pool->link_count];
-		if (pool->last == link)
-			pool->last = NULL;
-		link->pool = NULL;
-		return;
-	}
+	if (link->pool)
+		weir_pick_leave(link->pool, link);
+	link->pool = NULL;
 }
 
 /* Let go of a link that is dead or drained, once nothing of ours can touch it any more. */
@@ -233,6 +227,7 @@ void weir_link_call_settle(struct weir_shard *shard, struct weir_shard_link *lin
 	call->sequence = 0;
 	link->free_call[link->free_call_count++] = index;
 	link->in_flight--;
+	weir_pick_finished(link);
 	weir_shard_count(shard, WEIR_METRIC_calls_in_flight, -1);
 	if (link->in_flight == 0) {
 		link->idle_since_ns = shard->now_ns;

@@ -38,14 +38,19 @@ struct weir_shard_pool {
 	struct weir_exchange_list suspects; /* of functions that must run alone */
 	uint32_t waiting_count;
 	uint32_t link_count;
-	uint32_t rotation;
 	uint32_t workers_max;
 	uint64_t demand_sent_ns;
 	struct weir_shard_link *last; /* got the last call; NULL = none, or it left the pool */
 	struct weir_schedule_candidate last_seen; /* what it looked like at last_ns, later calls added */
 	uint64_t last_ns;
 	bool suspects_starve; /* too few workers to give one to a suspect */
+	bool keeps;           /* short calls may stay on `last` */
+	bool one_task;        /* its workers take a call only while they have none */
+	const struct weir_schedule_policy *policy;
+	struct weir_weights weights;
+	struct weir_schedule_turn turn;
 	struct weir_shard_link *link[WEIR_GATEWAY_POOL_LINKS_MAX];
+	int16_t price[WEIR_GATEWAY_POOL_LINKS_MAX]; /* of each link when it was last looked at: pick.c */
 };
 
 /* Private side of one call record. */
@@ -80,6 +85,7 @@ struct weir_shard_link {
 	uint64_t pool_key;
 	int event_fd;      /* the worker rings it; control thread's */
 	uint32_t slot;     /* index in the shard's table */
+	uint32_t place;    /* index in the pool's */
 	uint32_t in_flight; /* call records in use */
 	uint32_t queued;   /* of these, not known to have started; a hint */
 	uint64_t sequence;
@@ -90,10 +96,13 @@ struct weir_shard_link {
 	uint64_t watched_finished;
 	uint32_t watched_head; /* of the ring to the worker */
 	uint64_t idle_since_ns;
+	int16_t price_seen; /* when it last had room and was looked at, before it got a call then, */
+	int16_t price_step; /* what a call adds, roughly */
 	struct weir_timer timer;
 	struct weir_exchange *exclusive; /* a suspect runs here, nothing else may be bound */
 	bool set_aside;    /* being drained for a suspect */
 	bool opened;       /* this shard uses it: it is in the tables */
+	bool home;         /* this shard is its home */
 	bool active;
 	bool polling;      /* the eventfd poll is in the ring */
 	bool dirty;        /* pushed something this turn */

@@ -1,12 +1,43 @@
 #include "dataplane/gateway/pick.h"
 
+#include "dataplane/base/assert.h"
 #include "dataplane/gateway/shard.h"
 
 enum {
-	PICK_CANDIDATES_MAX = 16, /* workers compared at a time */
+	LOOKS_MAX = 4, /* workers looked at in one pick before the best of these will do */
 	PARKED_RESERVE_PART = 4, /* of the places for calls that wait, one in so many is kept for calls that
 				  * such calls wait for */
 };
+
+void weir_pick_open(struct weir_shard_pool *pool, uint64_t key)
+{
+	*pool = (struct weir_shard_pool){
+		.key = key,
+		.policy = weir_schedule_policy(WEIR_POLICY_SCORE),
+		.weights = WEIR_WEIGHTS_DEFAULT,
+		.turn = {.random = key},
+	};
+	pool->keeps = pool->policy->keeps;
+}
+
+void weir_pick_enter(struct weir_shard_pool *pool, struct weir_shard_link *link)
+{
+	link->place = pool->link_count++;
+	pool->link[link->place] = link;
+	pool->price[link->place] = 0; /* worth a look */
+}
+
+void weir_pick_leave(struct weir_shard_pool *pool, const struct weir_shard_link *link)
+{
+	const uint32_t last = --pool->link_count;
+
+	WEIR_ASSERT(pool->link[link->place] == link);
+	pool->link[link->place] = pool->link[last];
+	pool->price[link->place] = pool->price[last];
+	pool->link[link->place]->place = link->place;
+	if (pool->last == link)
+		pool->last = NULL;
+}
 
 /* How many calls the link has in flight, over all shards: the worker's word for those that started,
  * ours for those that have not. */
@@ -46,8 +77,7 @@ static bool is_parked_full(const struct weir_shard_link *link)
 }
 
 /* Reads the worker's lines: for the worker that got the last call at most once a turn, see keep(). */
-static struct weir_schedule_candidate candidate_of(const struct weir_shard *shard,
-						   struct weir_shard_link *link)
+static struct weir_schedule_candidate candidate_of(struct weir_shard_link *link)
 {
 	struct weir_link_header *header = link->header;
 	const uint32_t parked = atomic_load_explicit(&header->parked, memory_order_relaxed);
@@ -59,10 +89,12 @@ static struct weir_schedule_candidate candidate_of(const struct weir_shard *shar
 		.in_flight = in_flight_estimate(link),
 		.in_flight_limit = weir_schedule_ahead_max(service_ns),
 		.parked = parked,
+		.parked_limit = parked_max,
 		.service_ns = service_ns,
 		.usable = !link->dead && !link->draining && !link->condemned && !still_stalled(link) &&
 			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_max,
-		.home = link->worker_id % shard->shard_count == shard->index,
+		.one_task = link->pool->one_task,
+		.home = link->home,
 	};
 }
 
@@ -75,7 +107,7 @@ static struct weir_shard_link *keep(struct weir_shard *shard, struct weir_shard_
 	if (!link)
 		return NULL;
 	if (pool->last_ns != shard->now_ns) {
-		pool->last_seen = candidate_of(shard, link);
+		pool->last_seen = candidate_of(link);
 		pool->last_ns = shard->now_ns;
 	}
 	if (link->free_call_count == 0 || link->dead || link->draining || link->stalled ||
@@ -86,52 +118,106 @@ static struct weir_shard_link *keep(struct weir_shard *shard, struct weir_shard_
 	return link;
 }
 
-/* The best of `count` workers of the pool from `first` on, or NULL if none of them has room. */
-static struct weir_shard_link *pick_among(struct weir_shard *shard, struct weir_shard_pool *pool,
-					  uint32_t first, uint32_t count)
+/* What it costs now; noted for the next picks. */
+static int16_t look(struct weir_shard_pool *pool, uint32_t place, struct weir_schedule_candidate *out_candidate)
 {
-	struct weir_schedule_candidate candidate[PICK_CANDIDATES_MAX];
-	struct weir_shard_link *link;
-	int index;
+	struct weir_shard_link *link = pool->link[place];
 
-	for (uint32_t i = 0; i < count; i++)
-		candidate[i] = candidate_of(shard, pool->link[(first + i) % pool->link_count]);
-	index = weir_schedule_pick(&weir_schedule_least_in_flight, candidate, count, pool->rotation);
-	if (index < 0)
-		return NULL;
-	link = pool->link[(first + (uint32_t)index) % pool->link_count];
-	pool->last = candidate[index].home ? link : NULL; /* others' workers are for a pinch */
-	pool->last_seen = candidate[index];
-	pool->last_seen.in_flight++;
-	pool->last_ns = shard->now_ns;
-	return link;
+	*out_candidate = candidate_of(link);
+	pool->price[place] = weir_schedule_price(pool->policy, out_candidate, &pool->weights);
+	if (pool->price[place] < WEIR_SCHEDULE_PRICE_FULL)
+		link->price_seen = pool->price[place];
+	return pool->price[place];
 }
 
-/* A large pool is looked at in parts, each pick beginning elsewhere: the best of sixteen is nearly
- * the best of all, and a pick does not read the lines of hundreds of workers. */
+/* Look at each, and see what one call more would add. */
+static void look_at_all(struct weir_shard_pool *pool)
+{
+	struct weir_schedule_candidate candidate;
+
+	for (uint32_t i = 0; i < pool->link_count; i++) {
+		const int16_t price = look(pool, i, &candidate);
+
+		candidate.in_flight++;
+		candidate.in_flight_limit++;
+		if (price < WEIR_SCHEDULE_PRICE_FULL)
+			pool->link[i]->price_step =
+				(int16_t)(weir_schedule_price(pool->policy, &candidate, &pool->weights) - price);
+	}
+}
+
+/* The next call sees it dearer at once. */
+static void raise_price(int16_t *price, int16_t step)
+{
+	const int raised = *price + step;
+
+	*price = raised < WEIR_SCHEDULE_PRICE_FULL ? (int16_t)raised : WEIR_SCHEDULE_PRICE_FULL - 1;
+}
+
+/* Choose by what is known, and look whether it is still so. The candidate is pool->last_seen. */
+static int choose(struct weir_shard_pool *pool)
+{
+	int16_t best_price = WEIR_SCHEDULE_PRICE_FULL;
+	int best = -1;
+
+	for (int looks = 0; looks < LOOKS_MAX; looks++) {
+		const int place = pool->policy->choose(pool->price, pool->link_count, &pool->turn);
+
+		if (place < 0)
+			break;
+		const int16_t believed = pool->price[place];
+		const int16_t price = look(pool, (uint32_t)place, &pool->last_seen);
+
+		if (price <= believed)
+			return place;
+		if (price < best_price) {
+			best = place;
+			best_price = price;
+		}
+	}
+	if (best >= 0)
+		(void)look(pool, (uint32_t)best, &pool->last_seen); /* as a moment ago, or a little dearer */
+	return best;
+}
+
 struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
 	struct weir_shard_link *link = keep(shard, pool);
+	int place;
 
-	pool->rotation++;
-	for (uint32_t seen = 0; seen < pool->link_count && !link; seen += PICK_CANDIDATES_MAX) {
-		const uint32_t left = pool->link_count - seen;
-		const uint32_t first =
-			pool->link_count > PICK_CANDIDATES_MAX
-				? (pool->rotation * PICK_CANDIDATES_MAX + seen) % pool->link_count
-				: 0;
-
-		link = pick_among(shard, pool, first, left < PICK_CANDIDATES_MAX ? left : PICK_CANDIDATES_MAX);
+	if (link)
+		return link;
+	pool->last = NULL;
+	place = choose(pool);
+	if (place < 0 && pool->link_count > 0) { /* what is believed of them may be old */
+		look_at_all(pool);
+		place = choose(pool);
 	}
+	if (place < 0)
+		return NULL;
+	link = pool->link[place];
+	raise_price(&pool->price[place], link->price_step);
+	pool->last_seen.in_flight++;
+	pool->last_ns = shard->now_ns;
+	pool->last = link->home && pool->keeps ? link : NULL; /* others' workers are for a pinch */
 	return link;
+}
+
+void weir_pick_turn(struct weir_shard *shard)
+{
+	if (shard->now_ns - shard->priced_ns < WEIR_SCHEDULE_SAMPLE_NS)
+		return;
+	shard->priced_ns = shard->now_ns;
+	for (uint32_t i = 0; i < shard->pool_count; i++)
+		look_at_all(shard->pool[i]);
 }
 
 /* May a call that a function waits for be given to this worker? The worker that runs the function
  * stands still for it, so its call does not count; being set aside or kept free does not either. */
-static bool takes_nested(struct weir_shard *shard, struct weir_shard_link *link,
-			 const struct weir_exchange *exchange, uint32_t *out_in_flight)
+static bool takes_nested(struct weir_shard_link *link, const struct weir_exchange *exchange,
+			 uint32_t *out_in_flight)
 {
-	struct weir_schedule_candidate candidate = candidate_of(shard, link);
+	struct weir_schedule_candidate candidate = candidate_of(link);
 
 	candidate.usable = !link->dead && !link->draining && !link->condemned && !link->stalled &&
 			   !link->exclusive && link->free_call_count > 0 && !is_parked_full(link);
@@ -141,14 +227,13 @@ static bool takes_nested(struct weir_shard *shard, struct weir_shard_link *link,
 	return weir_schedule_has_room(&candidate);
 }
 
-struct weir_shard_link *weir_pick_nested(struct weir_shard *shard, struct weir_shard_pool *pool,
-					   const struct weir_exchange *exchange)
+struct weir_shard_link *weir_pick_nested(struct weir_shard_pool *pool, const struct weir_exchange *exchange)
 {
 	struct weir_shard_link *best = NULL;
 	uint32_t best_in_flight = UINT32_MAX, in_flight = 0;
 
 	for (uint32_t i = 0; i < pool->link_count; i++) {
-		if (!takes_nested(shard, pool->link[i], exchange, &in_flight) || in_flight >= best_in_flight)
+		if (!takes_nested(pool->link[i], exchange, &in_flight) || in_flight >= best_in_flight)
 			continue;
 		best = pool->link[i];
 		best_in_flight = in_flight;
@@ -159,19 +244,19 @@ struct weir_shard_link *weir_pick_nested(struct weir_shard *shard, struct weir_s
 struct weir_shard_link *weir_pick_for(struct weir_shard *shard, struct weir_shard_pool *pool,
 					const struct weir_exchange *exchange)
 {
-	return weir_nested_is_awaited(exchange) ? weir_pick_nested(shard, pool, exchange) : weir_pick(shard, pool);
+	return weir_nested_is_awaited(exchange) ? weir_pick_nested(pool, exchange) : weir_pick(shard, pool);
 }
 
 /* A worker for a call that must run alone. One is set aside and drained for it; suspects get at most
  * half of the pool, and never the last worker that others can use. */
-struct weir_shard_link *weir_pick_alone(struct weir_shard *shard, struct weir_shard_pool *pool)
+struct weir_shard_link *weir_pick_alone(struct weir_shard_pool *pool)
 {
 	struct weir_shard_link *best = NULL;
 	uint32_t usable_count = 0, suspect_count = 0, best_in_flight = UINT32_MAX;
 
 	for (uint32_t i = 0; i < pool->link_count; i++) {
 		struct weir_shard_link *link = pool->link[i];
-		const struct weir_schedule_candidate candidate = candidate_of(shard, link);
+		const struct weir_schedule_candidate candidate = candidate_of(link);
 
 		suspect_count += link->exclusive || link->set_aside;
 		if (link->set_aside && !link->exclusive && link->in_flight == 0)

@@ -15,6 +15,7 @@
 #include "dataplane/gateway/body.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/output.h"
+#include "dataplane/gateway/pick.h"
 #include "dataplane/gateway/wait.h"
 #include "dataplane/http/http_response.h"
 
@@ -443,6 +444,7 @@ static void turn(struct weir_shard *shard)
 {
 	shard->now_ns = weir_clock_now_ns();
 	check_late(shard);
+	weir_pick_turn(shard);
 	take_completions(shard);
 	weir_wait_check_sends(shard);
 	weir_link_poll_all(shard);

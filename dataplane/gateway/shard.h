@@ -107,6 +107,7 @@ struct weir_shard {
 	uint64_t date_until_ns;
 	uint64_t accept_retry_ns;
 	uint64_t trimmed_ns;
+	uint64_t priced_ns; /* when all workers were looked at last */
 	struct weir_linger linger;
 	uint32_t bound_in_batch; /* calls handed out since the workers could last have the CPU */
 	uint64_t wake_by_ns; /* the sleep under way was to end by then */

@@ -1,12 +1,16 @@
 /* schedule: which worker takes the next call, and how many workers a pool should have.
  *
- *   candidates of one pool (the shard's view)     policy (table of callbacks)
- *   | in_flight, limit, parked, usable, home | --> cost --> index, or -1: wait in the queue
+ *   candidate (the shard's view of one worker, now)      policy (a row of the one table)
+ *   | in flight, limits, load, usable, home | --price--> | 8 | 3 | full | 3 | --choose--> place, or
+ *                                                          prices of a pool               -1: wait
  *
- * Pure functions: no state, no allocation, no I/O, any thread. The caller fills the candidates from
- * the links' worker lines at the moment of picking, so a burst is spread by its own calls and does
- * not wait for a sample. A dead worker is a candidate with usable = false, or none at all.
- * A policy only prices; who has room and how ties break stands here, once, for all of them. */
+ * Pure functions: no state of their own, no allocation, no I/O, any thread. The caller makes the
+ * candidates from the links' worker lines, so a burst is spread by its own calls and does not wait
+ * for a sample. A dead worker is a candidate with usable = false, or none at all.
+ * Prices have 16 bits, of which eight fit every vector register: hundreds are compared in a moment.
+ * A policy says what a worker costs and how one is chosen among prices; who has room and that ties
+ * go home stands here, once, for all of them. Prices may be kept and brought up to date one by one:
+ * the place that was chosen is then looked at again before it is believed (gateway/pick.c). */
 #ifndef WEIR_DATAPLANE_SCHEDULE_SCHEDULE_H
 #define WEIR_DATAPLANE_SCHEDULE_SCHEDULE_H
 
@@ -14,11 +18,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/schedule/score.h"
+
 enum {
 	WEIR_SCHEDULE_WAIT_NS_MAX = 200000, /* what waiting behind others may cost: 200 us */
 	WEIR_SCHEDULE_AHEAD_MAX = 256,    /* calls ahead in a worker, however short they are */
 	WEIR_SCHEDULE_AHEAD_UNKNOWN = 16, /* before the first service time is known */
 	WEIR_SCHEDULE_BATCH_NS_MAX = 50000, /* work that is worth less than waking another worker */
+	WEIR_SCHEDULE_PRICE_ONE = 2048, /* a score of 1; scores end at 15.99 */
+	WEIR_SCHEDULE_COST_MAX = INT16_MAX / 2 - 1,
+	WEIR_SCHEDULE_PRICE_FULL = INT16_MAX, /* takes nothing; every other price is lower */
 };
 
 /* One worker, as this shard sees it now. */
@@ -26,22 +35,31 @@ struct weir_schedule_candidate {
 	uint32_t in_flight;       /* calls bound and not finished, over all shards (estimate) */
 	uint32_t in_flight_limit; /* how many of them may stand before a new one's CPU time */
 	uint32_t parked;          /* of in_flight: wait for client or child, delay nobody */
+	uint32_t parked_limit;    /* how many may; 0 = not known */
+	uint32_t load_price;      /* weir_schedule_terms_price() */
 	uint64_t service_ns;      /* running time of its calls, on average; 0 = unknown */
-	bool usable;              /* link up, not draining, below its parked_max */
+	bool usable;              /* link up, not draining, below its parked limit */
+	bool too_small;           /* what the request asks for does not fit in what it has left */
+	bool one_task;            /* takes a call only while it has none */
 	bool home;                /* this shard is its home */
 };
 
-struct weir_schedule_policy {
-	const char *name;
-	/* What giving this candidate the call would cost; the lowest wins. Any scale, no state. */
-	uint64_t (*cost)(const struct weir_schedule_candidate *candidate);
+/* What choosing remembers from one call to the next; zeroed at first. One per pool. */
+struct weir_schedule_turn {
+	uint32_t next;   /* behind the place that was chosen last */
+	uint64_t random;
 };
 
-/* Fewest calls in flight first, parked ones included: they come back. */
-extern const struct weir_schedule_policy weir_schedule_least_in_flight;
+struct weir_schedule_policy {
+	bool keeps; /* short calls may stay on the worker that got the last one */
+	/* What giving this candidate the call would cost; larger ones count as WEIR_SCHEDULE_COST_MAX. */
+	uint32_t (*cost)(const struct weir_schedule_candidate *candidate, const struct weir_weights *weights);
+	/* A place whose price is below PRICE_FULL, or -1. */
+	int (*choose)(const int16_t *price, size_t count, struct weir_schedule_turn *turn);
+};
 
-/* A policy by name ("least-in-flight"), or NULL. */
-const struct weir_schedule_policy *weir_schedule_policy_find(const char *name);
+/* A policy by enum weir_policy_number; NULL if there is none. */
+const struct weir_schedule_policy *weir_schedule_policy(uint32_t number);
 
 /* Calls that a new one would wait behind: in flight and not parked. The two numbers are read apart
  * from a line that a worker writes, so parked > in_flight is possible and counts as 0. */
@@ -52,18 +70,19 @@ static inline uint32_t weir_schedule_ahead(const struct weir_schedule_candidate 
 		       : 0;
 }
 
-/* True if the candidate may be given a call: usable, and fewer than in_flight_limit calls ahead. */
+/* True if the candidate may be given a call: usable, large enough, and fewer than in_flight_limit
+ * calls ahead. */
 static inline bool weir_schedule_has_room(const struct weir_schedule_candidate *candidate)
 {
-	return candidate->usable && weir_schedule_ahead(candidate) < candidate->in_flight_limit;
+	return candidate->usable && !candidate->too_small &&
+	       weir_schedule_ahead(candidate) < candidate->in_flight_limit &&
+	       !(candidate->one_task && candidate->in_flight > 0);
 }
 
-/* Index of the cheapest candidate that has room, or -1 (nobody has, or count is 0; count is at most
- * INT_MAX). Ties go to a home worker; of n that are still equal the one at place `rotation` % n:
- * give each call the next rotation and equal workers share evenly, whoever stands between them. */
-int weir_schedule_pick(const struct weir_schedule_policy *policy,
-		       const struct weir_schedule_candidate *candidates, size_t count,
-		       uint32_t rotation);
+/* What the policy asks for this candidate: twice its cost, one more away from home, so that ties go
+ * home; WEIR_SCHEDULE_PRICE_FULL if it has no room. */
+int16_t weir_schedule_price(const struct weir_schedule_policy *policy,
+			    const struct weir_schedule_candidate *candidate, const struct weir_weights *weights);
 
 /* True if the worker that got the last call may as well get the next: it has room, and all that it
  * then has to do takes less than WEIR_SCHEDULE_BATCH_NS_MAX, about what it costs to wake another

@@ -255,14 +255,18 @@ static void a_moved_range_is_seen(void **state)
 static void links_packed_by_the_heap_are_seen(void **state)
 {
 	struct scene *scene = *state;
-	const struct range start = {.start = 0x100010, .what = "packed link"};
 	const size_t saved = scene->range_count, step = sizeof(struct weir_shard_link) + 16;
+	size_t seen = 0;
 
-	for (int i = 0; i < 2; i++)
-		note(scene, (const void *)(start.start + (size_t)i * step), sizeof(struct weir_shard_link), i,
-		     start.what);
-	assert_int_equal(conflicts_count(scene, false), step % WEIR_LINE_BYTES != 0);
-	scene->range_count = saved;
+	for (size_t offset = 0; offset < WEIR_LINE_BYTES; offset += 16) {
+		for (size_t i = 0; i < 2; i++)
+			note(scene, (const void *)(0x100000 + offset + i * step), sizeof(struct weir_shard_link),
+			     (int)i, "packed link");
+		seen += conflicts_count(scene, false) > 0;
+		scene->range_count = saved;
+	}
+	/* Few places happen to keep them apart. */
+	assert_in_range(seen, WEIR_LINE_BYTES / 16 - 2, WEIR_LINE_BYTES / 16);
 }
 
 /* Lines of the pair that differ from its copy; the copy follows. */

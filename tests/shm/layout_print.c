@@ -11,6 +11,7 @@
 #include "dataplane/abi/message.h"
 #include "dataplane/abi/nested.h"
 #include "dataplane/abi/output.h"
+#include "dataplane/abi/policies.h"
 #include "dataplane/abi/snapshot.h"
 
 #define STRUCT(type)                                                                           \
@@ -167,6 +168,17 @@ static void print_settings(void)
 	FIELD(weir_settings, reserved);
 }
 
+static void print_weights(void)
+{
+	STRUCT(weir_weights);
+	FIELD(weir_weights, alpha);
+	FIELD(weir_weights, beta);
+	FIELD(weir_weights, gamma);
+	FIELD(weir_weights, delta);
+	FIELD(weir_weights, epsilon);
+	FIELD(weir_weights, ema);
+}
+
 static void print_snapshot_rows(void)
 {
 	STRUCT(weir_snapshot_function);
@@ -183,6 +195,7 @@ static void print_snapshot_rows(void)
 	FIELD(weir_snapshot_function, handler);
 	FIELD(weir_snapshot_function, interpreter);
 	FIELD(weir_snapshot_function, reason);
+	print_weights();
 	STRUCT(weir_snapshot_pool);
 	FIELD(weir_snapshot_pool, key);
 	FIELD(weir_snapshot_pool, runtime);

@@ -98,7 +98,7 @@ class Rounds:
         before_ns = peer.cpu_ns(members)
         result, _ = self.load_run(self.load_command(peer, scenario, self.seconds_of(scenario), rate), peer)
         after = peer.members()
-        result["cpu_us"] = (peer.cpu_ns(after) - before_ns) / 1000 / result["requests_total"]
+        result["cpu_us"] = (peer.cpu_ns(after) - before_ns) / 1000 / max(1, result["requests_total"])
         result["foreign"] = foreign.share()
         if rate:
             others = machine.others_share(others_before, machine.others_ns(own), foreign.elapsed())
@@ -109,7 +109,7 @@ class Rounds:
         foreign_max = min(self.options.foreign_max, FOREIGN_OPEN_MAX) if rate else self.options.foreign_max
         result["late"] = bool(rate) and result["late_p99_us"] > late_max_us
         result["clean"] = not (result["changed"] or result["late"] or result["connections_silent"] or
-                               result["foreign"] > foreign_max)
+                               result["requests_total"] == 0 or result["foreign"] > foreign_max)
         return result
 
     def round(self, label, scenario, peer, rate=0):

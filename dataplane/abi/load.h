@@ -102,9 +102,8 @@ struct weir_load_board {
 
 #ifndef __bpf__
 static_assert((int)WEIR_LOAD_COUNT <= (int)WEIR_LOAD_COUNTS_MAX, "a line holds the counts");
-static_assert(sizeof(struct weir_load_slot) == 3 * WEIR_LOAD_LINE_BYTES, "load slot layout");
-static_assert(sizeof(struct weir_load_board) == 4 * WEIR_LOAD_LINE_BYTES + WEIR_LOAD_SLOTS * 3 * WEIR_LOAD_LINE_BYTES,
-	      "load board layout");
+static_assert(sizeof(struct weir_load_slot) == 384, "load slot layout: three lines");
+static_assert(sizeof(struct weir_load_board) == 512 + 384ul * WEIR_LOAD_SLOTS, "load board layout");
 #endif
 
 #endif

@@ -114,10 +114,11 @@ static bool slot_read(const struct weir_load_slot *slot, uint64_t worker_id, uin
 	sample->rss_bytes = atomic_load_explicit(&slot->rss_bytes, memory_order_relaxed);
 	sample->rss_at_ns = atomic_load_explicit(&slot->sampled_ns, memory_order_relaxed);
 	sample->exited = atomic_load_explicit(&slot->exited_ns, memory_order_relaxed) != 0;
-	if (sample->source == WEIR_LOAD_SOURCE_PROBES)
+	if (sample->source == WEIR_LOAD_SOURCE_PROBES) {
 		probe_read(slot, now_ns, sample);
-	else
+	} else {
 		clock_read(slot, sample);
+	}
 	/* ORDER load_sample_begin acquire: had a field changed while we read, the number differs now. */
 	atomic_thread_fence(memory_order_acquire);
 	return (before & 1) == 0 && atomic_load_explicit(&slot->change, memory_order_relaxed) == before;

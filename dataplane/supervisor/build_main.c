@@ -130,9 +130,12 @@ int main(int argc, char **argv)
 	errno = -weir_rights_drop();
 	if (errno != 0)
 		return fail("cannot give up rights");
-	if (!limit_set(RLIMIT_CPU, CPU_SECONDS) || !limit_set(RLIMIT_AS, MEMORY_BYTES) ||
-	    !limit_set(RLIMIT_FSIZE, FILE_BYTES))
+	if (!limit_set(RLIMIT_CPU, CPU_SECONDS) || !limit_set(RLIMIT_FSIZE, FILE_BYTES))
 		return fail("cannot set limits");
+#ifndef WEIR_SANITIZED
+	if (!limit_set(RLIMIT_AS, MEMORY_BYTES))
+		return fail("cannot limit memory");
+#endif
 	(void)syscall(SYS_close_range, 3U, ~0U, 0U); /* an old kernel: they stay open, and are harmless */
 	(void)execve(program, arguments, environment);
 	return fail("cannot start the builder");

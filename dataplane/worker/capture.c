@@ -13,14 +13,7 @@
 #include "dataplane/base/fd.h"
 #include "dataplane/base/log.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WITH_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WITH_SANITIZER 1
-#endif
-#endif
-#ifdef WITH_SANITIZER
+#ifdef WEIR_SANITIZED
 extern void __sanitizer_set_report_fd(void *fd);
 #endif
 
@@ -267,7 +260,7 @@ int weir_capture_open(bool with_stdio)
 
 	if (result == 0) {
 		weir_log_fd_set(log_fd);
-#ifdef WITH_SANITIZER
+#ifdef WEIR_SANITIZED
 		__sanitizer_set_report_fd((void *)(intptr_t)log_fd); /* NOLINT(performance-no-int-to-ptr) */
 #endif
 		result = weir_outlet_open(&capture.bell_fd);

@@ -332,6 +332,7 @@ static void uploads_go_to_the_disk_whatever_their_size(void **state)
 	enum { BYTES = 3 << 20 };
 	struct api_test *test = *state;
 	char *text = malloc(BYTES + 512);
+	static const char huge[] = "POST /weir/code HTTP/1.1\r\nHost: x\r\nContent-Length: 268435457\r\n\r\n";
 	const char *answer = NULL;
 	int fd = client_open(test);
 	int bytes = 0;
@@ -352,14 +353,14 @@ static void uploads_go_to_the_disk_whatever_their_size(void **state)
 	(void)close(fd);
 	free(text);
 	fd = client_open(test);
-	answer = exchange(test, fd, "POST /weir/code HTTP/1.1\r\nHost: x\r\nContent-Length: 268435457\r\n\r\n",
-			  69, 2);
+	answer = exchange(test, fd, huge, sizeof(huge) - 1, 2);
 	assert_int_equal(strncmp(answer, "HTTP/1.1 413", 12), 0);
 	(void)close(fd);
 }
 
 static void uploads_that_are_refused_say_why(void **state)
 {
+	static const char part[] = "POST /weir/code?name=x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc";
 	struct api_test *test = *state;
 	const char *text = NULL;
 	int fd = -1;
@@ -371,9 +372,7 @@ static void uploads_that_are_refused_say_why(void **state)
 	assert_int_equal(request(test, "PUT", "/weir/code", "{}", NULL), 405);
 	/* A client that leaves in the middle leaves nothing. */
 	fd = client_open(test);
-	assert_int_equal(send(fd, "POST /weir/code?name=x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc",
-			      70, 0),
-			 70);
+	assert_int_equal(send(fd, part, sizeof(part) - 1, 0), sizeof(part) - 1);
 	weir_api_run(test->api);
 	weir_api_run(test->api);
 	(void)close(fd);

@@ -37,9 +37,10 @@ pid_t weir_sandbox_fork(const struct weir_sandbox_plan *plan, int *out_pidfd)
 {
 	int pidfd = -1;
 	struct clone_args arguments = {
-		.flags = flags_of(plan) | CLONE_PIDFD,
+		.flags = flags_of(plan) | CLONE_PIDFD | (plan->group_fd != 0 ? (uint64_t)CLONE_INTO_CGROUP : 0U),
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
+		.cgroup = (unsigned)plan->group_fd,
 	};
 	const long pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
 

@@ -66,6 +66,10 @@ struct weir_sandbox_plan {
 	/* Not part of its text: root's workers share one network namespace in which there is nothing, since
 	 * making one takes longer than everything else together; 0 = each makes its own. */
 	int net_fd;
+	/* Nor these: the control groups that it is born into, 0 = none: v2's directory, and the file of each
+	 * of v1's trees that takes whoever writes there. */
+	int group_fd;
+	int tasks_fd[3];
 };
 
 /* What this machine gives to this process, tried in children: *out_plan with the layers that work, and

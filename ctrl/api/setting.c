@@ -53,6 +53,8 @@ static const struct weir_setting settings[] = {
 	 DATA(shared_memory_bytes_max), "all link segments; 0 = a quarter of the memory"},
 	{"workers_max", WEIR_SETTING_COUNT, 1, 400, DATA(workers_max),
 	 "workers of the instance"},
+	{"worker_cpu_millicores", WEIR_SETTING_COUNT, 0, 1000000, DATA(worker_cpu_millicores),
+	 "CPU time of each worker, 1000 = one CPU; 0 = no limit"},
 	{"pool.workers_min", WEIR_SETTING_COUNT, 0, 400, OURS(pool_workers_min),
 	 "workers that each namespace and runtime keeps"},
 	{"pool.workers_max", WEIR_SETTING_COUNT, 1, 400, OURS(pool_workers_max),

@@ -7,12 +7,14 @@
  *   to the gateway                              from the gateway
  *   GATEWAY_START  board                        READY        shard board (sealed)
  *   LISTEN         one socket per shard         LINK_READY   all shards may use the link
- *   LINK_OPEN      segment, pidfd, eventfds     LINK_GONE    all shards have let go
+ *   LINK_OPEN      segment, pidfd, eventfds,    LINK_GONE    all shards have let go
+ *                  memory's counts or none
  *   LINK_CLOSE     (drain)                      SNAPSHOT_ACK
  *   SNAPSHOT       memfd                        WORKER_KILL  overdue call or a lie
  *   STOP                                        DEMAND       a pool has waiting calls
  *   to a worker                                 from a worker
- *   WORKER_START   output socket or none        READY
+ *   WORKER_START   output socket or none,       READY
+ *                  memory's counts or none
  *   LINK_OPEN      segment, shard board,        LINK_GONE
  *                  eventfds
  *   LINK_CLOSE
@@ -80,13 +82,15 @@ struct weir_control {
 			char address[112]; /* for logs */
 		} listen;
 		/* WORKER_START: which runtime and namespace this worker serves. fds: where what its
-		 * functions print goes (abi/output.h), or none. */
+		 * functions print goes (abi/output.h), or none; what its control group counts
+		 * (base/memory_events.h), or none. */
 		struct {
 			uint64_t worker_id;
 			uint64_t pool_key;
 			char space[64];
 		} worker_start;
-		/* LINK_OPEN to the gateway: segment, pidfd, then shard_count eventfds.
+		/* LINK_OPEN to the gateway: segment, pidfd, then shard_count eventfds, then what the worker's
+		 * control group counts, or nothing.
 		 * To a worker: segment, shard board, then shard_count eventfds. */
 		struct {
 			uint64_t link_id;

@@ -92,6 +92,7 @@ struct weir_link_header {
 	_Atomic uint64_t service_ns; /* running time of a call, moving average; 0 = none yet */
 	_Atomic uint32_t parked;     /* started calls that wait for their client or a child process */
 	_Atomic uint32_t parked_max; /* the worker starts nothing more when `parked` reaches this */
+	_Atomic uint32_t out_of_memory; /* 1 = its last word: it got no more memory, and crashes */
 
 	/* Line 2, both: 1 = the worker sleeps or is about to, 0 = awake. Futex, shared. */
 	_Alignas(WEIR_LINE_BYTES) _Atomic uint32_t worker_bell;

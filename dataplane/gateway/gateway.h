@@ -25,6 +25,7 @@ enum {
 struct weir_gateway_link {
 	struct weir_segment segment;
 	int pid_fd;
+	int memory_fd; /* what its control group counts; -1 = it has none */
 	int event_fd[WEIR_SHARDS_MAX];
 	struct weir_shard_link *part[WEIR_SHARDS_MAX];
 	uint32_t opened_count;
@@ -32,6 +33,7 @@ struct weir_gateway_link {
 	uint32_t buried_count;
 	bool refused; /* a shard had no room for it */
 	bool dead;
+	bool is_out_of_memory; /* that is what it died of */
 };
 
 struct weir_gateway {

@@ -4,6 +4,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/log.h"
+#include "dataplane/base/memory_events.h"
 #include "dataplane/gateway/gateway.h"
 
 enum { PREFAULT_SMALL_CHUNKS = 64 }; /* per pair: what light load uses */
@@ -15,6 +16,7 @@ static void destroy(struct weir_gateway_link *link)
 		weir_fd_close(&link->event_fd[i]);
 	}
 	weir_fd_close(&link->pid_fd);
+	weir_fd_close(&link->memory_fd);
 	weir_segment_detach(&link->segment);
 	free(link);
 }
@@ -31,6 +33,11 @@ static struct weir_gateway_link *create(struct weir_gateway *gateway, const stru
 	memset(link->event_fd, -1, sizeof(link->event_fd));
 	link->pid_fd = fds->fd[1];
 	fds->fd[1] = -1;
+	link->memory_fd = -1;
+	if (fds->count > 2 + gateway->shard_count) {
+		link->memory_fd = fds->fd[2 + gateway->shard_count];
+		fds->fd[2 + gateway->shard_count] = -1;
+	}
 	for (uint32_t i = 0; i < gateway->shard_count; i++) {
 		link->event_fd[i] = fds->fd[2 + i];
 		fds->fd[2 + i] = -1;
@@ -60,7 +67,8 @@ static void tell_all(struct weir_gateway *gateway, struct weir_gateway_link *lin
 		     enum weir_letter_kind kind)
 {
 	for (uint32_t i = 0; i < gateway->shard_count; i++) {
-		const struct weir_letter letter = {.kind = kind, .object = link->part[i]};
+		const struct weir_letter letter = {
+			.kind = kind, .object = link->part[i], .value = link->is_out_of_memory};
 
 		/* An inbox holds more letters than links, listeners and snapshots can make. */
 		WEIR_ASSERT(weir_mailbox_put(&gateway->shard[i]->inbox, &letter));
@@ -83,7 +91,7 @@ void weir_gateway_link_open(struct weir_gateway *gateway, const struct weir_cont
 {
 	struct weir_gateway_link *link = NULL;
 
-	if (fds->count == 2 + gateway->shard_count && gateway->link_count < WEIR_GATEWAY_LINKS_MAX)
+	if (fds->count >= 2 + gateway->shard_count && fds->count <= 3 + gateway->shard_count && gateway->link_count < WEIR_GATEWAY_LINKS_MAX)
 		link = create(gateway, control, fds);
 	if (!link) {
 		const struct weir_control gone = {
@@ -155,5 +163,8 @@ void weir_gateway_link_died(struct weir_gateway *gateway, struct weir_gateway_li
 	if (link->dead || link->gone_count == gateway->shard_count)
 		return; /* buried: its shards may have echoed that already */
 	link->dead = true;
+	link->is_out_of_memory =
+		weir_memory_events_kills(link->memory_fd) > 0 ||
+		atomic_load_explicit(&link->segment.header->out_of_memory, memory_order_relaxed) != 0;
 	tell_all(gateway, link, WEIR_LETTER_LINK_DEAD);
 }

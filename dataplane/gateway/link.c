@@ -422,7 +422,7 @@ static void recall_queued(struct weir_shard *shard, struct weir_shard_link *link
 	}
 }
 
-void weir_link_died(struct weir_shard *shard, struct weir_shard_link *link)
+void weir_link_died(struct weir_shard *shard, struct weir_shard_link *link, bool out_of_memory)
 {
 	if (link->dead || link->gone || !link->opened)
 		return;
@@ -443,7 +443,8 @@ void weir_link_died(struct weir_shard *shard, struct weir_shard_link *link)
 		call->finished = true;
 		if (exchange) {
 			weir_dispatch_suspect(shard, exchange);
-			weir_exchange_fail(shard, exchange, WEIR_HTTP_WORKER_DIED,
+			weir_exchange_fail(shard, exchange,
+					   out_of_memory ? WEIR_HTTP_OUT_OF_MEMORY : WEIR_HTTP_WORKER_DIED,
 					   (struct weir_span){0});
 		}
 		weir_link_call_settle(shard, link, i);

@@ -135,8 +135,8 @@ void weir_link_poll_ended(struct weir_shard *shard, struct weir_shard_link *link
 /* Bind nothing more to it; it is let go when its calls are done. */
 void weir_link_drain(struct weir_shard *shard, struct weir_shard_link *link);
 
-/* Its worker is dead: rebind what never started, fail the rest. */
-void weir_link_died(struct weir_shard *shard, struct weir_shard_link *link);
+/* Its worker is dead, perhaps for want of memory: rebind what never started, fail the rest. */
+void weir_link_died(struct weir_shard *shard, struct weir_shard_link *link, bool out_of_memory);
 
 /* Ask for the worker's end; `reason` has static storage. Calls stay until the pidfd fires. */
 void weir_link_condemn(struct weir_shard *shard, struct weir_shard_link *link, const char *reason,

@@ -287,7 +287,7 @@ static void open_letter(struct weir_shard *shard, const struct weir_letter *lett
 		weir_link_drain(shard, letter->object);
 		break;
 	case WEIR_LETTER_LINK_DEAD:
-		weir_link_died(shard, letter->object);
+		weir_link_died(shard, letter->object, letter->value != 0);
 		break;
 	case WEIR_LETTER_LINK_BURY:
 		weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_LINK_BURIED,

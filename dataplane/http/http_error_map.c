@@ -118,6 +118,9 @@ static const struct weir_http_failure_row rows[WEIR_HTTP_FAILURE_COUNT] = {
 				     "This instance is stopping; try again later", RETRY,
 				     CLOSE},
 
+	[WEIR_HTTP_OUT_OF_MEMORY] = {502, "out_of_memory", "worker",
+				     "The worker ran out of memory while it ran the function",
+				     !RETRY, !CLOSE},
 	[WEIR_HTTP_WORKER_DIED] = {502, "worker_died", "worker",
 				   "The worker died while it ran the function", !RETRY, !CLOSE},
 	[WEIR_HTTP_FUNCTION_FAILED] = {502, "function_failed", "worker",

@@ -46,6 +46,7 @@ enum weir_http_failure {
 	WEIR_HTTP_QUEUE_TIMEOUT,        /* 504 the deadline passed before a worker was free */
 	WEIR_HTTP_SHUTTING_DOWN,        /* 503 with Retry-After */
 	/* part "worker" */
+	WEIR_HTTP_OUT_OF_MEMORY,        /* 502 the worker died for want of memory while it ran the call */
 	WEIR_HTTP_WORKER_DIED,          /* 502 the worker died while it ran the call */
 	WEIR_HTTP_FUNCTION_FAILED,      /* 502 the function reported an internal failure */
 	WEIR_HTTP_FUNCTION_GARBAGE,     /* 502 its answer is malformed */

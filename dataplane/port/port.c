@@ -428,3 +428,9 @@ void weir_port_service(struct weir_port *port, uint64_t service_ns)
 		atomic_store_explicit(&port->link[i]->segment.header->service_ns, service_ns,
 				      memory_order_relaxed);
 }
+
+void weir_port_out_of_memory(struct weir_port *port)
+{
+	for (uint32_t i = 0; i < port->link_count; i++)
+		atomic_store_explicit(&port->link[i]->segment.header->out_of_memory, 1, memory_order_relaxed);
+}

@@ -137,4 +137,8 @@ void weir_port_park(struct weir_port *port, struct weir_port_call *call);
 void weir_port_unpark(struct weir_port *port, struct weir_port_call *call);
 void weir_port_service(struct weir_port *port, uint64_t service_ns);
 
+/* The process is about to crash because it got no more memory: leave word in every link. In a signal
+ * handler. */
+void weir_port_out_of_memory(struct weir_port *port);
+
 #endif

@@ -130,6 +130,9 @@ struct weir_runtime_call_ops {
 	/* Nobody waits for that answer any more: the function is cancelled. */
 	void (*nested_drop)(struct weir_runtime_call *call, uint32_t nested);
 	void (*nested_free)(struct weir_runtime_call *call, struct weir_runtime_answer *answer);
+	/* How many programs that this worker started the kernel has ended because the worker's memory
+	 * was used up; 0 where nobody counts. */
+	uint64_t (*memory_kills)(struct weir_runtime_call *call);
 };
 
 struct weir_runtime_call {

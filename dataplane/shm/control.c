@@ -38,11 +38,12 @@ static bool message_is_sound(const struct weir_control *control, size_t fd_count
 		       text_is_terminated(control->listen.address, sizeof(control->listen.address));
 	case WEIR_CONTROL_LINK_OPEN:
 		return shards_are_possible(control->link_open.shard_count) &&
-		       fd_count == 2 + (size_t)control->link_open.shard_count;
+		       fd_count >= 2 + (size_t)control->link_open.shard_count &&
+		       fd_count <= 3 + (size_t)control->link_open.shard_count;
 	case WEIR_CONTROL_SNAPSHOT:
 		return fd_count == 1;
 	case WEIR_CONTROL_WORKER_START:
-		return fd_count <= 1 &&
+		return fd_count <= 2 &&
 		       text_is_terminated(control->worker_start.space, sizeof(control->worker_start.space));
 	case WEIR_CONTROL_OUTPUT_OPEN:
 		return fd_count == 1 && text_is_terminated(control->output.space, sizeof(control->output.space));

@@ -9,6 +9,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/confine.h"
+#include "dataplane/supervisor/limits.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
 
@@ -29,28 +30,33 @@ static void missing_add(struct weir_board *board, const char *line)
 	(void)snprintf(board->missing + used, sizeof(board->missing) - used, "%s\n", line);
 }
 
+static void missing_lines(struct weir_board *board, const char *lines)
+{
+	while (*lines != '\0') {
+		const size_t bytes = strcspn(lines, "\n");
+		char line[200];
+
+		(void)snprintf(line, sizeof(line), "%.*s", (int)bytes, lines);
+		missing_add(board, line);
+		lines += bytes + (lines[bytes] == '\n');
+	}
+}
+
 /* Say once what this instance does without. */
 static void missing_write(const struct weir_supervisor *supervisor, struct weir_board *board)
 {
-	const char *lacks = supervisor->sandbox_lacks;
 	const unsigned long descriptors = weir_program_descriptors_raise();
 	char line[200];
 
 	missing_add(board, "load measurement by eBPF: not part of this version, calls in flight decide alone");
-	if (geteuid() == 0) {
-		missing_add(board, "cgroup limits for functions: not part of this version");
-	} else {
-		(void)snprintf(line, sizeof(line),
-			       "root: functions run as user %u, without cgroup limits", (unsigned)geteuid());
+	if (geteuid() != 0) {
+		(void)snprintf(line, sizeof(line), "root: functions run as user %u", (unsigned)geteuid());
 		missing_add(board, line);
 	}
-	while (*lacks != '\0') {
-		const size_t bytes = strcspn(lacks, "\n");
-
-		(void)snprintf(line, sizeof(line), "%.*s", (int)bytes, lacks);
-		missing_add(board, line);
-		lacks += bytes + (lacks[bytes] == '\n');
-	}
+	missing_lines(board, supervisor->sandbox_lacks);
+	missing_lines(board, supervisor->groups_lack);
+	if (supervisor->groups.tree[WEIR_CGROUP_MEMORY].path[0] == '\0')
+		missing_add(board, "limits of all of a worker's memory: resource limits bound what is private to it");
 	if (descriptors < DESCRIPTORS_WANTED) {
 		(void)snprintf(line, sizeof(line),
 			       "enough descriptors: the limit is %lu (ulimit -Hn), %d allow 16,384 connections",
@@ -84,6 +90,7 @@ int weir_board_open(struct weir_supervisor *supervisor)
 	supervisor->board->started_ns = weir_clock_now_ns();
 	missing_write(supervisor, supervisor->board);
 	weir_confine_say(supervisor, supervisor->board);
+	weir_limits_say(supervisor);
 	supervisor->board->magic = WEIR_BOARD_MAGIC;
 	weir_store_message_set(&message, WEIR_STORE_STORE, "board", NULL, 0);
 	weir_supervisor_keep(supervisor, &message, &supervisor->board_fd, 1);

@@ -54,6 +54,8 @@ static void pool_count(struct weir_pool *pools, const struct weir_snapshot *snap
 	if (pool == NULL)
 		return;
 	pool->functions++;
+	if (function->memory_bytes > pool->memory_bytes)
+		pool->memory_bytes = function->memory_bytes;
 	if (weir_runtime_is_pool_per_function(pool->runtime))
 		name_copy(pool->function, sizeof(pool->function), weir_snapshot_span(snapshot, function->name));
 }
@@ -78,6 +80,7 @@ static struct weir_pool *pools_build(const struct weir_supervisor *supervisor, c
 		pool->workers_min = from->workers_min;
 		pool->workers_max = from->workers_max;
 		pool->functions = 0;
+		pool->memory_bytes = 0;
 		name_copy(pool->space, sizeof(pool->space), space);
 		name_copy(pool->function, sizeof(pool->function), WEIR_SPAN(""));
 	}

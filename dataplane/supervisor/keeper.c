@@ -20,6 +20,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/program_path.h"
+#include "dataplane/supervisor/cgroup.h"
 #include "dataplane/supervisor/program.h"
 #include "dataplane/supervisor/store_table.h"
 
@@ -394,6 +395,7 @@ int weir_keeper_run(const struct weir_options *options, int argc, char *const *a
 	while (!keeper.finished)
 		turn();
 	everything_end();
+	weir_cgroups_close(options->data);
 	run_directory_clean(options->data);
 	weir_log(WEIR_LOG_INFO, "stopped", "status=%d", keeper.exit_code);
 	return keeper.exit_code;

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include "dataplane/base/assert.h"
+#include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
@@ -120,8 +121,11 @@ static bool open_send(struct weir_supervisor *supervisor, const struct weir_link
 		      const struct weir_worker *worker, bool to_gateway)
 {
 	struct weir_control control = {.kind = WEIR_CONTROL_LINK_OPEN};
-	int fds[2 + WEIR_SHARDS_MAX] = {link->segment_fd,
+	WEIR_CLEANUP(weir_fd_close) int events_fd =
+		to_gateway ? weir_cgroup_events(&supervisor->groups, worker->process.id) : -1;
+	int fds[3 + WEIR_SHARDS_MAX] = {link->segment_fd,
 					to_gateway ? worker->process.pidfd : supervisor->shard_board_fd};
+	size_t count = 2 + (size_t)supervisor->shard_count;
 
 	control.link_open.link_id = link->id;
 	control.link_open.worker_id = link->worker_id;
@@ -129,8 +133,10 @@ static bool open_send(struct weir_supervisor *supervisor, const struct weir_link
 	control.link_open.shard_count = supervisor->shard_count;
 	control.link_open.worker_pid = worker->process.pid;
 	memcpy(&fds[2], link->event_fd, supervisor->shard_count * sizeof(fds[0]));
+	if (events_fd != -1)
+		fds[count++] = events_fd;
 	return weir_supervisor_send(supervisor, to_gateway ? &supervisor->gateway : &worker->process, &control,
-				    fds, 2 + (size_t)supervisor->shard_count);
+				    fds, count);
 }
 
 static void opening_turn(struct weir_supervisor *supervisor, struct weir_link *link)

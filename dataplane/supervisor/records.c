@@ -11,7 +11,7 @@
 #include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 
-enum { RECORD_VERSION = 1 };
+enum { RECORD_VERSION = 2 };
 
 /* The blobs of the store. A supervisor that finds another version ends the process it describes. */
 struct self_record {
@@ -35,6 +35,7 @@ struct process_record {
 	uint64_t accepted_before;
 	uint64_t finished_before;
 	uint64_t restarts; /* of the place */
+	uint64_t memory_bytes; /* workers: their limit */
 	char space[64];
 };
 static_assert(sizeof(struct process_record) <= WEIR_STORE_BLOB_BYTES_MAX, "record fits");
@@ -130,6 +131,7 @@ void weir_record_worker_keep(struct weir_supervisor *supervisor, struct weir_wor
 	record.pool_key = worker->pool_key;
 	record.accepted_before = worker->accepted_before;
 	record.finished_before = worker->finished_before;
+	record.memory_bytes = worker->limits.memory_bytes;
 	record.restarts = pool == NULL ? 0 : pool->restart.restarts;
 	memcpy(record.space, worker->space, sizeof(record.space));
 	worker_name(name, worker->process.id);
@@ -274,6 +276,7 @@ static bool worker_restore(struct weir_supervisor *supervisor, struct entry *ent
 	worker->pool_key = record.pool_key;
 	worker->accepted_before = record.accepted_before;
 	worker->finished_before = record.finished_before;
+	worker->limits.memory_bytes = record.memory_bytes;
 	worker->busy_ns = weir_clock_now_ns();
 	memcpy(worker->space, record.space, sizeof(worker->space));
 	worker->space[sizeof(worker->space) - 1] = '\0';

@@ -17,6 +17,7 @@
 #include "dataplane/supervisor/build.h"
 #include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/inbox.h"
+#include "dataplane/supervisor/limits.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
 #include "dataplane/supervisor/outputs.h"
@@ -207,7 +208,9 @@ static int worker_prepare(struct weir_supervisor *supervisor, struct weir_worker
 			  const struct weir_pool *pool, int *out_theirs)
 {
 	WEIR_CLEANUP(weir_fd_close) int output_fd = -1;
+	WEIR_CLEANUP(weir_fd_close) int events_fd = weir_cgroup_events(&supervisor->groups, worker->process.id);
 	struct weir_control control = {.kind = WEIR_CONTROL_WORKER_START};
+	int fds[2];
 	int result = control_open(&worker->process.control_fd, out_theirs);
 
 	if (result == 0)
@@ -217,7 +220,9 @@ static int worker_prepare(struct weir_supervisor *supervisor, struct weir_worker
 	control.worker_start.worker_id = worker->process.id;
 	control.worker_start.pool_key = pool->key;
 	memcpy(control.worker_start.space, pool->space, sizeof(control.worker_start.space));
-	return weir_control_send(worker->process.control_fd, &control, &output_fd, 1);
+	fds[0] = output_fd;
+	fds[1] = events_fd;
+	return weir_control_send(worker->process.control_fd, &control, fds, events_fd == -1 ? 1 : 2);
 }
 
 bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
@@ -239,17 +244,24 @@ bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *poo
 	memcpy(worker->space, pool->space, sizeof(worker->space));
 	if (pool->runtime != WEIR_RUNTIME_MISSING && weir_runtime_name(pool->runtime) != NULL) {
 		(void)snprintf(name, sizeof(name), "weir-worker-%s", weir_runtime_name(pool->runtime));
-		result = worker_prepare(supervisor, worker, pool, &theirs);
+		result = 0;
 	}
 	weir_confine_plan(supervisor, worker, &plan);
 	if (result == 0)
+		result = weir_limits_prepare(supervisor, worker, pool, &plan);
+	if (result == 0)
+		result = worker_prepare(supervisor, worker, pool, &theirs);
+	if (result == 0)
 		result = worker_start(&worker->process, name, &plan, theirs, now_ns);
+	weir_cgroup_born(&plan);
 	weir_fd_close(&theirs);
 	if (result != 0) {
 		weir_outputs_gone(supervisor, worker->process.id);
+		weir_limits_ended(supervisor, worker);
 		start_failed(&worker->process, &pool->restart, name, result, now_ns);
 		return false;
 	}
+	weir_limits_started(supervisor, worker);
 	weir_record_worker_keep(supervisor, worker);
 	process_watch(supervisor, &worker->process, worker->process.id);
 	return true;
@@ -313,6 +325,7 @@ void weir_spawn_worker_ended(struct weir_supervisor *supervisor, struct weir_wor
 	supervisor->orphans_ns = weir_clock_now_ns() + orphans_after_ns;
 	weir_supervisor_due(supervisor, supervisor->orphans_ns);
 	weir_link_worker_died(supervisor, worker);
+	weir_limits_ended(supervisor, worker);
 	weir_record_worker_forget(supervisor, worker);
 	memset(worker, 0, sizeof(*worker));
 }

@@ -18,6 +18,7 @@
 #include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/inbox.h"
 #include "dataplane/supervisor/link.h"
+#include "dataplane/supervisor/limits.h"
 #include "dataplane/supervisor/listen.h"
 #include "dataplane/supervisor/orphans.h"
 #include "dataplane/supervisor/outputs.h"
@@ -219,6 +220,8 @@ static int supervisor_open(struct weir_supervisor *supervisor, const struct weir
 	if (result == 0)
 		result = weir_confine_open(supervisor, problem);
 	if (result == 0)
+		result = weir_limits_open(supervisor, problem);
+	if (result == 0)
 		result = weir_listen_open(supervisor, problem);
 	if (result == 0)
 		result = weir_status_open(supervisor, problem);
@@ -375,6 +378,7 @@ static void reconcile(struct weir_supervisor *supervisor)
 		weir_config_spread(supervisor);
 		weir_outputs_turn(supervisor);
 		orphans_turn(supervisor, now_ns);
+		weir_limits_turn(supervisor, now_ns);
 	}
 	if (supervisor->rows_changed || now_ns - supervisor->rows_ns >= turn_ns_max) {
 		weir_board_rows_write(supervisor, now_ns);
@@ -411,6 +415,8 @@ int weir_supervisor_run(const struct weir_options *options)
 		reconcile(supervisor);
 	}
 	weir_listen_remove(supervisor);
+	if (supervisor->keeper_lost) /* who else does it at the end */
+		weir_cgroups_close(supervisor->options.data);
 	weir_log(WEIR_LOG_INFO, "stopped", "generation=%llu", (unsigned long long)supervisor->generation);
 	return WEIR_SUPERVISOR_EXIT_DONE;
 }

@@ -18,6 +18,7 @@
 #include "dataplane/shm/control.h"
 #include "dataplane/shm/segment.h"
 #include "dataplane/shm/snapshot.h"
+#include "dataplane/supervisor/cgroup.h"
 #include "dataplane/supervisor/options.h"
 #include "dataplane/supervisor/process.h"
 #include "dataplane/supervisor/store.h"
@@ -30,6 +31,7 @@ enum {
 	WEIR_STATUS_CLIENTS_MAX = 32,
 	WEIR_SUPERVISOR_BUILDS_MAX = 4,
 	WEIR_SUPERVISOR_SPACES_MAX = 1024,
+	WEIR_SUPERVISOR_ENDED_MAX = 64,
 };
 static_assert(WEIR_SUPERVISOR_WORKERS_MAX + 4 <= WEIR_BOARD_PROCESSES_MAX, "each process has a row");
 
@@ -43,6 +45,7 @@ struct weir_worker {
 	uint64_t accepted_seen; /* when it was last found busy */
 	uint64_t busy_ns;       /* when that was */
 	uint64_t environment_sent; /* number of its namespace's variables; 0 = none yet */
+	struct weir_cgroup_limits limits; /* that it has */
 	uint64_t link_next_ns;  /* one of its links was refused: no new one before this */
 };
 
@@ -77,6 +80,7 @@ struct weir_pool {
 	uint32_t workers_min;
 	uint32_t workers_max;
 	uint32_t functions; /* in the newest snapshot; 0 = no workers are kept */
+	uint64_t memory_bytes; /* of the function that may have most */
 	uint32_t wanted;    /* workers now: between min and max, raised by demand */
 	uint64_t raised_ns; /* when demand last raised it */
 	struct weir_restart restart;
@@ -108,6 +112,12 @@ struct weir_build {
 	struct weir_control done;
 };
 
+/* A worker that ended a moment ago: its control group still tells why. */
+struct weir_ended_group {
+	uint64_t worker_id; /* 0 = free place */
+	uint64_t until_ns;
+};
+
 struct weir_status_client {
 	int fd; /* -1 = free */
 	uint64_t give_up_ns;
@@ -117,6 +127,11 @@ struct weir_supervisor {
 	struct weir_options options;
 	struct weir_sandbox_plan sandbox; /* of every worker */
 	char sandbox_lacks[1024];         /* layers that this machine lacks, one line each */
+	struct weir_cgroups groups;       /* where workers' limits are set */
+	char groups_lack[512];            /* kinds of them that cannot be had, one line each */
+	struct weir_ended_group ended[WEIR_SUPERVISOR_ENDED_MAX];
+	uint64_t groups_ns;         /* next look for groups that nobody needs; 0 = none is due */
+	uint64_t limits_generation; /* of the snapshot that limits follow */
 	uint16_t cpu[WEIR_SHARDS_MAX];
 	uint32_t shard_count;
 	int store_fd;

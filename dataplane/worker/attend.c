@@ -9,6 +9,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/shm/control.h"
 #include "dataplane/worker/capture.h"
+#include "dataplane/worker/memory.h"
 #include "dataplane/worker/reveal.h"
 #include "dataplane/worker/variables.h"
 
@@ -67,11 +68,15 @@ static void stop_post(struct attend *attend)
 	weir_host_post(attend->host, mail_create(WEIR_HOST_STOP));
 }
 
-/* The descriptor is where what functions print goes; the capture's from now on. */
+/* The descriptors: where what functions print goes, the capture's from now on; what the control group
+ * counts. */
 static void output_open(struct weir_control_fds *fds)
 {
-	const int output_fd = fds->count == 1 ? fds->fd[0] : -1;
+	const int output_fd = fds->count >= 1 ? fds->fd[0] : -1;
 	const int result = weir_capture_start(output_fd);
+
+	if (fds->count == 2)
+		weir_memory_open(fds->fd[1]);
 
 	fds->count = 0;
 	if (result != 0)

@@ -12,6 +12,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/worker/capture.h"
 #include "dataplane/worker/crash.h"
+#include "dataplane/worker/memory.h"
 #include "dataplane/worker/nested.h"
 
 /* An answer waits for the batch's end no longer than this for a function that starts before. */
@@ -332,6 +333,7 @@ static const struct weir_runtime_call_ops call_ops = {
 	.nested_answer = call_nested_answer,
 	.nested_drop = call_nested_drop,
 	.nested_free = call_nested_free,
+	.memory_kills = weir_memory_kills,
 };
 
 /* Say that a call failed, at most once a second for each function. */

@@ -16,6 +16,7 @@
 #include "dataplane/worker/capture.h"
 #include "dataplane/worker/crash.h"
 #include "dataplane/worker/invoke.h"
+#include "dataplane/worker/memory.h"
 #include "dataplane/worker/reveal.h"
 
 static struct weir_invoke invoke;
@@ -25,7 +26,11 @@ static struct weir_host *host;
  * are whole, so let them go. */
 static void rescue(void)
 {
+	const bool is_out_of_memory = weir_memory_is_used_up();
+
 	weir_capture_rescue();
+	if (host != NULL && is_out_of_memory)
+		weir_port_out_of_memory(weir_host_port(host));
 	if (host != NULL)
 		weir_port_publish(weir_host_port(host));
 }

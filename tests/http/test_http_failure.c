@@ -73,6 +73,7 @@ static void statuses_are_those_of_the_contract(void **state)
 		{WEIR_HTTP_QUEUE_TIMEOUT, 504, false},
 		{WEIR_HTTP_SHUTTING_DOWN, 503, true},
 		{WEIR_HTTP_WORKER_DIED, 502, false},
+		{WEIR_HTTP_OUT_OF_MEMORY, 502, false},
 		{WEIR_HTTP_FUNCTION_FAILED, 502, false},
 		{WEIR_HTTP_FUNCTION_GARBAGE, 502, false},
 		{WEIR_HTTP_FUNCTION_LOAD, 502, false},

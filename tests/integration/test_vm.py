@@ -3,7 +3,8 @@
 """Weir on the distribution's stock kernel (Debian 12: 6.1), booted in qemu without root or KVM.
 
 The guest is an initramfs with busybox, the programs, the libraries they name and two functions. It
-starts the keeper, adds routes, asks /hello and sends 1 MiB through /echo. Skipped where qemu, the
+starts the keeper, adds routes, asks /hello and sends 1 MiB through /echo. Its control groups are version 2:
+a function that allocates without end is ended there, and only it. Skipped where qemu, the
 kernel package or a tool for it cannot be had. The kernel is kept under build/."""
 
 import os
@@ -39,21 +40,21 @@ ip link set lo up
 ulimit -n 20000
 say() { echo "guest: $*"; }
 end() { say "$*"; [ "$1" = passed ] || cat /tmp/log; sync; poweroff -f; }
-ask() { { cat "$1"; sleep 30; } | nc 127.0.0.1 8080 >/tmp/answer & wait_for_answer "$2"; }
+ask() { { cat "$1"; sleep 30; } | nc 127.0.0.1 8080 >/tmp/answer & wait_for_answer "$2" $3; }
 wait_for_answer() {
 	for try in $(seq 600); do
 		[ "$(wc -c </tmp/answer)" -lt "$1" ] || break
 		sleep 0.1
 	done
 	kill $! 2>/dev/null
-	head -n 1 /tmp/answer | grep -q ' 200 '
+	head -n 1 /tmp/answer | grep -q " ${2:-200} "
 }
 say "kernel $(uname -r)"
 weir-keeper --data /data --listen 127.0.0.1:8080 >/tmp/log 2>&1 &
 keeper=$!
 ctrlctl ready --wait 120s || end "failed: not ready"
-for name in hello echo; do
-	ctrlctl fn add $name --runtime native --file /weir/samples/$name.so || end "failed: fn add $name"
+for name in hello echo hog; do
+	ctrlctl fn add $name --runtime native --file /weir/samples/$name.so --memory 64 || end "failed: fn add $name"
 	ctrlctl route add "ANY /$name" --fn $name || end "failed: route add $name"
 done
 ctrlctl status
@@ -63,9 +64,17 @@ say "hello: $(tail -n 1 /tmp/answer)"
 : >/tmp/answer
 ask /weir/echo.request %(body_bytes)d || end "failed: /echo: $(head -c 300 /tmp/answer)"
 tail -c %(body_bytes)d /tmp/answer | cmp - /weir/body || end "failed: /echo changed the body"
+ls -d /sys/fs/cgroup/weir-*/w* || end "failed: no worker has a control group"
+: >/tmp/answer
+ask /weir/hog.request 300 502 || end "failed: /hog: $(head -n 20 /tmp/answer)"
+grep -q '"code":"out_of_memory"' /tmp/answer || end "failed: /hog says $(tail -n 1 /tmp/answer)"
+say "hog: $(tail -n 1 /tmp/answer)"
+: >/tmp/answer
+ask /weir/hello.request 60 || end "failed: /hello after /hog: $(head -n 20 /tmp/answer)"
 kill -INT $keeper
 wait $keeper || end "failed: keeper ended with $?"
 pidof weir-gateway weir-worker weir-ctrld weir-supervisor && end "failed: processes are left"
+ls -d /sys/fs/cgroup/weir-* && end "failed: control groups are left"
 end "passed"
 """
 
@@ -125,6 +134,7 @@ class StockKernel(weir_instance.Case):
             needed |= libraries(program)
         for name in ("hello", "echo"):
             shutil.copy(SAMPLES / "native" / f"{name}.so", root / "weir/samples")
+        shutil.copy(BUILD / "tests" / "functions" / "native" / "hog.so", root / "weir/samples")
         for library in needed:
             target = root / str(library).lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +142,8 @@ class StockKernel(weir_instance.Case):
         body = os.urandom(BODY_BYTES)
         head = "HTTP/1.1\r\nHost: guest\r\nConnection: close\r\n"
         (root / "weir/body").write_bytes(body)
-        (root / "weir/hello.request").write_text(f"GET /hello {head}\r\n")
+        for name in ("hello", "hog"):
+            (root / f"weir/{name}.request").write_text(f"GET /{name} {head}\r\n")
         (root / "weir/echo.request").write_bytes(
             f"POST /echo {head}Content-Length: {BODY_BYTES}\r\n\r\n".encode() + body)
         init = root / "init"
@@ -143,7 +154,7 @@ class StockKernel(weir_instance.Case):
             subprocess.run("find . | cpio --quiet -o -H newc", shell=True, cwd=root, stdout=out, check=True)
         return image
 
-    def test_hello_and_a_mebibyte_of_echo(self):
+    def test_hello_a_mebibyte_of_echo_and_a_limit(self):
         image = kernel()
         console = self.home / "console"
         command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",

@@ -144,6 +144,7 @@ class Instance:
         self.log_path = self.home / "weir.log"
         self.keeper = None
         self.seen = {}
+        self.groups = set()
         self.temporary = temporary_files(self.temporary_home)
         if owner is not None:
             os.chown(self.home, owner, owner)
@@ -190,7 +191,14 @@ class Instance:
         """Note the processes that live now, so that `leftovers` can ask for them later."""
         if self.keeper is not None:
             self.seen.update(descendants(self.keeper.pid))
+        self.groups_note()
         return self.seen
+
+    def groups_note(self):
+        """The instance's control groups, which must be gone at the end: their directories."""
+        with contextlib.suppress(OSError):
+            self.groups |= {pathlib.Path(line) for line in (self.data / "run" / "cgroups").read_text().splitlines()}
+        return self.groups
 
     def stop(self, number=signal.SIGINT, timeout_s=None):
         """Signal the keeper, wait for its end, return its exit status (negative: a signal)."""
@@ -222,6 +230,7 @@ class Instance:
                 left.append(f"socket {path}")
             elif path.suffix in (".tmp", ".pid", ".lock"):
                 left.append(f"temporary file {path}")
+        left += [f"control group {path}" for path in sorted(self.groups) if path.exists()]
         left += [f"temporary file {path}" for path in sorted(temporary_files(self.temporary_home) - self.temporary)]
         return left
 
@@ -240,6 +249,10 @@ class Instance:
         if self.keeper is not None:
             self.keeper.wait()
             self.keeper = None
+        for group in self.groups_note():
+            for path in [*group.glob("*/"), group]:
+                with contextlib.suppress(OSError):  # gone already, or not empty: then the next run's affair
+                    path.rmdir()
 
     def __enter__(self):
         try:

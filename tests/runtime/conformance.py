@@ -27,7 +27,6 @@ GOOD = ("hello", "echo", "info", "resize", "ping", "sleep", "upper")
 MOODY = ("status", "unicode", "throw", "exit", "spin", "hog", "recurse", "print", "env")
 LEFT_OUT = {  # (runtime, function): why
     ("native", "throw"): "C has no exceptions; what a function returns is tested in test_worker_native",
-    ("native", "hog"): "nothing limits a native function's memory yet",
 }
 # Where ending the program is an ordinary end: what then comes.
 EXIT_ANSWERS = {"php": (200, b"bye\n")}  # exit() only ends the script, and its code is for nobody, as under php-fpm
@@ -196,7 +195,7 @@ class Conformance(weir_instance.Case):
 
     def test_memory_without_end_is_refused(self):
         self.wants("hog")
-        self.failed("/hog", 502)
+        self.failed("/hog", 502, "memory")
 
     def test_recursion_without_end_is_refused(self):
         self.wants("recurse")

@@ -106,6 +106,7 @@ static void print_link(void)
 	FIELD(weir_link_header, service_ns);
 	FIELD(weir_link_header, parked);
 	FIELD(weir_link_header, parked_max);
+	FIELD(weir_link_header, out_of_memory);
 	FIELD(weir_link_header, worker_bell);
 	FIELD(weir_link_header, reserved);
 	STRUCT(weir_shard_board_line);
@@ -165,6 +166,7 @@ static void print_settings(void)
 	FIELD(weir_settings, pipeline_max);
 	FIELD(weir_settings, shared_memory_bytes_max);
 	FIELD(weir_settings, workers_max);
+	FIELD(weir_settings, worker_cpu_millicores);
 	FIELD(weir_settings, reserved);
 }
 

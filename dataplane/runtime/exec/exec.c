@@ -33,6 +33,7 @@ struct running {
 	struct weir_runtime_call *call;
 	struct weir_exec_child child;
 	struct weir_exec_answer answer;
+	uint64_t kills_before; /* for want of memory, when it started */
 };
 
 static void reason_set(char *out_reason, const char *format, ...)
@@ -331,6 +332,14 @@ static void running_close(struct running *running)
 	weir_exec_answer_close(&running->answer);
 }
 
+/* A program that fails while the kernel ends one of this worker's for want of memory: that is why, unless
+ * it was another call's and this one fails by chance at the same time. */
+static bool is_out_of_memory(const struct running *running)
+{
+	return running->child.exit_code != 0 &&
+	       running->call->ops->memory_kills(running->call) > running->kills_before;
+}
+
 static int exec_invoke(void *opaque, struct weir_runtime_call *call)
 {
 	WEIR_CLEANUP(running_close) struct running running = {.call = call};
@@ -338,6 +347,7 @@ static int exec_invoke(void *opaque, struct weir_runtime_call *call)
 
 	running.child = (struct weir_exec_child){
 		.pid_fd = -1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
+	running.kills_before = call->ops->memory_kills(call);
 	result = weir_exec_answer_open(&running.answer, call);
 	if (result == 0)
 		result = child_start(opaque, &running);
@@ -345,6 +355,10 @@ static int exec_invoke(void *opaque, struct weir_runtime_call *call)
 		return result;
 	call->running = &running;
 	result = child_serve(&running);
+	if (result == 0 && is_out_of_memory(&running)) {
+		reason_set(call->abort_reason, "out of memory: the kernel ended the program, or one that it started");
+		return -ENOMEM;
+	}
 	if (result == 0)
 		result = weir_exec_answer_finish(&running.answer, running.child.exit_code);
 	if (result == -EIO)

@@ -1,0 +1,24 @@
+/* memory: what this worker learns of the limit of its memory.
+ *
+ *   a control group     the kernel ends who goes beyond it: the worker, which others notice, or a program
+ *                       that it started, which weir_memory_kills() tells
+ *   a resource limit    allocating fails, and functions that do not look crash: weir_memory_is_used_up()
+ *                       in the crash handler tells why
+ * Threads: open once, by the control thread; the rest: any. */
+#ifndef WEIR_DATAPLANE_WORKER_MEMORY_H
+#define WEIR_DATAPLANE_WORKER_MEMORY_H
+
+#include <stdbool.h>
+
+#include "dataplane/runtime/runtime.h"
+
+/* The counts of this worker's control group (base/memory_events.h), this module's from now on. */
+void weir_memory_open(int fd);
+
+/* For struct weir_runtime_call_ops. */
+uint64_t weir_memory_kills(struct weir_runtime_call *call);
+
+/* Would this process get no more memory? Async-signal-safe. */
+bool weir_memory_is_used_up(void);
+
+#endif

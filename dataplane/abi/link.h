@@ -77,6 +77,8 @@ struct weir_link_pair {
 };
 static_assert(sizeof(struct weir_link_pair) % 4096 == 0, "pairs start on pages");
 
+enum { WEIR_LINK_PARKED_MAX_SHUT = 1 };
+
 struct weir_link_header {
 	/* Line 0, supervisor. `magic` is written last. */
 	_Alignas(WEIR_LINE_BYTES) uint64_t magic;
@@ -91,7 +93,8 @@ struct weir_link_header {
 	_Atomic uint64_t finished;                           /* calls returned */
 	_Atomic uint64_t service_ns; /* running time of a call, moving average; 0 = none yet */
 	_Atomic uint32_t parked;     /* started calls that wait for their client or a child process */
-	_Atomic uint32_t parked_max; /* the worker starts nothing more when `parked` reaches this */
+	_Atomic uint32_t parked_max; /* the worker starts nothing more when `parked` reaches this;
+				      * WEIR_LINK_PARKED_MAX_SHUT: nothing until another number stands here */
 	_Atomic uint32_t out_of_memory; /* 1 = its last word: it got no more memory, and crashes */
 
 	/* Line 2, both: 1 = the worker sleeps or is about to, 0 = awake. Futex, shared. */

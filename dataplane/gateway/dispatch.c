@@ -18,6 +18,7 @@ enum {
 	DEMAND_QUEUE_MS = 2,    /* namely if the functions' own time is what it waits for, */
 	DEMAND_PATIENCE_MS = 100, /* or whatever the reason, after this long */
 	REBINDS_MAX = 8,        /* a call before which so many workers died is given up */
+	REFUSE_INTERVAL_MS = 5, /* one refusal may free the place that the others wait for */
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
 };
 
@@ -197,6 +198,8 @@ static bool needs_worker(const struct weir_shard *shard, const struct weir_shard
 
 	if (pool->link_count == 0 || pool->suspects_starve)
 		return true;
+	if (first && weir_nested_is_awaited(first) && weir_pick_is_full(pool))
+		return true; /* its callers stand still until it has run */
 	if (waited_ns < DEMAND_WAIT_MS * WEIR_NS_PER_MS)
 		return false;
 	if (waited_ns >= DEMAND_PATIENCE_MS * WEIR_NS_PER_MS ||
@@ -237,15 +240,17 @@ static struct weir_exchange_list *room_of(struct weir_exchange *exchange)
 
 static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchange, bool first)
 {
+	const bool awaited = weir_nested_is_awaited(exchange);
 	struct weir_exchange_list *list;
 
-	if (weir_nested_is_awaited(exchange))
-		first = true; /* somebody who holds a place waits for it */
-	else
+	if (!awaited)
 		exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
 	list = room_of(exchange);
-	exchange->wait_prev = first ? NULL : list->last;
-	exchange->wait_next = first ? list->first : NULL;
+	exchange->wait_next = awaited || first ? list->first : NULL;
+	/* Awaited calls stand before all others: somebody who holds a place waits for them. */
+	while (!awaited && exchange->wait_next && weir_nested_is_awaited(exchange->wait_next))
+		exchange->wait_next = exchange->wait_next->wait_next;
+	exchange->wait_prev = exchange->wait_next ? exchange->wait_next->wait_prev : list->last;
 	*(exchange->wait_next ? &exchange->wait_next->wait_prev : &list->last) = exchange;
 	*(exchange->wait_prev ? &exchange->wait_prev->wait_next : &list->first) = exchange;
 	exchange->waiting = true;
@@ -284,6 +289,18 @@ static bool is_hopeless(const struct weir_shard *shard, const struct weir_exchan
 	return shard->now_ns + queue_ns(exchange->pool) > exchange->deadline_ns;
 }
 
+/* All workers that the pool may have are full of calls that wait: another call that one of those waits for
+ * must not wait for a place, for perhaps none gets free before it has run. One is refused at a time, since
+ * then its caller goes on and gives its place to the others. */
+static bool is_stuck(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	if (pool->link_count < pool->workers_max || !weir_pick_is_full(pool) ||
+	    shard->now_ns - pool->refused_ns < REFUSE_INTERVAL_MS * WEIR_NS_PER_MS)
+		return false;
+	pool->refused_ns = shard->now_ns;
+	return true;
+}
+
 /* Queue a request whose bytes are still elsewhere. */
 static void submit_waiting(struct weir_shard *shard, struct weir_exchange *exchange,
 			   const struct request_bytes *request, uint32_t queue_max)
@@ -293,7 +310,7 @@ static void submit_waiting(struct weir_shard *shard, struct weir_exchange *excha
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_QUEUE_FULL, (struct weir_span){0});
 		return;
 	}
-	if (weir_nested_is_awaited(exchange) ? weir_pick_is_full(exchange->pool)
+	if (weir_nested_is_awaited(exchange) ? is_stuck(shard, exchange->pool)
 					      : is_hopeless(shard, exchange)) {
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
 		return;
@@ -431,8 +448,7 @@ static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
 			break;
 	}
 	/* Awaited calls stand first. */
-	while (pool->waiting.first && weir_nested_is_awaited(pool->waiting.first) &&
-	       weir_pick_is_full(pool))
+	if (pool->waiting.first && weir_nested_is_awaited(pool->waiting.first) && is_stuck(shard, pool))
 		weir_exchange_fail(shard, pool->waiting.first, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
 	while (pool->suspects.first && (link = weir_pick_alone(pool)) != NULL) {
 		if (!bind_waiting(shard, link, pool->suspects.first))

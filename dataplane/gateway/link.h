@@ -40,6 +40,8 @@ struct weir_shard_pool {
 	uint32_t link_count;
 	uint32_t workers_max;
 	uint64_t demand_sent_ns;
+	uint64_t refused_ns;  /* when a call that a function waits for was last refused for want of a place */
+	bool has_shut;        /* awaited calls came here while a worker was shut: some are kept free for them */
 	struct weir_shard_link *last; /* got the last call; NULL = none, or it left the pool */
 	struct weir_schedule_candidate last_seen; /* what it looked like at last_ns, later calls added */
 	uint64_t last_ns;

@@ -69,11 +69,32 @@ static bool still_stalled(struct weir_shard_link *link)
 	return link->stalled;
 }
 
+/* Does one of its calls wait and have what all others need? */
+static bool is_shut(const struct weir_shard_link *link)
+{
+	return atomic_load_explicit(&link->header->parked_max, memory_order_relaxed) == WEIR_LINK_PARKED_MAX_SHUT;
+}
+
 /* Do as many of its calls wait as may? It starts nothing then. */
 static bool is_parked_full(const struct weir_shard_link *link)
 {
-	return atomic_load_explicit(&link->header->parked, memory_order_relaxed) >=
-	       atomic_load_explicit(&link->header->parked_max, memory_order_relaxed);
+	return is_shut(link) || atomic_load_explicit(&link->header->parked, memory_order_relaxed) >=
+					atomic_load_explicit(&link->header->parked_max, memory_order_relaxed);
+}
+
+/* Are as many workers of a pool that may have no more shut that the others are for the calls which those
+ * wait for? One in PARKED_RESERVE_PART, as of a worker's places, and at least one, if there are several. */
+static bool is_kept_free(struct weir_shard_pool *pool)
+{
+	uint32_t shut = 0;
+
+	if (!pool->has_shut)
+		return false;
+	for (uint32_t i = 0; i < pool->link_count; i++)
+		shut += is_shut(pool->link[i]);
+	pool->has_shut = shut > 0;
+	return shut > 0 && pool->link_count >= pool->workers_max &&
+	       pool->link_count - shut <= 1 + (pool->link_count - 1) / PARKED_RESERVE_PART;
 }
 
 /* Reads the worker's lines: for the worker that got the last call at most once a turn, see keep(). */
@@ -92,7 +113,8 @@ static struct weir_schedule_candidate candidate_of(struct weir_shard_link *link)
 		.parked_limit = parked_max,
 		.service_ns = service_ns,
 		.usable = !link->dead && !link->draining && !link->condemned && !still_stalled(link) &&
-			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_max,
+			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_max &&
+			  parked_max != WEIR_LINK_PARKED_MAX_SHUT,
 		.one_task = link->pool->one_task,
 		.home = link->home,
 	};
@@ -182,9 +204,12 @@ static int choose(struct weir_shard_pool *pool)
 
 struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
-	struct weir_shard_link *link = keep(shard, pool);
+	struct weir_shard_link *link = NULL;
 	int place;
 
+	if (is_kept_free(pool))
+		return NULL;
+	link = keep(shard, pool);
 	if (link)
 		return link;
 	pool->last = NULL;
@@ -221,6 +246,7 @@ static bool takes_nested(struct weir_shard_link *link, const struct weir_exchang
 
 	candidate.usable = !link->dead && !link->draining && !link->condemned && !link->stalled &&
 			   !link->exclusive && link->free_call_count > 0 && !is_parked_full(link);
+	candidate.one_task = false; /* all workers may have one, and wait for this one */
 	if (weir_nested_of(exchange->connection)->parent_link == link)
 		candidate.in_flight_limit++;
 	*out_in_flight = candidate.in_flight;
@@ -233,6 +259,7 @@ struct weir_shard_link *weir_pick_nested(struct weir_shard_pool *pool, const str
 	uint32_t best_in_flight = UINT32_MAX, in_flight = 0;
 
 	for (uint32_t i = 0; i < pool->link_count; i++) {
+		pool->has_shut = pool->has_shut || is_shut(pool->link[i]);
 		if (!takes_nested(pool->link[i], exchange, &in_flight) || in_flight >= best_in_flight)
 			continue;
 		best = pool->link[i];
@@ -278,18 +305,13 @@ struct weir_shard_link *weir_pick_alone(struct weir_shard_pool *pool)
 	return best->in_flight == 0 ? best : NULL;
 }
 
-/* Is every worker that the pool may have full of calls that wait? Another call that one of those waits
- * for must not wait for a place then, for perhaps none gets free before it has run. */
 bool weir_pick_is_full(const struct weir_shard_pool *pool)
 {
-	if (pool->link_count == 0 || pool->link_count < pool->workers_max)
-		return false;
 	for (uint32_t i = 0; i < pool->link_count; i++) {
 		/* A worker that was only just started has not said how many calls may wait there. */
 		if (!is_parked_full(pool->link[i]) ||
 		    atomic_load_explicit(&pool->link[i]->header->parked_max, memory_order_relaxed) == 0)
 			return false;
 	}
-	return true;
+	return pool->link_count > 0;
 }
-

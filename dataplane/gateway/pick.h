@@ -49,7 +49,7 @@ struct weir_shard_link *weir_pick_for(struct weir_shard *shard, struct weir_shar
 /* For a call that must run alone. */
 struct weir_shard_link *weir_pick_alone(struct weir_shard_pool *pool);
 
-/* Is every worker that the pool may have full of calls that wait? */
+/* Is every worker that the pool has full of calls that wait, or shut? */
 __attribute__((noinline)) bool weir_pick_is_full(const struct weir_shard_pool *pool);
 
 #endif

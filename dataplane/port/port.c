@@ -97,7 +97,9 @@ static void lines_write_parked(struct weir_port *port)
 
 		atomic_store_explicit(&line->parked, link->parked, memory_order_relaxed);
 		atomic_store_explicit(&line->parked_max,
-				      others < port->parked_max ? port->parked_max - others : 0,
+				      port->is_shut		   ? WEIR_LINK_PARKED_MAX_SHUT
+				      : others < port->parked_max ? port->parked_max - others
+								   : 0,
 				      memory_order_relaxed);
 	}
 }
@@ -407,6 +409,12 @@ size_t weir_port_bells(const struct weir_port *port, _Atomic uint32_t **out_bell
 	for (uint32_t i = 0; i < port->link_count; i++)
 		out_bells[i] = &port->link[i]->segment.header->worker_bell;
 	return port->link_count;
+}
+
+void weir_port_shut(struct weir_port *port, bool is_shut)
+{
+	port->is_shut = is_shut;
+	lines_write_parked(port);
 }
 
 void weir_port_park(struct weir_port *port, struct weir_port_call *call)

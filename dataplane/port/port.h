@@ -72,6 +72,7 @@ struct weir_port {
 	uint32_t dirty_count;
 	uint32_t call_count;
 	uint32_t parked_max;
+	bool is_shut;
 	uint64_t service_ns;
 	const struct weir_port_pair *recent; /* the last that brought something; NULL = none yet */
 	uint64_t refused; /* messages that made no sense and were dropped */
@@ -136,6 +137,9 @@ bool weir_port_is_shard_awake(const struct weir_port *port);
 void weir_port_park(struct weir_port *port, struct weir_port_call *call);
 void weir_port_unpark(struct weir_port *port, struct weir_port_call *call);
 void weir_port_service(struct weir_port *port, uint64_t service_ns);
+
+/* Worker lines: no other call is started now, however few wait; what is queued goes elsewhere. */
+void weir_port_shut(struct weir_port *port, bool is_shut);
 
 /* The process is about to crash because it got no more memory: leave word in every link. In a signal
  * handler. */

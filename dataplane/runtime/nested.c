@@ -19,6 +19,17 @@ struct weir_span weir_runtime_answer_field(const struct weir_runtime_answer *ans
 	return (struct weir_span){0};
 }
 
+int weir_runtime_method_find(struct weir_span name)
+{
+	struct weir_request_head head = {.method = 0};
+	const struct weir_runtime_call call = {.head = &head};
+
+	for (; weir_runtime_method(&call).bytes != 0; head.method++)
+		if (weir_span_equal(weir_runtime_method(&call), name))
+			return head.method;
+	return -EINVAL;
+}
+
 int weir_runtime_nested_wait(struct weir_runtime_call *call, uint32_t nested,
 			     struct weir_runtime_answer *out_answer)
 {

@@ -113,11 +113,13 @@ struct weir_runtime_call_ops {
 	void (*print)(struct weir_runtime_call *call, enum weir_runtime_stream stream,
 		      struct weir_span text);
 	/* Have `lock` alone, perhaps after waiting as wait() does; then let others have it. A call
-	 * gives back what it has before invoke() returns. 0, -ETIMEDOUT, -ECANCELED. */
+	 * gives back what it has before invoke() returns. While one that has a lock waits the worker
+	 * starts no other call, and what is queued there goes to other workers: so nobody it waits for
+	 * can wait for the lock. 0, -ETIMEDOUT, -ECANCELED. */
 	int (*lock)(struct weir_runtime_call *call, struct weir_runtime_lock *lock);
 	void (*unlock)(struct weir_runtime_call *call, struct weir_runtime_lock *lock);
 	/* Call another function; may wait as wait() does while the request is handed over. A runtime
-	 * whose calls share a lock gives it back before, for the called function may need it.
+	 * whose calls share a lock gives it back before if it can, see lock().
 	 * 0 and *out_nested, -EBUSY (four are awaited already), -EINVAL (no name, too many fields),
 	 * -E2BIG (name, path, query and fields over 3 KiB), -EMSGSIZE (body), -ENOBUFS (no memory at
 	 * the gateway now), -ETIMEDOUT, -ECANCELED. */
@@ -208,6 +210,9 @@ static inline struct weir_span weir_runtime_span(const struct weir_runtime_call 
 /* Value of the first field of that name (any case) in an answer; `data` is NULL if there is none. */
 struct weir_span weir_runtime_answer_field(const struct weir_runtime_answer *answer,
 					   struct weir_span name);
+
+/* The number of a method's name, as a request's head has it; -EINVAL: Weir knows none of that name. */
+int weir_runtime_method_find(struct weir_span name);
 
 /* nested_answer(), waiting for it: 0 or its errors, -ETIMEDOUT. Whatever happens, the nested call is
  * over after this. runtime/nested.c, library weir_runtime_nested. */

@@ -41,6 +41,7 @@ struct weir_host {
 	struct weir_host_thread *thread[THREADS_MAX];
 	uint32_t thread_count;
 	uint32_t parked_count;
+	uint32_t shut_count;
 	bool has_ready; /* the leader put a thread into the ready list */
 	bool is_stopping;
 	bool is_thread_refused; /* said once */
@@ -331,7 +332,7 @@ static bool may_start(struct weir_host *host)
 {
 	int error = 0;
 
-	if (host->is_stopping || host->parked_count >= WEIR_HOST_PARKED_MAX)
+	if (host->is_stopping || host->shut_count != 0 || host->parked_count >= WEIR_HOST_PARKED_MAX)
 		return false;
 	if (host->idle != NULL)
 		return true;
@@ -499,6 +500,19 @@ void weir_host_wait(struct weir_host_thread *self, struct weir_port_call *call,
 	host->parked_count--;
 	weir_port_unpark(&host->port, call);
 	self->waited_ns += weir_clock_now_ns() - since_ns;
+}
+
+void weir_host_shut(struct weir_host *host)
+{
+	if (host->shut_count++ == 0)
+		weir_port_shut(&host->port, true);
+}
+
+void weir_host_open(struct weir_host *host)
+{
+	WEIR_ASSERT(host->shut_count != 0);
+	if (--host->shut_count == 0)
+		weir_port_shut(&host->port, false);
 }
 
 uint64_t weir_host_thread_waited_ns(const struct weir_host_thread *thread)

@@ -100,6 +100,10 @@ void weir_host_thread_set_running(struct weir_host_thread *thread, void *running
 void weir_host_wait(struct weir_host_thread *thread, struct weir_port_call *call,
 		    struct pollfd *fds, size_t count, uint64_t until_ns);
 
+/* No call is started until it is opened as often as it was shut: one that waits has what others need. */
+void weir_host_shut(struct weir_host *host);
+void weir_host_open(struct weir_host *host);
+
 /* Something happened for that thread's call, which waits or is about to return from it. */
 void weir_host_thread_wake(struct weir_host_thread *thread);
 

@@ -1,4 +1,4 @@
-/* size: 610 lines, because everything here shares struct run, the life of one call. */
+/* size: 625 lines, because everything here shares struct run, the life of one call. */
 #include "dataplane/worker/invoke.h"
 #include "dataplane/worker/probe.h"
 
@@ -28,6 +28,7 @@ struct run {
 	bool has_waited;
 	bool is_inside;  /* the runtime's invoke() */
 	bool is_watched; /* it can be interrupted */
+	uint32_t locks;  /* that it has */
 	struct weir_nested *nested; /* NULL until it calls another function */
 	struct weir_print print;
 };
@@ -176,11 +177,15 @@ static void call_park(struct run *run, struct pollfd *fds, size_t count, uint64_
 
 	mark_drop(run->host);
 	run->has_waited = true;
+	if (run->locks != 0) /* others would only wait for it, and nobody else could take them */
+		weir_host_shut(run->host);
 	if (run->is_watched)
 		weir_watch_leave(&invoke->watch);
 	if (run->is_inside)
 		weir_capture_leave(&run->print, &run->function->quiet_calls);
 	weir_host_wait(run->thread, run->call, fds, count, until_ns);
+	if (run->locks != 0)
+		weir_host_open(run->host);
 	if (run->is_inside)
 		weir_capture_enter(&run->print);
 	if (run->is_watched)
@@ -251,15 +256,16 @@ static int call_lock(struct weir_runtime_call *base, struct weir_runtime_lock *l
 	int result = 0;
 
 	WEIR_ASSERT(lock->owner != base);
-	if (lock->owner == NULL) {
+	if (lock->owner == NULL)
 		lock->owner = base;
-		return 0;
-	}
-	lock_append(lock, base);
+	else
+		lock_append(lock, base);
 	while (lock->owner != base && result == 0)
 		result = call_wait(base, NULL, 0, UINT64_MAX);
-	if (lock->owner == base)
-		return 0; /* in the last moment, too: the caller finds out what happened */
+	if (lock->owner == base) { /* in the last moment, too: the caller finds out what happened */
+		run_of(base)->locks++;
+		return 0;
+	}
 	lock_remove(lock, base);
 	return result;
 }
@@ -267,6 +273,7 @@ static int call_lock(struct weir_runtime_call *base, struct weir_runtime_lock *l
 static void call_unlock(struct weir_runtime_call *base, struct weir_runtime_lock *lock)
 {
 	WEIR_ASSERT(lock->owner == base);
+	run_of(base)->locks--;
 	lock->owner = lock->first;
 	if (lock->owner == NULL)
 		return;
@@ -522,6 +529,7 @@ static void run_open(struct run *run, struct weir_host *host, struct weir_host_t
 	run->has_waited = false;
 	run->is_inside = false;
 	run->is_watched = false;
+	run->locks = 0;
 	run->nested = NULL;
 	weir_host_thread_reset_waited(thread);
 }

@@ -2,6 +2,7 @@
 #include "tests/gateway/nested_fixture.h"
 
 static struct rig_options patient = {.timeout_ms = 20000, .queue_max = 100};
+static struct rig_options two = {.timeout_ms = 20000, .queue_max = 100, .workers_max = 2};
 static struct rig_options hasty = {.timeout_ms = 300, .queue_max = 100};
 
 static const struct weir_request_head *head_of(struct rig_worker *worker, const struct weir_message *message)
@@ -300,6 +301,74 @@ static void a_call_waits_for_no_place_that_only_its_callers_can_free(void **stat
 	rig_worker_kill(&worker);
 }
 
+static void shut(struct rig_worker *worker, bool is_shut)
+{
+	atomic_store(&worker->segment.header->parked_max, is_shut ? WEIR_LINK_PARKED_MAX_SHUT : 64);
+	atomic_store(&worker->segment.header->parked, is_shut ? 1 : 0);
+}
+
+static void a_shut_worker_gets_no_call(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_worker worker;
+	struct weir_message parent, call;
+	struct nested nested;
+	int client, other;
+
+	rig_worker_start(rig, &worker);
+	parent = begin_parent(rig, &worker, &client);
+	nested = nested_open(&worker, &parent, 0);
+	shut(&worker, true);
+	other = rig_client(rig);
+	rig_send(other, GET_G);
+	rig_expect_metric(rig, WEIR_METRIC_calls_waiting, 1);
+	nested_call(&nested, "g", "", 0); /* there is no other worker, and there may be none */
+	assert_int_equal(nested_answer(&nested, "no_worker"), 503);
+	assert_false(rig_worker_has(&worker, 50));
+	shut(&worker, false);
+	call = rig_worker_accept(&worker);
+	rig_worker_answer(&worker, &call, 200, "other");
+	expect_status(other, "HTTP/1.1 200");
+	close(other);
+	end_parent(&worker, &parent, client);
+	rig_worker_kill(&worker);
+}
+
+static void while_a_worker_is_shut_the_last_one_is_for_what_its_call_waits_for(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_worker first, last;
+	struct weir_message parent, call;
+	struct nested nested;
+	int client, other;
+
+	rig_worker_start(rig, &first);
+	parent = begin_parent(rig, &first, &client);
+	nested = nested_open(&first, &parent, 0);
+	shut(&first, true);
+	rig_worker_start(rig, &last);
+	for (int i = 0; i < 3; i++) {
+		nested_call(&nested, "g", "", 0);
+		call = rig_worker_accept(&last);
+		rig_worker_answer(&last, &call, 200, "answer");
+		assert_int_equal(nested_answer(&nested, "answer"), 200);
+		if (i > 0)
+			continue;
+		other = rig_client(rig);
+		rig_send(other, GET_G); /* passed by */
+		rig_expect_metric(rig, WEIR_METRIC_calls_waiting, 1);
+	}
+	assert_false(rig_worker_has(&last, 50));
+	shut(&first, false);
+	call = rig_worker_accept(&last);
+	rig_worker_answer(&last, &call, 200, "other");
+	expect_status(other, "HTTP/1.1 200");
+	close(other);
+	end_parent(&first, &parent, client);
+	rig_worker_kill(&last);
+	rig_worker_kill(&first);
+}
+
 static void a_one_way_call_runs_after_its_caller_has_answered(void **state)
 {
 	struct rig *rig = *state;
@@ -423,6 +492,8 @@ int main(void)
 		TEST(what_can_not_be_called_is_said_with_its_reason, patient),
 		TEST(a_circle_ends_at_the_depth_limit_with_one_worker, patient),
 		TEST(a_call_waits_for_no_place_that_only_its_callers_can_free, patient),
+		TEST(a_shut_worker_gets_no_call, patient),
+		TEST(while_a_worker_is_shut_the_last_one_is_for_what_its_call_waits_for, two),
 		TEST(a_one_way_call_runs_after_its_caller_has_answered, patient),
 		TEST(a_one_way_call_of_a_failed_caller_does_not_run, patient),
 		TEST(a_caller_past_its_deadline_takes_its_calls_along, hasty),

@@ -229,24 +229,12 @@ static struct weir_span span_of(const char *text)
 	return text == NULL ? (struct weir_span){0} : weir_span_of(text);
 }
 
-/* The number of a method's name; -EINVAL if it is none. */
-static int method_find(const char *name)
-{
-	struct weir_request_head head = {0};
-	const struct weir_runtime_call call = {.head = &head};
-
-	for (; weir_runtime_method(&call).bytes != 0; head.method++)
-		if (weir_span_equal(weir_runtime_method(&call), weir_span_of(name)))
-			return head.method;
-	return -EINVAL;
-}
-
 static int request_call_start(const struct weir_request *request, const struct weir_call *call,
 			      unsigned int *out_handle)
 {
 	struct weir_runtime_call *const worker = request->worker;
 	const struct variables *const variables = worker->running;
-	const int method = method_find(call->method != NULL ? call->method : "POST");
+	const int method = weir_runtime_method_find(weir_span_of(call->method != NULL ? call->method : "POST"));
 	const struct weir_runtime_field content_type = {
 		.name = WEIR_SPAN("content-type"), .value = span_of(call->content_type)};
 	const struct weir_runtime_target target = {

@@ -33,17 +33,14 @@ static const char source[] =
 	"        body, content_type = json.dumps(body).encode(), content_type or 'application/json'\n"
 	"    return Reply(*_call(name, body, method, path, query, content_type, one_way))\n";
 
-/* The number of a method; -1 and an exception. */
+/* The number of a method; negative and an exception. */
 static int method_find(const char *name)
 {
-	struct weir_request_head head = {.method = 0};
-	const struct weir_runtime_call call = {.head = &head};
+	const int number = weir_runtime_method_find(weir_span_of(name));
 
-	for (; weir_runtime_method(&call).bytes != 0; head.method++)
-		if (weir_span_equal(weir_runtime_method(&call), weir_span_of(name)))
-			return head.method;
-	PyErr_Format(PyExc_ValueError, "'%s' is no method that Weir knows", name);
-	return -1;
+	if (number < 0)
+		PyErr_Format(PyExc_ValueError, "'%s' is no method that Weir knows", name);
+	return number;
 }
 
 /* The exception of an error of struct weir_runtime_call_ops. */

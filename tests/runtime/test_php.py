@@ -11,6 +11,7 @@ import pathlib
 import sqlite3
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
@@ -421,6 +422,66 @@ case "input": echo file_get_contents("php://stdin"), file_get_contents("php://in
         programs = {os.readlink(f"/proc/{pid}/exe") for pid, _ in weir_instance.descendants(self.weir.keeper.pid)}
         self.assertIn("weir-worker-php", {pathlib.Path(program).name for program in programs})
         self.assertNotIn("weir-worker-exec", {pathlib.Path(program).name for program in programs})
+
+    # Calls of others
+
+    def ask(self, code, *options):
+        return self.get(self.deploy(f"header('Content-Type: application/json'); {code}", *options))
+
+    def test_a_script_calls_others(self):
+        self.deploy("http_response_code(201); header('X-Kind: a'); header('X-Kind: b', false); header('Content-Type: text/x-test');"
+                    "echo $_SERVER['REQUEST_METHOD'], ' ', $_SERVER['QUERY_STRING'], ' ', $_SERVER['CONTENT_TYPE'] ?? '-', ' ',"
+                    "file_get_contents('php://input');")
+        called = f"f{self.count}"
+        answer = self.ask(f"echo json_encode(weir_call('{called}'));").json()
+        self.assertEqual((answer["status"], answer["headers"]["content-type"]), (201, "text/x-test;charset=UTF-8"))
+        self.assertEqual(answer["headers"]["x-kind"], "a, b")
+        self.assertRegex(answer["activation"], "^[0-9a-f]{32}$")
+        self.assertTrue(answer["body"].startswith("GET "), answer)
+        answer = self.ask(f"echo json_encode(weir_call('{called}', 'text', ['method' => 'PUT', 'query' => 'a=1',"
+                          "'content_type' => 'text/x-mine']));").json()
+        self.assertEqual(answer["body"], "PUT a=1 text/x-mine text")
+        large = self.ask(f"$body = str_repeat(\"\\0\\xff\\r\\n\", 200000); $reply = weir_call('{called}', $body);"
+                         "echo json_encode(str_ends_with($reply['body'], $body));")
+        self.assertEqual(large.json(), True)
+
+    def test_what_a_call_cannot_be(self):
+        code = """$said = [];
+            foreach ([fn() => weir_call(''), fn() => weir_call('x', str_repeat('x', (1 << 20) + 1)), fn() => weir_call('x', '', ['method' => 'BREW']),
+                      fn() => weir_call('x', '', ['oneway' => true]), fn() => weir_call('x', '', ['path' => str_repeat('/', 4000)]),
+                      fn() => weir_call('x', '', ['query' => 7])] as $wrong) {
+                try { $wrong(); $said[] = 'nothing'; } catch (ValueError $error) { $said[] = $error->getMessage(); }
+            }
+            echo json_encode([$said, is_subclass_of('Weir\\CallError', 'RuntimeException')]);"""
+        said, is_ours = self.ask(code).json()
+        self.assertNotIn("nothing", said)
+        self.assertEqual((len(set(said)), is_ours), (6, True))
+
+    def test_a_circle_of_scripts_ends(self):
+        path = self.deploy("$reply = weir_call($_GET['me'], '', ['query' => $_SERVER['QUERY_STRING']]); echo $reply['body'] ?: $reply['status'];")
+        began = time.monotonic()
+        answer = self.get(f"{path}?me={path[1:]}")
+        self.assertEqual(answer.status, 200)
+        self.assertTrue("call_depth" in answer.body.decode() or "no_worker" in answer.body.decode(), answer)
+        self.assertLess(time.monotonic() - began, 25)
+
+    def test_a_function_that_stays_calls_others_and_keeps_what_it_has(self):
+        self.deploy("echo 'inner';")
+        inner = f"f{self.count}"
+        path = self.deploy(f"$calls = 0; function handler($request) {{ global $calls; $calls++; $mine = $calls;"
+                           f"$reply = weir_call('{inner}'); return [$mine, $calls, $reply['body']]; }}", "--handler", "handler")
+        seen = [self.get(path).json() for _ in range(5)]
+        for mine, after, body in seen:
+            self.assertEqual((mine, body), (after, "inner"))
+
+    def test_a_caller_ends_at_its_deadline(self):
+        self.deploy("sleep(20);")
+        slow = f"f{self.count}"
+        path = self.deploy(f"weir_call('{slow}'); echo 'not reached';", "--timeout", "500ms")
+        answer = self.get(path)
+        self.assertTrue(answer.status == 504 or b"not reached" in answer.body, answer)
+        wait_until(lambda: self.weir.status()["metrics"]["nested_in_use"] == 0, "nothing is left")
+        self.assertEqual(self.ask("echo json_encode(1);").status, 200)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/runtime/php/php_answer.h"
+#include "dataplane/runtime/php/php_nested.h"
 #include "dataplane/runtime/php/php_server.h"
 #include "dataplane/runtime/php/php_stdio.h"
 
@@ -165,7 +166,7 @@ static int on_activate(void)
 
 static int on_start(sapi_module_struct *module)
 {
-	return php_module_startup(module, NULL);
+	return php_module_startup(module, &weir_php_nested_module);
 }
 
 /* The name is one that the opcode cache knows, and that of what scripts are used to. */

@@ -53,6 +53,11 @@ int32_t weir_wasm_call(const void *name, size_t name_bytes, const void *body, si
 		       int32_t is_one_way);
 /* The body of that answer: its length. */
 WEIR_WASM_IMPORT(call_body) int32_t weir_wasm_call_body(void *out, size_t bytes);
+/* Of the next call: 0 its method, 1 path, 2 query, 3 content-type. */
+WEIR_WASM_IMPORT(call_option)
+int32_t weir_wasm_call_option(int32_t which, const void *text, size_t bytes);
+/* Of the last answer: 0 its content-type, 1 its activation id: the length, or -1. */
+WEIR_WASM_IMPORT(call_text) int32_t weir_wasm_call_text(int32_t which, void *out, size_t bytes);
 
 /* The worker copies a text of the length it names to malloc'd memory; call(out, bytes) asks for it. */
 #define WEIR_WASM_TEXT(text, call)                       \

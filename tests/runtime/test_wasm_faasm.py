@@ -76,11 +76,11 @@ class Faasm(weir_instance.Case):
     def test_a_handler_calls_another_function(self):
         with Instance() as weir:
             self.add(weir, "chain", SAMPLES / "wasm" / "chain.wasm")
-            self.add(weir, "wasm-hello", SAMPLES / "wasm" / "hello.wasm")
-            self.ready(weir, "wasm-hello", "chain")
+            self.add(weir, "hello", SAMPLES / "wasm" / "hello.wasm")
+            self.ready(weir, "hello", "chain")
             for _ in range(20):
                 answer = weir.request("POST", "/chain", b'{"name":"Ada"}').json()
-                self.assertEqual(answer, {"called": "wasm-hello", "status": 200, "answer": {"message": "Hello, Ada!"}})
+                self.assertEqual(answer, {"called": "hello", "status": 200, "answer": {"message": "Hello, Ada!"}})
             self.assertEqual(weir.request("POST", "/chain?function=none", b"").json()["status"], 404)
             self.assertEqual(weir.request("POST", "/chain?one-way=1", b"").json()["status"], 202)
 

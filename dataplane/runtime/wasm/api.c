@@ -45,6 +45,15 @@ static uint64_t error_cell(int result)
 	case EFAULT:
 		number = 21;
 		break;
+	case E2BIG:
+		number = 1;
+		break;
+	case EPIPE:
+		number = 64;
+		break;
+	case ENOBUFS:
+		number = 42;
+		break;
 	default:
 		break;
 	}
@@ -300,14 +309,43 @@ IMPORT(response_flush)
 
 /* ---- other functions ---- */
 
+IMPORT(call_option)
+{
+	struct weir_wasm_run *const run = weir_wasm_run_of(instance);
+
+	if (arguments[0] >= WEIR_WASM_OPTIONS)
+		return error_cell(-EINVAL);
+	return error_cell(span_at(instance, arguments[1], arguments[2], &run->option[arguments[0]])
+				  ? 0
+				  : -EFAULT);
+}
+
+/* What was set for this call, which uses it up. */
+static int options_take(struct weir_wasm_run *run, struct weir_runtime_target *target,
+			struct weir_runtime_field *type)
+{
+	const struct weir_span method = run->option[WEIR_WASM_OPTION_METHOD];
+	const int number = method.bytes == 0 ? WEIR_WASM_POST : weir_runtime_method_find(method);
+
+	target->method = (uint8_t)number;
+	target->path = run->option[WEIR_WASM_OPTION_PATH];
+	target->query = run->option[WEIR_WASM_OPTION_QUERY];
+	type->name = WEIR_SPAN("content-type");
+	type->value = run->option[WEIR_WASM_OPTION_TYPE];
+	target->fields = type;
+	target->field_count = type->value.bytes != 0 ? 1 : 0;
+	memset(run->option, 0, sizeof(run->option));
+	return number < 0 ? number : 0;
+}
+
 IMPORT(call)
 {
 	struct weir_wasm_run *const run = weir_wasm_run_of(instance);
-	struct weir_runtime_target target = {.method = WEIR_WASM_POST,
-					     .is_one_way = arguments[4] != 0};
-	int result = 0;
+	struct weir_runtime_target target = {.is_one_way = arguments[4] != 0};
+	struct weir_runtime_field type;
+	int result = options_take(run, &target, &type);
 
-	if (run->is_starting)
+	if (run->is_starting || result != 0)
 		return error_cell(-EINVAL);
 	if (!span_at(instance, arguments[0], arguments[1], &target.name) ||
 	    !span_at(instance, arguments[2], arguments[3], &target.body))
@@ -321,6 +359,25 @@ IMPORT(call)
 	else if (result == -ECANCELED)
 		weir_wasm_stop(instance, WEIR_WASM_TRAP_CANCELLED);
 	return result != 0 ? error_cell(result) : run->nested.status;
+}
+
+IMPORT(call_text)
+{
+	const struct weir_wasm_run *const run = weir_wasm_run_of(instance);
+	struct weir_span text = {.data = NULL};
+	char activation[32];
+
+	if (!run->has_nested)
+		return NONE;
+	if (arguments[0] == 0)
+		text = weir_runtime_answer_field(&run->nested, WEIR_SPAN("content-type"));
+	if (arguments[0] == 1) {
+		weir_id_format((struct weir_id){.high = run->nested.activation_high,
+						.low = run->nested.activation_low},
+			       activation);
+		text = (struct weir_span){.data = activation, .bytes = sizeof(activation)};
+	}
+	return text.data == NULL ? NONE : text_put(instance, text, arguments[1], arguments[2]);
 }
 
 IMPORT(call_body)

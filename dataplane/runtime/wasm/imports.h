@@ -94,7 +94,11 @@
 	X("weir", response_flush, ":i", response_flush, "send what was written")               \
 	X("weir", call, "iiiii:i", call,                                                       \
 	  "name, bytes, body, bytes, 1 = one way: the answer's status")                        \
-	X("weir", call_body, "ii:i", call_body, "the last answer's body: out, bytes")
+	X("weir", call_body, "ii:i", call_body, "the last answer's body: out, bytes")          \
+	X("weir", call_option, "iii:i", call_option,                                           \
+	  "of the next call: 0 method 1 path 2 query 3 content-type; text, bytes")             \
+	X("weir", call_text, "iii:i", call_text,                                               \
+	  "of the last answer: 0 content-type 1 activation id; out, bytes")
 
 #define WEIR_WASM_IMPORTS(X)      \
 	WEIR_WASM_IMPORTS_WASI(X) \

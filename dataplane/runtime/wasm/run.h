@@ -12,6 +12,15 @@ enum {
 	WEIR_WASM_FDS = 3,
 };
 
+/* What a module may say of the next call that it makes. */
+enum weir_wasm_option {
+	WEIR_WASM_OPTION_METHOD,
+	WEIR_WASM_OPTION_PATH,
+	WEIR_WASM_OPTION_QUERY,
+	WEIR_WASM_OPTION_TYPE,
+	WEIR_WASM_OPTIONS,
+};
+
 /* Which way of calling a module has. */
 enum weir_wasm_kind {
 	WEIR_WASM_COMMAND, /* _start: body on stdin, answer on stdout */
@@ -30,6 +39,7 @@ struct weir_wasm_run {
 	bool is_answered; /* something was written */
 	bool is_closed[WEIR_WASM_FDS];
 	struct weir_runtime_answer nested; /* the last one */
+	struct weir_span option[WEIR_WASM_OPTIONS]; /* in the module's memory; empty = not set */
 	uint32_t exit_code;
 	const char *missing; /* the import that it called and nobody has */
 	int error;           /* of the answer, when the trap is FAILED */

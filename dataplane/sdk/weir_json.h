@@ -77,21 +77,27 @@ static inline bool json_member(const char *text, const char *name, const char **
 	return *json_space(at + 1) == '\0';
 }
 
-/* Print the bytes as a JSON string. */
-static inline void json_print(const char *text, size_t bytes)
+/* Write the bytes as a JSON string. */
+static inline void json_write(FILE *out, const char *text, size_t bytes)
 {
-	putchar('"');
+	fputc('"', out);
 	for (size_t i = 0; i < bytes; i++) {
 		const unsigned char c = (unsigned char)text[i];
 
 		if (c == '"' || c == '\\')
-			printf("\\%c", c);
+			fprintf(out, "\\%c", c);
 		else if (c < ' ')
-			printf("\\u%04x", c);
+			fprintf(out, "\\u%04x", c);
 		else
-			putchar(c);
+			fputc(c, out);
 	}
-	putchar('"');
+	fputc('"', out);
+}
+
+/* The same to standard output, where that is the answer. */
+static inline void json_print(const char *text, size_t bytes)
+{
+	json_write(stdout, text, bytes);
 }
 
 #endif

@@ -44,6 +44,8 @@ enum {
 		"weir_c_" #name "_end:\n.popsection\n")
 
 TEXT(header, WEIR_C_HEADER);
+TEXT(call, WEIR_C_CALL);
+TEXT(json, WEIR_C_JSON);
 TEXT(single, WEIR_C_SINGLE);
 
 struct build {
@@ -244,13 +246,32 @@ static int build_open(struct build *build, const char *input, const char *output
 
 static void build_close(const struct build *build)
 {
-	static const char *const names[] = {"weir_function.h", "single.inc", "glue.c", "user.o",
-					    "function.so"};
+	static const char *const names[] = {"weir_function.h", "weir_call.h", "weir_json.h", "single.inc",
+					    "glue.c", "user.o", "function.so"};
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		(void)unlink(work_path(build, names[i], path)); /* it may not be there */
 	(void)rmdir(build->work);
+}
+
+/* What a source may include without bringing it. */
+static int headers_write(const struct build *build)
+{
+	static const struct {
+		const char *name, *begin, *end;
+	} files[] = {
+		{"weir_function.h", weir_c_header_begin, weir_c_header_end},
+		{"weir_call.h", weir_c_call_begin, weir_c_call_end},
+		{"weir_json.h", weir_c_json_begin, weir_c_json_end},
+		{"single.inc", weir_c_single_begin, weir_c_single_end},
+	};
+	int result = 0;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && result == 0; i++)
+		result = file_write(build, files[i].name, files[i].begin,
+				    (size_t)(files[i].end - files[i].begin));
+	return result;
 }
 
 static int build(struct build *build)
@@ -259,11 +280,7 @@ static int build(struct build *build)
 	int result = source_look(build);
 
 	if (result == 0)
-		result = file_write(build, "weir_function.h", weir_c_header_begin,
-				    (size_t)(weir_c_header_end - weir_c_header_begin));
-	if (result == 0)
-		result = file_write(build, "single.inc", weir_c_single_begin,
-				    (size_t)(weir_c_single_end - weir_c_single_begin));
+		result = headers_write(build);
 	(void)work_path(build, "function.so", output);
 	if (result == 0)
 		result = build->source.has_handler ? build_handler(build, output)

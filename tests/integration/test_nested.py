@@ -3,14 +3,17 @@
 # timeout: 300
 """Functions that call each other, on the real platform."""
 
+import concurrent.futures
+import json
 import pathlib
 import re
 import subprocess
 import threading
+import time
 import unittest
 
 import weir_instance
-from weir_instance import SAMPLES, SOURCE, Instance, wait_until
+from weir_instance import BIN, SOURCE, Instance, wait_until
 
 
 class Nested(weir_instance.Case):
@@ -99,6 +102,44 @@ class Nested(weir_instance.Case):
                 self.assertTrue(answer.status == 502 or "status 502" in text, f"{answer} {text}")
                 wait_until(lambda: self.ask(weir, "ask")[0].status == 200, "the function serves again")
             self.assertEqual(self.metric(weir, "nested_in_use"), 0)
+
+    def test_a_pool_of_one_worker_is_never_stuck(self):
+        """Callers and called share the only worker: what they get differs with the runtime, but all get it soon."""
+        with Instance(samples=True) as weir:
+            weir.ctrlctl("config", "set", "pool.workers_max", "1")
+            self.deploy(weir)
+
+            def all_at_once(path):
+                began = time.monotonic()
+                with concurrent.futures.ThreadPoolExecutor(64) as pool:
+                    answers = list(pool.map(lambda n: weir.request("POST", path, json.dumps({"name": f"n{n}"}), timeout_s=120),
+                                            range(64)))
+                self.assertLess(time.monotonic() - began, 25, "nobody waited for the deadline")
+                wait_until(lambda: self.metric(weir, "nested_in_use") == 0, "nothing is left")
+                self.assertEqual({answer.status for answer in answers}, {200}, answers)
+                return [answer.json() for answer in answers]
+
+            with self.subTest("calls that wait give others their place"):
+                for path in ("/chain", "/chain?function=chain"):
+                    answers = all_at_once(path)
+                    wrong = [answer for answer in answers if answer["status"] != 200]
+                    self.assertEqual({answer["answer"]["code"] for answer in wrong} - {"no_worker"}, set())
+                    self.assertLess(len(wrong), 32, "only when all its places were taken by callers")
+            with self.subTest("a script in PHP keeps its worker while it waits"):
+                if not (BIN / "weir-worker-php").exists():
+                    self.skipTest("weir-worker-php is not built")
+                for name in ("hello", "chain"):
+                    weir.ctrlctl("fn", "add", f"php-{name}", "--runtime", "php",
+                                 "--file", SOURCE / f"dataplane/sdk/samples/php/{name}.php")
+                weir.ctrlctl("route", "add", "ANY /php-chain", "--fn", "php-chain")
+                answers = all_at_once("/php-chain")  # of another runtime: that has a worker of its own
+                self.assertEqual({answer["status"] for answer in answers}, {200})
+                answers = all_at_once("/php-chain?function=php-hello")
+                self.assertEqual({(answer["status"], answer["answer"]["code"]) for answer in answers}, {(503, "no_worker")})
+                weir.ctrlctl("config", "set", "pool.workers_max", "4")
+                answers = all_at_once("/php-chain?function=php-hello")
+                good = sum(answer["status"] == 200 for answer in answers)
+                self.assertGreater(good, 32, "three workers call, one is kept for what they call")
 
 
 if __name__ == "__main__":

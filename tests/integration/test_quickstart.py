@@ -124,15 +124,23 @@ class Quickstart(weir_instance.Case):
     def test_every_runtime_that_was_built_has_its_samples(self):
         data, port = self.home / "data", port_free()
         run = Run(self, data, port).wait_ready()
-        for worker in sorted((BUILD / "bin").glob("weir-worker-*")):
-            runtime = worker.name.rpartition("-")[2]
+        runtimes = [worker.name.rpartition("-")[2] for worker in sorted((BUILD / "bin").glob("weir-worker-*"))]
+        names = ("hello", "echo", "info", "ping", "resize", "sleep", "upper", "chain")
+        for runtime in [*runtimes, "c"]:
             if runtime == "exec":
                 continue
             with self.subTest(runtime):
                 self.assertIn(runtime, run.output())
-                # Modules are built in the background at first.
-                wait_until(lambda: "Hello, world" in get(port, f"/samples/{runtime}/hello"), f"{runtime} says hello")
-                wait_until(lambda: get(port, f"/samples/{runtime}/upper", "-d", "abc") == "ABC", f"{runtime} shouts")
+                for name in names:
+                    # Modules are built in the background at first.
+                    wait_until(lambda n=name: "501" not in get(port, f"/samples/{runtime}/{n}", "-o", "/dev/null", "-w", "%{http_code}"),
+                               f"{runtime} has {name}")
+                self.assertIn("Hello, world!", get(port, f"/samples/{runtime}/hello"))
+                self.assertEqual(get(port, f"/samples/{runtime}/upper", "-d", "abc"), "ABC")
+                self.assertIn("Hello, Ada!", get(port, f"/samples/{runtime}/chain", "-d", '{"name":"Ada"}'))
+                self.assertIn("pong", get(port, f"/samples/{runtime}/ping"))
+                self.assertIn("20", get(port, f"/samples/{runtime}/sleep/20"))
+                self.assertIn("600", get(port, f"/samples/{runtime}/resize", "-d", '{"image":"x","width":800}'))
         self.assertEqual(run.interrupt(), 0, run.output())
 
     def test_it_can_be_interrupted_even_where_a_script_started_it_in_the_background(self):

@@ -23,10 +23,13 @@ from weir_instance import BIN, SAMPLES, SOURCE, Instance, wait_until  # noqa: E4
 RUNTIME = ""  # set by main
 ENDING = {"python": ".py", "php": ".php", "js": ".js", "node": ".js", "wasm": ".wasm", "native": ".so", "c": ".c"}
 BUILT = ("wasm", "c")
-GOOD = ("hello", "echo", "info", "resize", "ping", "sleep", "upper")
+WORKER = {"c": "native"}  # source becomes a native function
+GOOD = ("hello", "echo", "info", "resize", "ping", "sleep", "upper", "chain")
 MOODY = ("status", "unicode", "throw", "exit", "spin", "hog", "recurse", "print", "env")
 LEFT_OUT = {  # (runtime, function): why
     ("native", "throw"): "C has no exceptions; what a function returns is tested in test_worker_native",
+    ("c", "throw"): "as native",
+    ("js", "chain"): "js cannot call others yet",
 }
 # Where ending the program is an ordinary end: what then comes.
 EXIT_ANSWERS = {"php": (200, b"bye\n")}  # exit() only ends the script, and its code is for nobody, as under php-fpm
@@ -40,18 +43,21 @@ def file_of(name):
     ending = ENDING[RUNTIME]
     places = [weir_instance.BUILD / "tests" / "functions" / RUNTIME / f"{name}{ending}",
               HERE / "functions" / RUNTIME / f"{name}{ending}", SAMPLES / RUNTIME / f"{name}{ending}",
-              SOURCE / "dataplane" / "sdk" / "samples" / RUNTIME / f"{name}{ending}"]
+              SOURCE / "dataplane" / "sdk" / "samples" / RUNTIME / f"{name}{ending}",
+              HERE / "functions" / WORKER.get(RUNTIME, RUNTIME) / f"{name}{ending}"]
     return next((place for place in places if place.exists()), None)
 
 
 class Conformance(weir_instance.Case):
     @classmethod
     def setUpClass(cls):
-        if not (BIN / f"weir-worker-{RUNTIME}").exists():
-            raise unittest.SkipTest(f"weir-worker-{RUNTIME} is not built: its library is not installed")
+        worker = BIN / f"weir-worker-{WORKER.get(RUNTIME, RUNTIME)}"
+        if not worker.exists():
+            raise unittest.SkipTest(f"{worker.name} is not built: its library is not installed")
         cls.weir = Instance()
         cls.weir.__enter__()
         try:
+            cls.weir.ctrlctl("fn", "add", "other", "--runtime", "native", "--file", SAMPLES / "native" / "info.so")
             for name in GOOD + MOODY:
                 cls.function_add(name)
             for name in GOOD + MOODY:
@@ -144,6 +150,75 @@ class Conformance(weir_instance.Case):
         answer = self.call("/sleep/20")
         self.assertEqual(answer.status, 200, answer)
         self.assertIn(b"20", answer.body)
+
+    # Calls of others
+
+    def test_a_function_calls_another(self):
+        self.wants("chain")
+        for _ in range(5):
+            answer = self.call("/chain")
+            self.assertEqual((answer.status, answer.json()),
+                             (200, {"called": "hello", "status": 200, "answer": {"message": "Hello, world!"}}))
+        answer = self.call("/chain", json.dumps({"name": "Zoë"}), {"Content-Type": "application/json"})
+        self.assertEqual(answer.json(), {"called": "hello", "status": 200, "answer": {"message": "Hello, Zoë!"}})
+
+    def test_a_function_calls_one_of_another_runtime(self):
+        self.wants("chain")
+        answer = self.call("/chain?function=other", b"{}").json()
+        self.assertEqual((answer["status"], answer["answer"]["runtime"], answer["answer"]["method"]), (200, "native", "POST"))
+        self.assertEqual(answer["answer"]["headers"]["content-type"], "application/json")
+
+    def test_a_function_that_is_not_there(self):
+        self.wants("chain")
+        answer = self.call("/chain?function=nobody")
+        self.assertEqual((answer.status, answer.json()["status"], answer.json()["answer"]["code"]), (200, 404, "call_unknown"))
+
+    def test_a_function_of_somebody_else(self):
+        self.wants("chain")
+        self.assertIn(self.call("/chain?function=elsewhere/hello").json()["status"], (403, 404))
+
+    def test_what_goes_wrong_in_the_other_one_is_told(self):
+        self.wants("chain")
+        # Where one that misbehaves costs the worker, that may be its caller's, too.
+        costs_the_worker = RUNTIME in ("native", "c")
+        for name, status in (("spin", 504), ("recurse", 502)):
+            if (RUNTIME, name) in LEFT_OUT:
+                continue
+            answer = self.call(f"/chain?function={name}")
+            if not costs_the_worker or answer.status == 200:
+                self.assertEqual((answer.status, answer.json()["status"]), (200, status))
+            else:
+                self.assertEqual(answer.status, 502)
+        self.assertEqual(self.call("/chain").json()["status"], 200)
+
+    def test_a_function_that_calls_itself(self):
+        self.wants("chain")
+        answer = self.call("/chain?function=chain").json()  # which calls hello
+        self.assertEqual((answer["called"], answer["answer"]["called"], answer["answer"]["status"]), ("chain", "hello", 200))
+
+    def test_a_call_that_nobody_waits_for(self):
+        self.wants("chain")
+        before = self.weir.status()["metrics"]["calls_one_way"]
+        answer = self.call("/chain?one-way=1&function=print")
+        self.assertEqual((answer.status, answer.json()["status"]), (200, 202))
+        activation = answer.json()["answer"]["activation"]
+        self.assertEqual(self.weir.status()["metrics"]["calls_one_way"], before + 1)
+        if (RUNTIME, "print") not in LEFT_OUT:
+            wait_until(lambda: "to stdout" in self.weir.ctrlctl("activation", "logs", activation, check=False).stdout,
+                       "it has run, and printed")
+
+    def test_many_callers_at_once(self):
+        self.wants("chain")
+        def one(number):
+            return self.call("/chain", json.dumps({"name": f"n{number}"})).json()
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(one, range(64)))
+        for number, answer in enumerate(answers):  # for want of a place it may be refused, but nobody waits for ever
+            self.assertIn(answer["status"], (200, 503), answer)
+            if answer["status"] == 200:
+                self.assertEqual(answer["answer"], {"message": f"Hello, n{number}!"})
+        self.assertGreater(sum(answer["status"] == 200 for answer in answers), 32)
+        wait_until(lambda: self.weir.status()["metrics"]["nested_in_use"] == 0, "nothing is left")
 
     def test_status_and_headers(self):
         for code in (200, 201, 404, 418, 503):

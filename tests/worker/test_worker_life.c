@@ -106,7 +106,7 @@ static void a_newer_generation_is_waited_for_and_its_code_runs(void **state)
 	rig_call_free(call);
 	rig_configure(&fixture->rig, changed, SAMPLE_COUNT);
 	rig_wait_done(early);
-	rig_assert_answer(early, 200, "{\"message\":\"Hello, world\"}");
+	rig_assert_answer(early, 200, "{\"message\":\"Hello, world!\"}");
 	rig_call_free(early);
 	call = rig_invoke(fixture->link, PING, &(struct rig_request){.generation = 99});
 	assert_int_equal(call->abort_code, WEIR_ABORT_UNKNOWN); /* never comes */
@@ -144,7 +144,7 @@ static void code_overwritten_in_place_is_loaded_anew_with_its_version(void **sta
 	function.version = 2;
 	rig_configure(&fixture->rig, &function, 1);
 	call = rig_invoke(fixture->link, 50, &(struct rig_request){0});
-	rig_assert_answer(call, 200, "{\"message\":\"Hello, world\"}");
+	rig_assert_answer(call, 200, "{\"message\":\"Hello, world!\"}");
 	rig_call_free(call);
 	(void)unlink(path);
 }

@@ -36,6 +36,9 @@ static const struct {
 	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read},
 	{WEIR_HTTP_PUT, "/weir/settings/*", weir_api_setting_write},
 	{WEIR_HTTP_DELETE, "/weir/settings/*", weir_api_setting_unset},
+	/* ?pool=NAME names one pool. */
+	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list},
+	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change},
 	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get},
 };
 
@@ -83,7 +86,7 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 		(void)weir_api_refuse(call, 404, "no_endpoint", NULL,
 				      "the management API has no such path; see /weir/status, "
 				      "/weir/functions, "
-				      "/weir/routes, /weir/settings");
+				      "/weir/routes, /weir/settings, /weir/pools");
 	}
 	return NULL;
 }

@@ -51,6 +51,7 @@ weir_api_handler weir_api_route_list, weir_api_route_add, weir_api_route_update,
 	weir_api_route_remove;
 weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_write,
 	weir_api_setting_unset;
+weir_api_handler weir_api_pool_list, weir_api_pool_change;
 weir_api_handler weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_status_get, weir_api_route_test;
 

@@ -375,6 +375,61 @@ static const struct weir_ctl_command commands[] = {
 		.run = weir_ctl_worker_list,
 	},
 	{
+		.noun = "pool",
+		.verb = "list",
+		.arguments = "",
+		.help = "list pools of workers, and how each chooses among them",
+		.run = weir_ctl_pool_list,
+	},
+	{
+		.noun = "pool",
+		.verb = "get",
+		.arguments = "POOL",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_POOL,
+		.help = "show how a pool chooses",
+		.run = weir_ctl_pool_get,
+	},
+	{
+		.noun = "pool",
+		.verb = "set",
+		.arguments = "POOL",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_POOL,
+		.help = "change how a pool chooses; what is not named stays",
+		.more = "A pool is NAMESPACE/RUNTIME, of node and python NAMESPACE/RUNTIME/FUNCTION; '*' stands\n"
+			"for all that say nothing else. The score is alpha*cpu + beta*mem + gamma*io +\n"
+			"delta*in flight + epsilon*remote; the lowest wins.\n"
+			"  ctrlctl pool set default/native --policy score --alpha .5 --ema .7\n"
+			"  ctrlctl pool set '*' --policy least-in-flight\n"
+			"  ctrlctl pool set default/native --reset\n",
+		.options =
+			{
+				{.name = "--policy",
+				 .value = "POLICY",
+				 .help = "score, least-in-flight, two-choices, round-robin, random",
+				 .complete = WEIR_CTL_COMPLETE_POLICY},
+				{.name = "--alpha", .value = "WEIGHT", .help = "of CPU time and waiting for it"},
+				{.name = "--beta", .value = "WEIGHT", .help = "of memory"},
+				{.name = "--gamma", .value = "WEIGHT", .help = "of reading and writing"},
+				{.name = "--delta", .value = "WEIGHT", .help = "of calls in flight"},
+				{.name = "--epsilon",
+				 .value = "WEIGHT",
+				 .help = "of being on another NUMA node"},
+				{.name = "--ema",
+				 .value = "PART",
+				 .help = "the old value's part in the moving averages"},
+				{.name = "--one-task",
+				 .value = "on|off",
+				 .help = "a worker takes a call only while it has none",
+				 .complete = WEIR_CTL_COMPLETE_SWITCH},
+				{.name = "--reset", .help = "put all that is not named back to its default"},
+			},
+		.run = weir_ctl_pool_set,
+	},
+	{
 		.noun = "config",
 		.verb = "list",
 		.arguments = "",

@@ -26,6 +26,12 @@ static const char *complete_action(enum weir_ctl_complete complete)
 		return "_ctrlctl_words GET HEAD POST PUT DELETE PATCH OPTIONS";
 	case WEIR_CTL_COMPLETE_SHELL:
 		return "_ctrlctl_words bash";
+	case WEIR_CTL_COMPLETE_POOL:
+		return "_ctrlctl_column pool list";
+	case WEIR_CTL_COMPLETE_POLICY:
+		return "_ctrlctl_words score least-in-flight two-choices round-robin random";
+	case WEIR_CTL_COMPLETE_SWITCH:
+		return "_ctrlctl_words on off";
 	case WEIR_CTL_COMPLETE_NOTHING:
 		break;
 	}

@@ -45,6 +45,9 @@ enum weir_ctl_complete {
 	WEIR_CTL_COMPLETE_RUNTIME,
 	WEIR_CTL_COMPLETE_METHOD,
 	WEIR_CTL_COMPLETE_SHELL,
+	WEIR_CTL_COMPLETE_POOL,
+	WEIR_CTL_COMPLETE_POLICY,
+	WEIR_CTL_COMPLETE_SWITCH,
 };
 
 struct weir_ctl_option {
@@ -135,6 +138,9 @@ enum weir_ctl_exit weir_ctl_config_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_get(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_set(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_unset(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_pool_list(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_pool_get(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_pool_set(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_completion(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_version(const struct weir_ctl_call *call);
 

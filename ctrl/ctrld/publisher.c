@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctrl/api/pool_setting.h"
 #include "ctrl/api/setting.h"
 #include "ctrl/ctrld/ctrld.h"
 #include "dataplane/base/assert.h"
@@ -144,7 +145,7 @@ static uint32_t runtimes_missing(void)
 }
 
 static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_catalog *catalog,
-			  const struct weir_setting_values *values,
+			  const struct weir_setting_values *values, const struct weir_pool_list *pools,
 			  struct weir_store_error *error)
 {
 	const struct weir_publish_input input = {
@@ -153,6 +154,8 @@ static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_cata
 		.pool_workers_min = values->pool_workers_min,
 		.pool_workers_max = values->pool_workers_max,
 		.runtimes_missing = runtimes_missing(),
+		.pools = pools->pool,
+		.pool_count = pools->count,
 		.functions = catalog->functions,
 		.function_count = catalog->function_count,
 	};
@@ -212,6 +215,7 @@ static int trials_append(struct weir_ctrld *ctrld, struct weir_store_catalog *ca
 static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	struct weir_store_catalog catalog = {0};
+	WEIR_CLEANUP(weir_pool_settings_release) struct weir_pool_list pools = {.count = 0};
 	struct weir_setting_values values;
 	int code = weir_setting_load(ctrld->store, &values, error);
 
@@ -236,7 +240,9 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	if (code == 0)
 		code = rows_list(ctrld, error);
 	if (code == 0)
-		code = snapshot_build(ctrld, &catalog, &values, error);
+		code = weir_pool_settings_load(ctrld->store, &pools, error);
+	if (code == 0)
+		code = snapshot_build(ctrld, &catalog, &values, &pools, error);
 	weir_store_catalog_release(&catalog);
 	return code;
 }

@@ -14,12 +14,24 @@
 #include "ctrl/publish/publish_list.h"
 #include "dataplane/shm/snapshot.h"
 
+enum { WEIR_PUBLISH_POOL_NAME_BYTES = 2 * (WEIR_MODEL_NAME_BYTES_MAX + 1) + 16 }; /* the NUL included */
+
+/* How one pool chooses workers. */
+struct weir_publish_pool {
+	char name[WEIR_PUBLISH_POOL_NAME_BYTES]; /* weir_publish_pool_name(), or "*": all that are not named */
+	uint32_t policy;                         /* enum weir_policy_number */
+	struct weir_weights weights;
+	bool one_task;
+};
+
 struct weir_publish_input {
 	uint64_t generation;
 	struct weir_settings settings;
 	uint32_t pool_workers_min;
 	uint32_t pool_workers_max;
 	uint32_t runtimes_missing; /* bit 1 << enum weir_runtime_kind: not on this machine */
+	const struct weir_publish_pool *pools; /* sorted by name; pools that are not there have defaults */
+	size_t pool_count;
 	const struct weir_model_function *functions; /* checked records */
 	size_t function_count;
 	const struct weir_model_route *routes; /* of weir_publish_build() only */
@@ -29,6 +41,10 @@ struct weir_publish_input {
 
 /* The defaults of CONVENTIONS.md for settings that nobody set. */
 struct weir_settings weir_publish_settings_default(void);
+
+/* "NAMESPACE/RUNTIME", or "NAMESPACE/RUNTIME/FUNCTION" where `function` is not empty. Returns out. */
+const char *weir_publish_pool_name(struct weir_span space, uint32_t runtime, struct weir_span function,
+				   char out[WEIR_PUBLISH_POOL_NAME_BYTES]);
 
 /* Build, seal (write, shrink, grow, seal) and self-check a snapshot. Equal input gives equal tables,
  * whatever its order; the hash seed, and with it the order of edges, is random. 0 and *out_fd,

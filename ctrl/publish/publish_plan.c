@@ -60,6 +60,15 @@ static int intern(struct weir_publish_plan *plan, const char *text,
 	return weir_publish_strings_intern(&plan->strings, weir_span_of(text), out_string);
 }
 
+const char *weir_publish_pool_name(struct weir_span space, uint32_t runtime, struct weir_span function,
+				   char out[WEIR_PUBLISH_POOL_NAME_BYTES])
+{
+	(void)snprintf(out, WEIR_PUBLISH_POOL_NAME_BYTES, "%.*s/%s%s%.*s", (int)space.bytes, space.data,
+		       weir_runtime_name(runtime), function.bytes > 0 ? "/" : "", (int)function.bytes,
+		       function.bytes > 0 ? function.data : ""); /* fits: names are checked */
+	return out;
+}
+
 static int add_function(struct weir_publish_plan *plan, const struct weir_model_function *from)
 {
 	char reason[sizeof(from->code_path) + 128] = "";
@@ -128,6 +137,26 @@ static int compare_wishes(const void *left, const void *right)
 	return (a->function > b->function) - (a->function < b->function);
 }
 
+static int compare_pool_names(const void *name, const void *pool)
+{
+	return strcmp(name, ((const struct weir_publish_pool *)pool)->name);
+}
+
+/* How the pool of that name is to choose. */
+static struct weir_publish_pool settings_of(const struct weir_publish_input *input, const char *name)
+{
+	const struct weir_publish_pool *found = NULL;
+
+	if (input->pool_count > 0) {
+		found = bsearch(name, input->pools, input->pool_count, sizeof(*found), compare_pool_names);
+		if (found == NULL)
+			found = bsearch("*", input->pools, input->pool_count, sizeof(*found), compare_pool_names);
+	}
+	return found != NULL ? *found
+			     : (struct weir_publish_pool){.policy = WEIR_POLICY_SCORE,
+							  .weights = WEIR_WEIGHTS_DEFAULT};
+}
+
 static int add_pool(struct weir_publish_plan *plan,
 		    const struct wish *wish, uint32_t *out_index)
 {
@@ -136,6 +165,11 @@ static int add_pool(struct weir_publish_plan *plan,
 	const bool is_trial = plan->sorted[wish->function]->is_trial;
 	const struct weir_span space = {.data = plan->strings.text + function->space.offset,
 					.bytes = function->space.bytes};
+	const struct weir_span own = {.data = plan->strings.text + function->name.offset,
+				      .bytes = wish->is_own ? function->name.bytes : 0};
+	char name[WEIR_PUBLISH_POOL_NAME_BYTES];
+	const struct weir_publish_pool settings = settings_of(
+		plan->input, weir_publish_pool_name(space, function->runtime, own, name));
 	const struct weir_snapshot_pool pool = {
 		/* Seed 0, or the function's id, and the runtime as parent: the same in every generation
 		 * and instance. */
@@ -143,13 +177,25 @@ static int add_pool(struct weir_publish_plan *plan,
 		.runtime = function->runtime,
 		.workers_min = wish->is_own ? 0 : plan->input->pool_workers_min,
 		.workers_max = is_trial ? 1 : plan->input->pool_workers_max,
+		.policy = (uint16_t)settings.policy,
+		.flags = settings.one_task ? WEIR_SNAPSHOT_POOL_ONE_TASK : 0,
+		.weights = settings.weights,
 		.space = function->space,
+		.function = wish->is_own ? function->name : (struct weir_snapshot_string){0},
 	};
 	const int result = weir_publish_rows_add(&plan->pools, sizeof(pool), out_index);
 
 	if (result == 0)
 		((struct weir_snapshot_pool *)plan->pools.data)[*out_index] = pool;
 	return result;
+}
+
+static void memory_raise(struct weir_publish_plan *plan, uint32_t index, uint64_t bytes)
+{
+	struct weir_snapshot_pool *pool = (struct weir_snapshot_pool *)plan->pools.data + index;
+
+	if (pool->memory_bytes < bytes)
+		pool->memory_bytes = bytes;
 }
 
 static int add_pools(struct weir_publish_plan *plan)
@@ -184,6 +230,7 @@ static int add_pools(struct weir_publish_plan *plan)
 		if (result != 0)
 			return result;
 		functions[wishes[i].function].pool = pool;
+		memory_raise(plan, pool, functions[wishes[i].function].memory_bytes);
 	}
 	return 0;
 }

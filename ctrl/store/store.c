@@ -10,7 +10,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 3 };
+enum { SCHEMA_VERSION = 4 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -51,6 +51,11 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"  name TEXT NOT NULL, value BLOB NOT NULL, secret INTEGER NOT NULL,"
 	"  PRIMARY KEY (function_id, name)) STRICT, WITHOUT ROWID;"
 	"PRAGMA user_version = 3;",
+	/* 4: settings of pools. */
+	"CREATE TABLE pool_settings ("
+	"  pool TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,"
+	"  PRIMARY KEY (pool, name)) STRICT, WITHOUT ROWID;"
+	"PRAGMA user_version = 4;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)

@@ -199,6 +199,24 @@ typedef void weir_store_setting_visit(void *context, const char *name, uint64_t 
 int weir_store_setting_each(struct weir_store *store, weir_store_setting_visit *visit,
 			    void *context, struct weir_store_error *error);
 
+/* Settings of pools, by the pool's name: whole numbers likewise. A pool that is not there may have
+ * some. */
+struct weir_store_pool_setting {
+	const char *name;
+	bool is_unset; /* back to the default */
+	uint32_t value;
+};
+
+/* Change settings of a pool; with `reset` all others go back to their defaults first. */
+int weir_store_pool_change(struct weir_store *store, const char *pool, bool reset,
+			   const struct weir_store_pool_setting *settings, size_t count,
+			   struct weir_store_error *error);
+
+/* All of them by pool and name. `visit` returns 0 or -errno, which ends it. */
+typedef int weir_store_pool_visit(void *context, const char *pool, const char *name, uint32_t value);
+int weir_store_pool_each(struct weir_store *store, weir_store_pool_visit *visit, void *context,
+			 struct weir_store_error *error);
+
 /* Append all functions and routes, or functions only, in a fixed order (by name; by pattern). The catalog starts zeroed
  * and is released by the caller, after a failure too. Rows that no longer pass the model's checks
  * are -EBADMSG. */

@@ -19,16 +19,18 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include "dataplane/abi/policies.h"
 #include "dataplane/abi/runtimes.h"
 
 #define WEIR_SNAPSHOT_MAGIC UINT64_C(0x31706e7372696577) /* "weirsnp1" */
 #define WEIR_SNAPSHOT_NONE UINT32_MAX
 
 enum {
-	WEIR_SNAPSHOT_ABI_MAJOR = 2,
+	WEIR_SNAPSHOT_ABI_MAJOR = 3,
 	WEIR_SNAPSHOT_SEGMENTS_MAX = 32, /* path segments of a pattern */
 	WEIR_SNAPSHOT_METHOD_ANY = 255,
 	WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT = 1, /* function flag: it has variables (environment.h) */
+	WEIR_SNAPSHOT_POOL_ONE_TASK = 1, /* pool flag: a worker takes a call only while it has none */
 	WEIR_SNAPSHOT_TARGET_LOCAL = 1, /* target flag: matches on the Unix socket only */
 };
 
@@ -87,10 +89,15 @@ struct weir_snapshot_pool {
 	uint32_t runtime;
 	uint32_t workers_min;
 	uint32_t workers_max;
+	uint16_t policy;      /* enum weir_policy_number */
+	uint16_t flags;       /* WEIR_SNAPSHOT_POOL_...; the others are zero */
+	uint64_t memory_bytes; /* the largest limit of its functions */
+	struct weir_weights weights;
 	uint32_t reserved;    /* zero */
 	struct weir_snapshot_string space;
+	struct weir_snapshot_string function; /* of a pool of one function: its name */
 };
-static_assert(sizeof(struct weir_snapshot_pool) == 32, "pool layout");
+static_assert(sizeof(struct weir_snapshot_pool) == 64, "pool layout");
 
 struct weir_snapshot_node {
 	uint32_t param_child;    /* node, or WEIR_SNAPSHOT_NONE */

@@ -342,7 +342,8 @@ static inline void submit_request(struct weir_shard *shard, struct weir_exchange
 				   (struct weir_span){0});
 		return;
 	}
-	exchange->pool->workers_max = pool_row->workers_max;
+	if (exchange->pool->config_count != shard->config_count)
+		weir_pick_configure(shard, exchange->pool, pool_row);
 	exchange->function = function_state(shard, function->id);
 	if (awaited) {
 		link = weir_pick_nested(exchange->pool, exchange);

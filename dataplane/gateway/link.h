@@ -39,6 +39,7 @@ struct weir_shard_pool {
 	uint32_t waiting_count;
 	uint32_t link_count;
 	uint32_t workers_max;
+	uint32_t config_count; /* the shard's, when its row was read */
 	uint64_t demand_sent_ns;
 	uint64_t refused_ns;  /* when a call that a function waits for was last refused for want of a place */
 	bool has_shut;        /* awaited calls came here while a worker was shut: some are kept free for them */

@@ -202,6 +202,26 @@ static int choose(struct weir_shard_pool *pool)
 	return best;
 }
 
+void weir_pick_configure(const struct weir_shard *shard, struct weir_shard_pool *pool,
+			 const struct weir_snapshot_pool *row)
+{
+	const bool one_task = (row->flags & WEIR_SNAPSHOT_POOL_ONE_TASK) != 0;
+	const struct weir_schedule_policy *policy = weir_schedule_policy(row->policy);
+
+	pool->config_count = shard->config_count;
+	pool->workers_max = row->workers_max;
+	if (pool->policy == policy && pool->one_task == one_task &&
+	    memcmp(&pool->weights, &row->weights, sizeof(pool->weights)) == 0)
+		return;
+	WEIR_ASSERT(policy != NULL); /* the snapshot was checked */
+	pool->policy = policy;
+	pool->weights = row->weights;
+	pool->one_task = one_task;
+	pool->keeps = policy->keeps && !one_task;
+	pool->last = NULL;
+	look_at_all(pool); /* prices of another kind */
+}
+
 struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
 	struct weir_shard_link *link = NULL;

@@ -14,9 +14,14 @@
 
 #include "dataplane/gateway/exchange.h"
 #include "dataplane/gateway/link.h"
+#include "dataplane/shm/snapshot.h"
 
 /* Make an empty pool of `key`, with the policy and weights that nobody set otherwise. */
 void weir_pick_open(struct weir_shard_pool *pool, uint64_t key);
+
+/* Its row in a new configuration says how to choose, and how many workers there may be. */
+void weir_pick_configure(const struct weir_shard *shard, struct weir_shard_pool *pool,
+			 const struct weir_snapshot_pool *row);
 
 /* The link joins the pool, which has a place for it; leaves it. */
 void weir_pick_enter(struct weir_shard_pool *pool, struct weir_shard_link *link);

@@ -258,6 +258,7 @@ static void take_config(struct weir_shard *shard, struct weir_config *config)
 	struct weir_config *before = shard->config;
 
 	shard->config = config;
+	shard->config_count++;
 	weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_CONFIG_USED, .object = config});
 	if (before)
 		weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_CONFIG_GONE,

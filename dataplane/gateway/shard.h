@@ -60,6 +60,7 @@ struct weir_shard {
 	_Atomic uint64_t *metric; /* this shard's block of the board */
 	uint64_t now_ns;          /* read once a turn */
 	struct weir_config *config;
+	uint32_t config_count; /* grows with each that is taken */
 	struct weir_id_source id_source;
 	struct weir_timer_wheel wheel;
 	struct weir_block_pool blocks;

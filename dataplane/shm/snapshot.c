@@ -129,6 +129,13 @@ static bool functions_are_sound(const struct check *check)
 	return true;
 }
 
+static bool weights_are_sound(const struct weir_weights *weights)
+{
+	return weights->alpha <= WEIR_WEIGHT_MAX && weights->beta <= WEIR_WEIGHT_MAX &&
+	       weights->gamma <= WEIR_WEIGHT_MAX && weights->delta <= WEIR_WEIGHT_MAX &&
+	       weights->epsilon <= WEIR_WEIGHT_MAX && weights->ema <= WEIR_WEIGHT_EMA_MAX;
+}
+
 static bool pools_are_sound(const struct check *check)
 {
 	for (uint32_t i = 0; i < check->header->pools.count; i++) {
@@ -136,7 +143,9 @@ static bool pools_are_sound(const struct check *check)
 
 		if (pool->runtime == WEIR_RUNTIME_MISSING || pool->runtime >= WEIR_RUNTIME_COUNT ||
 		    pool->workers_min > pool->workers_max || pool->reserved != 0 ||
-		    !string_is_sound(check, pool->space))
+		    pool->policy >= WEIR_POLICY_COUNT || (pool->flags & ~WEIR_SNAPSHOT_POOL_ONE_TASK) != 0 ||
+		    !weights_are_sound(&pool->weights) || !string_is_sound(check, pool->space) ||
+		    !string_is_sound(check, pool->function))
 			return false;
 	}
 	return true;

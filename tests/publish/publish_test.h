@@ -28,6 +28,8 @@ struct publish_test {
 	struct weir_model_route *routes;
 	size_t route_count;
 	uint32_t runtimes_missing; /* as in the input */
+	const struct weir_publish_pool *pools; /* likewise */
+	size_t pool_count;
 	bool *shadowed; /* after build: one for each route */
 	int fd;         /* after build */
 	struct weir_snapshot snapshot;
@@ -90,6 +92,8 @@ static inline struct weir_publish_input publish_test_input(struct publish_test *
 		.pool_workers_min = 1,
 		.pool_workers_max = 4,
 		.runtimes_missing = test->runtimes_missing,
+		.pools = test->pools,
+		.pool_count = test->pool_count,
 		.functions = test->functions,
 		.function_count = test->function_count,
 		.routes = test->routes,

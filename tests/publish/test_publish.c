@@ -237,6 +237,44 @@ static void a_pool_is_one_namespace_and_one_runtime(void **state)
 	publish_test_close(&test);
 }
 
+/* A pool's own settings, then those of "*", then the defaults; and what its functions may need. */
+static void a_pool_chooses_as_is_set_for_it(void **state)
+{
+	const struct weir_publish_pool pools[] = {
+		{.name = "*", .policy = WEIR_POLICY_RANDOM, .weights = WEIR_WEIGHTS_DEFAULT},
+		{.name = "a/python/2", .policy = WEIR_POLICY_ROUND_ROBIN, .one_task = true},
+	};
+	struct publish_test test = {.fd = -1};
+	const struct weir_snapshot_pool *pool = NULL;
+	const struct weir_snapshot_function *function = NULL;
+
+	(void)state;
+	(void)publish_test_function(&test, "a/1", "native");
+	(void)publish_test_function(&test, "a/2", "python");
+	(void)publish_test_function(&test, "a/3", "native");
+	test.functions[0].memory_mb = 100;
+	test.functions[2].memory_mb = 300;
+	publish_test_build(&test);
+	pool = &test.snapshot.pools[test.snapshot.functions[0].pool];
+	assert_int_equal(pool->policy, WEIR_POLICY_SCORE);
+	assert_int_equal(pool->weights.alpha, 500);
+	assert_int_equal(pool->flags, 0);
+	assert_int_equal(pool->memory_bytes, UINT64_C(300) << 20);
+	weir_snapshot_detach(&test.snapshot);
+	weir_fd_close(&test.fd);
+	test.pools = pools;
+	test.pool_count = 2;
+	publish_test_build(&test);
+	function = test.snapshot.functions;
+	pool = test.snapshot.pools;
+	assert_int_equal(pool[function[0].pool].policy, WEIR_POLICY_RANDOM);
+	assert_string_equal(text_of(&test, pool[function[0].pool].function), "");
+	assert_int_equal(pool[function[1].pool].policy, WEIR_POLICY_ROUND_ROBIN);
+	assert_int_equal(pool[function[1].pool].flags, WEIR_SNAPSHOT_POOL_ONE_TASK);
+	assert_string_equal(text_of(&test, pool[function[1].pool].function), "2");
+	publish_test_close(&test);
+}
+
 static void a_row_loses_to_a_route_with_its_host_method_and_pattern(void **state)
 {
 	struct publish_test test = {.fd = -1};
@@ -444,6 +482,7 @@ int main(void)
 		cmocka_unit_test(a_runtime_that_is_here_is_taken_by_its_name),
 		cmocka_unit_test(functions_that_would_share_a_heap_have_a_pool_each),
 		cmocka_unit_test(a_pool_is_one_namespace_and_one_runtime),
+		cmocka_unit_test(a_pool_chooses_as_is_set_for_it),
 		cmocka_unit_test(a_row_loses_to_a_route_with_its_host_method_and_pattern),
 		cmocka_unit_test(
 			patterns_that_differ_in_names_only_are_one_and_the_older_stays),

@@ -203,7 +203,12 @@ static void print_snapshot_rows(void)
 	FIELD(weir_snapshot_pool, runtime);
 	FIELD(weir_snapshot_pool, workers_min);
 	FIELD(weir_snapshot_pool, workers_max);
+	FIELD(weir_snapshot_pool, policy);
+	FIELD(weir_snapshot_pool, flags);
+	FIELD(weir_snapshot_pool, memory_bytes);
+	FIELD(weir_snapshot_pool, weights);
 	FIELD(weir_snapshot_pool, space);
+	FIELD(weir_snapshot_pool, function);
 	STRUCT(weir_snapshot_node);
 	FIELD(weir_snapshot_node, param_child);
 	FIELD(weir_snapshot_node, routes_first);

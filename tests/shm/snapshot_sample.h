@@ -76,7 +76,8 @@ static inline void sample_rows(struct snapshot_sample *sample)
 	sample->functions[2].pool = WEIR_SNAPSHOT_NONE;
 	for (uint32_t i = 0; i < 2; i++)
 		sample->pools[i] = (struct weir_snapshot_pool){
-			.key = i, .runtime = i + 1, .workers_min = 1, .workers_max = 2, .space = space};
+			.key = i, .runtime = i + 1, .workers_min = 1, .workers_max = 2, .space = space,
+			.function = empty, .weights = WEIR_WEIGHTS_DEFAULT};
 	for (uint32_t i = 0; i < 4; i++)
 		sample->nodes[i].param_child = WEIR_SNAPSHOT_NONE;
 	for (uint32_t i = 0; i < SAMPLE_EDGES; i++)

@@ -187,6 +187,11 @@ static void damaged_pools_are_refused(void **state)
 	ASSERT_REFUSED(sample.pools[0].runtime = WEIR_RUNTIME_COUNT);
 	ASSERT_REFUSED(sample.pools[0].workers_min = 3);
 	ASSERT_REFUSED(sample.pools[0].reserved = 1);
+	ASSERT_REFUSED(sample.pools[0].policy = WEIR_POLICY_COUNT);
+	ASSERT_REFUSED(sample.pools[0].flags = 2);
+	ASSERT_REFUSED(sample.pools[1].weights.epsilon = WEIR_WEIGHT_MAX + 1);
+	ASSERT_REFUSED(sample.pools[1].weights.ema = WEIR_WEIGHT_ONE);
+	ASSERT_REFUSED(sample.pools[0].function.offset = sizeof(sample.strings));
 }
 
 static void damaged_nodes_are_refused(void **state)

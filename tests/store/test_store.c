@@ -603,6 +603,37 @@ static void shapes_forget_parameter_names_only(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_test_setup, store_test_teardown)
 
+static int pool_setting_note(void *context, const char *pool, const char *name, uint32_t value)
+{
+	char *text = context;
+
+	(void)sprintf(text + strlen(text), "%s:%s=%u;", pool, name, value);
+	return strcmp(name, "no") == 0 ? -ENOMEM : 0;
+}
+
+static void settings_of_pools_are_changed_together(void **state)
+{
+	static const struct weir_store_pool_setting first[] = {{.name = "b", .value = 2}, {.name = "a", .value = 1}};
+	static const struct weir_store_pool_setting next[] = {{.name = "a", .is_unset = true}, {.name = "c", .value = 3}};
+	static const struct weir_store_pool_setting bad = {.name = "no"};
+	struct store_test *test = opened(state);
+	char text[200] = "";
+
+	assert_int_equal(weir_store_pool_change(test->store, "s/x", false, first, 2, &test->error), 0);
+	assert_int_equal(weir_store_pool_change(test->store, "*", false, first, 1, &test->error), 0);
+	assert_int_equal(weir_store_pool_change(test->store, "s/x", false, next, 2, &test->error), 0);
+	assert_int_equal(weir_store_generation(test->store), 3);
+	assert_int_equal(weir_store_pool_each(test->store, pool_setting_note, text, &test->error), 0);
+	assert_string_equal(text, "*:b=2;s/x:b=2;s/x:c=3;");
+	text[0] = '\0';
+	assert_int_equal(weir_store_pool_change(test->store, "s/x", true, next + 1, 1, &test->error), 0);
+	assert_int_equal(weir_store_pool_each(test->store, pool_setting_note, text, &test->error), 0);
+	assert_string_equal(text, "*:b=2;s/x:c=3;");
+	assert_int_equal(weir_store_pool_change(test->store, "s/x", true, NULL, 0, &test->error), 0);
+	assert_int_equal(weir_store_pool_change(test->store, "s/x", false, &bad, 1, &test->error), 0);
+	assert_int_equal(weir_store_pool_each(test->store, pool_setting_note, text, &test->error), -ENOMEM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -620,6 +651,7 @@ int main(void)
 		TEST(update_changes_one_route_and_never_creates),
 		TEST(function_with_routes_stays_and_names_one),
 		TEST(settings_are_set_changed_and_unset),
+		TEST(settings_of_pools_are_changed_together),
 		TEST(foreign_lock_stops_changes_at_once_but_no_reads),
 		TEST(damaged_file_is_noticed_before_a_change_and_works_again_when_restored),
 		TEST(removed_file_is_not_made_again_behind_our_back),

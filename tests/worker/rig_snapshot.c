@@ -73,6 +73,7 @@ int rig_snapshot_build(const struct rig_function *functions, size_t count, uint6
 	layout.pool = (struct weir_snapshot_pool){
 		.key = 70, .runtime = WEIR_RUNTIME_NATIVE, .workers_max = 1};
 	layout.pool.space = string_add(&layout, &used, "default");
+	layout.pool.function = string_add(&layout, &used, "");
 	layout.root.param_child = WEIR_SNAPSHOT_NONE;
 	layout.edges[0].child = WEIR_SNAPSHOT_NONE;
 	layout.edges[1].child = WEIR_SNAPSHOT_NONE;

@@ -1,0 +1,199 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctrl/api/call.h"
+#include "ctrl/api/pool_setting.h"
+#include "dataplane/base/cleanup.h"
+
+enum { SETTINGS_MAX = 16, TEXT_BYTES_MAX = 64 };
+
+/* Which settings of a pool are its own, as a JSON object that grows. */
+struct own {
+	const char *pool;
+	cJSON *names;
+};
+
+static int own_visit(void *context, const char *pool, const char *name, uint32_t value)
+{
+	const struct own *own = context;
+
+	(void)value;
+	if (strcmp(pool, own->pool) != 0 || weir_pool_setting_find(name) == NULL)
+		return 0;
+	return cJSON_AddItemToArray(own->names, cJSON_CreateString(name)) ? 0 : -ENOMEM;
+}
+
+static void value_add(cJSON *json, const struct weir_publish_pool *pool, const struct weir_pool_setting *setting)
+{
+	const uint32_t value = weir_pool_setting_get(pool, setting);
+
+	switch (setting->kind) { /* without memory: members lack */
+	case WEIR_POOL_SETTING_POLICY:
+		(void)cJSON_AddStringToObject(json, setting->name, weir_policy_name(value));
+		break;
+	case WEIR_POOL_SETTING_WEIGHT:
+		(void)cJSON_AddNumberToObject(json, setting->name, (double)value / WEIR_WEIGHT_ONE);
+		break;
+	case WEIR_POOL_SETTING_SWITCH:
+		(void)cJSON_AddBoolToObject(json, setting->name, value != 0);
+		break;
+	}
+}
+
+/* `row`: NULL for the pool "*". */
+static cJSON *pool_json(const struct weir_api_call *call, const struct weir_publish_pool *pool,
+			const struct weir_snapshot_pool *row)
+{
+	struct weir_store_error error = {{0}};
+	const struct weir_pool_setting *setting = NULL;
+	cJSON *json = cJSON_CreateObject();
+	struct own own = {.pool = pool->name};
+
+	(void)cJSON_AddStringToObject(json, "pool", pool->name);
+	if (row != NULL) {
+		(void)cJSON_AddNumberToObject(json, "workers_min", row->workers_min);
+		(void)cJSON_AddNumberToObject(json, "workers_max", row->workers_max);
+	}
+	for (size_t i = 0; (setting = weir_pool_setting_at(i)) != NULL; i++)
+		value_add(json, pool, setting);
+	own.names = cJSON_AddArrayToObject(json, "set");
+	(void)weir_store_pool_each(call->owner->store, own_visit, &own, &error); /* or names lack */
+	return json;
+}
+
+static const char *name_of(const struct weir_snapshot *snapshot, const struct weir_snapshot_pool *row,
+			   char out[WEIR_PUBLISH_POOL_NAME_BYTES])
+{
+	return weir_publish_pool_name(weir_snapshot_span(snapshot, row->space), row->runtime,
+				      weir_snapshot_span(snapshot, row->function), out);
+}
+
+/* The published pool of that name, or NULL. */
+static const struct weir_snapshot_pool *row_find(const struct weir_snapshot *snapshot, const char *name)
+{
+	char other[WEIR_PUBLISH_POOL_NAME_BYTES];
+
+	for (uint32_t i = 0; snapshot != NULL && i < snapshot->pool_count; i++) {
+		if (strcmp(name_of(snapshot, &snapshot->pools[i], other), name) == 0)
+			return &snapshot->pools[i];
+	}
+	return NULL;
+}
+
+/* Is there such a pool? Else the answer is set. */
+static bool pool_known(struct weir_api_call *call, const char *name)
+{
+	char sentence[WEIR_PUBLISH_POOL_NAME_BYTES + 160];
+
+	if (strcmp(name, "*") == 0 || row_find(call->owner->snapshot(call->owner->context), name) != NULL)
+		return true;
+	(void)snprintf(sentence, sizeof(sentence),
+		       "there is no pool '%.144s'; `ctrlctl pool list` shows all: NAMESPACE/RUNTIME, "
+		       "NAMESPACE/RUNTIME/FUNCTION, or * for all of them",
+		       name);
+	(void)weir_api_refuse(call, 404, "not_found", NULL, sentence);
+	return false;
+}
+
+static void list_add(const struct weir_api_call *call, const struct weir_pool_list *settings, cJSON *list)
+{
+	const struct weir_snapshot *snapshot = call->owner->snapshot(call->owner->context);
+	struct weir_publish_pool pool = weir_pool_settings_of(settings, "*");
+	char name[WEIR_PUBLISH_POOL_NAME_BYTES];
+
+	(void)cJSON_AddItemToArray(list, pool_json(call, &pool, NULL));
+	for (uint32_t i = 0; snapshot != NULL && i < snapshot->pool_count; i++) {
+		pool = weir_pool_settings_of(settings, name_of(snapshot, &snapshot->pools[i], name));
+		(void)cJSON_AddItemToArray(list, pool_json(call, &pool, &snapshot->pools[i]));
+	}
+}
+
+enum weir_api_result weir_api_pool_list(struct weir_api_call *call)
+{
+	WEIR_CLEANUP(weir_pool_settings_release) struct weir_pool_list settings = {.count = 0};
+	struct weir_store_error error = {{0}};
+	char name[WEIR_PUBLISH_POOL_NAME_BYTES] = "";
+	const bool is_one = weir_api_query(call, "pool", name, sizeof(name));
+	struct weir_publish_pool pool;
+	int code = 0;
+
+	if (is_one && !pool_known(call, name))
+		return WEIR_API_DONE;
+	code = weir_pool_settings_load(call->owner->store, &settings, &error);
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	if (is_one) {
+		pool = weir_pool_settings_of(&settings, name);
+		call->answer = pool_json(call, &pool, row_find(call->owner->snapshot(call->owner->context), name));
+	} else {
+		call->answer = cJSON_CreateObject();
+		list_add(call, &settings, cJSON_AddArrayToObject(call->answer, "pools"));
+	}
+	call->status = 200;
+	return WEIR_API_DONE;
+}
+
+/* One member of the body as text: weights may be numbers, switches true or false. NULL: the answer is
+ * set. */
+static const char *member_text(struct weir_api_call *call, const struct weir_pool_setting *setting,
+			       const cJSON *item, char out[TEXT_BYTES_MAX])
+{
+	if (cJSON_IsNumber(item) && setting->kind == WEIR_POOL_SETTING_WEIGHT) {
+		(void)snprintf(out, TEXT_BYTES_MAX, "%.*f", item->valuedouble > -1e9 && item->valuedouble < 1e9 ? 3 : 0,
+			       item->valuedouble); /* cut is fine */
+	} else if (cJSON_IsBool(item) && setting->kind == WEIR_POOL_SETTING_SWITCH) {
+		(void)snprintf(out, TEXT_BYTES_MAX, "%s", cJSON_IsTrue(item) ? "on" : "off");
+	} else if (!weir_api_body_text(call, setting->name, out, TEXT_BYTES_MAX)) {
+		return NULL;
+	}
+	return out;
+}
+
+/* The settings that the body changes. -1: the answer is set. */
+static int changes_read(struct weir_api_call *call, struct weir_store_pool_setting changes[SETTINGS_MAX])
+{
+	const struct weir_pool_setting *setting = NULL;
+	struct weir_model_error wrong;
+	char buffer[TEXT_BYTES_MAX];
+	int count = 0;
+
+	for (size_t i = 0; (setting = weir_pool_setting_at(i)) != NULL; i++) {
+		const cJSON *item = cJSON_GetObjectItemCaseSensitive(call->body, setting->name);
+		struct weir_store_pool_setting change = {.name = setting->name, .is_unset = cJSON_IsNull(item)};
+		const char *text = "";
+
+		if (item == NULL)
+			continue;
+		if (!change.is_unset && (text = member_text(call, setting, item, buffer)) == NULL)
+			return -1;
+		if (!change.is_unset && weir_pool_setting_parse(setting, text, &change.value, &wrong) != 0) {
+			(void)weir_api_refuse_field(call, &wrong);
+			return -1;
+		}
+		changes[count++] = change;
+	}
+	return count;
+}
+
+enum weir_api_result weir_api_pool_change(struct weir_api_call *call)
+{
+	static const char *const members[] = {"pool", "reset", "policy",  "alpha", "beta",     "gamma",
+					      "delta", "epsilon", "ema", "one_task", NULL};
+	struct weir_store_pool_setting changes[SETTINGS_MAX];
+	struct weir_store_error error = {{0}};
+	char name[WEIR_PUBLISH_POOL_NAME_BYTES] = "";
+	int count = 0;
+	int code = 0;
+
+	if (!weir_api_body_only(call, members) || !weir_api_body_text(call, "pool", name, sizeof(name)) ||
+	    !pool_known(call, name))
+		return WEIR_API_DONE;
+	count = changes_read(call, changes);
+	if (count < 0)
+		return WEIR_API_DONE;
+	code = weir_store_pool_change(call->owner->store, name,
+				      cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(call->body, "reset")), changes,
+				      (size_t)count, &error);
+	return code != 0 ? weir_api_refuse_store(call, code, &error) : weir_api_committed(call, 200);
+}

@@ -106,6 +106,45 @@ def context_switches(members):
     return total
 
 
+def memory_of(members):
+    """{(process, mapping): bytes} that the processes hold: their share of pages (Pss) as smaps tells."""
+    held = {}
+    for (pid, _), name in members.items():
+        mapping = ""
+        with contextlib.suppress(OSError):
+            for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+                head = re.match(r"([0-9a-f]+-[0-9a-f]+) \S+ \S+ \S+ \d+\s*(.*)", line)
+                if head:
+                    mapping = head.group(2) or f"anonymous {head.group(1).split('-')[0]}"
+                elif line.startswith("Pss:"):
+                    held[name, mapping] = held.get((name, mapping), 0) + int(line.split()[1]) * 1024
+    return held
+
+
+def memory_with_kernel_of(members):
+    """As memory_of(), and besides it "page tables"; files in memory ("/memfd:...") count with all pages that
+    they have, mapped or not, for the first process that maps them (which only root can see)."""
+    held = memory_of(members)
+    seen = set()
+    for (pid, _), name in sorted(members.items()):
+        with contextlib.suppress(OSError, AttributeError):
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+            tables = int(re.search(r"VmPTE:\s+(\d+)", status).group(1)) * 1024
+            held[name, "page tables"] = held.get((name, "page tables"), 0) + tables
+        with contextlib.suppress(OSError):
+            for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+                place, _, _, _, inode, *path = line.split(maxsplit=5)
+                if not path or not path[0].startswith("/memfd:"):
+                    continue
+                mapped = held.pop((name, path[0]), None)   # once: its share of pages, told below
+                if mapped is not None:
+                    held[name, path[0] + " held"] = 0
+                if inode not in seen:
+                    seen.add(inode)
+                    held[name, path[0] + " held"] += os.stat(f"/proc/{pid}/map_files/{place}").st_blocks * 512
+    return held
+
+
 def busy_s(cpu=None):
     """Time that all CPUs together, or that one, have been busy, what the hypervisor took included."""
     name = "cpu" if cpu is None else f"cpu{cpu}"

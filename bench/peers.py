@@ -6,12 +6,14 @@ every process is a descendant of a root that this module started, and ends with 
 script ends, however it ends. Owner: the script.
 """
 
+import contextlib
 import http.client
 import json
 import pathlib
 import random
 import shutil
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -137,6 +139,9 @@ class Peer:
     def body(self):
         return self.reference[0] if self.reference else DEFAULT_BODY
 
+    def is_right(self, body):
+        return body == self.body()
+
 
 class Weir(Peer):
     """Weir with the native sample `hello`, everything on the server's CPUs."""
@@ -183,6 +188,24 @@ class Weir(Peer):
     def version(self):
         done = subprocess.run([str(self.build / "bin" / "ctrlctl"), "--version"], capture_output=True, text=True, check=False)
         return done.stdout.strip() or "version unknown"
+
+
+def row_of(module, name, runtime="native"):
+    """What a program writes as a row of the public table."""
+    return json.dumps({"name": name, "runtime": runtime, "module": str(module.resolve()),
+                       "handler": "weir_handle", "memory": 64, "timeout": 5})
+
+
+def rows_insert(path, pattern, count, modules, runtime="native"):
+    """`count` functions with a route each (%u in the pattern is 0, 1, ...), as any program may write them;
+    `modules` are their files, in turn. The moment of the commit."""
+    with contextlib.closing(sqlite3.connect(path, timeout=10)) as database:
+        database.executemany("INSERT INTO functions (k, v) VALUES (?, ?)",
+                             ((f"GET:{pattern.replace('%u', str(number))}",
+                               row_of(modules[number % len(modules)], f"f{number}", runtime))
+                              for number in range(count)))
+        database.commit()
+        return time.monotonic()
 
 
 class WeirEcho(Weir):
@@ -274,10 +297,15 @@ pm.max_children = {children}
 class Fpm(Nginx):
     name = "fpm"
     title = f"nginx + php-fpm, {FPM_CHILDREN} children"
+    children = FPM_CHILDREN
 
     def location(self):
         return (f"fastcgi_pass unix:{self.home}/fpm.sock; fastcgi_param SCRIPT_FILENAME {self.home}/hello.php; "
                 "fastcgi_param REQUEST_METHOD $request_method; fastcgi_param SCRIPT_NAME $uri;")
+
+    def script(self):
+        body = self.body().decode().replace("\\", "\\\\").replace("'", "\\'")
+        return f"<?php header('Content-Type: application/json'); header('Content-Length: {len(self.body())}'); echo '{body}';\n"
 
     @staticmethod
     def program():
@@ -289,11 +317,9 @@ class Fpm(Nginx):
 
     def launch(self):
         program = self.program()
-        body = self.body().decode().replace("\\", "\\\\").replace("'", "\\'")
-        (self.home / "hello.php").write_text(
-            f"<?php header('Content-Type: application/json'); header('Content-Length: {len(self.body())}'); echo '{body}';\n")
+        (self.home / "hello.php").write_text(self.script())
         user = "" if machine.os.geteuid() != 0 else "user = root\ngroup = root\n"
-        (self.home / "fpm.conf").write_text(FPM.format(home=self.home, children=FPM_CHILDREN) + user)
+        (self.home / "fpm.conf").write_text(FPM.format(home=self.home, children=self.children) + user)
         self.spawn(program, "-F", "-y", self.home / "fpm.conf", "-d", "opcache.enable=1",
                    *(["-R"] if machine.os.geteuid() == 0 else []))
         super().launch()
@@ -451,10 +477,10 @@ KINDS = {kind.name: kind for kind in (Weir, Nginx, Responder, H2o, Haproxy, Node
 ECHO_KINDS = {kind.name: kind for kind in (WeirEcho, NginxEcho, NginxEchoUnbuffered)}
 
 
-def start_all(names, home, build, cpus, note):
-    """Start the peers in `names`; those that cannot run here are left out and noted. The first
-    answer of Weir, where it is among them, gives the others their body and size."""
-    kinds = {**KINDS, **ECHO_KINDS}
+def start_all(names, home, build, cpus, note, kinds=None):
+    """Start the peers in `names` (of `kinds`, else of all here); those that cannot run here are left out
+    and noted. The first answer of Weir, where it is among them, gives the others their body and size."""
+    kinds = kinds or {**KINDS, **ECHO_KINDS}
     started = []
     reference = None
     try:
@@ -472,7 +498,7 @@ def start_all(names, home, build, cpus, note):
             if name == "weir":
                 _, body, answer_bytes = answer_of(peer.port, peer.path)
                 reference = (body, answer_bytes)
-            elif name in KINDS and answer_of(peer.port, peer.path)[1] != peer.body():
+            elif name not in ECHO_KINDS and not peer.is_right(answer_of(peer.port, peer.path)[1]):
                 raise RuntimeError(f"{name} answers with another body than it was given:\n{peer.log()}")
     except BaseException:
         for peer in started:

@@ -20,7 +20,7 @@ import machine
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = SOURCE / "bench" / "RESULTS.md"
-ORDER = ("targets", "load", "scale", "micro", "profile", "latency")
+ORDER = ("targets", "load", "runtimes", "scale", "micro", "profile", "latency")
 LAST = ("notes",)
 HEAD = """# What was measured
 
@@ -53,6 +53,15 @@ TARGETS = (
     ("connections", "cost of a request, 10,000 connections / 64", "at most", 1.5, ""),
     ("swap", "new snapshot of 100,000 routes under load: a shard's CPU time for the swap", "at most", 100, "us"),
     ("visible", "the same: until it is visible", "at most", 100, "ms"),
+    ("php-fpm", "requests/s, Weir's php / nginx with php-fpm (2 children), 64 connections", "at least", 4, ""),
+    ("node-http", "requests/s, Weir's node / node's own http server, 64 connections", "at least", 1, ""),
+    ("python-gunicorn", "requests/s, Weir's python / nginx with gunicorn (one sync worker), 64 connections", "at least", 4, ""),
+    ("wasm-native", "server CPU per request, wasm / native, 64 connections", "at most", 1.10, ""),
+    ("cold-wasm", "cold start of a wasm function, built, median of 20", "under", 2, "ms"),
+    ("cold-js", "the same, js", "under", 2, "ms"),
+    ("cold-php", "the same, php, with the start of a process", "under", 30, "ms"),
+    ("cold-node", "the same, node, with the start of a process", "under", 100, "ms"),
+    ("memory-wasm", "memory of an idle wasm function beyond its code", "at most", 16, "KiB"),
     ("start", "exec of the keeper to the first answer, existing database, median of 20", "under", 150, "ms"),
 )
 

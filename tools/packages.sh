@@ -13,8 +13,8 @@ test_set=(clang libclang-rt-dev libcmocka-dev python3 iproute2 wrk spin strace p
 bench_set=(nginx-light php-fpm wrk linux-perf python3 procps)
 # Each of these makes one test possible, which is skipped without it (exit 77).
 optional_set=(ccache clang-format clang-tidy shellcheck codespell qemu-system-x86 busybox-static cpio python3-flask)
-# Servers that bench/run compares with; one that is missing is left out of its tables.
-peers_set=(h2o haproxy nodejs fcgiwrap)
+# Servers that bench/run and bench/runtimes compare with; one that is missing is left out of their tables.
+peers_set=(h2o haproxy nodejs fcgiwrap python3-gunicorn python3-uvicorn python3-uvloop python3-httptools)
 
 fail() {
 	echo "packages: $*" >&2

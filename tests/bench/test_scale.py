@@ -16,6 +16,7 @@ SOURCE = pathlib.Path(os.environ["WEIR_SOURCE"])
 SCRIPT = SOURCE / "bench" / "scale"
 sys.path.insert(0, str(SOURCE / "bench"))
 import machine
+import peers
 import results
 
 
@@ -53,7 +54,7 @@ class Databases(unittest.TestCase):
     def test_rows_are_those_of_the_public_contract(self):
         self.database.execute("CREATE TABLE functions (k TEXT PRIMARY KEY, v TEXT NOT NULL, updated INTEGER)")
         self.database.commit()
-        scale.rows_insert(self.path, "/f/%u", 2, pathlib.Path("/x/hello.so"))
+        peers.rows_insert(self.path, "/f/%u", 2, [pathlib.Path("/x/hello.so")])
         rows = self.database.execute("SELECT k, v FROM functions ORDER BY k").fetchall()
         self.assertEqual([key for key, _ in rows], ["GET:/f/0", "GET:/f/1"])
         self.assertEqual(json.loads(rows[1][1])["name"], "f1")
@@ -71,11 +72,11 @@ class Figures(unittest.TestCase):
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
         members = machine.tree([child.pid])
-        before = sum(scale.memory_of(members).values())
+        before = sum(machine.memory_of(members).values())
         child.stdin.write("\n")
         child.stdin.flush()
         child.stdout.readline()
-        grown = sum(scale.memory_of(members).values()) - before
+        grown = sum(machine.memory_of(members).values()) - before
         child.stdin.close()
         child.stdout.close()
         self.assertGreater(grown, 30 << 20)

@@ -137,8 +137,9 @@ static bool deploy_try(struct weir_api_call *call, struct weir_model_function *f
 	call->is_tried = code == 0;
 	if (code == 0)
 		return true;
-	*out_result = code == -EINPROGRESS ? WEIR_API_PENDING : WEIR_API_DONE;
-	if (code == -EINPROGRESS)
+	/* Busy: each of the others ends some time. */
+	*out_result = code == -EINPROGRESS || code == -EBUSY ? WEIR_API_PENDING : WEIR_API_DONE;
+	if (*out_result == WEIR_API_PENDING)
 		return false;
 	(void)snprintf(sentence, sizeof(sentence), "the new version failed its first call: %s",
 		       code == -EINVAL ? reason : strerror(-code));

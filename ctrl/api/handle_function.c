@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctrl/api/call.h"
@@ -61,16 +62,82 @@ enum weir_api_result weir_api_function_list(struct weir_api_call *call)
 	return WEIR_API_DONE;
 }
 
+/* What is gathered about one function. */
+struct description {
+	const struct weir_api_call *call;
+	const struct weir_model_function *function;
+	cJSON *json;
+	cJSON *environment;
+	uint32_t version_count;
+};
+
+static int version_visit(void *context, const struct weir_store_version *version)
+{
+	struct description *description = context;
+
+	description->version_count++;
+	if (!version->is_current)
+		return 0;
+	(void)cJSON_AddNumberToObject(description->json, "created", (double)version->created_s);
+	if (version->code[0] == '\0')
+		return 0;
+	(void)cJSON_AddStringToObject(description->json, "code", version->code);
+	(void)cJSON_AddNumberToObject(
+		description->json, "code_bytes",
+		(double)weir_code_bytes(description->call->owner->code, version->code));
+	return 0;
+}
+
+/* Names only: values have a command of their own, secrets none. */
+static int variable_visit(void *context, const struct weir_model_function *function,
+			  const struct weir_store_variable *variable)
+{
+	const struct description *description = context;
+	cJSON *json = NULL;
+
+	if (function->id != description->function->id)
+		return 0;
+	json = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(json, "name", variable->name); /* or members lack */
+	(void)cJSON_AddBoolToObject(json, "secret", variable->is_secret);
+	return cJSON_AddItemToArray(description->environment, json) ? 0 : -ENOMEM;
+}
+
+/* Where its code, its versions and its variables are concerned. */
+static int describe(const struct weir_api_call *call, const struct weir_model_function *function,
+		    cJSON *json, struct weir_store_error *error)
+{
+	struct description description = {.call = call, .function = function, .json = json};
+	struct stat info;
+	int code = weir_store_version_each(call->owner->store, call->param[0], call->param[1],
+					   version_visit, &description, error);
+
+	if (code == 0 && function->number == 0 && stat(function->code_path, &info) == 0)
+		(void)cJSON_AddNumberToObject(json, "code_bytes", (double)info.st_size);
+	(void)cJSON_AddNumberToObject(json, "versions", description.version_count);
+	description.environment = cJSON_AddArrayToObject(json, "environment");
+	return code != 0 ? code
+			 : weir_store_variable_each(call->owner->store, variable_visit, &description,
+						    error);
+}
+
 enum weir_api_result weir_api_function_get(struct weir_api_call *call)
 {
 	struct weir_store_error error = {{0}};
 	struct weir_model_function function;
-	const int code = weir_store_function_find(call->owner->store, call->param[0],
-						  call->param[1], &function, &error);
+	cJSON *json = NULL;
+	int code = weir_store_function_find(call->owner->store, call->param[0], call->param[1],
+					    &function, &error);
 
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);
-	call->answer = function_told(call, &function);
+	json = function_told(call, &function);
+	code = describe(call, &function, json, &error);
+	if (code != 0) {
+		cJSON_Delete(json);
+		return weir_api_refuse_store(call, code, &error);
+	}
+	call->answer = json;
 	call->status = 200;
 	return WEIR_API_DONE;
 }

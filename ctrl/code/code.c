@@ -155,6 +155,25 @@ bool weir_code_has(const struct weir_code *code, const char *hash)
 	       stat(weir_code_path(code, hash, path), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+uint64_t weir_code_bytes(const struct weir_code *code, const char *hash)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+	char *const paths[] = {path, NULL};
+	const FTSENT *entry = NULL;
+	FTS *tree = NULL;
+	uint64_t bytes = 0;
+
+	if (!weir_code_has(code, hash))
+		return 0;
+	(void)weir_code_path(code, hash, path);
+	tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	while (tree != NULL && (entry = fts_read(tree)) != NULL)
+		bytes += entry->fts_info == FTS_F ? (uint64_t)entry->fts_statp->st_size : 0;
+	if (tree != NULL)
+		(void)fts_close(tree);
+	return bytes;
+}
+
 /* ---- uploads ---- */
 
 static bool name_sound(const char *name)

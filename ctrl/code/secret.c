@@ -63,7 +63,7 @@ static int key_read(const char *path, struct weir_secret *secret)
 		       : -EBADMSG;
 }
 
-int weir_secret_open(const char *data, struct weir_secret **out_secret)
+int weir_secret_open(const char *data, bool make, struct weir_secret **out_secret)
 {
 	struct weir_secret *secret = NULL;
 	char path[PATH_MAX];
@@ -77,7 +77,7 @@ int weir_secret_open(const char *data, struct weir_secret **out_secret)
 	if (secret == NULL)
 		return -ENOMEM;
 	result = key_read(path, secret);
-	if (result == -ENOENT) {
+	if (result == -ENOENT && make) {
 		result = key_make(path);
 		if (result == 0)
 			result = key_read(path, secret);

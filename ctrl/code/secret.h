@@ -5,6 +5,7 @@
 #ifndef WEIR_CTRL_CODE_SECRET_H
 #define WEIR_CTRL_CODE_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,8 +13,9 @@ enum { WEIR_SECRET_EXTRA_BYTES = 40 }; /* that a sealed value is longer than the
 
 struct weir_secret;
 
-/* Read or make the key. 0, -EBADMSG (the file is no key), -EACCES (others may read it), or -errno. */
-int weir_secret_open(const char *data, struct weir_secret **out_secret);
+/* Read the key; where there is none, make it if `make` says so. 0, -ENOENT, -EBADMSG (the file is no key),
+ * -EACCES (others may read it), or -errno. */
+int weir_secret_open(const char *data, bool make, struct weir_secret **out_secret);
 void weir_secret_close(struct weir_secret *secret);
 
 /* Seal `bytes` bytes to out[0 .. bytes + WEIR_SECRET_EXTRA_BYTES - 1]. Cannot fail. */

@@ -24,10 +24,11 @@ enum { WEIR_CTL_TARGET_MAX = 1024 };
 bool weir_ctl_function_target(const char *name, const char *rest,
 			      char target[WEIR_CTL_TARGET_MAX]);
 
-/* "K=V" as a member of body's "environment"; and the name of a secret, whose value is asked for on a
- * terminal, else read as the next line of standard input, of its "secrets". False: wrong, and said. */
+/* "K=V" as a member of body's "environment". False: wrong, and said. And a secret, as one of its
+ * "secrets": "K" is asked for on a terminal, else read as the next line of standard input; "K=@FILE" and
+ * "K=-" (standard input) are read whole. */
 bool weir_ctl_body_variable(cJSON *body, const char *text);
-bool weir_ctl_body_secret(cJSON *body, const char *name);
+bool weir_ctl_body_secret(cJSON *body, const char *text);
 
 /* All --env and --secret of the call. */
 bool weir_ctl_body_variables(cJSON *body, const struct weir_ctl_call *call);

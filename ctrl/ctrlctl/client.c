@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctrl/ctrlctl/output.h"
+#include "ctrl/ctrlctl/progress.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
@@ -65,9 +66,41 @@ enum weir_ctl_exit weir_ctl_connect(const struct weir_ctl_call *call, const char
 /* 1 tells llhttp that no body follows, whatever the head says. */
 static int on_headers(llhttp_t *llhttp)
 {
-	const struct incoming *incoming = llhttp->data;
+	struct incoming *incoming = llhttp->data;
 
+	if (llhttp->status_code < 200)
+		incoming->answer.head[0] = '\0';
 	return incoming->bodyless ? 1 : 0;
+}
+
+/* Another piece of the head's text. */
+static void head_add(struct incoming *incoming, const char *text, size_t bytes)
+{
+	char *head = incoming->answer.head;
+	const size_t used = strlen(head);
+
+	if (bytes >= WEIR_CTL_HEAD_BYTES_MAX - used)
+		return;
+	memcpy(head + used, text, bytes);
+	head[used + bytes] = '\0';
+}
+
+static int on_header_text(llhttp_t *llhttp, const char *data, size_t bytes)
+{
+	head_add(llhttp->data, data, bytes);
+	return 0;
+}
+
+static int on_header_name_end(llhttp_t *llhttp)
+{
+	head_add(llhttp->data, ": ", 2);
+	return 0;
+}
+
+static int on_header_value_end(llhttp_t *llhttp)
+{
+	head_add(llhttp->data, "\n", 1);
+	return 0;
 }
 
 static int on_body(llhttp_t *llhttp, const char *data, size_t bytes)
@@ -133,11 +166,12 @@ static int request_send(int fd, const struct weir_ctl_request *request)
 			       request->body_bytes); /* fits */
 	}
 	written = snprintf(head, sizeof(head),
-			   "%s %s HTTP/1.1\r\nhost: %s\r\nconnection: close\r\n%s%s%s%s\r\n",
+			   "%s %s HTTP/1.1\r\nhost: %s\r\nconnection: close\r\n%s%s%s%s%s\r\n",
 			   request->method, request->target, request->host, length,
 			   request->content_type == NULL ? "" : "content-type: ",
 			   request->content_type == NULL ? "" : request->content_type,
-			   request->content_type == NULL ? "" : "\r\n");
+			   request->content_type == NULL ? "" : "\r\n",
+			   request->fields == NULL ? "" : request->fields);
 	if (written < 0 || (size_t)written >= sizeof(head))
 		return -EMSGSIZE;
 	code = send_all(fd, head, (size_t)written);
@@ -160,6 +194,10 @@ static enum weir_ctl_exit answer_receive(int fd, const char *method, struct inco
 	char data[65536];
 
 	llhttp_settings_init(&settings);
+	settings.on_header_field = on_header_text;
+	settings.on_header_field_complete = on_header_name_end;
+	settings.on_header_value = on_header_text;
+	settings.on_header_value_complete = on_header_value_end;
 	settings.on_headers_complete = on_headers;
 	settings.on_body = on_body;
 	settings.on_message_complete = on_complete;
@@ -233,6 +271,7 @@ enum weir_ctl_exit weir_ctl_request(const struct weir_ctl_call *call,
 /* What a builder said, line by line; a terminal gets no control characters of it. */
 static void log_print(const char *log)
 {
+	weir_ctl_progress_clear();
 	for (const char *at = log; *at != '\0'; at++)
 		(void)fputc((unsigned char)*at < ' ' && *at != '\n' && *at != '\t' ? '?' : *at, stderr);
 	if (log[0] != '\0' && log[strlen(log) - 1] != '\n')

@@ -7,7 +7,7 @@
 
 #include "ctrl/ctrlctl/ctl.h"
 
-enum { WEIR_CTL_ANSWER_BYTES_MAX = 256 << 20 };
+enum { WEIR_CTL_ANSWER_BYTES_MAX = 256 << 20, WEIR_CTL_HEAD_BYTES_MAX = 16384 };
 
 struct weir_ctl_request {
 	const char *socket_name; /* "api.sock" */
@@ -15,6 +15,7 @@ struct weir_ctl_request {
 	const char *target; /* encoded */
 	const char *host;
 	const char *content_type; /* NULL: none is sent */
+	const char *fields;       /* others, each ended by CR LF; NULL: none */
 	const char *body;
 	size_t body_bytes;
 	uint32_t patience_ms; /* without a byte from the instance */
@@ -23,6 +24,7 @@ struct weir_ctl_request {
 
 struct weir_ctl_answer {
 	unsigned status;
+	char head[WEIR_CTL_HEAD_BYTES_MAX]; /* "name: value" lines; cut where longer */
 	char *body; /* NUL-terminated behind body_bytes; free() */
 	size_t body_bytes;
 };

@@ -1,3 +1,6 @@
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,25 +11,16 @@
 #include "ctrl/ctrlctl/client.h"
 #include "ctrl/ctrlctl/output.h"
 #include "ctrl/ctrlctl/pack.h"
+#include "ctrl/ctrlctl/progress.h"
+#include "ctrl/ctrlctl/watch.h"
 #include "ctrl/model/model.h"
 #include "dataplane/base/cleanup.h"
 
 enum {
 	UPLOAD_PATIENCE_MS = 60000, /* unpacking a large archive */
 	DEPLOY_PATIENCE_MS = 300000,
-	BAR_CELLS = 30,
+	ABSENT_MS = 500,
 };
-
-/* On a terminal a bar that grows; it ends with its line. */
-static void bar_draw(size_t sent, size_t bytes)
-{
-	const size_t cells = bytes == 0 ? BAR_CELLS : sent * BAR_CELLS / bytes;
-	static const char full[BAR_CELLS + 1] = "##############################";
-
-	(void)fprintf(stderr, "\rupload [%-*.*s] %3zu%% %.1f MiB%s", BAR_CELLS, (int)cells, full,
-		      bytes == 0 ? 100 : sent * 100 / bytes, (double)bytes / (1 << 20),
-		      sent == bytes ? "\n" : "");
-}
 
 static enum weir_ctl_exit upload(const struct weir_ctl_call *call,
 				 const struct weir_ctl_pack *pack, cJSON **out_json)
@@ -42,7 +36,7 @@ static enum weir_ctl_exit upload(const struct weir_ctl_call *call,
 		.body = pack->data,
 		.body_bytes = pack->bytes,
 		.patience_ms = UPLOAD_PATIENCE_MS,
-		.progress = isatty(STDERR_FILENO) == 1 && !call->json ? bar_draw : NULL,
+		.progress = weir_ctl_progress_upload,
 	};
 	enum weir_ctl_exit code = WEIR_CTL_OK;
 
@@ -64,32 +58,51 @@ static void name_default(const struct weir_ctl_pack *pack, char out[WEIR_MODEL_N
 	(void)snprintf(out, WEIR_MODEL_NAME_BYTES_MAX + 1, "%.*s", (int)bytes, pack->name);
 }
 
-static enum weir_ctl_exit deploy(const struct weir_ctl_call *call, const char *name,
-				 const char *hash)
+/* What the options say of every deployment. NULL: wrong, and said. */
+static cJSON *options_make(const struct weir_ctl_call *call)
 {
-	char target[WEIR_CTL_TARGET_MAX];
 	cJSON *body = cJSON_CreateObject();
+
+	if (weir_ctl_option(call, "--no-trial") != NULL)
+		(void)cJSON_AddBoolToObject(body, "trial", false);
+	if (weir_ctl_body_text(body, call, "--runtime", "runtime") &&
+	    weir_ctl_body_text(body, call, "--entry", "entry") &&
+	    weir_ctl_body_text(body, call, "--handler", "handler") &&
+	    weir_ctl_body_text(body, call, "--health", "health") &&
+	    weir_ctl_body_duration(body, call) &&
+	    weir_ctl_body_number(body, call, "--memory", "memory_mb") &&
+	    weir_ctl_body_number(body, call, "--queue", "queue_max") &&
+	    weir_ctl_body_variables(body, call))
+		return body;
+	cJSON_Delete(body);
+	return NULL;
+}
+
+/* A deployment, perhaps one of several. */
+struct deployment {
+	const struct weir_ctl_call *call;
+	const char *path;
+	char target[WEIR_CTL_TARGET_MAX]; /* of the function */
+	cJSON *options;
+	uint64_t code_hash; /* of the bytes that were packed last; to see that nothing changed */
+};
+
+static enum weir_ctl_exit deploy(struct deployment *deployment, const char *hash)
+{
+	const struct weir_ctl_call *call = deployment->call;
+	cJSON *body = cJSON_Duplicate(deployment->options, true);
 	cJSON *json = NULL;
 	enum weir_ctl_exit code = WEIR_CTL_OK;
 
 	(void)cJSON_AddStringToObject(body, "code", hash);
-	if (weir_ctl_option(call, "--no-trial") != NULL)
-		(void)cJSON_AddBoolToObject(body, "trial", false);
-	if (!weir_ctl_function_target(name, "/deploy", target) ||
-	    !weir_ctl_body_variables(body, call) ||
-	    !weir_ctl_body_text(body, call, "--runtime", "runtime") ||
-	    !weir_ctl_body_text(body, call, "--entry", "entry") ||
-	    !weir_ctl_body_text(body, call, "--handler", "handler") ||
-	    !weir_ctl_body_text(body, call, "--health", "health") ||
-	    !weir_ctl_body_duration(body, call) ||
-	    !weir_ctl_body_number(body, call, "--memory", "memory_mb") ||
-	    !weir_ctl_body_number(body, call, "--queue", "queue_max")) {
-		cJSON_Delete(body);
-		return WEIR_CTL_INVALID;
-	}
-	code = weir_ctl_api_patient(call, "POST", target, body, DEPLOY_PATIENCE_MS, &json);
+	weir_ctl_progress_say("building and trying it ...");
+	code = weir_ctl_api_patient(call, "POST", deployment->target, body, DEPLOY_PATIENCE_MS, &json);
+	weir_ctl_progress_clear();
 	if (code != WEIR_CTL_OK)
 		return code;
+	/* It has them now. */
+	cJSON_DeleteItemFromObjectCaseSensitive(deployment->options, "environment");
+	cJSON_DeleteItemFromObjectCaseSensitive(deployment->options, "secrets");
 	if (!call->json)
 		weir_ctl_print("%s/%s version %.0f serves (%s)\n",
 			       weir_ctl_json_text(json, "namespace"),
@@ -98,21 +111,122 @@ static enum weir_ctl_exit deploy(const struct weir_ctl_call *call, const char *n
 	return weir_ctl_change_end(call, json);
 }
 
-enum weir_ctl_exit weir_ctl_function_deploy(const struct weir_ctl_call *call)
+/* FNV-1a. */
+static uint64_t hash_make(const struct weir_ctl_pack *pack)
+{
+	const unsigned char *data = pack->data;
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < pack->bytes; i++)
+		hash = (hash ^ data[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+/* Pack and deploy what is there; `changed` is the name of what changed, NULL for the first time. */
+static enum weir_ctl_exit deploy_once(struct deployment *deployment, const char *changed)
 {
 	WEIR_CLEANUP(weir_ctl_pack_close) struct weir_ctl_pack pack = {.data = NULL};
-	const char *name = weir_ctl_option(call, "--name");
+	const char *name = weir_ctl_option(deployment->call, "--name");
 	char own_name[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	cJSON *json = NULL;
-	enum weir_ctl_exit code = weir_ctl_pack_open(call->arguments[0], &pack);
+	enum weir_ctl_exit code = weir_ctl_pack_open(deployment->path, &pack);
 
-	if (code == WEIR_CTL_OK)
-		code = upload(call, &pack, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
+	if (weir_ctl_option(deployment->call, "--watch") != NULL) {
+		const uint64_t hash = hash_make(&pack);
+
+		if (changed != NULL && hash == deployment->code_hash)
+			return WEIR_CTL_OK;
+		deployment->code_hash = hash;
+	}
+	if (changed != NULL)
+		(void)fprintf(stderr, "%s changed\n", changed);
 	name_default(&pack, own_name);
-	code = deploy(call, name == NULL ? own_name : name, weir_ctl_json_text(json, "code"));
+	if (!weir_ctl_function_target(name == NULL ? own_name : name, "/deploy", deployment->target))
+		return WEIR_CTL_INVALID;
+	code = upload(deployment->call, &pack, &json);
+	if (code == WEIR_CTL_OK)
+		code = deploy(deployment, weir_ctl_json_text(json, "code"));
 	cJSON_Delete(json);
+	return code;
+}
+
+/* Nothing is left behind: what was uploaded half is dropped by the instance. */
+static void watch_end(int number)
+{
+	static const char text[] = "\nno longer watching; what was deployed goes on serving\n";
+
+	(void)number;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1); /* nobody could be told */
+	_exit(WEIR_CTL_OK);
+}
+
+/* It may be gone for a moment, as while another branch is checked out. */
+static enum weir_ctl_exit watch_open(const char *path, struct weir_ctl_watch *watch)
+{
+	bool is_told = false;
+	int code = 0;
+
+	while ((code = weir_ctl_watch_open(path, watch)) == -ENOENT) {
+		if (!is_told)
+			(void)fprintf(stderr, "%s is gone; waiting for it to come back\n", path);
+		is_told = true;
+		(void)poll(NULL, 0, ABSENT_MS);
+	}
+	if (code == -ENOSPC)
+		return weir_ctl_fail(WEIR_CTL_FAILED, "raise the sysctl fs.inotify.max_user_watches",
+				     "cannot watch %s: the system watches too many directories already",
+				     path);
+	return code == 0 ? WEIR_CTL_OK
+			 : weir_ctl_fail(WEIR_CTL_FAILED, NULL, "cannot watch %s: %s", path,
+					 strerror(-code));
+}
+
+static enum weir_ctl_exit watch_run(struct deployment *deployment)
+{
+	const struct sigaction end = {.sa_handler = watch_end};
+	char changed[256] = "";
+	enum weir_ctl_exit code = WEIR_CTL_OK;
+
+	(void)sigaction(SIGINT, &end, NULL); /* the numbers are sound */
+	(void)sigaction(SIGTERM, &end, NULL);
+	for (bool is_first = true;; is_first = false) {
+		WEIR_CLEANUP(weir_ctl_watch_close) struct weir_ctl_watch watch = {.fd = -1};
+
+		code = watch_open(deployment->path, &watch);
+		if (code != WEIR_CTL_OK)
+			return code;
+		code = deploy_once(deployment, is_first ? NULL : changed);
+		/* Nothing that a change of the code would mend. */
+		if (is_first && (code == WEIR_CTL_UNREACHABLE || code == WEIR_CTL_USAGE))
+			return code;
+		if (!weir_ctl_print_flush()) /* nobody reads it any more */
+			return WEIR_CTL_FAILED;
+		if (is_first)
+			(void)fprintf(stderr, "watching %s; Ctrl-C ends it\n", deployment->path);
+		weir_ctl_watch_wait(&watch, changed);
+	}
+}
+
+enum weir_ctl_exit weir_ctl_function_deploy(const struct weir_ctl_call *call)
+{
+	struct deployment deployment = {.call = call, .path = call->arguments[0]};
+	const char *name = weir_ctl_option(call, "--name");
+	enum weir_ctl_exit code = WEIR_CTL_OK;
+
+	if (access(deployment.path, R_OK) != 0)
+		return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "the code '%s' cannot be read: %s",
+				     deployment.path, strerror(errno));
+	if (name != NULL && !weir_ctl_function_target(name, "/deploy", deployment.target))
+		return WEIR_CTL_INVALID;
+	deployment.options = options_make(call);
+	if (deployment.options == NULL)
+		return WEIR_CTL_INVALID;
+	weir_ctl_progress_open(call->json);
+	code = weir_ctl_option(call, "--watch") != NULL ? watch_run(&deployment)
+							: deploy_once(&deployment, NULL);
+	cJSON_Delete(deployment.options);
 	return code;
 }
 

@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -30,40 +32,119 @@ bool weir_ctl_body_variable(cJSON *body, const char *text)
 	return cJSON_AddStringToObject(member_object(body, "environment"), name, equals + 1) != NULL;
 }
 
-/* A line without its end; on a terminal it is not shown. */
-static bool secret_read(const char *name, char *out, size_t max)
+static struct termios terminal_before;
+
+/* Ctrl-C while a value is typed: the terminal shows again what is typed. */
+static void terminal_restore(int number)
 {
-	struct termios before;
-	const bool terminal = isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before) == 0;
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before); /* nothing else is to be done */
+	_exit(128 + number);
+}
+
+static void terminal_signals(bool is_quiet)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	struct sigaction action = {.sa_handler = is_quiet ? terminal_restore : SIG_DFL};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)sigaction(numbers[i], &action, NULL); /* the numbers are sound */
+}
+
+/* A line without its end; on a terminal it is not shown. */
+static bool line_read(const char *name, char *out, size_t max)
+{
+	const bool terminal = isatty(STDIN_FILENO) == 1 &&
+			      tcgetattr(STDIN_FILENO, &terminal_before) == 0;
 	bool read_it = false;
 
 	if (terminal) {
-		struct termios quiet = before;
+		struct termios quiet = terminal_before;
 
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		(void)fprintf(stderr, "%s: ", name);
+		(void)fprintf(stderr, "value of %s (not shown): ", name);
+		terminal_signals(true);
 		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* it is seen otherwise */
 	}
 	read_it = fgets(out, (int)max, stdin) != NULL;
 	if (terminal) {
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+		terminal_signals(false);
 		(void)fputc('\n', stderr);
 	}
 	out[read_it ? strcspn(out, "\r\n") : 0] = '\0';
-	return read_it && out[0] != '\0';
+	return read_it;
 }
 
-bool weir_ctl_body_secret(cJSON *body, const char *name)
+/* All of a file, without the line's end that an editor puts at its end. False: said why. */
+static bool file_read(FILE *file, const char *path, char *out, size_t max)
 {
-	char value[SECRET_BYTES_MAX + 2];
-	bool added = false;
+	const size_t bytes = fread(out, 1, max, file);
 
-	if (!secret_read(name, value, sizeof(value))) {
+	if (ferror(file) != 0) {
+		(void)weir_ctl_fail(WEIR_CTL_FAILED, NULL, "cannot read %s: %s", path, strerror(errno));
+		return false;
+	}
+	if (bytes == max || memchr(out, '\0', bytes) != NULL) {
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, "base64 it, and let the function undo that",
+				    "%s is longer than 32 KiB or no text: no value for a variable", path);
+		return false;
+	}
+	out[bytes] = '\0';
+	if (bytes > 0 && out[bytes - 1] == '\n')
+		out[bytes - 1] = '\0';
+	return true;
+}
+
+/* The value of a secret: `from` is what stands behind its '=', or NULL. False: said why. */
+static bool secret_read(const char *name, const char *from, char *out, size_t max)
+{
+	FILE *file = NULL;
+	bool read_it = false;
+
+	if (from != NULL && strcmp(from, "-") == 0)
+		return file_read(stdin, "standard input", out, max);
+	if (from != NULL && from[0] != '@') {
+		(void)weir_ctl_fail(WEIR_CTL_USAGE,
+				    "--secret TOKEN asks for it, --secret TOKEN=@FILE and "
+				    "--secret TOKEN=- read it",
+				    "the value of the secret %s stands on the command line, where others "
+				    "see it",
+				    name);
+		return false;
+	}
+	if (from != NULL) {
+		file = fopen(from + 1, "re");
+		if (file == NULL) {
+			(void)weir_ctl_fail(WEIR_CTL_INVALID, NULL, "cannot open %s: %s", from + 1,
+					    strerror(errno));
+			return false;
+		}
+		read_it = file_read(file, from + 1, out, max);
+		(void)fclose(file); /* it was only read */
+		return read_it;
+	}
+	if (!line_read(name, out, max)) {
 		(void)weir_ctl_fail(WEIR_CTL_INVALID, "echo VALUE | ctrlctl fn env set NAME --secret TOKEN",
 				    "standard input has no value for the secret %s", name);
 		return false;
 	}
-	added = cJSON_AddStringToObject(member_object(body, "secrets"), name, value) != NULL;
+	return true;
+}
+
+bool weir_ctl_body_secret(cJSON *body, const char *text)
+{
+	char value[SECRET_BYTES_MAX + 2];
+	const char *equals = strchr(text, '=');
+	char name[256];
+	bool added = false;
+
+	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, "="), text); /* cut ones are refused */
+	added = secret_read(name, equals == NULL ? NULL : equals + 1, value, sizeof(value));
+	if (added && value[0] == '\0') {
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, NULL, "the value of the secret %s is empty", name);
+		added = false;
+	}
+	added = added && cJSON_AddStringToObject(member_object(body, "secrets"), name, value) != NULL;
 	explicit_bzero(value, sizeof(value));
 	return added;
 }

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ctrl/ctrlctl/body.h"
@@ -93,9 +94,91 @@ enum weir_ctl_exit weir_ctl_function_list(const struct weir_ctl_call *call)
 	return WEIR_CTL_OK;
 }
 
+static void get_row(struct weir_ctl_table *table, const char *name, const char *text)
+{
+	if (text[0] == '\0')
+		return;
+	weir_ctl_table_cell(table, name);
+	weir_ctl_table_cell(table, text);
+}
+
+/* "3, deployed 2026-01-02 03:04:05; 4 are kept" */
+static void version_format(const cJSON *json, char *out, size_t max)
+{
+	const time_t created = (time_t)weir_ctl_json_number(json, "created");
+	char when[32] = "";
+	struct tm parts;
+
+	out[0] = '\0';
+	if (weir_ctl_json_number(json, "deployed") == 0)
+		return;
+	(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", localtime_r(&created, &parts));
+	(void)snprintf(out, max, "%.0f, deployed %s; %.0f kept", weir_ctl_json_number(json, "deployed"), when,
+		       weir_ctl_json_number(json, "versions")); /* fits */
+}
+
+static void bytes_format(double bytes, char *out, size_t max)
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB"};
+	size_t unit = 0;
+
+	for (; bytes >= 1024 && unit < 3; unit++)
+		bytes /= 1024;
+	(void)snprintf(out, max, "%.*f %s", unit == 0 || bytes >= 100 ? 0 : 1, bytes, units[unit]); /* fits */
+}
+
+/* "CURRENCY, TOKEN (secret)" */
+static void names_format(const cJSON *environment, char *out, size_t max)
+{
+	const cJSON *variable = NULL;
+	size_t used = 0;
+
+	out[0] = '\0';
+	cJSON_ArrayForEach(variable, environment)
+	{
+		const int bytes = snprintf(out + used, max - used, "%s%s%s", used == 0 ? "" : ", ",
+					   weir_ctl_json_text(variable, "name"),
+					   cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(variable, "secret"))
+						   ? " (secret)"
+						   : "");
+
+		if (bytes < 0 || (size_t)bytes >= max - used)
+			return; /* cut: `fn env list` shows all */
+		used += (size_t)bytes;
+	}
+}
+
+static void function_print(const cJSON *json)
+{
+	static const char *const titles[] = {"FIELD", "VALUE", NULL};
+	struct weir_ctl_table table = {.titles = titles};
+	char text[8192];
+
+	(void)snprintf(text, sizeof(text), "%s/%s", weir_ctl_json_text(json, "namespace"),
+		       weir_ctl_json_text(json, "name")); /* fits */
+	get_row(&table, "name", text);
+	get_row(&table, "runtime", weir_ctl_json_text(json, "runtime"));
+	version_format(json, text, sizeof(text));
+	get_row(&table, "version", text);
+	get_row(&table, "code", weir_ctl_json_text(json, "code"));
+	bytes_format(weir_ctl_json_number(json, "code_bytes"), text, sizeof(text));
+	get_row(&table, "size", text);
+	get_row(&table, "file", weir_ctl_json_text(json, "file"));
+	get_row(&table, "handler", weir_ctl_json_text(json, "handler"));
+	weir_ctl_duration_format(weir_ctl_json_number(json, "timeout_ms"), text, sizeof(text));
+	get_row(&table, "timeout", text);
+	(void)snprintf(text, sizeof(text), "%.0f MB", weir_ctl_json_number(json, "memory_mb"));
+	get_row(&table, "memory", text);
+	(void)snprintf(text, sizeof(text), "%.0f requests", weir_ctl_json_number(json, "queue_max"));
+	get_row(&table, "queue", text);
+	names_format(cJSON_GetObjectItemCaseSensitive(json, "environment"), text, sizeof(text));
+	get_row(&table, "environment", text);
+	get_row(&table, "problem", weir_ctl_json_text(json, "problem"));
+	weir_ctl_table_print(&table);
+}
+
 enum weir_ctl_exit weir_ctl_function_get(const struct weir_ctl_call *call)
 {
-	static const char *const skip[] = {NULL};
 	char target[WEIR_CTL_TARGET_MAX];
 	cJSON *json = NULL;
 	enum weir_ctl_exit code = WEIR_CTL_OK;
@@ -105,11 +188,10 @@ enum weir_ctl_exit weir_ctl_function_get(const struct weir_ctl_call *call)
 	code = weir_ctl_api(call, "GET", target, NULL, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
-	if (call->json) {
+	if (call->json)
 		weir_ctl_print_json(json);
-	} else {
-		weir_ctl_print_object(json, skip);
-	}
+	else
+		function_print(json);
 	cJSON_Delete(json);
 	return WEIR_CTL_OK;
 }

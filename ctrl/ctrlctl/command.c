@@ -1,8 +1,6 @@
-#include <stdio.h>
 #include <string.h>
 
 #include "ctrl/ctrlctl/ctl.h"
-#include "ctrl/ctrlctl/output.h"
 
 #define HOST_OPTION                                                                         \
 	{                                                                                   \
@@ -21,8 +19,8 @@
 	}
 #define SECRET_OPTION                                                                \
 	{                                                                            \
-		.name = "--secret", .value = "NAME", .is_repeated = true,            \
-		.help = "a secret one: its value is asked for, or a line of standard input" \
+		.name = "--secret", .value = "NAME[=@FILE|=-]", .is_repeated = true, \
+		.help = "a secret one: asked for, a line of standard input, or read from there" \
 	}
 
 const struct weir_ctl_option weir_ctl_options_global[] = {
@@ -214,6 +212,24 @@ static const struct weir_ctl_command commands[] = {
 	},
 	{
 		.noun = "fn",
+		.verb = "init",
+		.arguments = "[DIR/NAME]",
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_DIRECTORY,
+		.help = "write a first function, ready to deploy, into a directory of its name",
+		.more = "Without a name: into this directory. Nothing that is there is overwritten.\n"
+			"  ctrlctl fn init hello --runtime python\n",
+		.options =
+			{
+				{.name = "--runtime",
+				 .value = "RUNTIME",
+				 .help = "native, c, exec, wasm, node, php or python",
+				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
+			},
+		.run = weir_ctl_function_init,
+	},
+	{
+		.noun = "fn",
 		.verb = "deploy",
 		.arguments = "DIR|FILE",
 		.arguments_min = 1,
@@ -224,9 +240,13 @@ static const struct weir_ctl_command commands[] = {
 			"files:\n"
 			"index.js or package.json, app.py, index.php, *.wasm, *.c, *.so, a program. "
 			"What is not\n"
-			"named of an existing function stays, but for the handler.\n"
+			"named of an existing function stays, but for the handler. Before it serves a "
+			"worker of\n"
+			"its own loads it; what fails changes nothing. `ctrlctl fn init` writes a first "
+			"one.\n"
 			"  ctrlctl fn deploy hello.py\n"
-			"  ctrlctl fn deploy ./shop --name web/shop --timeout 5s\n",
+			"  ctrlctl fn deploy ./shop --name web/shop --timeout 5s\n"
+			"  ctrlctl fn deploy ./shop --watch                   while you write it\n",
 		.options =
 			{
 				{.name = "--name",
@@ -246,6 +266,9 @@ static const struct weir_ctl_command commands[] = {
 				{.name = "--health",
 				 .value = "/PATH",
 				 .help = "call it there before it serves (default: only load it)"},
+				{.name = "--watch",
+				 .letter = "-w",
+				 .help = "go on: deploy again whenever something in it changes"},
 				{.name = "--no-trial",
 				 .help = "let it serve untried; also without a gateway"},
 				ENV_OPTION,
@@ -289,7 +312,8 @@ static const struct weir_ctl_command commands[] = {
 		.help = "list, set or unset variables of a function's environment",
 		.more = "Secrets are kept encrypted, and never shown again.\n"
 			"  ctrlctl fn env set web/shop CURRENCY=EUR LIMIT=20\n"
-			"  ctrlctl fn env set web/shop --secret TOKEN <token.txt\n"
+			"  ctrlctl fn env set web/shop --secret TOKEN              asks for it\n"
+			"  ctrlctl fn env set web/shop --secret CERT=@cert.pem --secret TOKEN=- <token.txt\n"
 			"  ctrlctl fn env unset web/shop LIMIT\n",
 		.options =
 			{
@@ -308,19 +332,29 @@ static const struct weir_ctl_command commands[] = {
 		.more = "No route is needed. Exit code 1 if the answer's status is 400 or "
 			"more.\n"
 			"  ctrlctl fn invoke hello\n"
-			"  ctrlctl fn invoke web/shop -d @order.json -X POST --path /orders\n",
+			"  ctrlctl fn invoke web/shop -d @order.json --path /orders --show time\n"
+			"  jq .order shop.json | ctrlctl fn invoke web/shop -d - >answer\n",
 		.options =
 			{
 				{.name = "--body",
 				 .letter = "-d",
-				 .value = "DATA|@FILE",
-				 .help = "the request's body; @- reads standard input",
+				 .value = "DATA|@FILE|-",
+				 .help = "the request's body; - reads standard input",
 				 .complete = WEIR_CTL_COMPLETE_FILE},
 				{.name = "--method",
 				 .letter = "-X",
 				 .value = "METHOD",
 				 .help = "default: GET, with a body POST",
 				 .complete = WEIR_CTL_COMPLETE_METHOD},
+				{.name = "--header",
+				 .letter = "-H",
+				 .value = "'NAME: VALUE'",
+				 .is_repeated = true,
+				 .help = "a field of the request's head; may be repeated"},
+				{.name = "--show",
+				 .value = "head|time",
+				 .help = "also show, on standard error: status and head; and the times",
+				 .complete = WEIR_CTL_COMPLETE_SHOW},
 				{.name = "--path",
 				 .value = "/REST",
 				 .help = "path behind the function's name"},
@@ -525,73 +559,4 @@ const struct weir_ctl_command *weir_ctl_command_find(const char *noun, const cha
 			return command;
 	}
 	return NULL;
-}
-
-static void options_print(const struct weir_ctl_option *options, size_t max)
-{
-	for (size_t i = 0; i < max && options[i].name != NULL; i++) {
-		char text[64];
-
-		(void)snprintf(text, sizeof(text), "%s%s%s%s%s",
-			       options[i].letter == NULL ? "" : options[i].letter,
-			       options[i].letter == NULL ? "" : ", ", options[i].name,
-			       options[i].value == NULL ? "" : " ",
-			       options[i].value == NULL ? "" : options[i].value);
-		weir_ctl_print("  %-30s %s\n", text, options[i].help);
-	}
-}
-
-static void command_line_print(const struct weir_ctl_command *command)
-{
-	char text[96];
-
-	(void)snprintf(text, sizeof(text), "%s%s%s%s%s", command->noun,
-		       command->verb == NULL ? "" : " ",
-		       command->verb == NULL ? "" : command->verb,
-		       command->arguments[0] == '\0' ? "" : " ", command->arguments);
-	weir_ctl_print("  %-30s %s\n", text, command->help);
-}
-
-int weir_ctl_help_all(void)
-{
-	const struct weir_ctl_command *command = NULL;
-
-	weir_ctl_print("usage: ctrlctl NOUN [VERB] [ARGUMENTS] [OPTIONS]\n\n");
-	for (size_t i = 0; (command = weir_ctl_command_at(i)) != NULL; i++)
-		command_line_print(command);
-	weir_ctl_print("\nEverywhere:\n");
-	options_print(weir_ctl_options_global, WEIR_CTL_OPTIONS_MAX);
-	weir_ctl_print("\nExit codes: 0 ok, 1 failed, 2 usage, 3 unreachable, 5 not found, 6 "
-		       "exists, 7 invalid,\n"
-		       "9 saved but not yet acknowledged by every shard.\n"
-		       "More: ctrlctl NOUN --help, ctrlctl NOUN VERB --help\n");
-	return WEIR_CTL_OK;
-}
-
-int weir_ctl_help_noun(const char *noun)
-{
-	const struct weir_ctl_command *command = NULL;
-
-	weir_ctl_print("usage: ctrlctl %s VERB [ARGUMENTS] [OPTIONS]\n\n", noun);
-	for (size_t i = 0; (command = weir_ctl_command_at(i)) != NULL; i++) {
-		if (strcmp(command->noun, noun) == 0)
-			command_line_print(command);
-	}
-	weir_ctl_print("\nEverywhere:\n");
-	options_print(weir_ctl_options_global, WEIR_CTL_OPTIONS_MAX);
-	return WEIR_CTL_OK;
-}
-
-int weir_ctl_help_command(const struct weir_ctl_command *command)
-{
-	weir_ctl_print(
-		"usage: ctrlctl %s%s%s%s%s [OPTIONS]\n\n%s.\n", command->noun,
-		command->verb == NULL ? "" : " ", command->verb == NULL ? "" : command->verb,
-		command->arguments[0] == '\0' ? "" : " ", command->arguments, command->help);
-	if (command->more != NULL)
-		weir_ctl_print("%s", command->more);
-	weir_ctl_print("\n");
-	options_print(command->options, WEIR_CTL_OPTIONS_MAX);
-	options_print(weir_ctl_options_global, WEIR_CTL_OPTIONS_MAX);
-	return WEIR_CTL_OK;
 }

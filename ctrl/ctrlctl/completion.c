@@ -24,6 +24,8 @@ static const char *complete_action(enum weir_ctl_complete complete)
 		return "_ctrlctl_words native exec wasm js node php python c";
 	case WEIR_CTL_COMPLETE_METHOD:
 		return "_ctrlctl_words GET HEAD POST PUT DELETE PATCH OPTIONS";
+	case WEIR_CTL_COMPLETE_SHOW:
+		return "_ctrlctl_words head time";
 	case WEIR_CTL_COMPLETE_SHELL:
 		return "_ctrlctl_words bash";
 	case WEIR_CTL_COMPLETE_POOL:

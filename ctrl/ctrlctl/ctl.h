@@ -44,6 +44,7 @@ enum weir_ctl_complete {
 	WEIR_CTL_COMPLETE_OUTPUT,
 	WEIR_CTL_COMPLETE_RUNTIME,
 	WEIR_CTL_COMPLETE_METHOD,
+	WEIR_CTL_COMPLETE_SHOW,
 	WEIR_CTL_COMPLETE_SHELL,
 	WEIR_CTL_COMPLETE_POOL,
 	WEIR_CTL_COMPLETE_POLICY,
@@ -124,6 +125,7 @@ enum weir_ctl_exit weir_ctl_function_add(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_get(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_remove(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_function_init(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_deploy(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_versions(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_rollback(const struct weir_ctl_call *call);

@@ -1,4 +1,6 @@
 
+#include <locale.h>
+
 #include "ctrl/ctrlctl/ctl.h"
 #include "ctrl/ctrlctl/output.h"
 
@@ -15,7 +17,10 @@ enum weir_ctl_exit weir_ctl_version(const struct weir_ctl_call *call)
 int main(int argc, char **argv)
 {
 	struct weir_ctl_call call;
-	int code = weir_ctl_parse(argc, argv, &call);
+	int code = 0;
+
+	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* libarchive's names are UTF-8 */
+	code = weir_ctl_parse(argc, argv, &call);
 
 	if (code == -1)
 		code = (int)call.command->run(&call);

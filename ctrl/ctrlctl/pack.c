@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +38,25 @@ static enum weir_ctl_exit broken(const char *path, const char *why)
 {
 	return weir_ctl_fail(WEIR_CTL_FAILED, NULL, "cannot pack %s: %s", path,
 			     why == NULL ? strerror(errno) : why);
+}
+
+bool weir_ctl_pack_skips(const char *name)
+{
+	static const char *const names[] = {".git", "__pycache__", ".DS_Store"};
+	static const char *const endings[] = {"~", ".swp", ".swo", ".swx"};
+	const size_t bytes = strlen(name);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		const size_t ending = strlen(endings[i]);
+
+		if (bytes > ending && strcmp(name + bytes - ending, endings[i]) == 0)
+			return true;
+	}
+	return strncmp(name, ".#", 2) == 0; /* Emacs' locks */
 }
 
 static int by_name(const FTSENT **a, const FTSENT **b)
@@ -109,7 +129,7 @@ static enum weir_ctl_exit tree_write(struct archive *archive, const char *path)
 
 		if (item->fts_info == FTS_DP || item->fts_level == 0)
 			continue;
-		if (strcmp(item->fts_name, ".git") == 0) {
+		if (weir_ctl_pack_skips(item->fts_name)) {
 			(void)fts_set(tree, item, FTS_SKIP);
 			continue;
 		}
@@ -143,6 +163,17 @@ static enum weir_ctl_exit directory_pack(const char *path, int fd)
 	return code;
 }
 
+/* Whoever writes to it meanwhile may make it shorter, which a mapping of the file itself does not bear. */
+static enum weir_ctl_exit file_copy(const char *path, int from, int to)
+{
+	ssize_t moved = 0;
+
+	do {
+		moved = sendfile(to, from, NULL, 1 << 20);
+	} while (moved > 0 || (moved == -1 && errno == EINTR));
+	return moved == 0 ? WEIR_CTL_OK : broken(path, NULL);
+}
+
 static enum weir_ctl_exit pack_map(const char *path, int fd, struct weir_ctl_pack *pack)
 {
 	struct stat info;
@@ -158,7 +189,8 @@ static enum weir_ctl_exit pack_map(const char *path, int fd, struct weir_ctl_pac
 
 enum weir_ctl_exit weir_ctl_pack_open(const char *path, struct weir_ctl_pack *out_pack)
 {
-	WEIR_CLEANUP(weir_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	WEIR_CLEANUP(weir_fd_close) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe must not hold us */
+	WEIR_CLEANUP(weir_fd_close) int packed = -1;
 	struct weir_ctl_pack pack = {.data = NULL};
 	char whole[PATH_MAX];
 	struct stat info;
@@ -167,17 +199,22 @@ enum weir_ctl_exit weir_ctl_pack_open(const char *path, struct weir_ctl_pack *ou
 	if (fd == -1 || fstat(fd, &info) != 0 || realpath(path, whole) == NULL)
 		return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "the code '%s' cannot be read: %s", path,
 				     strerror(errno));
+	if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode))
+		return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "'%s' is neither a file nor a directory",
+				     path);
 	(void)snprintf(pack.name, sizeof(pack.name), "%s", basename(whole)); /* a name fits */
 	pack.is_directory = S_ISDIR(info.st_mode);
 	if (pack.is_directory) {
-		weir_fd_close(&fd);
-		fd = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-		if (fd == -1)
-			fd = memfd_create("weir-code", MFD_CLOEXEC);
-		code = fd == -1 ? broken(path, NULL) : directory_pack(path, fd);
+		packed = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+		if (packed == -1)
+			packed = memfd_create("weir-code", MFD_CLOEXEC);
+		code = packed == -1 ? broken(path, NULL) : directory_pack(path, packed);
+	} else {
+		packed = memfd_create("weir-code", MFD_CLOEXEC);
+		code = packed == -1 ? broken(path, NULL) : file_copy(path, fd, packed);
 	}
 	if (code == WEIR_CTL_OK)
-		code = pack_map(path, fd, &pack);
+		code = pack_map(path, packed, &pack);
 	if (code == WEIR_CTL_OK)
 		*out_pack = pack;
 	return code;

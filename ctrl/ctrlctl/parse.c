@@ -7,6 +7,7 @@
 
 #include "ctrl/ctrlctl/ctl.h"
 #include "ctrl/ctrlctl/output.h"
+#include "ctrl/ctrlctl/progress.h"
 
 enum weir_ctl_exit weir_ctl_fail(enum weir_ctl_exit code, const char *hint, const char *format,
 				 ...)
@@ -17,6 +18,7 @@ enum weir_ctl_exit weir_ctl_fail(enum weir_ctl_exit code, const char *hint, cons
 	va_start(arguments, format);
 	(void)vsnprintf(text, sizeof(text), format, arguments); /* cut is fine */
 	va_end(arguments);
+	weir_ctl_progress_clear();
 	(void)fflush(stdout); /* in order on a terminal; a failure is found at the end */
 	(void)fprintf(stderr, "error: %s\n", text);
 	if (hint != NULL)

@@ -22,6 +22,7 @@ struct item {
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	char name[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* of the function */
 	char *text;                               /* "K=V"; NULL: its secret cannot be opened */
+	const char *why;                          /* then: for people */
 };
 
 struct list {
@@ -86,17 +87,18 @@ void weir_environments_destroy(struct weir_environments *environments)
 	free(environments);
 }
 
-static int secret_need(struct weir_environments *environments)
+/* A key that is lost is not replaced by one that opens nothing: only sealing makes one. */
+static int secret_need(struct weir_environments *environments, bool make)
 {
 	return environments->secret != NULL
 		       ? 0
-		       : weir_secret_open(environments->data, &environments->secret);
+		       : weir_secret_open(environments->data, make, &environments->secret);
 }
 
 int weir_environments_seal(struct weir_environments *environments, const char *label,
 			   const void *value, size_t bytes, uint8_t *out)
 {
-	const int code = secret_need(environments);
+	const int code = secret_need(environments, true);
 
 	if (code == 0)
 		weir_secret_seal(environments->secret, label, value, bytes, out);
@@ -118,16 +120,31 @@ static struct item *list_add(struct list *list)
 	return &list->items[list->count++];
 }
 
-/* "K=V" of a variable, opened. NULL: it cannot be. */
+static const char *key_problem(int code)
+{
+	switch (code) {
+	case -ENOENT:
+		return "secret.key is missing. Put it back and restart";
+	case -EACCES:
+		return "others may read secret.key. chmod 600 it and restart";
+	default:
+		return "secret.key is not the one they were sealed with. Put that back and "
+		       "restart";
+	}
+}
+
+/* "K=V" of a variable, opened. NULL: it cannot be, for the reason *out_why. */
 static char *text_make(struct weir_environments *environments,
 		       const struct weir_model_function *function,
-		       const struct weir_store_variable *variable)
+		       const struct weir_store_variable *variable, const char **out_why)
 {
 	const size_t extra = variable->is_secret ? WEIR_SECRET_EXTRA_BYTES : 0;
 	const size_t name_bytes = strlen(variable->name);
 	char label[LABEL_BYTES];
 	char *text = NULL;
+	int code = 0;
 
+	*out_why = key_problem(-EBADMSG);
 	if (variable->bytes < extra)
 		return NULL;
 	text = calloc(1, name_bytes + 1 + variable->bytes - extra + 1);
@@ -141,10 +158,13 @@ static char *text_make(struct weir_environments *environments,
 	}
 	(void)snprintf(label, sizeof(label), "%s/%s %s", function->space, function->name,
 		       variable->name); /* fits: names are short */
-	if (secret_need(environments) == 0 &&
-	    weir_secret_unseal(environments->secret, label, variable->value, variable->bytes,
-			       text + name_bytes + 1) == 0)
+	code = secret_need(environments, false);
+	if (code == 0)
+		code = weir_secret_unseal(environments->secret, label, variable->value, variable->bytes,
+					  text + name_bytes + 1);
+	if (code == 0)
 		return text;
+	*out_why = key_problem(code);
 	free(text);
 	return NULL;
 }
@@ -161,7 +181,7 @@ static int variable_visit(void *context, const struct weir_model_function *funct
 	item->version = function->version;
 	memcpy(item->space, function->space, sizeof(item->space));
 	memcpy(item->name, function->name, sizeof(item->name));
-	item->text = text_make(environments, function, variable);
+	item->text = text_make(environments, function, variable, &item->why);
 	return 0;
 }
 
@@ -381,8 +401,9 @@ static void function_mark(struct weir_model_function *function, const struct lis
 	for (; item < list->items + list->count && item_compare(item, &key) == 0; item++) {
 		if (item->text == NULL)
 			(void)snprintf(function->problem, sizeof(function->problem),
-				       "The function's secrets cannot be opened: secret.key is missing, "
-				       "readable by others, or another one");
+				       "The function's secrets cannot be opened: %s, or set them anew: "
+				       "ctrlctl fn env set NAME --secret VARIABLE",
+				       item->why); /* fits */
 	}
 }
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -397,6 +398,7 @@ int main(int argc, char **argv)
 	int code = 0;
 
 	weir_log_open("ctrld");
+	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* names in archives are UTF-8 */
 	/* What one publication needed serves the next one: of a large table, taking it from the kernel
 	 * anew costs as much time as filling it. Fails only for unknown names. */
 	(void)mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT_BYTES);

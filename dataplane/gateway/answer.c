@@ -9,6 +9,7 @@
 #include "dataplane/gateway/nested.h"
 #include "dataplane/gateway/output.h"
 #include "dataplane/gateway/shard.h"
+#include "dataplane/gateway/timing.h"
 #include "dataplane/http/http_response.h"
 #include "dataplane/shm/head_check.h"
 
@@ -290,6 +291,7 @@ static enum weir_http_failure write_head(struct weir_shard *shard, struct weir_e
 {
 	const struct weir_message message = exchange->head_message;
 	struct weir_http_field fields[WEIR_HEAD_RESPONSE_FIELDS_MAX];
+	char timing[WEIR_TIMING_BYTES_MAX];
 	const struct weir_response_head *response = (const void *)shard->scratch;
 	struct weir_http_response_head head;
 	size_t chunk_bytes;
@@ -309,6 +311,9 @@ static enum weir_http_failure write_head(struct weir_shard *shard, struct weir_e
 		exchange->keep_alive = false;
 	if (field_count < 0 || !choose_framing(exchange, response, &head.content_length))
 		return WEIR_HTTP_FUNCTION_GARBAGE;
+	if (field_count < WEIR_HEAD_RESPONSE_FIELDS_MAX &&
+	    weir_timing_field(exchange, timing, &fields[field_count]))
+		field_count++;
 	head.status = response->status;
 	head.minor = exchange->minor;
 	head.keep_alive = exchange->keep_alive;

@@ -156,6 +156,8 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	link->queued++;
 	shard->bound_in_batch++;
 	exchange->link = link;
+	if (exchange->began_ns != 0)
+		exchange->bound_ns = weir_clock_now_ns();
 	exchange->request_bytes = message.bytes;
 	exchange->request_head_bytes = message.head_bytes;
 	exchange->request_hash = request_hash(request);
@@ -254,6 +256,7 @@ static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchang
 	*(exchange->wait_next ? &exchange->wait_next->wait_prev : &list->last) = exchange;
 	*(exchange->wait_prev ? &exchange->wait_prev->wait_next : &list->first) = exchange;
 	exchange->waiting = true;
+	exchange->cold |= exchange->pool->link_count == 0;
 	exchange->waiting_since_ns = shard->now_ns;
 	exchange->pool->waiting_count++;
 	exchange->function->waiting++;

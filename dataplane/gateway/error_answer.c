@@ -3,6 +3,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/gateway/output.h"
 #include "dataplane/gateway/shard.h"
+#include "dataplane/gateway/timing.h"
 
 enum {
 	HEAD_ROOM_BYTES = 512, /* status line and the fields that the gateway adds */
@@ -82,7 +83,8 @@ bool weir_error_answer_write(struct weir_shard *shard, struct weir_exchange *exc
 	const struct weir_http_failure_row *row =
 		weir_http_failure_row((enum weir_http_failure)exchange->failure);
 	char activation[33] = {0}, allow[64], body[BODY_BYTES_MAX];
-	struct weir_http_field fields[3] = {
+	char timing[WEIR_TIMING_BYTES_MAX];
+	struct weir_http_field fields[4] = {
 		{.name = WEIR_SPAN("Content-Type"), .value = WEIR_SPAN("application/json")}};
 	struct weir_http_response_head head = {.status = row->status,
 					       .minor = exchange->minor,
@@ -100,6 +102,8 @@ bool weir_error_answer_write(struct weir_shard *shard, struct weir_exchange *exc
 		fields[head.field_count++] = (struct weir_http_field){
 			.name = WEIR_SPAN("Allow"),
 			.value = {.data = allow, .bytes = write_allow(exchange->allow, allow)}};
+	if (weir_timing_field(exchange, timing, &fields[head.field_count]))
+		head.field_count++;
 	if (row->close || exchange->refused_body || shard->stopping)
 		exchange->keep_alive = false;
 	head.keep_alive = exchange->keep_alive;

@@ -6,6 +6,7 @@
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/output.h"
 #include "dataplane/gateway/shard.h"
+#include "dataplane/gateway/timing.h"
 #include "dataplane/http/http_chunked.h"
 #include "dataplane/http/http_path.h"
 
@@ -286,6 +287,8 @@ static void submit(struct weir_shard *shard, struct weir_connection *connection,
 		shard->now_ns +
 		(target->timeout_ms ? target->timeout_ms * WEIR_NS_PER_MS : function->timeout_ns);
 	weir_connection_watch(shard, connection, exchange->deadline_ns);
+	if (connection->local)
+		weir_timing_begin(exchange, &shard->parser, candidate->head);
 	if (candidate->stream) {
 		begin_stream(shard, connection, exchange);
 		input.content_length = exchange->chunked ? WEIR_HEAD_LENGTH_UNKNOWN

@@ -216,7 +216,7 @@ static void completion_is_sound_and_offers_what_the_table_has(void **state)
 	ctl_test_shell(test, command, &output);
 	assert_string_equal(output.err, "");
 	assert_string_equal(output.out,
-			    "route\nadd\n--fn\njson\n--help add list get rm deploy versions rollback "
+			    "route\nadd\n--fn\njson\n--help add list get rm init deploy versions rollback "
 			    "env invoke logs\n");
 	ctl_test_start(test, -1);
 	ctl_test_run(test, "fn add thumbs --runtime exec --file /bin/cat", 0, &output);
@@ -389,7 +389,7 @@ static void deploying_makes_versions_that_can_be_listed_and_rolled_back(void **s
 	ctl_test_run(test, "fn deploy two.sh --no-trial --name hello", 0, &output);
 	ctl_test_run(test, "fn get hello", 0, &output);
 	assert_non_null(strstr(output.out, "/two.sh"));
-	assert_non_null(strstr(output.out, "5000")); /* stays */
+	assert_non_null(strstr(output.out, "timeout  5s")); /* stays */
 	ctl_test_run(test, "fn versions hello", 0, &output);
 	assert_non_null(strstr(output.out, "3 serves"));
 	assert_non_null(strstr(output.out, "/bootstrap"));

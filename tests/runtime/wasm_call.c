@@ -12,7 +12,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/runtime/wasm/instance.h"
-#include "dataplane/runtime/wasm/memory.h"
+#include "dataplane/runtime/wasm/pages.h"
 
 enum { LINE_BYTES = 8192, PAGES = 256 };
 
@@ -132,7 +132,7 @@ int main(void)
 	static const struct weir_wasm_imports imports = {functions, 1, missing};
 	pthread_t thread;
 
-	weir_wasm_memory_open();
+	weir_wasm_pages_open();
 	WEIR_ASSERT(weir_wasm_instances_open(&imports) == 0);
 	WEIR_ASSERT(pthread_create(&thread, NULL, serve, NULL) == 0);
 	WEIR_ASSERT(pthread_join(thread, NULL) == 0);

@@ -1,7 +1,6 @@
 #include "dataplane/runtime/wasm/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,14 +11,13 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
+#include "dataplane/runtime/wasm/pages.h"
 
 /* A 32-bit address and a 32-bit offset in the instruction, and what is read there. */
 #define RESERVED_BYTES ((UINT64_C(8) << 30) + (UINT64_C(128) << 10))
 
 enum {
-	PAGE_BYTES =
-		4096, /* the kernel's; every architecture that wasm2c's code runs on here */
-	SCAN_PAGES = 1024, /* pagemap entries read at a time */
+	PAGE_BYTES = WEIR_WASM_KERNEL_PAGE_BYTES,
 	/* Pages that were written stay the process's own and are copied back each time. So after much at
 	 * once, after a pause, and now and then where they are many, they go to the kernel instead. */
 	GIVE_BACK_PAGES = 4096,
@@ -27,19 +25,8 @@ enum {
 };
 #define GIVE_BACK_IDLE_NS (UINT64_C(50) * WEIR_NS_PER_MS)
 
-#define PAGEMAP_FILE    (UINT64_C(1) << 61)
-#define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
-#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
-
-static int pagemap_fd = -1;
 static _Thread_local long
 	faults_seen; /* this thread's count of page faults at its last reset */
-
-void weir_wasm_memory_open(void)
-{
-	if (sysconf(_SC_PAGESIZE) == PAGE_BYTES && pagemap_fd == -1)
-		pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC); /* or none */
-}
 
 static void pages_set(struct weir_wasm_memory *memory, uint32_t pages)
 {
@@ -94,50 +81,6 @@ bool weir_wasm_memory_has(const struct weir_wasm_instance *instance, uintptr_t a
 	       address - (uintptr_t)instance->reserved < RESERVED_BYTES;
 }
 
-/* ---- which pages are the process's own ---- */
-
-/* One run over [0, bytes) of the memory. */
-struct scan {
-	const struct weir_wasm_instance *instance;
-	void (*found)(struct scan *scan, size_t offset);
-	uint32_t pages;
-	uint32_t *own; /* the first of their numbers */
-	int fd;
-	int error;
-};
-
-static void scan_entries(struct scan *scan, const uint64_t *entries, size_t count, size_t first)
-{
-	for (size_t i = 0; i < count; i++) {
-		if ((entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) == 0 ||
-		    (entries[i] & PAGEMAP_FILE) != 0)
-			continue;
-		scan->pages++;
-		scan->found(scan, (first + i) * PAGE_BYTES);
-	}
-}
-
-/* False: the pagemap does not tell. */
-static bool scan_run(struct scan *scan, size_t bytes)
-{
-	static uint64_t entries[SCAN_PAGES]; /* the baton holder's */
-	const size_t pages = bytes / PAGE_BYTES;
-	const uintptr_t start = (uintptr_t)scan->instance->reserved / PAGE_BYTES;
-
-	if (pagemap_fd == -1)
-		return false;
-	for (size_t page = 0; page < pages; page += SCAN_PAGES) {
-		const size_t count = pages - page < SCAN_PAGES ? pages - page : SCAN_PAGES;
-
-		if (pread(pagemap_fd, entries, count * sizeof(entries[0]),
-			  (off_t)((start + page) * sizeof(entries[0]))) !=
-		    (ssize_t)(count * sizeof(entries[0])))
-			return false;
-		scan_entries(scan, entries, count, page);
-	}
-	return true;
-}
-
 /* ---- keep ---- */
 
 static bool is_zero(const uint8_t *page)
@@ -145,13 +88,14 @@ static bool is_zero(const uint8_t *page)
 	return page[0] == 0 && memcmp(page, page + 1, PAGE_BYTES - 1) == 0;
 }
 
-static void keep_page(struct scan *scan, size_t offset)
+static void keep_page(struct weir_wasm_scan *scan, size_t offset)
 {
-	const uint8_t *const page = scan->instance->reserved + offset;
+	const uint8_t *const page = scan->start + offset;
+	const int *const fd = scan->context;
 
 	if (is_zero(page))
 		return;
-	if (pwrite(scan->fd, page, PAGE_BYTES, (off_t)offset) != PAGE_BYTES)
+	if (pwrite(*fd, page, PAGE_BYTES, (off_t)offset) != PAGE_BYTES)
 		scan->error = -EIO;
 }
 
@@ -159,9 +103,10 @@ static void keep_page(struct scan *scan, size_t offset)
 static int keep_write(struct weir_wasm_instance *instance, int fd, size_t *out_bytes)
 {
 	const size_t bytes = instance->memory->bytes;
-	struct scan scan = {.instance = instance, .found = keep_page, .fd = fd};
+	struct weir_wasm_scan scan = {
+		.start = instance->reserved, .found = keep_page, .context = &fd};
 
-	if (!scan_run(&scan, bytes)) {
+	if (!weir_wasm_pages_scan(&scan, bytes)) {
 		scan.error = 0;
 		for (size_t offset = 0; offset < bytes; offset += PAGE_BYTES)
 			keep_page(&scan, offset);
@@ -223,11 +168,13 @@ static void page_write(const struct weir_wasm_instance *instance, size_t offset)
 		memset(instance->reserved + offset, 0, PAGE_BYTES);
 }
 
-static void reset_page(struct scan *scan, size_t offset)
+static void reset_page(struct weir_wasm_scan *scan, size_t offset)
 {
+	struct weir_wasm_instance *const instance = scan->context;
+
 	if (scan->pages <= WEIR_WASM_OWN_PAGES)
-		scan->own[scan->pages - 1] = (uint32_t)(offset / PAGE_BYTES);
-	page_write(scan->instance, offset);
+		instance->own[scan->pages - 1] = (uint32_t)(offset / PAGE_BYTES);
+	page_write(instance, offset);
 }
 
 /* A page becomes the process's own by a fault. So without one in this thread since its last reset, the
@@ -279,7 +226,8 @@ static void shrink(struct weir_wasm_instance *instance, size_t bytes_first)
 
 void weir_wasm_memory_reset(struct weir_wasm_instance *instance)
 {
-	struct scan scan = {.instance = instance, .found = reset_page, .own = instance->own};
+	struct weir_wasm_scan scan = {
+		.start = instance->reserved, .found = reset_page, .context = instance};
 	const size_t bytes = (size_t)instance->pages_first * WEIR_WASM_PAGE_BYTES;
 	const uint64_t now_ns = weir_clock_now_ns();
 	const bool was_idle = now_ns - instance->used_ns > GIVE_BACK_IDLE_NS;
@@ -298,7 +246,7 @@ void weir_wasm_memory_reset(struct weir_wasm_instance *instance)
 			 instance->resets > GIVE_BACK_RESETS)) {
 		give_back(instance, bytes);
 	} else if (!reset_known(instance)) {
-		if (scan_run(&scan, bytes) && scan.pages <= GIVE_BACK_PAGES)
+		if (weir_wasm_pages_scan(&scan, bytes) && scan.pages <= GIVE_BACK_PAGES)
 			instance->own_count = scan.pages;
 		else
 			give_back(instance, bytes);

@@ -1,16 +1,12 @@
 /* memory: an instance's linear memory and tables: made, grown, kept, put back (instance.h has the drawing).
  *
- * A page that differs from what was kept is one of the process's own: present or swapped out, and not of
- * the memfd. /proc/self/pagemap tells; without it all pages are given back, which is right too, and
- * slower.
+ * A page that differs from what was kept is one of the process's own (pages.h). Where that can't be asked
+ * all pages are given back, which is right too, and slower.
  * Owns: the mappings and the tables' elements. Threads: the worker's baton holder. */
 #ifndef WEIR_DATAPLANE_RUNTIME_WASM_MEMORY_H
 #define WEIR_DATAPLANE_RUNTIME_WASM_MEMORY_H
 
 #include "dataplane/runtime/wasm/instance.h"
-
-/* Once, before the first instance: open the pagemap, while that is allowed. */
-void weir_wasm_memory_open(void);
 
 /* The module's memory at its start; false: more than the function may have, or no address space. */
 bool weir_wasm_memory_allocate(struct weir_wasm_instance *instance, uint32_t pages,

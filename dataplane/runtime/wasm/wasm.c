@@ -15,7 +15,7 @@
 
 #include "dataplane/runtime/wasm/faasm.h"
 #include "dataplane/runtime/wasm/host.h"
-#include "dataplane/runtime/wasm/memory.h"
+#include "dataplane/runtime/wasm/pages.h"
 
 enum {
 	IDLE_MAX = 8, /* instances that a function keeps */
@@ -80,7 +80,7 @@ const struct weir_wasm_imports weir_wasm_imports = {
 
 static int wasm_probe(char out_reason[WEIR_RUNTIME_REASON_BYTES])
 {
-	weir_wasm_memory_open(); /* the sandbox comes next */
+	weir_wasm_pages_open(); /* the sandbox comes next */
 	if (sizeof(void *) == 8)
 		return 0;
 	reason_set(out_reason, "WebAssembly needs a machine with 64-bit addresses");

@@ -13,10 +13,29 @@ struct offer {
 };
 
 #define OFFER(module, name, signature, function, what) {module, #name, signature},
-static const struct offer offers[] = {WEIR_WASM_IMPORTS(OFFER)};
+static const struct offer offers_weir[] = {WEIR_WASM_IMPORTS(OFFER)};
+static const struct offer offers_quickjs[] = {
+	WEIR_WASM_IMPORTS_WASI(OFFER) WEIR_WASM_IMPORTS_QUICKJS(OFFER)};
 #undef OFFER
 
-enum { OFFER_COUNT = sizeof(offers) / sizeof(offers[0]) };
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct offer *offers = offers_weir;
+static size_t offer_count = COUNT_OF(offers_weir);
+
+bool weir_wasm_glue_imports(const char *name)
+{
+	if (strcmp(name, "weir") == 0) {
+		offers = offers_weir;
+		offer_count = COUNT_OF(offers_weir);
+		return true;
+	}
+	if (strcmp(name, "quickjs") != 0)
+		return false;
+	offers = offers_quickjs;
+	offer_count = COUNT_OF(offers_quickjs);
+	return true;
+}
 
 /* "iiI:i" of a type; cut where too long, which no offer is. */
 static void signature_write(const struct weir_wasm_type *type, char *out, size_t bytes)
@@ -27,7 +46,7 @@ static void signature_write(const struct weir_wasm_type *type, char *out, size_t
 
 static const struct offer *offer_find(const struct weir_wasm_import *import)
 {
-	for (size_t i = 0; i < OFFER_COUNT; i++)
+	for (size_t i = 0; i < offer_count; i++)
 		if (weir_span_equal(import->module, weir_span_of(offers[i].module)) &&
 		    weir_span_equal(import->name, weir_span_of(offers[i].name)))
 			return &offers[i];

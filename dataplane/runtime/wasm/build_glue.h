@@ -12,6 +12,10 @@
 #define WEIR_WASM_GLUE_MODULE "m"
 #define WEIR_WASM_GLUE_CODE   "m.c"
 
+/* Which table of imports.h modules are joined to: "weir" (the default) or "quickjs", each after WASI's. Before
+ * anything else; false: there is no such table. */
+bool weir_wasm_glue_imports(const char *name);
+
 /* May the module's imports be what they are? 0, or -EINVAL and check->reason. */
 int weir_wasm_glue_check(struct weir_wasm_check *check);
 

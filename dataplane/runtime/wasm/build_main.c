@@ -47,6 +47,8 @@ static const char usage[] =
 	"  --cpu-seconds N   CPU time that each step may take (default 120)\n"
 	"  --memory-mb N     address space that each step may have (default 2048)\n"
 	"  --optimize N      0, 1 or 2 as in cc -ON (default 2)\n"
+	"  --imports NAME    what it may import besides WASI: weir (the default), or quickjs:\n"
+	"                    then only the js worker can load it\n"
 	"\n"
 	"Exit status: 0 built; 1 the module is refused, and why is on standard error; 2 wrong\n"
 	"usage; 3 something is missing on this machine; 4 a limit was reached.\n";
@@ -84,6 +86,7 @@ static int options_read(int argc, char **argv, struct build *build)
 						{"cpu-seconds", required_argument, NULL, 'c'},
 						{"memory-mb", required_argument, NULL, 'm'},
 						{"optimize", required_argument, NULL, 'O'},
+						{"imports", required_argument, NULL, 'i'},
 						{"help", no_argument, NULL, 'h'},
 						{"version", no_argument, NULL, 'V'},
 						{0}};
@@ -108,6 +111,9 @@ static int options_read(int argc, char **argv, struct build *build)
 		case 'O':
 			is_right = strlen(optarg) == 1 && strchr("012", *optarg) != NULL;
 			build->level = optarg;
+			break;
+		case 'i':
+			is_right = weir_wasm_glue_imports(optarg);
 			break;
 		case 'h':
 			(void)fputs(usage, stdout);

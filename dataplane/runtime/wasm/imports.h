@@ -104,6 +104,20 @@
 	WEIR_WASM_IMPORTS_WASI(X) \
 	WEIR_WASM_IMPORTS_WEIR(X)
 
+/* What quickjs.wasm of the npm package quickjs-wasi imports besides WASI, in place of module "weir":
+ * the host of the runtime `js`. A pointer to a value is one to a JSValue; results of host_call and of the
+ * module functions are the caller's to free. */
+#define WEIR_WASM_IMPORTS_QUICKJS(X)                                                        \
+	X("env", host_call, "iiiii:i", host_call,                                           \
+	  "name, bytes, this, count, values: a value, or 0 = it threw")                     \
+	X("env", host_interrupt, ":i", host_interrupt, "1 = stop what runs")                \
+	X("env", host_promise_rejection, "iii:", host_promise_rejection,                    \
+	  "promise, reason, 1 = somebody handles it after all")                             \
+	X("env", host_module_normalize, "ii:i", host_module_normalize,                      \
+	  "importing file, name: the file's name")                                          \
+	X("env", host_module_load, "ii:i", host_module_load, "name, out bytes: its source") \
+	X("env", host_get_timezone_offset, "ii:i", host_timezone, "seconds east of UTC")
+
 /* Parameters of the longest signature. */
 enum { WEIR_WASM_ARGUMENTS_MAX = 16 };
 

@@ -266,20 +266,34 @@ static int thread_open(void)
 
 /* ---- running ---- */
 
-static void run(struct weir_wasm_instance *instance, const struct weir_wasm_export *function,
-		const uint64_t *arguments, uint64_t *out_results)
+/* What enter() and host() run. */
+struct errand {
+	const struct weir_wasm_export *function; /* NULL: the module's own start, or `body` */
+	const uint64_t *arguments;
+	uint64_t *out_results;
+	void (*body)(struct weir_wasm_instance *instance, void *context);
+	void *context;
+};
+
+static void run(struct weir_wasm_instance *instance, const struct errand *errand)
 {
-	phase_set(instance, WEIR_WASM_INSIDE);
-	if (function != NULL)
-		function->call(instance->state, arguments, out_results);
-	else
-		instance->module->instantiate(instance->state, instance);
+	if (errand->body != NULL) {
+		phase_set(instance, WEIR_WASM_HOST);
+		errand->body(instance, errand->context);
+		host_leave(instance);
+	} else {
+		phase_set(instance, WEIR_WASM_INSIDE);
+		if (errand->function != NULL)
+			errand->function->call(instance->state, errand->arguments,
+					       errand->out_results);
+		else
+			instance->module->instantiate(instance->state, instance);
+	}
 	phase_set(instance, WEIR_WASM_OUTSIDE);
 }
 
-enum weir_wasm_trap weir_wasm_instance_enter(struct weir_wasm_instance *instance,
-					     const struct weir_wasm_export *function,
-					     const uint64_t *arguments, uint64_t *out_results)
+static enum weir_wasm_trap errand_run(struct weir_wasm_instance *instance,
+				      const struct errand *errand)
 {
 	sigjmp_buf jump;
 	int trap = 0;
@@ -291,13 +305,42 @@ enum weir_wasm_trap weir_wasm_instance_enter(struct weir_wasm_instance *instance
 	instance->jump = &jump;
 	trap = sigsetjmp(jump, 0);
 	if (trap == 0)
-		run(instance, function, arguments, out_results);
+		run(instance, errand);
 	else
 		/* Perhaps out of a signal handler, where that signal was blocked. */
 		(void)pthread_sigmask(SIG_SETMASK, &own_mask, NULL);
 	current = NULL;
 	instance->jump = NULL;
 	return (enum weir_wasm_trap)trap;
+}
+
+enum weir_wasm_trap weir_wasm_instance_enter(struct weir_wasm_instance *instance,
+					     const struct weir_wasm_export *function,
+					     const uint64_t *arguments, uint64_t *out_results)
+{
+	const struct errand errand = {
+		.function = function, .arguments = arguments, .out_results = out_results};
+
+	return errand_run(instance, &errand);
+}
+
+enum weir_wasm_trap weir_wasm_instance_host(struct weir_wasm_instance *instance,
+					    void (*body)(struct weir_wasm_instance *instance,
+							 void *context),
+					    void *context)
+{
+	const struct errand errand = {.body = body, .context = context};
+
+	return errand_run(instance, &errand);
+}
+
+void weir_wasm_instance_reenter(struct weir_wasm_instance *instance,
+				const struct weir_wasm_export *function,
+				const uint64_t *arguments, uint64_t *out_results)
+{
+	host_leave(instance);
+	function->call(instance->state, arguments, out_results);
+	host_enter(instance);
 }
 
 enum weir_wasm_trap weir_wasm_instance_start(struct weir_wasm_instance *instance)
@@ -325,15 +368,46 @@ void weir_wasm_instance_destroy(struct weir_wasm_instance *instance)
 	instance->state_first = NULL;
 }
 
+static int state_keep(struct weir_wasm_instance *instance)
+{
+	instance->state_first = malloc(instance->module->instance_bytes);
+	if (instance->state_first == NULL)
+		return -ENOMEM;
+	memcpy(instance->state_first, instance->state, instance->module->instance_bytes);
+	return 0;
+}
+
 int weir_wasm_instance_keep(struct weir_wasm_instance *instance)
 {
 	const int result = weir_wasm_memory_keep(instance);
 
+	return result != 0 ? result : state_keep(instance);
+}
+
+int weir_wasm_instance_keep_base(struct weir_wasm_instance *instance)
+{
+	instance->is_base = true;
+	instance->kept_fd = -1;
+	return weir_wasm_instance_keep(instance);
+}
+
+int weir_wasm_instance_share(struct weir_wasm_instance *instance,
+			     const struct weir_wasm_instance *base)
+{
+	const int result = weir_wasm_memory_share(instance, base);
+
+	return result != 0 ? result : state_keep(instance);
+}
+
+int weir_wasm_instance_bind(struct weir_wasm_instance *instance,
+			    const struct weir_wasm_layer *layer, uint32_t pages_limit)
+{
+	int result = 0;
+
+	weir_wasm_instance_reset(instance); /* globals, tables, and what a call grew */
+	result = weir_wasm_memory_bind(instance, layer, pages_limit);
 	if (result != 0)
 		return result;
-	instance->state_first = malloc(instance->module->instance_bytes);
-	if (instance->state_first == NULL)
-		return -ENOMEM;
 	memcpy(instance->state_first, instance->state, instance->module->instance_bytes);
 	return 0;
 }

@@ -10,6 +10,12 @@
  * written (the kernel's pagemap knows which), or gives them to the kernel, where that is less. So a call
  * costs what it wrote, and finds nothing that another one left.
  *
+ * Instances of one module may share one's memory as it was kept, and each be bound to a layer over it
+ * (layer.h); a function then costs what it differs by, and any instance can become any function's:
+ *
+ *   base:   create -> start -> ... -> keep_base              stays as it is, and is never entered again
+ *   others: create -> start -> share -> bind(layer) -> enter -> reset -> bind(another) ...
+ *
  * A trap, the deadline and proc_exit leave the module by siglongjmp. It happens only while the module's own
  * code runs, or what that calls directly (memcpy, floor: they hold nothing); inside a host function it waits
  * for its return, so these bound what they do at a time.
@@ -24,6 +30,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "dataplane/runtime/wasm/layer.h"
 #include "dataplane/runtime/wasm/module.h"
 
 enum {
@@ -56,6 +63,10 @@ struct weir_wasm_instance {
 	uint8_t *reserved;
 	const uint8_t *kept; /* the memfd's bytes, to read */
 	size_t kept_bytes;
+	int kept_fd; /* of a base */
+	bool is_base;
+	const struct weir_wasm_instance *base; /* whose kept memory this one has; NULL = its own */
+	const struct weir_wasm_layer *layer;   /* over it; NULL = none */
 	uint32_t pages_first;
 	uint32_t pages_limit;
 	uint32_t resets; /* since pages were given back */
@@ -109,6 +120,32 @@ enum weir_wasm_trap weir_wasm_instance_enter(struct weir_wasm_instance *instance
 /* This state is the one that reset() restores. 0 or -errno. */
 int weir_wasm_instance_keep(struct weir_wasm_instance *instance);
 void weir_wasm_instance_reset(struct weir_wasm_instance *instance);
+
+/* As keep(), for others to share. */
+int weir_wasm_instance_keep_base(struct weir_wasm_instance *instance);
+
+/* `instance`, which was started, has the memory that `base` kept. The module's globals must be the same
+ * then as after its start, as C's stack pointer is. 0, -ENOMEM, -EFBIG (pages_limit). */
+int weir_wasm_instance_share(struct weir_wasm_instance *instance,
+			     const struct weir_wasm_instance *base);
+
+/* From now on reset() makes it the base with `layer`, as it is after this. The layer stays as long as it is
+ * bound; NULL = none. 0, -EFBIG (pages_limit), -ENOMEM; then it must be destroyed. */
+int weir_wasm_instance_bind(struct weir_wasm_instance *instance,
+			    const struct weir_wasm_layer *layer, uint32_t pages_limit);
+
+/* Run `body` as a host function is run: it may reenter(), and a stop leaves it. Returns why, NONE = it came to
+ * its end. */
+enum weir_wasm_trap weir_wasm_instance_host(struct weir_wasm_instance *instance,
+					    void (*body)(struct weir_wasm_instance *instance,
+							 void *context),
+					    void *context);
+
+/* In a host function: run one of the module's functions. Does not return if that stops: the host function
+ * holds nothing that must be given back. */
+void weir_wasm_instance_reenter(struct weir_wasm_instance *instance,
+				const struct weir_wasm_export *function,
+				const uint64_t *arguments, uint64_t *out_results);
 
 /* Signal handler, on the thread that is in enter(): leave with TIMEOUT, or when the host function
  * returns. Does nothing outside. */

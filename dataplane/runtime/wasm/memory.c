@@ -115,13 +115,8 @@ static int keep_write(struct weir_wasm_instance *instance, int fd, size_t *out_b
 	return scan.error;
 }
 
-int weir_wasm_memory_keep(struct weir_wasm_instance *instance)
+static int tables_keep(struct weir_wasm_instance *instance)
 {
-	WEIR_CLEANUP(weir_fd_close) int fd = -1;
-	size_t bytes = 0;
-	void *view = NULL;
-	int result = 0;
-
 	for (uint32_t i = 0; i < instance->table_count; i++) {
 		struct weir_wasm_kept_table *const kept = &instance->table[i];
 		const size_t table_bytes = (size_t)kept->table->count * kept->element_bytes;
@@ -136,36 +131,93 @@ int weir_wasm_memory_keep(struct weir_wasm_instance *instance)
 			return -ENOMEM;
 		memcpy(kept->copy, kept->block, table_bytes);
 	}
-	if (instance->memory == NULL)
-		return 0;
+	return 0;
+}
+
+/* The start of the memory is the file's, until it is written. */
+static int file_map(struct weir_wasm_instance *instance, int fd, size_t bytes)
+{
+	return mmap(instance->reserved, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+		    fd, 0) == MAP_FAILED
+		       ? -errno
+		       : 0;
+}
+
+int weir_wasm_memory_keep(struct weir_wasm_instance *instance)
+{
+	WEIR_CLEANUP(weir_fd_close) int fd = -1;
+	size_t bytes = 0;
+	void *view = NULL;
+	int result = tables_keep(instance);
+
+	if (result != 0 || instance->memory == NULL)
+		return result;
 	instance->pages_first = instance->memory->pages;
 	fd = memfd_create("weir-wasm", MFD_CLOEXEC);
 	if (fd == -1)
 		return -errno;
 	result = keep_write(instance, fd, &bytes);
-	if (result != 0)
-		return result;
-	if (bytes != 0) {
+	if (result == 0 && bytes != 0) {
 		view = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
 		if (view == MAP_FAILED)
 			return -errno;
 		instance->kept = view;
 		instance->kept_bytes = bytes;
-		if (mmap(instance->reserved, bytes, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED)
-			return -errno;
+		result = file_map(instance, fd, bytes);
 	}
-	return 0;
+	if (result == 0 && instance->is_base) {
+		instance->kept_fd = fd;
+		fd = -1;
+	}
+	return result;
+}
+
+int weir_wasm_memory_share(struct weir_wasm_instance *instance,
+			   const struct weir_wasm_instance *base)
+{
+	struct weir_wasm_memory *const memory = instance->memory;
+	const int result = tables_keep(instance);
+
+	if (result != 0)
+		return result;
+	if (madvise(memory->data, memory->bytes, MADV_DONTNEED) != 0)
+		return -errno;
+	if (memory->pages > base->pages_first ||
+	    weir_wasm_memory_grow(instance, base->pages_first - memory->pages) == UINT32_MAX)
+		return -EFBIG;
+	instance->is_growth_refused = false;
+	instance->pages_first = base->pages_first;
+	instance->base = base;
+	instance->kept = base->kept;
+	instance->kept_bytes = base->kept_bytes;
+	return file_map(instance, base->kept_fd, base->kept_bytes);
 }
 
 /* ---- reset ---- */
 
 static void page_write(const struct weir_wasm_instance *instance, size_t offset)
 {
-	if (offset < instance->kept_bytes)
-		memcpy(instance->reserved + offset, instance->kept + offset, PAGE_BYTES);
-	else
-		memset(instance->reserved + offset, 0, PAGE_BYTES);
+	const struct weir_wasm_layer *const layer = instance->layer;
+	const struct weir_wasm_patch *const patch =
+		layer != NULL ? weir_wasm_layer_find(layer, (uint32_t)(offset / PAGE_BYTES))
+			      : NULL;
+
+	if (patch == NULL || patch->lines != UINT64_MAX) {
+		if (offset < instance->kept_bytes)
+			memcpy(instance->reserved + offset, instance->kept + offset,
+			       PAGE_BYTES);
+		else
+			memset(instance->reserved + offset, 0, PAGE_BYTES);
+	}
+	if (patch != NULL)
+		weir_wasm_layer_apply(layer, patch, instance->reserved + offset);
+}
+
+/* All pages that the layer has something of. */
+static void layer_write(const struct weir_wasm_instance *instance)
+{
+	for (uint32_t i = 0; instance->layer != NULL && i < instance->layer->count; i++)
+		page_write(instance, (size_t)instance->layer->patch[i].page * PAGE_BYTES);
 }
 
 static void reset_page(struct weir_wasm_scan *scan, size_t offset)
@@ -205,6 +257,32 @@ static void give_back(struct weir_wasm_instance *instance, size_t bytes)
 	WEIR_ASSERT(result == 0); /* else a call would see another's data */
 	instance->resets = 0;
 	instance->own_count = 0;
+	if (instance->layer != NULL) {
+		layer_write(instance);
+		instance->own_count = UINT32_MAX;
+	}
+}
+
+/* Would the next call cost less, or the process less memory? An instance with a layer is one of a few. */
+static bool gives_back(const struct weir_wasm_instance *instance, bool was_idle)
+{
+	const bool has_many = instance->own_count > WEIR_WASM_OWN_PAGES;
+
+	if (instance->base != NULL)
+		return has_many && was_idle;
+	return was_idle || (has_many && instance->resets > GIVE_BACK_RESETS);
+}
+
+/* Each of the process's own pages as it was, whoever wrote it. */
+static void pages_restore(struct weir_wasm_instance *instance, size_t bytes)
+{
+	struct weir_wasm_scan scan = {
+		.start = instance->reserved, .found = reset_page, .context = instance};
+
+	if (weir_wasm_pages_scan(&scan, bytes) && scan.pages <= GIVE_BACK_PAGES)
+		instance->own_count = scan.pages;
+	else
+		give_back(instance, bytes);
 }
 
 /* What memory.grow added. */
@@ -226,8 +304,6 @@ static void shrink(struct weir_wasm_instance *instance, size_t bytes_first)
 
 void weir_wasm_memory_reset(struct weir_wasm_instance *instance)
 {
-	struct weir_wasm_scan scan = {
-		.start = instance->reserved, .found = reset_page, .context = instance};
 	const size_t bytes = (size_t)instance->pages_first * WEIR_WASM_PAGE_BYTES;
 	const uint64_t now_ns = weir_clock_now_ns();
 	const bool was_idle = now_ns - instance->used_ns > GIVE_BACK_IDLE_NS;
@@ -242,23 +318,43 @@ void weir_wasm_memory_reset(struct weir_wasm_instance *instance)
 	instance->resets++;
 	if (bytes == 0)
 		return;
-	if (was_idle || (instance->own_count > WEIR_WASM_OWN_PAGES &&
-			 instance->resets > GIVE_BACK_RESETS)) {
+	if (gives_back(instance, was_idle))
 		give_back(instance, bytes);
-	} else if (!reset_known(instance)) {
-		if (weir_wasm_pages_scan(&scan, bytes) && scan.pages <= GIVE_BACK_PAGES)
-			instance->own_count = scan.pages;
-		else
-			give_back(instance, bytes);
-	}
+	else if (!reset_known(instance))
+		pages_restore(instance, bytes);
+}
+
+int weir_wasm_memory_bind(struct weir_wasm_instance *instance,
+			  const struct weir_wasm_layer *layer, uint32_t pages_limit)
+{
+	struct weir_wasm_memory *const memory = instance->memory;
+	const uint32_t pages = layer != NULL ? layer->pages : instance->base->pages_first;
+
+	if (pages > pages_limit)
+		return -EFBIG;
+	instance->pages_limit = pages_limit;
+	memory->pages_max = pages_limit;
+	if (pages < memory->pages)
+		shrink(instance, (size_t)pages * WEIR_WASM_PAGE_BYTES);
+	else if (weir_wasm_memory_grow(instance, pages - memory->pages) == UINT32_MAX)
+		return -ENOMEM;
+	instance->pages_first = pages;
+	pages_set(memory, pages); /* shrink() goes back to what was first before */
+	instance->layer = layer;
+	pages_restore(instance, memory->bytes);
+	layer_write(instance);
+	instance->own_count = UINT32_MAX; /* those of the layer, too */
+	return 0;
 }
 
 void weir_wasm_memory_free(struct weir_wasm_instance *instance)
 {
 	if (instance->reserved != NULL)
 		(void)munmap(instance->reserved, RESERVED_BYTES); /* it is a mapping of ours */
-	if (instance->kept != NULL)
+	if (instance->kept != NULL && instance->base == NULL)
 		(void)munmap((void *)(uintptr_t)instance->kept, instance->kept_bytes); /* too */
+	if (instance->is_base)
+		weir_fd_close(&instance->kept_fd);
 	instance->reserved = NULL;
 	instance->kept = NULL;
 	for (uint32_t i = 0; i < instance->table_count; i++) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
@@ -97,6 +98,12 @@ int weir_wasm_sleep(struct weir_wasm_instance *instance, uint64_t until_ns)
 void weir_wasm_print(struct weir_wasm_run *run, enum weir_runtime_stream stream,
 		     struct weir_span text)
 {
+	if (run->call == NULL) {
+		/* As it is loaded: the worker takes what comes by the descriptors. */
+		(void)!write(stream == WEIR_RUNTIME_STDERR ? STDERR_FILENO : STDOUT_FILENO,
+			     text.data, text.bytes);
+		return;
+	}
 	run->call->ops->print(run->call, stream, text);
 	if (stream != WEIR_RUNTIME_STDERR)
 		return;

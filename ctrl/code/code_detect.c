@@ -14,12 +14,13 @@
 
 enum { MANIFEST_BYTES_MAX = 1 << 20 };
 
-/* What a folder begins with, where it has a file of that name; the first that is there counts. */
+/* What a folder begins with, where it has a file of that name; the first that is there counts. JavaScript
+ * without packages is small: it needs no Node, see needs_node(). */
 static const struct {
 	const char *name;
 	const char *runtime;
 } starts[] = {
-	{"index.js", "node"},   {"index.mjs", "node"},  {"index.cjs", "node"},
+	{"index.js", "js"},     {"index.mjs", "node"},  {"index.cjs", "node"},
 	{"server.js", "node"},  {"app.py", "python"},   {"main.py", "python"},
 	{"handler.py", "python"}, {"__main__.py", "python"}, {"function.py", "python"},
 	{"index.php", "php"},   {"function.wasm", "wasm"}, {"main.wasm", "wasm"},
@@ -41,6 +42,7 @@ static const struct {
 struct look {
 	const char *folder;
 	const char *wanted; /* runtime, or "" */
+	bool needs_node;    /* it has packages, or names some */
 	struct weir_code_error *error;
 };
 
@@ -86,33 +88,56 @@ static const char *runtime_of(const struct look *look, const char *name)
 static void kind_set(const struct look *look, struct weir_code_kind *kind, const char *runtime,
 		     const char *entry)
 {
+	if (look->needs_node && strcmp(runtime, "js") == 0)
+		runtime = "node";
 	(void)snprintf(kind->entry, sizeof(kind->entry), "%s", entry); /* checked */
 	(void)snprintf(kind->runtime, sizeof(kind->runtime), "%s",
 		       look->wanted[0] != '\0' ? look->wanted : runtime);
 }
 
-/* "main" of package.json. False: there is none, or it names no file. */
-static bool manifest_look(const struct look *look, struct weir_code_kind *kind)
+/* The folder's package.json; NULL: there is none that can be read. */
+static cJSON *manifest_read(const struct look *look)
 {
 	char path[WEIR_CODE_PATH_BYTES_MAX + WEIR_CODE_NAME_BYTES_MAX + 1];
 	WEIR_CLEANUP(weir_free) char *text = malloc(MANIFEST_BYTES_MAX);
-	struct stat info;
-	bool found = false;
 
 	(void)snprintf(path, sizeof(path), "%s/package.json", look->folder); /* fits */
 	WEIR_CLEANUP(weir_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1 || text == NULL || !runtime_wanted(look, "node"))
-		return false;
+	if (fd == -1 || text == NULL)
+		return NULL;
 	const ssize_t got = read(fd, text, MANIFEST_BYTES_MAX);
-	cJSON *json = got <= 0 ? NULL : cJSON_ParseWithLength(text, (size_t)got);
+
+	return got <= 0 ? NULL : cJSON_ParseWithLength(text, (size_t)got);
+}
+
+static bool needs_node(const struct look *look)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX + WEIR_CODE_NAME_BYTES_MAX + 1];
+	cJSON *json = manifest_read(look);
+	const bool names_packages =
+		cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "dependencies")) > 0;
+
+	cJSON_Delete(json);
+	(void)snprintf(path, sizeof(path), "%s/node_modules", look->folder); /* fits */
+	return names_packages || access(path, F_OK) == 0;
+}
+
+/* "main" of package.json. False: there is none, or it names no file. */
+static bool manifest_look(const struct look *look, struct weir_code_kind *kind)
+{
+	cJSON *json = runtime_wanted(look, "node") ? manifest_read(look) : NULL;
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "main");
 	const char *entry = cJSON_IsString(item) ? item->valuestring : "index.js";
+	struct stat info;
+	bool found = false;
 
+	if (json == NULL)
+		return false;
 	if (strncmp(entry, "./", 2) == 0)
 		entry += 2;
 	if (strlen(entry) < sizeof(kind->entry) && strstr(entry, "..") == NULL &&
 	    entry[0] != '/' && file_there(look, entry, &info)) {
-		kind_set(look, kind, "node", entry);
+		kind_set(look, kind, "js", entry);
 		found = true;
 	}
 	cJSON_Delete(json);
@@ -194,10 +219,11 @@ int weir_code_detect(const struct weir_code *code, const char *hash,
 	char folder[WEIR_CODE_PATH_BYTES_MAX];
 	struct weir_code_kind found = {.runtime = ""};
 	char wanted[sizeof(kind->runtime)];
-	const struct look look = {.folder = folder, .wanted = wanted, .error = error};
+	struct look look = {.folder = folder, .wanted = wanted, .error = error};
 	struct stat info;
 
 	(void)weir_code_path(code, hash, folder);
+	look.needs_node = needs_node(&look);
 	(void)snprintf(wanted, sizeof(wanted), "%s", kind->runtime); /* the same size */
 	if (kind->entry[0] == '\0') {
 		if (folder_look(&look, &found) == 0) {

@@ -317,7 +317,7 @@ static void a_folder_says_by_its_files_what_it_is(void **state)
 
 	assert_int_equal(archive_upload(test, items, 3), 0);
 	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), 0);
-	assert_string_equal(kind.runtime, "node");
+	assert_string_equal(kind.runtime, "js"); /* it names no packages */
 	assert_string_equal(kind.entry, "lib/start.js");
 	kind = (struct weir_code_kind){.runtime = "python"};
 	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), 0);
@@ -325,6 +325,34 @@ static void a_folder_says_by_its_files_what_it_is(void **state)
 	kind = (struct weir_code_kind){.runtime = "php"};
 	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), -EINVAL);
 	assert_non_null(strstr(test->error.text, "php"));
+}
+
+static void javascript_with_packages_is_for_node(void **state)
+{
+	static const struct {
+		const char *manifest;
+		const char *runtime;
+	} cases[] = {
+		{"{\"dependencies\": {\"x\": \"1\"}}", "node"}, {"{\"dependencies\": {}}", "js"},
+		{"{\"devDependencies\": {\"x\": \"1\"}}", "js"}, {"no JSON", "js"},
+	};
+	struct code_test *test = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct item items[] = {
+			{"package.json", cases[i].manifest, NULL, AE_IFREG, 0644},
+			{"index.js", "1", NULL, AE_IFREG, 0644},
+		};
+		struct weir_code_kind kind = {.runtime = ""};
+
+		assert_int_equal(archive_upload(test, items, 2), 0);
+		assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), 0);
+		assert_string_equal(kind.runtime, cases[i].runtime);
+		assert_string_equal(kind.entry, "index.js");
+		kind = (struct weir_code_kind){.runtime = "node"};
+		assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), 0);
+		assert_string_equal(kind.runtime, "node");
+	}
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -341,6 +369,7 @@ int main(void)
 		TEST(a_sweep_condemns_what_nobody_uses_and_then_removes_it),
 		TEST(the_runtime_is_seen_from_names_and_first_bytes),
 		TEST(a_folder_says_by_its_files_what_it_is),
+		TEST(javascript_with_packages_is_for_node),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

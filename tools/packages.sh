@@ -13,6 +13,8 @@ test_set=(clang libclang-rt-dev libcmocka-dev python3 iproute2 wrk spin strace p
 bench_set=(nginx-light php-fpm wrk linux-perf python3 procps)
 # Each of these makes one test possible, which is skipped without it (exit 77).
 optional_set=(ccache clang-format clang-tidy shellcheck codespell qemu-system-x86 busybox-static cpio python3-flask)
+# Without these a runtime is left out of the build: npm brings QuickJS for js (tools/quickjs).
+runtime_set=(npm)
 # Servers that bench/run and bench/runtimes compare with; one that is missing is left out of their tables.
 peers_set=(h2o haproxy nodejs fcgiwrap python3-gunicorn python3-uvicorn python3-uvloop python3-httptools)
 
@@ -69,6 +71,9 @@ present() {
 	if [ "$1" = libnode-dev ] && [ -e /usr/include/node/node_api.h ]; then
 		return 0
 	fi
+	if [ "$1" = npm ] && command -v npm >/dev/null; then
+		return 0
+	fi
 	resolve "$1"
 	for name in $alternatives; do
 		if installed "$name"; then
@@ -85,9 +90,9 @@ list_only=no
 wanted=() optional=()
 for set in "$@"; do
 	case $set in
-	build) wanted+=("${build_set[@]}") ;;
-	test) wanted+=("${build_set[@]}" "${test_set[@]}") optional+=("${optional_set[@]}") ;;
-	bench) wanted+=("${build_set[@]}" "${bench_set[@]}") optional+=("${peers_set[@]}") ;;
+	build) wanted+=("${build_set[@]}") optional+=("${runtime_set[@]}") ;;
+	test) wanted+=("${build_set[@]}" "${test_set[@]}") optional+=("${runtime_set[@]}" "${optional_set[@]}") ;;
+	bench) wanted+=("${build_set[@]}" "${bench_set[@]}") optional+=("${runtime_set[@]}" "${peers_set[@]}") ;;
 	*) fail "unknown set '$set'; there are: build, test, bench" ;;
 	esac
 done
@@ -121,7 +126,7 @@ if [ "$(id -u)" != 0 ]; then
 	elif [ ${#missing[@]} -gt 0 ]; then
 		fail "Debian packages are missing and neither root nor sudo is at hand; as root run: apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
 	else
-		echo "packages: without ${missing_optional[*]} some tests are skipped, or servers not compared" >&2
+		echo "packages: without ${missing_optional[*]} runtimes are left out, tests skipped, or servers not compared" >&2
 		exit 0
 	fi
 fi
@@ -155,6 +160,6 @@ fi
 if [ ${#missing_optional[@]} -gt 0 ]; then
 	echo "packages: installing ${missing_optional[*]}"
 	for package in "${missing_optional[@]}"; do
-		install "$package" || echo "packages: without $package (not installable here) some tests are skipped, or servers not compared" >&2
+		install "$package" || echo "packages: without $package (not installable here) a runtime is left out, tests are skipped, or a server is not compared" >&2
 	done
 fi

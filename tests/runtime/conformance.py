@@ -29,7 +29,6 @@ MOODY = ("status", "unicode", "throw", "exit", "spin", "hog", "recurse", "print"
 LEFT_OUT = {  # (runtime, function): why
     ("native", "throw"): "C has no exceptions; what a function returns is tested in test_worker_native",
     ("c", "throw"): "as native",
-    ("js", "chain"): "js cannot call others yet",
 }
 # Where ending the program is an ordinary end: what then comes.
 EXIT_ANSWERS = {"php": (200, b"bye\n")}  # exit() only ends the script, and its code is for nobody, as under php-fpm

@@ -1,0 +1,318 @@
+#include "dataplane/runtime/js/js_engine.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dataplane/runtime/wasm/pages.h"
+
+enum {
+	IDLE_MAX = 16, /* instances that wait for calls */
+	BASE_PAGES_MAX = 256,
+	/* Of QuickJS's own 1 MiB; what is left is for its frames above the last one that was checked. */
+	STACK_MAX_BYTES = 640 << 10,
+	GC_THRESHOLD_BYTES = 8 << 20, /* below it a call collects no cycles: it touches all of memory */
+};
+
+struct weir_js_api weir_js_api;
+
+static const struct weir_wasm_module *module;
+static struct weir_wasm_instance base;
+static struct weir_js_place *idle; /* the last used first */
+static uint32_t idle_count;
+
+/* ---- the texts that were assembled into the program ---- */
+
+#define TEXT(name)                                                                         \
+	extern const char weir_js_##name##_begin[], weir_js_##name##_end[];                \
+	__asm__(".pushsection .rodata\n"                                                   \
+		".globl weir_js_" #name "_begin\n.hidden weir_js_" #name "_begin\n"        \
+		".globl weir_js_" #name "_end\n.hidden weir_js_" #name "_end\n"            \
+		"weir_js_" #name "_begin:\n"                                               \
+		".incbin \"" WEIR_JS_TEXTS "/" #name ".js\"\n"                             \
+		"weir_js_" #name "_end:\n"                                                 \
+		".popsection\n")
+
+TEXT(std);
+TEXT(request);
+TEXT(load);
+
+static const struct {
+	const char *file;
+	const char *begin;
+	const char *end;
+} texts[] = {
+	{"weir/std.js", weir_js_std_begin, weir_js_std_end},
+	{"weir/request.js", weir_js_request_begin, weir_js_request_end},
+	{"weir/load.js", weir_js_load_begin, weir_js_load_end},
+};
+
+/* ---- the base ---- */
+
+static void reason_set(char *out_reason, const char *what, const char *why)
+{
+	(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, "%s%s%s", what,
+		       why[0] != '\0' ? ": " : "", why); /* cut where too long */
+}
+
+static void property_set(struct weir_wasm_instance *instance, uint64_t object, const char *name,
+			 uint64_t value)
+{
+	const uint32_t address = weir_js_place(instance, weir_span_of(name));
+
+	(void)WEIR_JS_DO(instance, set, weir_js_vm.context, object, address, value);
+}
+
+/* globalThis.weir = {host: {print: ..., ...}} */
+static void host_make(struct weir_wasm_instance *instance)
+{
+	static const char *const names[] = {"print", "exit", "random", "decode", "encode",
+					    "head", "length", "body", "call", "reply",
+					    "file", "compile", "module"};
+	const uint64_t context = weir_js_vm.context;
+	const uint64_t weir = WEIR_JS_DO(instance, new_object, context);
+	const uint64_t host = WEIR_JS_DO(instance, new_object, context);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct weir_span name = weir_span_of(names[i]);
+		const uint32_t address = weir_js_place(instance, name);
+		const uint32_t box = (uint32_t)WEIR_JS_DO(instance, host_function, address,
+							  name.bytes, 0);
+		uint64_t value = 0;
+		const uint8_t *const at = weir_wasm_at(instance, box, sizeof(value));
+
+		if (at != NULL)
+			memcpy(&value, at, sizeof(value));
+		property_set(instance, host, names[i], value);
+	}
+	property_set(instance, weir, "host", host);
+	property_set(instance, WEIR_JS_DO(instance, global, context), "weir", weir);
+}
+
+/* Run the texts; the last one's value is weir.api. */
+static uint64_t texts_run(struct weir_wasm_instance *instance)
+{
+	uint64_t value = WEIR_JS_UNDEFINED;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const struct weir_span text = {
+			.data = texts[i].begin,
+			.bytes = (size_t)(texts[i].end - texts[i].begin)};
+		const uint32_t address = weir_js_place(instance, text);
+		const uint32_t file = weir_js_place(instance, weir_span_of(texts[i].file));
+
+		value = WEIR_JS_DO(instance, eval, weir_js_vm.context, address, text.bytes,
+				   file, 0);
+		if (weir_js_is_exception(value))
+			break;
+		(void)WEIR_JS_DO(instance, free, address);
+	}
+	return value;
+}
+
+static bool api_find(struct weir_wasm_instance *instance, uint64_t api)
+{
+	bool is_whole = true;
+
+#define FIND(name)                                                      \
+	weir_js_api.name = weir_js_property(instance, api, #name);      \
+	is_whole = is_whole && !weir_js_is_undefined(weir_js_api.name);
+	WEIR_JS_API(FIND)
+#undef FIND
+	weir_js_api.out = (uint32_t)WEIR_JS_DO(instance, buffer, weir_js_vm.context,
+					       weir_js_vm.scratch,
+					       weir_js_property(instance, api, "out"));
+	return is_whole && weir_js_engine_out(instance) != NULL;
+}
+
+/* `context` is the reason's place; empty = it went well. */
+static void base_fill(struct weir_wasm_instance *instance, void *context)
+{
+	struct weir_span text = {0};
+	uint32_t address = 0;
+	uint64_t api = 0;
+
+	(void)WEIR_JS_DO(instance, initialize, 0);
+	if (WEIR_JS_DO(instance, init, 0) != 0) {
+		reason_set(context, "QuickJS does not start", "");
+		return;
+	}
+	weir_js_vm.context = (uint32_t)WEIR_JS_DO(instance, context, 0);
+	weir_js_vm.scratch = (uint32_t)WEIR_JS_DO(instance, malloc, sizeof(uint64_t));
+	(void)WEIR_JS_DO(instance, stack_max, STACK_MAX_BYTES);
+	(void)WEIR_JS_DO(instance, gc_threshold, GC_THRESHOLD_BYTES);
+	(void)WEIR_JS_DO(instance, rejections, 1);
+	(void)WEIR_JS_DO(instance, modules, 1);
+	host_make(instance);
+	api = texts_run(instance);
+	if (weir_js_is_exception(api)) {
+		(void)weir_js_text(instance,
+				   WEIR_JS_DO(instance, exception, weir_js_vm.context), &text,
+				   &address);
+		reason_set(context, "the runtime's own texts do not run", text.data);
+		return;
+	}
+	if (!api_find(instance, api))
+		reason_set(context, "the runtime's own texts are not whole", "");
+	/* Nothing of the stack is in use: it is kept as zeros. */
+	memset(weir_wasm_at(instance, 0, WEIR_JS_STACK_BYTES), 0, WEIR_JS_STACK_BYTES);
+}
+
+static int base_make(char *out_reason)
+{
+	struct weir_wasm_run run = {.name = "weir", .kind = WEIR_WASM_REACTOR, .is_starting = true};
+	int result = weir_wasm_instance_create(&base, module, BASE_PAGES_MAX, &run);
+	enum weir_wasm_trap trap = WEIR_WASM_TRAP_NONE;
+
+	if (result == 0)
+		trap = weir_wasm_instance_start(&base);
+	if (result == 0 && trap == WEIR_WASM_TRAP_NONE)
+		trap = weir_wasm_instance_host(&base, base_fill, out_reason);
+	if (trap != WEIR_WASM_TRAP_NONE) {
+		reason_set(out_reason, "QuickJS stopped as it started", "");
+		return -EIO;
+	}
+	if (out_reason[0] != '\0')
+		return -EIO;
+	if (result == 0)
+		result = weir_wasm_instance_keep_base(&base);
+	base.user = NULL;
+	if (result != 0)
+		reason_set(out_reason, "no memory for QuickJS", strerror(-result));
+	return result;
+}
+
+static int library_load(const char *path, char *out_reason)
+{
+	void *const library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	const char *missing = NULL;
+
+	if (library == NULL) {
+		reason_set(out_reason, "cannot load QuickJS",
+			   dlerror()); /* NOLINT(concurrency-mt-unsafe): its state is per thread */
+		return -ENOEXEC;
+	}
+	module = dlsym(library, "weir_wasm_module");
+	if (module == NULL || module->abi != WEIR_WASM_ABI) {
+		reason_set(out_reason, "QuickJS was built for another version of Weir", path);
+		return -EPROTO;
+	}
+	module->bind(weir_wasm_host());
+	if (!weir_js_vm_bind(module, &missing)) {
+		reason_set(out_reason, "QuickJS has no function of that name and type", missing);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
+int weir_js_engine_open(const char *path, char out_reason[WEIR_RUNTIME_REASON_BYTES])
+{
+	int result = 0;
+
+	out_reason[0] = '\0';
+	weir_wasm_pages_open();
+	result = weir_wasm_instances_open(&weir_js_imports);
+	if (result == 0)
+		result = library_load(path, out_reason);
+	return result == 0 ? base_make(out_reason) : result;
+}
+
+const struct weir_js_out *weir_js_engine_out(const struct weir_wasm_instance *instance)
+{
+	return (const struct weir_js_out *)(const void *)weir_wasm_at(
+		instance, weir_js_api.out & ~UINT32_C(3), sizeof(struct weir_js_out));
+}
+
+/* ---- instances ---- */
+
+static void place_free(struct weir_js_place *place)
+{
+	weir_wasm_instance_destroy(&place->wasm);
+	free(place);
+}
+
+static int place_make(struct weir_wasm_run *run, struct weir_js_place **out_place)
+{
+	struct weir_js_place *const place = calloc(1, sizeof(*place));
+	int result = place != NULL ? 0 : -ENOMEM;
+
+	if (result == 0)
+		result = weir_wasm_instance_create(&place->wasm, module, BASE_PAGES_MAX, run);
+	if (result == 0 && weir_wasm_instance_start(&place->wasm) != WEIR_WASM_TRAP_NONE)
+		result = -ENOMEM;
+	if (result == 0)
+		result = weir_wasm_instance_share(&place->wasm, &base);
+	if (result != 0) {
+		if (place != NULL)
+			place_free(place);
+		return result;
+	}
+	*out_place = place;
+	return 0;
+}
+
+/* The idle instance that is bound to `layer`; else the one that was used longest ago. NULL: there is none. */
+static struct weir_js_place *idle_take(const struct weir_wasm_layer *layer)
+{
+	struct weir_js_place **link = &idle;
+	struct weir_js_place *place = idle;
+
+	while (place != NULL && place->layer != layer && place->next != NULL) {
+		link = &place->next;
+		place = place->next;
+	}
+	if (place == NULL)
+		return NULL;
+	if (place->layer != layer && idle_count < IDLE_MAX)
+		return NULL; /* there is room for one more */
+	*link = place->next;
+	idle_count--;
+	return place;
+}
+
+int weir_js_engine_take(const struct weir_wasm_layer *layer, uint32_t pages_limit,
+			struct weir_wasm_run *run, struct weir_js_place **out_place)
+{
+	struct weir_js_place *place = idle_take(layer);
+	int result = 0;
+
+	if (place == NULL)
+		result = place_make(run, &place);
+	if (result != 0)
+		return result;
+	place->wasm.user = run;
+	if (place->wasm.layer != layer || place->wasm.pages_limit != pages_limit)
+		result = weir_wasm_instance_bind(&place->wasm, layer, pages_limit);
+	if (result != 0) {
+		place_free(place);
+		return result;
+	}
+	place->layer = layer;
+	*out_place = place;
+	return 0;
+}
+
+void weir_js_engine_give(struct weir_js_place *place)
+{
+	if (idle_count == IDLE_MAX) {
+		place_free(place);
+		return;
+	}
+	weir_wasm_instance_reset(&place->wasm);
+	place->wasm.user = NULL;
+	place->next = idle;
+	idle = place;
+	idle_count++;
+}
+
+void weir_js_engine_forget(const struct weir_wasm_layer *layer)
+{
+	for (struct weir_js_place *place = idle; place != NULL; place = place->next) {
+		if (place->layer != layer)
+			continue;
+		/* The base fits where the function did. */
+		(void)weir_wasm_instance_bind(&place->wasm, NULL, place->wasm.pages_limit);
+		place->layer = NULL;
+	}
+}

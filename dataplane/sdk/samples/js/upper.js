@@ -1,0 +1,2 @@
+// The body, as text, in capitals.
+exports.handler = (request) => request.text().toUpperCase();

@@ -1,0 +1,1 @@
+exports.handler = () => process.env.WEIR_TEST ?? 'unset';

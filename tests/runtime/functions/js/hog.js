@@ -1,0 +1,5 @@
+exports.handler = () => {
+  const kept = [];
+  for (;;)
+    kept.push(new Array(1000).fill(kept.length));
+};

@@ -1,0 +1,5 @@
+exports.handler = () => {
+  console.log('to stdout');
+  console.error('to stderr');
+  return 'printed\n';
+};

@@ -1,0 +1,1 @@
+exports.handler = async () => 'grüße, 世界 🎉\n';

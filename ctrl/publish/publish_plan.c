@@ -157,6 +157,18 @@ static struct weir_publish_pool settings_of(const struct weir_publish_input *inp
 							  .weights = WEIR_WEIGHTS_DEFAULT};
 }
 
+/* The same in every generation and instance. A function's own pool has its id in the seed, but hashed: of
+ * short texts XXH3's value is little more than text XOR seed, so ids that are near each other, as ids are,
+ * would make equal keys of unequal namespaces, and their functions share processes. */
+static uint64_t pool_key(const struct wish *wish, const struct weir_snapshot_function *function,
+			 struct weir_span space)
+{
+	const struct weir_span id = {.data = (const char *)&function->id, .bytes = sizeof(function->id)};
+
+	return weir_snapshot_edge_hash(wish->is_own ? weir_snapshot_edge_hash(0, 0, id) : 0,
+				       function->runtime, space);
+}
+
 static int add_pool(struct weir_publish_plan *plan,
 		    const struct wish *wish, uint32_t *out_index)
 {
@@ -171,9 +183,7 @@ static int add_pool(struct weir_publish_plan *plan,
 	const struct weir_publish_pool settings = settings_of(
 		plan->input, weir_publish_pool_name(space, function->runtime, own, name));
 	const struct weir_snapshot_pool pool = {
-		/* Seed 0, or the function's id, and the runtime as parent: the same in every generation
-		 * and instance. */
-		.key = weir_snapshot_edge_hash(wish->is_own ? function->id : 0, function->runtime, space),
+		.key = pool_key(wish, function, space),
 		.runtime = function->runtime,
 		.workers_min = wish->is_own ? 0 : plan->input->pool_workers_min,
 		.workers_max = is_trial ? 1 : plan->input->pool_workers_max,

@@ -195,6 +195,27 @@ static void functions_that_would_share_a_heap_have_a_pool_each(void **state)
 	publish_test_close(&test);
 }
 
+/* Ids and names that differ in a few bits made equal keys, and functions of two namespaces one process. */
+static void pools_of_similar_ids_and_namespaces_have_different_keys(void **state)
+{
+	static const char *const runtimes[] = {"python", "node", "native"};
+	struct publish_test test = {.fd = -1};
+	char name[32];
+
+	(void)state;
+	for (int i = 0; i < 240; i++) {
+		(void)snprintf(name, sizeof(name), "n%d/f%d", i / 3, i);
+		(void)publish_test_function(&test, name, runtimes[i % 3]);
+	}
+	publish_test_build(&test);
+	assert_int_equal(test.snapshot.pool_count, 240);
+	for (uint32_t i = 0; i < test.snapshot.pool_count; i++) {
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(test.snapshot.pools[i].key, test.snapshot.pools[k].key);
+	}
+	publish_test_close(&test);
+}
+
 static void a_pool_is_one_namespace_and_one_runtime(void **state)
 {
 	struct publish_test test = {.fd = -1,
@@ -481,6 +502,7 @@ int main(void)
 		cmocka_unit_test(a_php_row_keeps_its_interpreter),
 		cmocka_unit_test(a_runtime_that_is_here_is_taken_by_its_name),
 		cmocka_unit_test(functions_that_would_share_a_heap_have_a_pool_each),
+		cmocka_unit_test(pools_of_similar_ids_and_namespaces_have_different_keys),
 		cmocka_unit_test(a_pool_is_one_namespace_and_one_runtime),
 		cmocka_unit_test(a_pool_chooses_as_is_set_for_it),
 		cmocka_unit_test(a_row_loses_to_a_route_with_its_host_method_and_pattern),

@@ -17,7 +17,8 @@ enum {
 	FUNCTION_KEEPS_MIB = 8,
 	EXEC_PROGRAMS = 4,    /* of the largest function's memory, at once in one worker */
 	PROCESSES = 192,      /* up to 65 threads for calls, the runtime's own, and the functions' */
-	PROCESSES_EXEC = 512,
+	PROCESSES_EXEC = 256,
+	NICE_AMONG_PROGRAMS = -20,
 	ENDED_NS = 500 * WEIR_NS_PER_MS,
 	AGAIN_NS = 50 * WEIR_NS_PER_MS,
 	REASON_BYTES = 400,
@@ -73,7 +74,7 @@ void weir_limits_of(const struct weir_supervisor *supervisor, const struct weir_
 				weir_link_segment_bytes(supervisor->shard_count),
 		.processes = is_exec ? PROCESSES_EXEC : PROCESSES,
 		.cpu_millicores = header == NULL ? 0 : header->settings.worker_cpu_millicores,
-		.cpu_apart = is_exec, /* a hundred busy programs get the time of one */
+		.cpu_apart = is_exec, /* a hundred busy processes get the time of one */
 	};
 }
 
@@ -81,6 +82,8 @@ int weir_limits_prepare(struct weir_supervisor *supervisor, struct weir_worker *
 			struct weir_sandbox_plan *plan)
 {
 	weir_limits_of(supervisor, pool, &worker->limits);
+	if (worker->limits.cpu_apart != 0 && has(supervisor, WEIR_CGROUP_CPU))
+		plan->nice = NICE_AMONG_PROGRAMS; /* or it would not get to ending them */
 	return weir_cgroup_create(&supervisor->groups, worker->process.id, &worker->limits, plan);
 }
 

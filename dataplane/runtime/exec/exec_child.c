@@ -7,12 +7,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/fd.h"
+#include "dataplane/runtime/exec/exec_leftovers.h"
 
 /* What the child needs between vfork and execve; it runs in our memory until then. */
 struct start {
@@ -47,6 +49,8 @@ static void child_run(struct start *start)
 	(void)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (chdir(start->program->directory) != 0)
 		goto fail;
+	/* A worker in a group with its programs goes before them (supervisor/limits.c). */
+	(void)setpriority(PRIO_PROCESS, 0, 0); /* fails where it was started with less: then it has that */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)execve(start->program->argv[0], start->program->argv,
@@ -84,6 +88,8 @@ static int child_spawn(struct weir_exec_child *child, struct start *start)
 			      NULL); /* cannot fail with these arguments */
 	if (child->pid == -1)
 		child->pid = 0;
+	else
+		weir_exec_leftovers_started(child->pid);
 	return -error;
 }
 
@@ -127,20 +133,6 @@ int weir_exec_child_start(struct weir_exec_child *child,
 	return result;
 }
 
-/* In a pid namespace of its own this process inherits what its programs leave behind; what of that has
- * ended only waits to be counted. The programs themselves belong to their calls: they are told by being
- * leaders of their groups, which nobody else's child here is. */
-static void inherited_reap(void)
-{
-	siginfo_t info = {.si_pid = 0};
-
-	while (getpid() == 1 && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
-	       getpgid(info.si_pid) != info.si_pid) {
-		(void)waitpid(info.si_pid, NULL, WNOHANG);
-		info.si_pid = 0;
-	}
-}
-
 void weir_exec_child_kill(const struct weir_exec_child *child)
 {
 	if (child->pid != 0)
@@ -160,7 +152,7 @@ void weir_exec_child_reap(struct weir_exec_child *child)
 		reaped = waitpid(child->pid, &status, 0);
 	while (reaped == -1 && errno == EINTR);
 	WEIR_ASSERT(reaped == child->pid); /* nobody else waits for children */
-	inherited_reap();
+	weir_exec_leftovers_reaped(child->pid, WIFSIGNALED(status));
 	child->pid = 0;
 	child->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -39,11 +39,19 @@ struct sent {
 	bool is_seen; /* in this round */
 };
 
+/* A function whose secrets cannot be opened. */
+struct unopened {
+	uint64_t id;
+	char problem[sizeof(((struct weir_model_function *)NULL)->problem)];
+};
+
 struct weir_environments {
 	char data[WEIR_STORE_PATH_BYTES_MAX];
 	struct weir_secret *secret; /* NULL: not needed yet */
 	struct sent *sent;
 	size_t sent_count;
+	struct unopened *unopened; /* as published last */
+	size_t unopened_count;
 	/* While publishing. */
 	struct list list;
 };
@@ -83,6 +91,7 @@ void weir_environments_destroy(struct weir_environments *environments)
 		free(environments->sent[i].data);
 	}
 	free(environments->sent);
+	free(environments->unopened);
 	weir_secret_close(environments->secret);
 	free(environments);
 }
@@ -385,9 +394,25 @@ static int spaces_send(struct weir_environments *environments)
 	return code;
 }
 
-/* `list` is sorted: what a function has stands together. */
-static void function_mark(struct weir_model_function *function, const struct list *list)
+/* To be told to who asks. */
+static void unopened_keep(struct weir_environments *environments,
+			  const struct weir_model_function *function)
 {
+	struct unopened *grown = realloc(environments->unopened,
+					 (environments->unopened_count + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return; /* the function itself still says it */
+	environments->unopened = grown;
+	grown += environments->unopened_count++;
+	grown->id = function->id;
+	memcpy(grown->problem, function->problem, sizeof(grown->problem));
+}
+
+/* `list` is sorted: what a function has stands together. */
+static void function_mark(struct weir_environments *environments, struct weir_model_function *function)
+{
+	const struct list *list = &environments->list;
 	struct item key = {.id = function->id};
 	const struct item *item = NULL;
 
@@ -405,6 +430,17 @@ static void function_mark(struct weir_model_function *function, const struct lis
 				       "ctrlctl fn env set NAME --secret VARIABLE",
 				       item->why); /* fits */
 	}
+	if (function->problem[0] != '\0')
+		unopened_keep(environments, function);
+}
+
+const char *weir_environments_problem(const struct weir_environments *environments, uint64_t id)
+{
+	for (size_t i = 0; i < environments->unopened_count; i++) {
+		if (environments->unopened[i].id == id)
+			return environments->unopened[i].problem;
+	}
+	return NULL;
 }
 
 int weir_environments_publish(struct weir_environments *environments, struct weir_store *store,
@@ -414,6 +450,7 @@ int weir_environments_publish(struct weir_environments *environments, struct wei
 	struct list *list = &environments->list;
 	int code = weir_store_variable_each(store, variable_visit, environments, error);
 
+	environments->unopened_count = 0;
 	if (code == 0) {
 		code = trials_list(list, trials);
 		if (list->count > 0)
@@ -426,7 +463,7 @@ int weir_environments_publish(struct weir_environments *environments, struct wei
 				       strerror(-code));
 	}
 	for (size_t i = 0; code == 0 && list->count > 0 && i < catalog->function_count; i++)
-		function_mark(&catalog->functions[i], list);
+		function_mark(environments, &catalog->functions[i]);
 	list_release(list);
 	return code;
 }

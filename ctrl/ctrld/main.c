@@ -108,7 +108,9 @@ static const char *api_problem(void *context, uint64_t id)
 {
 	const struct weir_ctrld *ctrld = context;
 
-	return weir_builder_problem(ctrld->builder, id);
+	const char *problem = weir_environments_problem(ctrld->environments, id);
+
+	return problem != NULL ? problem : weir_builder_problem(ctrld->builder, id);
 }
 
 static int api_build(void *context, const char *runtime, const char *path, bool again,

@@ -164,7 +164,7 @@ static const struct weir_ctl_command commands[] = {
 			{
 				{.name = "--runtime",
 				 .value = "RUNTIME",
-				 .help = "native, exec or php",
+				 .help = "native, c, exec, wasm, js, node, php or python",
 				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
 				{.name = "--file",
 				 .value = "PATH",
@@ -223,7 +223,7 @@ static const struct weir_ctl_command commands[] = {
 			{
 				{.name = "--runtime",
 				 .value = "RUNTIME",
-				 .help = "native, c, exec, wasm, node, php or python",
+				 .help = "native, c, exec, wasm, js, node, php or python",
 				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
 			},
 		.run = weir_ctl_function_init,

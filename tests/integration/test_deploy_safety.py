@@ -38,6 +38,7 @@ BAD = {
                                 ("raise ValueError('not today')\n", "not today")]),
     "node": ("f.cjs", NODE, [("module.exports = (", "SyntaxError"), ("throw new Error('not today');\n", "not today"),
                              ("process.exit(3);\n", "failed its first call"), ("require('nothing-of-that-name');\n", "nothing-of-that-name")]),
+    "js": ("f.js", NODE, [("module.exports = (", "SyntaxError"), ("throw new Error('not today');\n", "not today")]),
     "php": ("f.php", PHP, [("<?php\nfunction (\n", "Unclosed '(' on line 2")]),
     "wasm": ("f.wasm", None, [(b"\0asm\1\0\0\0\xff\xff\xff", ""), (b"no module", "")]),
 }

@@ -1,4 +1,4 @@
-// @NAME@: says hello. Deploy it with: ctrlctl fn deploy @DIR@ --name @NAME@
+// @NAME@: says hello. Deploy it with: ctrlctl fn deploy @DIR@ --runtime node --name @NAME@
 //
 // The file is loaded once in each process; the handler is called for each request, up to 64 at the same
 // time, and may be async. console.log goes to the log: ctrlctl fn logs @NAME@

@@ -31,7 +31,73 @@ static double seconds_since(uint64_t started_ns)
 	return (double)ms / 1000;
 }
 
+static double age_ms(uint64_t at_ns)
+{
+	const uint64_t now_ns = weir_clock_now_ns();
+
+	return at_ns == 0 || now_ns < at_ns ? 0 : (double)((now_ns - at_ns) / WEIR_NS_PER_US) / 1000;
+}
+
+static const char *source_name(uint32_t source)
+{
+	switch (source) {
+	case WEIR_LOAD_SOURCE_CLOCKS:
+		return "clocks";
+	case WEIR_LOAD_SOURCE_PROBES:
+		return "probes";
+	default:
+		return "none";
+	}
+}
+
 /* JSON */
+
+/* What was measured of a worker. */
+static void load_json(cJSON *json, const struct weir_board_process *process)
+{
+	cJSON *load = cJSON_AddObjectToObject(json, "load");
+
+	(void)cJSON_AddStringToObject(load, "source", source_name(process->load_source));
+	if (process->load_source == WEIR_LOAD_SOURCE_NONE)
+		return;
+	(void)cJSON_AddNumberToObject(load, "age_ms", age_ms(process->load_at_ns));
+#define LOAD_COUNT(name, word, unit) \
+	(void)cJSON_AddNumberToObject(load, unit[0] == '\0' ? word : word "_" unit, \
+				      (double)process->load[WEIR_LOAD_##name]);
+	WEIR_LOAD_COUNTS(LOAD_COUNT)
+#undef LOAD_COUNT
+	if (process->rss_at_ns == 0)
+		return;
+	(void)cJSON_AddNumberToObject(load, "rss_bytes", (double)process->rss_bytes);
+	(void)cJSON_AddNumberToObject(load, "rss_age_ms", age_ms(process->rss_at_ns));
+}
+
+/* Who measures, and how old the oldest of the workers' samples is. */
+static void measured_json(cJSON *json, const struct weir_board *board)
+{
+	cJSON *load = cJSON_AddObjectToObject(json, "load");
+	double oldest_ms = 0;
+	double oldest_rss_ms = 0;
+	int count[2] = {0, 0};
+
+	for (uint32_t i = 0; i < board->process_count; i++) {
+		const struct weir_board_process *process = &board->process[i];
+
+		if (process->kind != WEIR_PROCESS_WORKER || process->load_source == WEIR_LOAD_SOURCE_NONE)
+			continue;
+		count[process->load_source == WEIR_LOAD_SOURCE_PROBES]++;
+		oldest_ms = age_ms(process->load_at_ns) > oldest_ms ? age_ms(process->load_at_ns) : oldest_ms;
+		oldest_rss_ms = age_ms(process->rss_at_ns) > oldest_rss_ms ? age_ms(process->rss_at_ns)
+									   : oldest_rss_ms;
+	}
+	(void)cJSON_AddStringToObject(load, "source", source_name(board->load_source));
+	(void)cJSON_AddStringToObject(load, "what", board->load);
+	(void)cJSON_AddNumberToObject(load, "period_ms", (double)(board->load_period_ns / WEIR_NS_PER_MS));
+	(void)cJSON_AddNumberToObject(load, "workers_probes", count[1]);
+	(void)cJSON_AddNumberToObject(load, "workers_clocks", count[0]);
+	(void)cJSON_AddNumberToObject(load, "oldest_ms", oldest_ms);
+	(void)cJSON_AddNumberToObject(load, "oldest_rss_ms", oldest_rss_ms);
+}
 
 static cJSON *process_json(const struct weir_board_process *process)
 {
@@ -57,6 +123,7 @@ static cJSON *process_json(const struct weir_board_process *process)
 	(void)cJSON_AddNumberToObject(json, "service_us", (double)process->service_ns / 1000);
 	(void)cJSON_AddNumberToObject(json, "parked", process->parked);
 	(void)cJSON_AddNumberToObject(json, "links", process->links);
+	load_json(json, process);
 	return json;
 }
 
@@ -136,6 +203,7 @@ static cJSON *status_json(const struct weir_board *board, cJSON *control)
 						     memory_order_relaxed));
 		missing_json(json, board);
 		(void)cJSON_AddStringToObject(json, "sandbox", board->sandbox);
+		measured_json(json, board);
 	}
 	(void)cJSON_AddItemToObject(json, "problems",
 				    problems == NULL ? cJSON_CreateArray() : problems);
@@ -194,11 +262,28 @@ static void serves_cell(struct weir_ctl_table *table, const cJSON *process)
 	weir_ctl_table_cell(table, text);
 }
 
+/* CPU time, time it waited for a CPU, memory. */
+static void load_cells(struct weir_ctl_table *table, const cJSON *load)
+{
+	static const struct {
+		const char *name;
+		double unit;
+	} cells[] = {{"on-cpu_ns", 1e9}, {"run-queue_ns", 1e9}, {"rss_bytes", 1048576}};
+	char text[32];
+
+	for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+		const cJSON *const value = cJSON_GetObjectItemCaseSensitive(load, cells[i].name);
+
+		(void)snprintf(text, sizeof(text), "%.2f", cJSON_IsNumber(value) ? value->valuedouble / cells[i].unit : 0);
+		weir_ctl_table_cell(table, cJSON_IsNumber(value) ? text : "-");
+	}
+}
+
 static void workers_print(const cJSON *processes)
 {
 	static const char *const titles[] = {"WORKER", "SERVES", "RUNTIME", "PID",
 					     "STATE",  "RESTARTS",  "STARTED", "RUNNING",
-					     "PARKED", NULL};
+					     "PARKED", "CPU_S", "WAITED_S", "MIB", NULL};
 	struct weir_ctl_table table = {.titles = titles};
 	const cJSON *process = NULL;
 
@@ -218,6 +303,7 @@ static void workers_print(const cJSON *processes)
 		weir_ctl_table_number(&table,
 				      accepted - weir_ctl_json_number(process, "finished"));
 		weir_ctl_table_number(&table, weir_ctl_json_number(process, "parked"));
+		load_cells(&table, cJSON_GetObjectItemCaseSensitive(process, "load"));
 	}
 	weir_ctl_table_print(&table);
 }
@@ -264,6 +350,15 @@ static void problems_print(const cJSON *json)
 	weir_ctl_table_print(&table);
 }
 
+static void load_print(const cJSON *load)
+{
+	weir_ctl_print("\nload: ");
+	weir_ctl_print_clean(weir_ctl_json_text(load, "what"));
+	weir_ctl_print(" (%.0f workers by probes, %.0f by clocks; oldest sample %.0f ms, of memory %.0f ms)",
+		       weir_ctl_json_number(load, "workers_probes"), weir_ctl_json_number(load, "workers_clocks"),
+		       weir_ctl_json_number(load, "oldest_ms"), weir_ctl_json_number(load, "oldest_rss_ms"));
+}
+
 static void live_print(const cJSON *json)
 {
 	static const char *const titles[] = {"PROCESS", "PID", "STATE", "RESTARTS", "UP", NULL};
@@ -292,6 +387,7 @@ static void live_print(const cJSON *json)
 	metrics_print(json);
 	weir_ctl_print("\nsandbox: ");
 	weir_ctl_print_clean(weir_ctl_json_text(json, "sandbox"));
+	load_print(cJSON_GetObjectItemCaseSensitive(json, "load"));
 	weir_ctl_print("\n");
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(json, "missing"))
 	{

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "dataplane/abi/link.h"
+#include "dataplane/abi/load.h"
 
 #define WEIR_BOARD_MAGIC UINT64_C(0x3164726f62726577) /* "werbord1" */
 
@@ -20,6 +21,7 @@ enum {
 	WEIR_BOARD_PROCESSES_MAX = 512,
 	WEIR_BOARD_MISSING_BYTES_MAX = 2048,
 	WEIR_BOARD_SANDBOX_BYTES_MAX = 256,
+	WEIR_BOARD_LOAD_BYTES_MAX = 448,
 };
 
 enum weir_metric {
@@ -64,6 +66,12 @@ struct weir_board_process {
 	uint64_t service_ns;
 	uint32_t parked;
 	uint32_t links;
+	uint64_t load[WEIR_LOAD_COUNTS_MAX]; /* workers: by enum weir_load_count (abi/load.h), at load_at_ns */
+	uint64_t load_at_ns;
+	uint64_t rss_bytes;
+	uint64_t rss_at_ns;
+	uint32_t load_source; /* enum weir_load_source; NONE: nothing was measured yet */
+	uint32_t reserved;
 	char space[64];      /* workers: namespace */
 	char function[64];   /* workers of one function: its name; empty = of all of the namespace */
 };
@@ -82,6 +90,10 @@ struct weir_board {
 	uint32_t reserved;
 	char missing[WEIR_BOARD_MISSING_BYTES_MAX]; /* what this instance does without, one line each */
 	char sandbox[WEIR_BOARD_SANDBOX_BYTES_MAX]; /* "off" or the layers around workers */
+	char load[WEIR_BOARD_LOAD_BYTES_MAX];       /* what measures workers */
+	uint64_t load_period_ns;
+	uint32_t load_source; /* enum weir_load_source */
+	uint32_t load_reserved;
 	struct weir_board_process process[WEIR_BOARD_PROCESSES_MAX];
 	_Alignas(4096) struct weir_board_shard shard[WEIR_SHARDS_MAX];
 };

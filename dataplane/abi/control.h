@@ -5,7 +5,7 @@
  * ignores kinds that it does not know (and closes their descriptors).
  *
  *   to the gateway                              from the gateway
- *   GATEWAY_START  board                        READY        shard board (sealed)
+ *   GATEWAY_START  board, load board            READY        shard board (sealed)
  *   LISTEN         one socket per shard         LINK_READY   all shards may use the link
  *   LINK_OPEN      segment, pidfd, eventfds,    LINK_GONE    all shards have let go
  *                  memory's counts or none
@@ -71,7 +71,8 @@ struct weir_control {
 	uint32_t abi_major; /* WEIR_ABI_MAJOR; another one is refused */
 	uint32_t reserved;
 	union {
-		/* GATEWAY_START: shards are pinned to cpu[0 .. shard_count-1]. fds: board. */
+		/* GATEWAY_START: shards are pinned to cpu[0 .. shard_count-1]. fds: board,
+		 * load board (load.h), read-only; tests may leave the latter out. */
 		struct {
 			uint32_t shard_count;
 			uint16_t cpu[WEIR_SHARDS_MAX];

@@ -12,6 +12,7 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/shm/load.h"
 #include "dataplane/shm/shard_board.h"
 
 enum {
@@ -207,6 +208,7 @@ static int start_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cp
 		.connections_max = connections_table(),
 		.sleep_line = &gateway->shard_board->shard[index],
 		.metric = gateway->board->shard[index].metric,
+		.load = gateway->load,
 		.outbox = &gateway->outbox,
 	};
 	pthread_attr_t attributes;
@@ -227,7 +229,7 @@ static int start_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cp
 	return -result;
 }
 
-/* GATEWAY_START: map the board, make the shards, report READY with the shard board. */
+/* GATEWAY_START: map the boards, make the shards, report READY with the shard board. */
 static int start(struct weir_gateway *gateway, const struct weir_control *control,
 		 const struct weir_control_fds *fds)
 {
@@ -235,7 +237,7 @@ static int start(struct weir_gateway *gateway, const struct weir_control *contro
 	size_t board_bytes = 0;
 	int result;
 
-	if (gateway->shard_count > 0 || fds->count != 1 || control->gateway_start.shard_count == 0 ||
+	if (gateway->shard_count > 0 || fds->count == 0 || control->gateway_start.shard_count == 0 ||
 	    control->gateway_start.shard_count > WEIR_SHARDS_MAX)
 		return -EBADMSG;
 	result = weir_fd_check_shared(fds->fd[0], sizeof(struct weir_board), &board_bytes);
@@ -245,6 +247,9 @@ static int start(struct weir_gateway *gateway, const struct weir_control *contro
 			      fds->fd[0], 0);
 	if (gateway->board == MAP_FAILED)
 		return -errno;
+	/* A pick goes by what is in flight alone, without it. */
+	if (fds->count > 1 && weir_load_attach(fds->fd[1], &gateway->load) != 0)
+		weir_log(WEIR_LOG_ERROR, "load board refused", "action=\"go on without\"");
 	result = weir_shard_board_create(&shard_board_fd, &gateway->shard_board);
 	if (result != 0)
 		return result;

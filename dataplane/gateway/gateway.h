@@ -39,6 +39,7 @@ struct weir_gateway_link {
 struct weir_gateway {
 	int control_fd;
 	struct weir_board *board;
+	const struct weir_load_board *load; /* what workers use, as measured; NULL = not known */
 	struct weir_shard_board *shard_board;
 	uint32_t shard_count;
 	struct weir_shard *shard[WEIR_SHARDS_MAX];

@@ -102,6 +102,7 @@ int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *o
 	shard->cpu = options->cpu;
 	shard->sleep_line = options->sleep_line;
 	shard->metric = options->metric;
+	shard->load = options->load;
 	shard->outbox = options->outbox;
 	shard->connections_limit = options->connections_max;
 	shard->exchanges_limit = options->connections_max + EXCHANGES_EXTRA;

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "dataplane/abi/board.h"
+#include "dataplane/abi/load.h"
 #include "dataplane/base/id.h"
 #include "dataplane/base/linger.h"
 #include "dataplane/gateway/connection.h"
@@ -58,6 +59,7 @@ struct weir_shard {
 	uint32_t receive_returned; /* buffers to hand back at the turn's end */
 	struct weir_shard_board_line *sleep_line;
 	_Atomic uint64_t *metric; /* this shard's block of the board */
+	const struct weir_load_board *load; /* what workers use, as measured; NULL = not known */
 	uint64_t now_ns;          /* read once a turn */
 	struct weir_config *config;
 	uint32_t config_count; /* grows with each that is taken */
@@ -187,6 +189,7 @@ struct weir_shard_options {
 	uint32_t connections_max;
 	struct weir_shard_board_line *sleep_line;
 	_Atomic uint64_t *metric;
+	const struct weir_load_board *load; /* NULL = workers are not measured */
 	struct weir_mailbox *outbox;
 };
 

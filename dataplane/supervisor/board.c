@@ -10,6 +10,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/limits.h"
+#include "dataplane/supervisor/measure.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
 
@@ -48,7 +49,10 @@ static void missing_write(const struct weir_supervisor *supervisor, struct weir_
 	const unsigned long descriptors = weir_program_descriptors_raise();
 	char line[200];
 
-	missing_add(board, "load measurement by eBPF: not part of this version, calls in flight decide alone");
+	if (supervisor->probe.board == NULL) {
+		(void)snprintf(line, sizeof(line), "load measurement by eBPF: %.120s", supervisor->load->why);
+		missing_add(board, line);
+	}
 	if (geteuid() != 0) {
 		(void)snprintf(line, sizeof(line), "root: functions run as user %u", (unsigned)geteuid());
 		missing_add(board, line);
@@ -91,6 +95,7 @@ int weir_board_open(struct weir_supervisor *supervisor)
 	missing_write(supervisor, supervisor->board);
 	weir_confine_say(supervisor, supervisor->board);
 	weir_limits_say(supervisor);
+	weir_measure_say(supervisor, supervisor->board);
 	supervisor->board->magic = WEIR_BOARD_MAGIC;
 	weir_store_message_set(&message, WEIR_STORE_STORE, "board", NULL, 0);
 	weir_supervisor_keep(supervisor, &message, &supervisor->board_fd, 1);
@@ -139,6 +144,7 @@ static void row_worker(const struct weir_supervisor *supervisor, const struct we
 	if (pool != NULL)
 		memcpy(row->function, pool->function, sizeof(row->function));
 	weir_board_worker_counts(supervisor, worker, row);
+	weir_measure_row(supervisor, worker, weir_clock_now_ns(), row);
 }
 
 /* Rows of workers, and one for each that a pool lacks. Returns the number of rows in use. */

@@ -202,11 +202,14 @@ int weir_listen_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTIO
 int weir_listen_send(const struct weir_supervisor *supervisor, int control_fd)
 {
 	struct weir_control control = {.kind = WEIR_CONTROL_GATEWAY_START};
+	int boards[2];
 	int result = 0;
 
 	control.gateway_start.shard_count = supervisor->shard_count;
 	memcpy(control.gateway_start.cpu, supervisor->cpu, sizeof(control.gateway_start.cpu));
-	result = weir_control_send(control_fd, &control, &supervisor->board_fd, 1);
+	boards[0] = supervisor->board_fd;
+	boards[1] = supervisor->load_fd;
+	result = weir_control_send(control_fd, &control, boards, 2);
 	for (size_t i = 0; result == 0 && i < supervisor->listener_count; i++) {
 		const struct weir_listener *const listener = &supervisor->listener[i];
 		int fds[WEIR_SHARDS_MAX];

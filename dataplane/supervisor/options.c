@@ -16,7 +16,7 @@ enum {
 const char *weir_options_usage(void)
 {
 	return "usage: weir-keeper [--data DIR] [--listen ADDR:PORT]... [--cpus LIST] [--shards N]\n"
-	       "                   [--sandbox on|required|off]\n"
+	       "                   [--sandbox on|required|off] [--probes on|off]\n"
 	       "\n"
 	       "Starts Weir on a data directory and keeps it running until SIGINT or SIGTERM.\n"
 	       "\n"
@@ -28,6 +28,7 @@ const char *weir_options_usage(void)
 	       "  --shards N          gateway threads, 1 to 64 (default: one per CPU, at most 8)\n"
 	       "  --sandbox MODE      on: each worker gets every layer that this machine has, and status says\n"
 	       "                      what is missing; required: do not start without all; off (default: on)\n"
+	       "  --probes on|off     measure workers by eBPF where that is allowed, or by clocks (default: on)\n"
 	       "  --version, --help\n";
 }
 
@@ -188,6 +189,16 @@ static int sandbox_apply(struct weir_options *options, const char *value,
 	return 0;
 }
 
+static int probes_apply(struct weir_options *options, const char *value, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
+{
+	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
+		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES, "--probes %.100s: give on or off", value);
+		return -EINVAL;
+	}
+	options->probes = strcmp(value, "on") == 0;
+	return 0;
+}
+
 /* Apply one option and its value. 0 or -EINVAL. */
 static int option_apply(struct weir_options *options, const char *name, const char *value,
 			char problem[WEIR_OPTIONS_PROBLEM_BYTES])
@@ -218,6 +229,8 @@ static int option_apply(struct weir_options *options, const char *name, const ch
 	}
 	if (strcmp(name, "--sandbox") == 0)
 		return sandbox_apply(options, value, problem);
+	if (strcmp(name, "--probes") == 0)
+		return probes_apply(options, value, problem);
 	number = number_parse(value, strlen(value));
 	if (number >= 1 && number <= WEIR_SHARDS_MAX) {
 		options->shard_count = (uint32_t)number;
@@ -231,7 +244,8 @@ static int option_apply(struct weir_options *options, const char *name, const ch
 /* The known option that `argument` spells, alone or as OPTION=VALUE; NULL if none. */
 static const char *option_find(const char *argument)
 {
-	static const char *const names[] = {"--data", "--listen", "--cpus", "--shards", "--sandbox"};
+	static const char *const names[] = {"--data", "--listen", "--cpus", "--shards", "--sandbox",
+					    "--probes"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const size_t bytes = strlen(names[i]);
@@ -249,6 +263,7 @@ int weir_options_parse(int argc, char *const *argv, struct weir_options *out_opt
 	struct weir_options *const options = out_options;
 
 	memset(options, 0, sizeof(*options));
+	options->probes = true;
 	for (int i = 1; i < argc; i++) {
 		const char *const name = option_find(argv[i]);
 		const char *value = NULL;

@@ -41,6 +41,7 @@ struct weir_options {
 	size_t cpu_count;              /* 0 = all that this process may use */
 	uint32_t shard_count;          /* --shards; 0 = one per CPU, at most 8 by default */
 	enum weir_options_sandbox sandbox; /* --sandbox */
+	bool probes; /* --probes: measure workers by eBPF where that is allowed */
 	bool help;
 	bool version;
 };

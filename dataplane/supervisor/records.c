@@ -8,6 +8,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/config.h"
+#include "dataplane/supervisor/measure.h"
 #include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 
@@ -376,6 +377,8 @@ static bool entry_restore(struct weir_supervisor *supervisor, struct entry *entr
 		return self_restore(supervisor, entry);
 	if (strcmp(name, "board") == 0)
 		return (supervisor->board_fd = fd_take(entry, 0)) != -1;
+	if (strcmp(name, "load") == 0)
+		return weir_measure_adopt(supervisor, entry->fds, entry->fd_count);
 	if (strcmp(name, "status") == 0)
 		return (supervisor->status_fd = fd_take(entry, 0)) != -1;
 	if (strcmp(name, "snapshot") == 0)

@@ -20,6 +20,7 @@
 #include "dataplane/supervisor/limits.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
+#include "dataplane/supervisor/measure.h"
 #include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
@@ -262,6 +263,7 @@ bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *poo
 		return false;
 	}
 	weir_limits_started(supervisor, worker);
+	weir_measure_worker_started(supervisor, worker);
 	weir_record_worker_keep(supervisor, worker);
 	process_watch(supervisor, &worker->process, worker->process.id);
 	return true;
@@ -324,6 +326,7 @@ void weir_spawn_worker_ended(struct weir_supervisor *supervisor, struct weir_wor
 	/* Its programs die with it (PDEATHSIG), then theirs are orphans. */
 	supervisor->orphans_ns = weir_clock_now_ns() + orphans_after_ns;
 	weir_supervisor_due(supervisor, supervisor->orphans_ns);
+	weir_measure_worker_ended(supervisor, worker);
 	weir_link_worker_died(supervisor, worker);
 	weir_limits_ended(supervisor, worker);
 	weir_record_worker_forget(supervisor, worker);

@@ -21,6 +21,7 @@
 #include "dataplane/supervisor/limits.h"
 #include "dataplane/supervisor/listen.h"
 #include "dataplane/supervisor/orphans.h"
+#include "dataplane/supervisor/measure.h"
 #include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
@@ -157,6 +158,7 @@ static void processes_taken_over(struct weir_supervisor *supervisor, uint64_t no
 		if (pool->wanted < has)
 			pool->wanted = has;
 	}
+	weir_measure_taken_over(supervisor);
 	weir_link_taken_over(supervisor, now_ns);
 }
 
@@ -182,6 +184,7 @@ static int state_open(struct weir_supervisor *supervisor, const struct weir_opti
 	supervisor->options = *options;
 	supervisor->store_fd = WEIR_STORE_FD;
 	supervisor->board_fd = -1;
+	supervisor->load_fd = -1;
 	supervisor->status_fd = -1;
 	supervisor->snapshot_fd = -1;
 	supervisor->shard_board_fd = -1;
@@ -227,7 +230,9 @@ static int supervisor_open(struct weir_supervisor *supervisor, const struct weir
 		result = weir_status_open(supervisor, problem);
 	if (result != 0)
 		return result;
-	result = weir_board_open(supervisor);
+	result = weir_measure_open(supervisor);
+	if (result == 0)
+		result = weir_board_open(supervisor);
 	if (result != 0) {
 		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES, "cannot create the board: %s",
 			       strerror(-result));
@@ -368,6 +373,7 @@ static void reconcile(struct weir_supervisor *supervisor)
 	weir_status_turn(supervisor, now_ns);
 	weir_spawn_turn(supervisor, now_ns);
 	weir_build_turn(supervisor, now_ns);
+	weir_measure_turn(supervisor, now_ns);
 	if (supervisor->stopping) {
 		stop_turn(supervisor, now_ns);
 	} else {

@@ -7,12 +7,13 @@
  * every step may be done twice (a build ends with the supervisor that began it): a message is taken from its socket only after it was handled. So a
  * new supervisor goes on where the old one stopped, and nobody else notices.
  *
- * Store entries: self, board, status, listen/N, snapshot, environment/N, gateway, ctrld, worker/ID,
+ * Store entries: self, board, load, status, listen/N, snapshot, environment/N, gateway, ctrld, worker/ID,
  * link/ID, output/ID.
  * Threads: one, which never waits but for the keeper and posix_spawn. Owner: weir_supervisor_run(). */
 #ifndef WEIR_DATAPLANE_SUPERVISOR_SUPERVISOR_H
 #define WEIR_DATAPLANE_SUPERVISOR_SUPERVISOR_H
 
+#include "bpf/load_probe.h"
 #include "dataplane/abi/board.h"
 #include "dataplane/sandbox/sandbox.h"
 #include "dataplane/shm/control.h"
@@ -46,6 +47,9 @@ struct weir_worker {
 	uint64_t busy_ns;       /* when that was */
 	uint64_t environment_sent; /* number of its namespace's variables; 0 = none yet */
 	struct weir_cgroup_limits limits; /* that it has */
+	uint32_t load_slot;     /* on the load board; WEIR_LOAD_SLOTS = none */
+	int load_children;      /* processes that it had started, when its files were last read */
+	uint64_t load_cpu_ns;   /* its CPU clock then */
 	uint64_t link_next_ns;  /* one of its links was refused: no new one before this */
 };
 
@@ -151,6 +155,11 @@ struct weir_supervisor {
 	uint64_t due_ns;  /* when the next turn is needed at the latest */
 	uint64_t refused_ns; /* when a limit was last logged */
 
+	struct weir_probe probe;      /* not open: clocks fill the load board */
+	struct weir_load_board *load;
+	int load_fd;
+	uint32_t load_from; /* where the search for a free slot goes on */
+	uint64_t load_ns;   /* next sample */
 	struct weir_board *board;
 	int board_fd;
 	int status_fd;

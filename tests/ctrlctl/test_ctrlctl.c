@@ -260,6 +260,10 @@ static struct weir_board *board_make(int *out_fd)
 							.space = "blue"};
 	(void)snprintf(board->missing, sizeof(board->missing),
 		       "cgroups: no rights\nsomething else");
+	board->process[2].load_source = WEIR_LOAD_SOURCE_PROBES;
+	board->process[2].load[WEIR_LOAD_ON_CPU_NS] = 2500000000;
+	board->load_source = WEIR_LOAD_SOURCE_PROBES;
+	(void)snprintf(board->load, sizeof(board->load), "eBPF probes in the kernel");
 	board->shard[0].metric[WEIR_METRIC_requests] = 40;
 	board->shard[1].metric[WEIR_METRIC_requests] = 2;
 	return board;
@@ -275,6 +279,7 @@ static void status_shows_every_metric_process_and_what_is_missing(void **state)
 	ctl_test_run(test, "status", 0, &output);
 	assert_non_null(strstr(output.out, "cgroups: no rights"));
 	assert_non_null(strstr(output.out, "something else"));
+	assert_non_null(strstr(output.out, "load: eBPF probes in the kernel (1 workers by probes, 0 by clocks"));
 	assert_non_null(strstr(output.out, "gateway"));
 	assert_non_null(strstr(output.out, "control process does not answer"));
 	ctl_test_run(test, "status -o json", 0, &output);
@@ -285,6 +290,7 @@ static void status_shows_every_metric_process_and_what_is_missing(void **state)
 	assert_non_null(strstr(output.out, "\"requests\":\t42"));
 	assert_non_null(strstr(output.out, "\"requests\":\t40"));
 	assert_non_null(strstr(output.out, "\"backoff\""));
+	assert_non_null(strstr(output.out, "\"on-cpu_ns\":\t2500000000"));
 	ctl_test_run(test, "worker list", 0, &output);
 	assert_non_null(strstr(output.out, "blue"));
 	board_stop(child);

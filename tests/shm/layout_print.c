@@ -306,6 +306,11 @@ static void print_board(void)
 	FIELD(weir_board_process, service_ns);
 	FIELD(weir_board_process, parked);
 	FIELD(weir_board_process, links);
+	FIELD(weir_board_process, load);
+	FIELD(weir_board_process, load_at_ns);
+	FIELD(weir_board_process, rss_bytes);
+	FIELD(weir_board_process, rss_at_ns);
+	FIELD(weir_board_process, load_source);
 	FIELD(weir_board_process, space);
 	FIELD(weir_board_process, function);
 	STRUCT(weir_board);
@@ -321,6 +326,9 @@ static void print_board(void)
 	FIELD(weir_board, process_count);
 	FIELD(weir_board, missing);
 	FIELD(weir_board, sandbox);
+	FIELD(weir_board, load);
+	FIELD(weir_board, load_period_ns);
+	FIELD(weir_board, load_source);
 	FIELD(weir_board, process);
 	FIELD(weir_board, shard);
 }

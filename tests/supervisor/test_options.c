@@ -47,6 +47,9 @@ static void options_take_their_value_apart_or_joined(void **state)
 	assert_int_equal(options.shard_count, 3);
 	assert_int_equal(options.cpu_count, 1);
 	assert_int_equal(options.sandbox, WEIR_OPTIONS_SANDBOX_ON);
+	assert_true(options.probes);
+	assert_int_equal(parse("--probes", "off", NULL, NULL), 0);
+	assert_false(options.probes);
 	assert_int_equal(parse("--sandbox", "off", NULL, NULL), 0);
 	assert_int_equal(options.sandbox, WEIR_OPTIONS_SANDBOX_OFF);
 	assert_int_equal(parse("--sandbox=required", NULL, NULL, NULL), 0);
@@ -68,6 +71,8 @@ static void wrong_options_say_which_and_why(void **state)
 	assert_int_equal(parse("--shards", "65", NULL, NULL), -EINVAL);
 	assert_int_equal(parse("--shards", "two", NULL, NULL), -EINVAL);
 	assert_non_null(strstr(problem, "two"));
+	assert_int_equal(parse("--probes", "maybe", NULL, NULL), -EINVAL);
+	assert_non_null(strstr(problem, "--probes maybe"));
 	assert_int_equal(parse("--sandbox", "maybe", NULL, NULL), -EINVAL);
 	assert_non_null(strstr(problem, "--sandbox maybe"));
 	assert_int_equal(parse("--cpus", "x", NULL, NULL), -EINVAL);

@@ -88,7 +88,9 @@ static void started_instance_listens_and_reports_what_it_is(void **state)
 	assert_int_equal(instance.board.segment_bytes, 2 * weir_link_segment_bytes(2));
 	assert_int_equal(instance_pid(&instance, WEIR_PROCESS_KEEPER), instance.keeper);
 	assert_string_equal(instance.board.process[4].space, "default");
-	assert_true(strlen(instance.board.missing) > 0);
+	assert_true(strlen(instance.board.sandbox) > 0);
+	assert_true(strlen(instance.board.load) > 0);
+	assert_int_not_equal(instance.board.load_source, WEIR_LOAD_SOURCE_NONE);
 	instance_close(&instance);
 }
 

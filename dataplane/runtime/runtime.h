@@ -22,7 +22,7 @@
 
 enum {
 	WEIR_RUNTIME_REASON_BYTES = 200, /* with the NUL; what people get to read */
-	WEIR_RUNTIME_POLL_MAX = 4,
+	WEIR_RUNTIME_POLL_MAX = 9,
 	WEIR_RUNTIME_TARGET_FIELDS_MAX = 32,
 	WEIR_RUNTIME_ANSWER_BYTES_MAX = 1 << 20, /* of a called function's answer */
 };

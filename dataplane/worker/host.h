@@ -24,7 +24,7 @@
 
 enum {
 	WEIR_HOST_PARKED_MAX = WEIR_PORT_CALLS_MAX - 1,
-	WEIR_HOST_POLL_MAX = 4, /* descriptors that one call may wait for */
+	WEIR_HOST_POLL_MAX = 9, /* descriptors that one call may wait for */
 };
 
 struct weir_host;

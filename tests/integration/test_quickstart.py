@@ -127,8 +127,6 @@ class Quickstart(weir_instance.Case):
         runtimes = [worker.name.rpartition("-")[2] for worker in sorted((BUILD / "bin").glob("weir-worker-*"))]
         names = ("hello", "echo", "info", "ping", "resize", "sleep", "upper", "chain")
         for runtime in [*runtimes, "c"]:
-            if runtime == "exec":
-                continue
             with self.subTest(runtime):
                 self.assertIn(runtime, run.output())
                 for name in names:
@@ -136,7 +134,7 @@ class Quickstart(weir_instance.Case):
                     wait_until(lambda n=name: "501" not in get(port, f"/samples/{runtime}/{n}", "-o", "/dev/null", "-w", "%{http_code}"),
                                f"{runtime} has {name}")
                 self.assertIn("Hello, world!", get(port, f"/samples/{runtime}/hello"))
-                self.assertEqual(get(port, f"/samples/{runtime}/upper", "-d", "abc"), "ABC")
+                self.assertIn("ABC", get(port, f"/samples/{runtime}/upper", "-d", "abc"))
                 self.assertIn("Hello, Ada!", get(port, f"/samples/{runtime}/chain", "-d", '{"name":"Ada"}'))
                 self.assertIn("pong", get(port, f"/samples/{runtime}/ping"))
                 self.assertIn("20", get(port, f"/samples/{runtime}/sleep/20"))

@@ -216,6 +216,7 @@ static void the_environment_is_small_and_tells_about_the_request(void **state)
 		"WEIR_DEADLINE_MS=1",
 		"LANG=C.UTF-8\\n",
 		"PATH=/usr/local/sbin:",
+		"WEIR_CALL_FD=20\\n",
 	};
 	struct rig_call *call = NULL;
 	size_t lines = 0;
@@ -229,7 +230,7 @@ static void the_environment_is_small_and_tells_about_the_request(void **state)
 	for (const char *at = (const char *)call->answer; (at = strstr(at, "\\n")) != NULL;
 	     at++)
 		lines++;
-	assert_int_equal(lines, 14); /* 13 of ours, and PWD by the shell */
+	assert_int_equal(lines, 15); /* 14 of ours, and PWD by the shell */
 	rig_call_free(call);
 }
 
@@ -237,8 +238,8 @@ static void programs_inherit_no_descriptors_and_default_signals(void **state)
 {
 	struct fixture *const fixture = *state;
 
-	/* 3 is what ls itself reads the directory with. */
-	run_expect(fixture, "exec ls /proc/self/fd", 200, "{\"result\":\"0\\n1\\n2\\n3\\n\"}");
+	/* 20 is WEIR_CALL_FD, 3 what ls itself reads the directory with. */
+	run_expect(fixture, "exec ls /proc/self/fd", 200, "{\"result\":\"0\\n1\\n2\\n20\\n3\\n\"}");
 	run_expect(fixture, "grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\t\\n'", 200,
 		   "{\"result\":\"SigBlk:0000000000000000SigIgn:0000000000000000\"}");
 }

@@ -2,11 +2,14 @@
  * contract: exec_answer.h; environment: exec_environment.h).
  *
  *   loop: body piece -> stdin | stdout -> kept output | stderr -> the log | exit -> answer
+ *         | WEIR_CALL_FD -> calls of other functions (exec_nested.h)
  *
  * The program runs in the directory of its file. It is killed, with everything in its process group,
  * at the deadline and when nobody wants the answer; what it left behind in that group is killed when
  * it ends. One thread waits for one child, so as many run at once as calls may be parked. */
+#include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +18,11 @@
 
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
+#include "dataplane/base/program_path.h"
 #include "dataplane/runtime/exec/exec_answer.h"
 #include "dataplane/runtime/exec/exec_child.h"
 #include "dataplane/runtime/exec/exec_environment.h"
+#include "dataplane/runtime/exec/exec_nested.h"
 #include "dataplane/runtime/runtime.h"
 
 struct instance {
@@ -33,6 +38,7 @@ struct running {
 	struct weir_runtime_call *call;
 	struct weir_exec_child child;
 	struct weir_exec_answer answer;
+	struct weir_exec_nested nested;
 	uint64_t kills_before; /* for want of memory, when it started */
 };
 
@@ -49,9 +55,16 @@ static void reason_set(char *out_reason, const char *format, ...)
 	va_end(arguments);
 }
 
+/* Where weir-call lies; found before the sandbox hides its folder. Empty: it is not there. */
+static char call_path[PATH_MAX];
+
 static int exec_probe(char out_reason[WEIR_RUNTIME_REASON_BYTES])
 {
 	(void)out_reason; /* pidfds came with Linux 5.3, long before what everything else needs */
+	if (weir_program_path_find("weir-call", call_path) == 0)
+		weir_exec_environment_path_set(call_path);
+	else
+		call_path[0] = '\0';
 	return 0;
 }
 
@@ -268,6 +281,9 @@ static int outputs_drain(struct running *running)
 	return pipe_drain(running, &running->child.error_fd, weir_exec_answer_read_error);
 }
 
+enum { OWN_POLL = 4, POLL = OWN_POLL + WEIR_EXEC_CALL_POLL };
+static_assert((int)POLL <= (int)WEIR_RUNTIME_POLL_MAX, "a program and its calls are waited for at once");
+
 /* Serve the program until it ends. 0, or what waiting or keeping its output returned. */
 static int child_serve(struct running *running)
 {
@@ -276,18 +292,21 @@ static int child_serve(struct running *running)
 
 	for (;;) {
 		const bool is_full = input_feed(running);
-		struct pollfd fds[WEIR_RUNTIME_POLL_MAX] = {
+		struct pollfd fds[POLL] = {
 			{.fd = child->pid_fd, .events = POLLIN},
 			{.fd = child->out_fd, .events = POLLIN},
 			{.fd = child->error_fd, .events = POLLIN},
 			{.fd = is_full ? child->in_fd : -1, .events = POLLOUT},
 		};
-		int result =
-			call->ops->wait(call, fds, WEIR_RUNTIME_POLL_MAX, call->deadline_ns);
+		int result = 0;
 
+		weir_exec_nested_poll(&running->nested, fds + OWN_POLL);
+		result = call->ops->wait(call, fds, POLL, call->deadline_ns);
 		if (result != 0)
 			return result;
 		result = outputs_drain(running);
+		if (result == 0)
+			result = weir_exec_nested_serve(&running->nested, fds + OWN_POLL);
 		if (result != 0)
 			return result;
 		if (fds[0].revents == 0)
@@ -303,6 +322,7 @@ static int child_start(const struct instance *instance, struct running *running)
 	struct weir_runtime_call *const call = running->call;
 	char *argv[3] = {instance->interpreter, instance->module, NULL};
 	struct weir_exec_environment environment;
+	WEIR_CLEANUP(weir_fd_close) int call_fd = -1;
 	struct weir_exec_program program = {.directory = instance->directory, .argv = argv};
 	int result = module_check(instance, call->abort_reason);
 
@@ -313,6 +333,9 @@ static int child_start(const struct instance *instance, struct running *running)
 	if (result == 0) {
 		result = weir_exec_environment_open(&environment, instance->name, instance->own, call);
 		program.environment = environment.variable;
+		if (result == 0)
+			result = weir_exec_nested_open(&running->nested, call, &call_fd);
+		program.call_fd = call_fd;
 		if (result == 0)
 			result = weir_exec_child_start(&running->child, &program);
 		weir_exec_environment_close(&environment);
@@ -329,6 +352,7 @@ static void running_close(struct running *running)
 {
 	running->call->running = NULL;
 	weir_exec_child_close(&running->child);
+	weir_exec_nested_close(&running->nested);
 	weir_exec_answer_close(&running->answer);
 }
 
@@ -348,6 +372,9 @@ static int exec_invoke(void *opaque, struct weir_runtime_call *call)
 	running.child = (struct weir_exec_child){
 		.pid_fd = -1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
 	running.kills_before = call->ops->memory_kills(call);
+	running.nested.fd = -1;
+	for (size_t i = 0; i < WEIR_EXEC_CALLS_MAX; i++)
+		running.nested.connection[i].fd = -1;
 	result = weir_exec_answer_open(&running.answer, call);
 	if (result == 0)
 		result = child_start(opaque, &running);
@@ -380,8 +407,8 @@ static void exec_cancel(void *instance, struct weir_runtime_call *call)
 		weir_exec_child_kill(&running->child);
 }
 
-/* What interpreters read beside /usr. */
-static const char *const paths[] = {"/etc/php", "/etc/perl", "/etc/python3", "/etc/python3.11", "/etc/node",
+/* weir-call, and what interpreters read beside /usr. */
+static const char *const paths[] = {call_path, "/etc/php", "/etc/perl", "/etc/python3", "/etc/python3.11", "/etc/node",
 				    NULL};
 
 static const struct weir_sandbox_profile sandbox = {

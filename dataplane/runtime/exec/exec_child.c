@@ -43,10 +43,13 @@ static void child_run(struct start *start)
 		(void)signal(ignored[i], SIG_DFL); /* execve resets only what is caught */
 	if (dup2(start->in_fd, STDIN_FILENO) == -1 ||
 	    dup2(start->out_fd, STDOUT_FILENO) == -1 ||
-	    dup2(start->error_fd, STDERR_FILENO) == -1)
+	    dup2(start->error_fd, STDERR_FILENO) == -1 ||
+	    dup2(start->program->call_fd, WEIR_EXEC_CALL_FD) == -1 ||
+	    fcntl(WEIR_EXEC_CALL_FD, F_SETFD, 0) != 0) /* it may have been that one all along */
 		goto fail;
 	/* Everything else is opened with CLOEXEC; this also catches what a library forgot. */
-	(void)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+	(void)syscall(SYS_close_range, 3U, WEIR_EXEC_CALL_FD - 1U, CLOSE_RANGE_CLOEXEC);
+	(void)syscall(SYS_close_range, WEIR_EXEC_CALL_FD + 1U, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (chdir(start->program->directory) != 0)
 		goto fail;
 	/* A worker in a group with its programs goes before them (supervisor/limits.c). */

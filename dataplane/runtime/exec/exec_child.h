@@ -24,7 +24,11 @@ struct weir_exec_program {
 	char *const *argv;
 	char *const *environment;
 	const char *directory;
+	int call_fd; /* stays the caller's; the program has it as WEIR_EXEC_CALL_FD */
 };
+
+enum { WEIR_EXEC_CALL_FD = 20 }; /* beyond those that shell scripts have for themselves */
+
 
 /* Start it. 0, or -errno: of the pipes, or of execve in the child (-ENOENT, -EACCES, -ENOEXEC, ...). */
 int weir_exec_child_start(struct weir_exec_child *child,

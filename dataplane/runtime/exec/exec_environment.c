@@ -1,6 +1,7 @@
 #include "dataplane/runtime/exec/exec_environment.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +11,17 @@
 
 /* The request's head, and room for the names of variables and the values that are ours. */
 #define TEXT_BYTES_MAX (WEIR_HEAD_REQUEST_BYTES_MAX + 16384)
+
+static char more_path[PATH_MAX + sizeof(WEIR_EXEC_PATH)]; /* empty: WEIR_EXEC_PATH */
+
+void weir_exec_environment_path_set(const char *path)
+{
+	const char *const end = strrchr(path, '/');
+
+	if (end != NULL && end != path)
+		(void)snprintf(more_path, sizeof(more_path), "%s:%.*s", WEIR_EXEC_PATH, (int)(end - path),
+			       path); /* fits */
+}
 
 /* What does not fit is noticed at the end: only a head whose slices overlap is that long. */
 static void text_add(struct weir_exec_environment *environment, struct weir_span text)
@@ -94,7 +106,10 @@ int weir_exec_environment_open(struct weir_exec_environment *environment, const 
 		call->deadline_ns > now_ns
 			? (unsigned long long)((call->deadline_ns - now_ns) / WEIR_NS_PER_MS)
 			: 0ULL); /* fits */
-	variable_add(environment, "PATH", WEIR_SPAN(""), WEIR_SPAN(WEIR_EXEC_PATH));
+	variable_add(environment, "PATH", WEIR_SPAN(""),
+		     more_path[0] != '\0' ? weir_span_of(more_path) : WEIR_SPAN(WEIR_EXEC_PATH));
+	if (more_path[0] != '\0')
+		variable_add(environment, "WEIR_CALL_FD", WEIR_SPAN(""), WEIR_SPAN("20"));
 	variable_add(environment, "LANG", WEIR_SPAN(""), WEIR_SPAN("C.UTF-8"));
 	variable_add(environment, "WEIR_FUNCTION", WEIR_SPAN(""), weir_span_of(function));
 	variable_add(environment, "WEIR_ACTIVATION_ID", WEIR_SPAN(""),

@@ -5,6 +5,7 @@
  *   WEIR_METHOD  WEIR_PATH (decoded)  WEIR_QUERY (as sent)  WEIR_PATTERN  WEIR_HOST  WEIR_PEER
  *   WEIR_CONTENT_TYPE   of the request, empty if it has none
  *   WEIR_DEADLINE_MS    milliseconds left
+ *   WEIR_CALL_FD        where it calls other functions (exec_nested.h); only of programs
  *   WEIR_PARAM_<name>   for each parameter of the pattern whose name is of letters, digits and _ */
 #ifndef WEIR_DATAPLANE_RUNTIME_EXEC_EXEC_ENVIRONMENT_H
 #define WEIR_DATAPLANE_RUNTIME_EXEC_EXEC_ENVIRONMENT_H
@@ -15,7 +16,7 @@
 
 enum {
 	WEIR_EXEC_VARIABLES_OWN_MAX = 128, /* of the function */
-	WEIR_EXEC_VARIABLES_MAX = 12 + WEIR_HEAD_PARAMS_MAX + WEIR_EXEC_VARIABLES_OWN_MAX,
+	WEIR_EXEC_VARIABLES_MAX = 13 + WEIR_HEAD_PARAMS_MAX + WEIR_EXEC_VARIABLES_OWN_MAX,
 };
 
 struct weir_exec_environment {
@@ -25,6 +26,10 @@ struct weir_exec_environment {
 	size_t text_bytes;
 	bool is_cut;
 };
+
+/* Once, at the start of a process whose programs may call other functions: PATH has the folder of the
+ * program at `path`, too, and there is WEIR_CALL_FD. */
+void weir_exec_environment_path_set(const char *path);
 
 /* Build it for one call of `function` ("namespace/name") with its own variables `own` ("K=V", ended by
  * NULL, which stay theirs), of which ours go before; close it whatever this returns. 0, -ENOMEM

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "${WEIR_TEST-unset}"

@@ -176,8 +176,9 @@ struct weir_runtime_ops {
 	 * NULL: then a worker with such a call is killed when the grace is over. */
 	void (*interrupt)(void *instance, struct weir_runtime_call *call);
 	/* A signal that ends processes came, on this thread and its alternate stack: if a function of this
-	 * runtime may cause that (a guard page), leave by siglongjmp, else return. NULL: never. */
-	void (*trap)(int number, const siginfo_t *info);
+	 * runtime may cause that (a guard page), leave by siglongjmp, or return true: go on where it came
+	 * from. False: it is not its own. NULL: never. */
+	bool (*trap)(int number, const siginfo_t *info);
 	/* Forget what a call left behind, after it and before the next. NULL: there is nothing. */
 	void (*reset)(void *instance);
 	/* No call runs in it any more. */

@@ -15,7 +15,7 @@ struct running {
 
 static _Thread_local struct running running;
 static void (*rescue_answers)(void);
-static void (*trap_take)(int number, const siginfo_t *info);
+static bool (*trap_take)(int number, const siginfo_t *info);
 
 struct line {
 	char text[400];
@@ -36,8 +36,8 @@ static void signal_report(int number, siginfo_t *info, void *context)
 	char activation[33] = {0};
 
 	(void)context;
-	if (trap_take != NULL)
-		trap_take(number, info); /* returns where it is not the function's own affair */
+	if (trap_take != NULL && trap_take(number, info))
+		return;
 	(void)signal(number, SIG_DFL);
 	line_add(&line, "weir-worker: crashed with signal ");
 	line_add(&line, digits[0] == '0' ? digits + 1 : digits);
@@ -61,7 +61,7 @@ static void signal_report(int number, siginfo_t *info, void *context)
 }
 
 void weir_crash_open(void (*rescue)(void),
-		     void (*trap)(int number, const siginfo_t *info))
+		     bool (*trap)(int number, const siginfo_t *info))
 {
 	static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
 	struct sigaction action;
@@ -71,6 +71,7 @@ void weir_crash_open(void (*rescue)(void),
 	memset(&action, 0, sizeof(action));
 	action.sa_sigaction = signal_report;
 	action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+	(void)sigfillset(&action.sa_mask); /* a trap that is being taken is not left for a deadline */
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		const int result = sigaction(numbers[i], &action, NULL);
 

@@ -8,6 +8,7 @@
 #define WEIR_DATAPLANE_WORKER_CRASH_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { WEIR_CRASH_STACK_BYTES = 65536 };
@@ -18,9 +19,9 @@ struct weir_crash_stack {
 
 /* Once, before threads. `rescue` runs in the signal handler: only system calls and memory that exists;
  * if that is damaged too, the process ends there. Before all that, `trap` (or NULL) may take the signal
- * for its own, and then does not return: struct weir_runtime_ops. */
+ * for its own, and then does not return, or returns true: struct weir_runtime_ops. */
 void weir_crash_open(void (*rescue)(void),
-		     void (*trap)(int number, const siginfo_t *info));
+		     bool (*trap)(int number, const siginfo_t *info));
 
 /* Use `stack`, which lives as long as the thread, for the message. */
 void weir_crash_thread_open(struct weir_crash_stack *stack);

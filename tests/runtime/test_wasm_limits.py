@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
@@ -67,6 +68,21 @@ class Limits(weir_instance.Case):
             self.assertEqual(answers, [504] * 12)
             for _ in range(12):
                 self.assertEqual(weir.request("GET", "/state?x").body, STATE)
+
+    def test_calls_that_write_elsewhere_than_those_before_find_nothing_of_each_other(self):
+        """After many calls that write the same pages the others are guarded (dataplane/runtime/wasm/guard.h)."""
+        steps = ["0&1"] * 50 + ["40&2"] * 3 + ["0&1"] * 2 + ["41&3", "60&1&1", "60&1&1", "60&1"] + ["0&60"] * 3 + ["64&60"] * 2
+        with Instance() as weir:
+            weir.ctrlctl("fn", "add", "touch", "--runtime", "wasm", "--file", FUNCTIONS / "touch.wasm")
+            weir.ctrlctl("route", "add", "GET /touch", "--fn", "touch")
+            wait_until(lambda: weir.request("GET", "/touch?0&1").status != 501, "the module is built")
+            before = self.workers(weir)
+            for number, step in enumerate(steps * 3):
+                if number == len(steps):
+                    time.sleep(0.1)   # what was written goes back to the kernel
+                answer = weir.request("GET", f"/touch?{step}")
+                self.assertEqual((answer.status, answer.body), (200, b"clean"), f"{number}: {step}")
+            self.assertLessEqual(before, self.workers(weir), "no worker was lost over it")
 
     def test_there_are_no_files_and_no_sockets(self):
         wanted = {"open": 8, "open in 0": 54, "mkdir": 8, "unlink": 8, "symlink": 8, "prestat": 8, "seek": 70, "seek 7": 8,

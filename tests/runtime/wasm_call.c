@@ -21,7 +21,8 @@ static struct weir_wasm_instance *instance;
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	(void)context;
-	weir_wasm_trap_take(number, info);
+	if (weir_wasm_trap_take(number, info))
+		return;
 	(void)signal(number, SIG_DFL); /* not the module's: it happens again */
 }
 

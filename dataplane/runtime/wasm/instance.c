@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dataplane/base/assert.h"
+#include "dataplane/runtime/wasm/guard.h"
 #include "dataplane/runtime/wasm/memory.h"
 
 enum {
@@ -230,19 +231,24 @@ void weir_wasm_instance_interrupt(struct weir_wasm_instance *instance)
 	}
 }
 
-void weir_wasm_trap_take(int number, const siginfo_t *info)
+bool weir_wasm_trap_take(int number, const siginfo_t *info)
 {
 	struct weir_wasm_instance *const instance = current;
 	const uintptr_t address = (uintptr_t)info->si_addr;
 
-	if (number != SIGSEGV || info->si_code <= 0 || instance == NULL ||
+	if (number != SIGSEGV || info->si_code <= 0)
+		return false;
+	if (info->si_code == SEGV_ACCERR && weir_wasm_guard_take(address))
+		return true; /* the module's write, or a host function's in its memory */
+	if (instance == NULL ||
 	    atomic_load_explicit(&instance->phase, memory_order_relaxed) != WEIR_WASM_INSIDE)
-		return;
+		return false;
 	if (weir_wasm_memory_has(instance, address))
 		leave(instance, WEIR_WASM_TRAP_BOUNDS);
 	if (address >= stack_floor - STACK_NEAR_BYTES &&
 	    address < stack_floor + STACK_NEAR_BYTES)
 		leave(instance, WEIR_WASM_TRAP_STACK);
+	return false;
 }
 
 /* Where this thread's stack ends and which signals it blocks. Once for each thread. */

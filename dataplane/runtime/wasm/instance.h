@@ -73,6 +73,8 @@ struct weir_wasm_instance {
 	uint32_t
 		own_count; /* pages that are the process's own; more than OWN_PAGES: not known */
 	uint32_t own[WEIR_WASM_OWN_PAGES]; /* their numbers */
+	uint32_t calm;   /* resets one after another that found no other pages */
+	bool is_guarded; /* the others cannot be written: guard.h */
 	uint64_t used_ns;
 	struct weir_wasm_kept_table table[WEIR_WASM_TABLES_MAX];
 	uint32_t table_count;
@@ -152,7 +154,7 @@ void weir_wasm_instance_reenter(struct weir_wasm_instance *instance,
 void weir_wasm_instance_interrupt(struct weir_wasm_instance *instance);
 
 /* Signal handler: leave if the fault is a module's own; else return. As weir_runtime_ops.trap. */
-void weir_wasm_trap_take(int number, const siginfo_t *info);
+bool weir_wasm_trap_take(int number, const siginfo_t *info);
 
 /* The module's function `name` of that signature; NULL if there is none. */
 const struct weir_wasm_export *weir_wasm_export_find(const struct weir_wasm_module *module,

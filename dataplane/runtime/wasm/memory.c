@@ -11,6 +11,7 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
+#include "dataplane/runtime/wasm/guard.h"
 #include "dataplane/runtime/wasm/pages.h"
 
 /* A 32-bit address and a 32-bit offset in the instruction, and what is read there. */
@@ -22,6 +23,7 @@ enum {
 	 * once, after a pause, and now and then where they are many, they go to the kernel instead. */
 	GIVE_BACK_PAGES = 4096,
 	GIVE_BACK_RESETS = 64,
+	GUARD_RESETS = 32, /* without another page, before the others are guarded */
 };
 #define GIVE_BACK_IDLE_NS (UINT64_C(50) * WEIR_NS_PER_MS)
 
@@ -229,6 +231,12 @@ static void reset_page(struct weir_wasm_scan *scan, size_t offset)
 	page_write(instance, offset);
 }
 
+static void own_write(const struct weir_wasm_instance *instance)
+{
+	for (uint32_t i = 0; i < instance->own_count; i++)
+		page_write(instance, (size_t)instance->own[i] * PAGE_BYTES);
+}
+
 /* A page becomes the process's own by a fault. So without one in this thread since its last reset, the
  * pages that were written are among those that are known; asking for faults costs a fifth of reading the
  * pagemap. True if that was enough. */
@@ -244,16 +252,17 @@ static bool reset_known(struct weir_wasm_instance *instance)
 		faults_seen = faults;
 		return false;
 	}
-	for (uint32_t i = 0; i < instance->own_count; i++)
-		page_write(instance, (size_t)instance->own[i] * PAGE_BYTES);
+	own_write(instance);
 	return true;
 }
 
 /* What was written goes back to the kernel: the next touch finds the memfd's page, or a zero one. */
 static void give_back(struct weir_wasm_instance *instance, size_t bytes)
 {
-	const int result = madvise(instance->reserved, bytes, MADV_DONTNEED);
+	int result = 0;
 
+	weir_wasm_guard_end(instance);
+	result = madvise(instance->reserved, bytes, MADV_DONTNEED);
 	WEIR_ASSERT(result == 0); /* else a call would see another's data */
 	instance->resets = 0;
 	instance->own_count = 0;
@@ -283,6 +292,20 @@ static void pages_restore(struct weir_wasm_instance *instance, size_t bytes)
 		instance->own_count = scan.pages;
 	else
 		give_back(instance, bytes);
+}
+
+/* Restore what was written. An instance with a base is read into by its host, so it is not guarded. */
+static void written_restore(struct weir_wasm_instance *instance, size_t bytes)
+{
+	if (instance->is_guarded) {
+		own_write(instance);
+	} else if (!reset_known(instance)) {
+		instance->calm = 0;
+		pages_restore(instance, bytes);
+	} else if (instance->base == NULL && ++instance->calm == GUARD_RESETS) {
+		instance->calm = 0;
+		(void)weir_wasm_guard_begin(instance); /* else it goes on as before */
+	}
 }
 
 /* What memory.grow added. */
@@ -320,8 +343,8 @@ void weir_wasm_memory_reset(struct weir_wasm_instance *instance)
 		return;
 	if (gives_back(instance, was_idle))
 		give_back(instance, bytes);
-	else if (!reset_known(instance))
-		pages_restore(instance, bytes);
+	else
+		written_restore(instance, bytes);
 }
 
 int weir_wasm_memory_bind(struct weir_wasm_instance *instance,
@@ -349,6 +372,7 @@ int weir_wasm_memory_bind(struct weir_wasm_instance *instance,
 
 void weir_wasm_memory_free(struct weir_wasm_instance *instance)
 {
+	weir_wasm_guard_end(instance);
 	if (instance->reserved != NULL)
 		(void)munmap(instance->reserved, RESERVED_BYTES); /* it is a mapping of ours */
 	if (instance->kept != NULL && instance->base == NULL)

@@ -120,7 +120,8 @@ class Attacks(weir_instance.Case):
 
     def test_another_process(self):
         for what in ("ptrace", "peek"):
-            self.expect("seccomp", self.attack(what, pid=self.other.pid), errno.EPERM)
+            for pid in (self.other.pid, self.neighbour):
+                self.expect("seccomp", self.attack(what, pid=pid), errno.EPERM)
 
     def test_another_process_s_signals(self):
         layer = "landlock" if RUNTIME in PROGRAMS else "seccomp"
@@ -133,11 +134,15 @@ class Attacks(weir_instance.Case):
     def test_another_tenant_s_code(self):
         self.expect("mount", self.attack("read", path=self.secret), errno.ENOENT)
 
-    def test_another_worker_s_memory(self):
-        """Its segments are mapped there: whoever sees the process's files could map them too."""
+    def test_another_worker_s_process(self):
         for name in ("maps", "mem", "environ"):
             self.expect("mount", self.attack("read", path=f"/proc/{self.neighbour}/{name}"), errno.ENOENT)
-        self.expect("seccomp", self.attack("peek", pid=self.neighbour), errno.EPERM)
+
+    def test_another_worker_s_segment(self):
+        """Where its calls and their bodies lie: to be had by nobody but itself and the gateway."""
+        maps = pathlib.Path(f"/proc/{self.neighbour}/maps").read_text()
+        at = int(next(line for line in maps.splitlines() if "memfd:weir-link" in line).partition("-")[0], 16)
+        self.expect("mount", self.attack("segment", path=f"/proc/{self.neighbour}/mem", at=at), errno.ENOENT)
 
     def test_new_processes(self):
         if RUNTIME in PROGRAMS:

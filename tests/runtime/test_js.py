@@ -118,6 +118,17 @@ class Js(weir_instance.Case):
             (self.folder_now / "link.js").symlink_to(secret)
             self.failure(self.call(name), 502, path)
 
+    def test_there_is_nothing_to_attack_with(self):
+        """The language has no way to the kernel, neither Node's modules nor QuickJS's own."""
+        names = ("fs", "fs/promises", "net", "dgram", "http", "tls", "dns", "child_process", "cluster", "worker_threads", "vm",
+                 "v8", "module", "inspector", "wasi", "ffi", "std", "qjs:std", "qjs:os", "bjson")
+        ways = ("std", "WebAssembly", "scriptArgs", "process.binding", "process.dlopen", "process.kill", "Deno", "loadFile")
+        got = self.call(self.function(f"""exports.handler = () => ({{
+              modules: {json.dumps(names)}.filter((name) => {{ try {{ require(name); return true; }} catch {{ return false; }} }}),
+              ways: {json.dumps(ways)}.filter((name) => {{ try {{ return eval(name) !== undefined; }} catch {{ return false; }} }}),
+            }});"""))
+        self.assertEqual((got.status, got.json()), (200, {"modules": [], "ways": []}))
+
     # What it gets and gives
 
     def test_a_large_body_comes_back_whole(self):

@@ -129,13 +129,14 @@ echo json_encode([$_GET, $_POST, $_COOKIE, $files, strlen(file_get_contents("php
         self.assertEqual(put.json()[4], 100000)
         if "mount" not in self.weir.status()["sandbox"]:
             self.skipTest("without the sandbox's mounts there is no directory for uploaded files")
-        content = bytes(range(256)) * 2000
+        content = bytes(range(256)) * 40000  # 10 MB, nine times: more than /tmp holds, if it were not given back
         form = (f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
                 f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="up"; filename="a.bin"\r\nContent-Type: image/png\r\n\r\n'
                 ).encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
-        found = self.post(path, form, f"multipart/form-data; boundary={BOUNDARY}").json()
-        self.assertEqual(found[1], {"note": "hello"})
-        self.assertEqual(found[3], {"up": ["a.bin", "image/png", 0, hashlib.md5(content).hexdigest()]})
+        for _ in range(9):
+            found = self.post(path, form, f"multipart/form-data; boundary={BOUNDARY}").json()
+            self.assertEqual(found[1], {"note": "hello"})
+            self.assertEqual(found[3], {"up": ["a.bin", "image/png", 0, hashlib.md5(content).hexdigest()]})
 
     def test_common_extensions_work(self):
         path = self.deploy('''header("Content-Type: application/json");

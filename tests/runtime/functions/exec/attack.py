@@ -23,6 +23,14 @@ def write():
         os.unlink(QUERY["path"])
 
 
+def segment():
+    fd = os.open(QUERY["path"], os.O_RDONLY)
+    try:
+        os.pread(fd, 8, int(QUERY["at"]))
+    finally:
+        os.close(fd)
+
+
 def fork():
     pid = os.fork()
     if pid == 0:
@@ -44,6 +52,7 @@ def peek():
 WAYS = {
     "read": lambda: open(QUERY["path"], "rb").close(),
     "write": write,
+    "segment": segment,
     "socket": lambda: socket.socket(socket.AF_INET).close(),
     "local": lambda: socket.socket(socket.AF_UNIX).close(),
     "ptrace": lambda: call("ptrace", 0x4206, PID, None, None),

@@ -1,4 +1,4 @@
-/* GET /attack?do=WHAT&path=PATH&pid=N: tries something that a function must not do, and answers the
+/* GET /attack?do=WHAT&path=PATH&pid=N&at=N: tries something that a function must not do, and answers the
  * errno as a number, 0 where it worked. The same questions stand in attack.* of the other runtimes. */
 #define _GNU_SOURCE /* process_vm_readv, unshare */
 #include "weir_function.h"
@@ -27,6 +27,7 @@ struct attack {
 	char what[ARGUMENT_BYTES];
 	char path[ARGUMENT_BYTES];
 	char pid[ARGUMENT_BYTES];
+	char at[ARGUMENT_BYTES];
 };
 
 /* The value of `name` in the query, as it is. */
@@ -95,6 +96,20 @@ static int peek_try(pid_t pid)
 	return bytes == -1 && errno != EFAULT ? errno : 0;
 }
 
+/* What another process has mapped at that place: its segment. */
+static int segment_try(const char *path, long long at)
+{
+	char bytes[8];
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int result = 0;
+
+	if (fd == -1)
+		return errno;
+	result = pread(fd, bytes, sizeof(bytes), at) == (ssize_t)sizeof(bytes) ? 0 : errno;
+	(void)close(fd);
+	return result;
+}
+
 static int limit_try(void)
 {
 	struct rlimit limit;
@@ -113,6 +128,8 @@ static int attack_run(const struct attack *attack)
 		return descriptor_tell(open(attack->path, O_RDONLY | O_CLOEXEC));
 	if (strcmp(what, "write") == 0)
 		return write_try(attack->path);
+	if (strcmp(what, "segment") == 0)
+		return segment_try(attack->path, strtoll(attack->at, NULL, 10));
 	if (strcmp(what, "socket") == 0)
 		return descriptor_tell(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	if (strcmp(what, "local") == 0)
@@ -148,6 +165,7 @@ int weir_handle(const struct weir_request *request, struct weir_response *respon
 	argument_take(request->query, "do", attack.what);
 	argument_take(request->query, "path", attack.path);
 	argument_take(request->query, "pid", attack.pid);
+	argument_take(request->query, "at", attack.at);
 	(void)snprintf(text, sizeof(text), "%d", attack_run(&attack));
 	return weir_response_write_text(response, text);
 }

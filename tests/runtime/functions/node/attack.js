@@ -30,6 +30,14 @@ const ways = {
     fs.writeFileSync(path, '');
     fs.unlinkSync(path);
   }),
+  segment: (path, pid, at) => tried(() => {
+    const file = fs.openSync(path, 'r');
+    try {
+      fs.readSync(file, Buffer.alloc(8), 0, 8, at);
+    } finally {
+      fs.closeSync(file);
+    }
+  }),
   socket: () => listen({ port: 0, host: '127.0.0.1' }),
   local: () => listen({ path: `\0weir-attack-${process.pid}` }),
   kill: (path, pid) => tried(() => process.kill(pid, 0)),
@@ -42,5 +50,5 @@ const ways = {
 
 exports.handler = async ({ searchParams }) => {
   const what = searchParams.get('do');
-  return String(await ways[what](searchParams.get('path'), Number(searchParams.get('pid'))));
+  return String(await ways[what](searchParams.get('path'), Number(searchParams.get('pid')), BigInt(searchParams.get('at') ?? 0)));
 };

@@ -17,6 +17,7 @@ $path = $_GET['path'] ?? '';
 echo match ($_GET['do']) {
 	'read' => @fopen($path, 'rb') !== false ? '0' : refused(),
 	'write' => @fopen($path, 'wb') !== false && unlink($path) ? '0' : refused(),
+	'segment' => ($file = @fopen($path, 'rb')) !== false && fseek($file, (int) $_GET['at']) === 0 && strlen((string) fread($file, 8)) === 8 ? '0' : refused(),
 	'socket' => @socket_create(AF_INET, SOCK_STREAM, 0) !== false ? '0' : (string) socket_last_error(),
 	'local' => @socket_create(AF_UNIX, SOCK_STREAM, 0) !== false ? '0' : (string) socket_last_error(),
 	'kill' => posix_kill((int) $_GET['pid'], 0) ? '0' : (string) posix_get_last_error(),

@@ -23,6 +23,14 @@ def write(path):
         os.unlink(path)
 
 
+def segment(path, at):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.pread(fd, 8, at)
+    finally:
+        os.close(fd)
+
+
 def fork():
     pid = os.fork()
     if pid == 0:
@@ -39,10 +47,11 @@ def peek(pid):
             raise
 
 
-def attack(what, path, pid):
+def attack(what, path, pid, at):
     ways = {
         "read": lambda: open(path, "rb").close(),
         "write": lambda: write(path),
+        "segment": lambda: segment(path, at),
         "socket": lambda: socket.socket(socket.AF_INET).close(),
         "local": lambda: socket.socket(socket.AF_UNIX).close(),
         "ptrace": lambda: call("ptrace", 0x4206, pid, None, None),
@@ -60,7 +69,8 @@ def attack(what, path, pid):
 
 def handler(request):
     try:
-        attack(request.args["do"], request.args.get("path", ""), int(request.args.get("pid", os.getppid())))
+        attack(request.args["do"], request.args.get("path", ""), int(request.args.get("pid", os.getppid())),
+               int(request.args.get("at", 0)))
     except OSError as error:
         return str(error.errno)
     return "0"

@@ -299,7 +299,7 @@ static napi_value fail(napi_env env, napi_callback_info info)
 	return nothing(env);
 }
 
-/* A body for another function: a text or an Uint8Array; *out_copy is the caller's to free. */
+/* A body for another function, or what is printed: a text or an Uint8Array; *out_copy is the caller's to free. */
 static struct weir_span body_get(napi_env env, napi_value value, char **out_copy)
 {
 	napi_typedarray_type kind = napi_uint8_array;
@@ -365,15 +365,12 @@ static napi_value print(napi_env env, napi_callback_info info)
 {
 	const struct arguments arguments = arguments_get(env, info);
 	struct weir_node_slot *const slot = slot_of(env, &arguments);
-	size_t bytes = 0;
-	char *const text = text_copy(env, arguments.value[2], &bytes);
+	char *copy = NULL;
+	const struct weir_span text = body_get(env, arguments.value[2], &copy);
 
-	if (text != NULL)
-		weir_node_call_print(&weir_node_host, slot,
-				     number_of(env, arguments.value[1]) == 2 ? WEIR_RUNTIME_STDERR
-									     : WEIR_RUNTIME_STDOUT,
-				     (struct weir_span){.data = text, .bytes = bytes});
-	free(text);
+	weir_node_call_print(&weir_node_host, slot,
+			     number_of(env, arguments.value[1]) == 2 ? WEIR_RUNTIME_STDERR : WEIR_RUNTIME_STDOUT, text);
+	free(copy);
 	return nothing(env);
 }
 

@@ -46,6 +46,7 @@ static struct {
 	napi_handle_scope handles; /* of the batch, with `scope`; NULL = none is open */
 	napi_callback_scope scope;
 	uint64_t memory_bytes;
+	uint16_t quiet_calls; /* of capture.h */
 } js;
 
 /* ---- into JavaScript ---- */
@@ -128,6 +129,7 @@ static void failed(struct weir_node_slot *slot, bool has_ended)
 static void run(struct weir_host *of, struct weir_host_thread *thread, struct weir_port_call *call)
 {
 	struct weir_node_slot *slot = call->context;
+	struct weir_print *const print = &slot->print; /* stays where it is when the call is over */
 	const uint32_t id = slot->id;
 	napi_handle_scope handles = NULL;
 	napi_value receiver = NULL, dispatch = NULL;
@@ -144,12 +146,16 @@ static void run(struct weir_host *of, struct weir_host_thread *thread, struct we
 	check(napi_create_double(js.env, (double)of->function.version, &values[1]));
 	values[2] = body_of(js.env, slot);
 	weir_node_watch_enter(WEIR_NODE_WATCH_HANDLER, call->deadline_ns);
+	weir_capture_enter(print);
 	if (values[2] != NULL)
 		status = napi_call_function(js.env, receiver, dispatch, 3, values, NULL);
+	weir_capture_leave(print, &js.quiet_calls);
 	has_ended = weir_node_watch_leave();
 	if (has_ended && weir_node_watch_is_memory_over())
 		memory_full();
 	slot = weir_node_call_find(of, id);
+	if (slot == NULL)
+		weir_print_end(print); /* its answer is made, but not published yet */
 	if (status != napi_ok)
 		failed(slot, has_ended);
 	else if (slot != NULL && slot->state == WEIR_NODE_RUNNING)
@@ -339,7 +345,7 @@ static napi_value start(napi_env env, napi_callback_info info)
 	int result = 0;
 
 	weir_log_open("worker");
-	if (weir_capture_open(false) != 0) /* what is written past process.stdout is nobody's call's */
+	if (weir_capture_open(false) != 0) /* past process.stdout; what comes behind an await is nobody's call's */
 		weir_log(WEIR_LOG_ERROR, "cannot take standard output and error over", "runtime=node");
 	/* A terminal's Ctrl-C goes to the whole group: the supervisor decides when workers end. */
 	(void)signal(SIGINT, SIG_IGN);

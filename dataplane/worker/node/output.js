@@ -9,15 +9,15 @@ const STDERR = 2;
 let host;
 let context;
 
-function write(id, stream, text) {
-  host.print(id, stream, text);
+function write(id, stream, textOrBytes) {
+  host.print(id, stream, textOrBytes);
 }
 
 function streamOf(number) {
   const stream = new Writable({
     decodeStrings: false,
     write(chunk, encoding, done) {
-      write(context.getStore(), number, typeof chunk === 'string' ? chunk : chunk.toString('utf8'));
+      write(context.getStore(), number, chunk);
       done();
     },
   });

@@ -15,5 +15,5 @@ done
 # The status on the first line, then the answer. weir-call fails when the status is none of 200 to 299; here that
 # is to be told, too.
 reply=$(weir-call "$name" --status --type application/json $one_way -d @-) || [ $? -eq 1 ] || exit 1
-status=$(echo "$reply" | head -n 1)
-echo "{\"called\":\"$name\",\"status\":$status,\"answer\":$(echo "$reply" | tail -n +2)}"
+status=$(printf '%s\n' "$reply" | head -n 1) # not echo, which takes the backslashes out of JSON
+printf '{"called":"%s","status":%s,"answer":%s}\n' "$name" "$status" "$(printf '%s\n' "$reply" | tail -n +2)"

@@ -245,7 +245,8 @@ class Bodies(unittest.TestCase):
                                      "--body-bytes", str(body_bytes))
             self.assertEqual((status, result["errors"], result["body_bytes"]), (0, 0, body_bytes))
             self.assertGreater(result["requests_total"], 2)
-            self.assertAlmostEqual(result["echo_bytes_per_second"] / (result["rate"] * body_bytes), 1, places=2)
+            # The rate has one decimal, which is little when large bodies make it small.
+            self.assertAlmostEqual(result["echo_bytes_per_second"] / (result["rate"] * body_bytes), 1, delta=.1)
 
     def test_a_changed_byte_is_seen(self):
         def change(number, part):

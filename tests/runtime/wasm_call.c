@@ -1,5 +1,5 @@
 /* wasm_call: calls functions of built modules, as a worker would, told line by line on standard input:
- *   load PATH              another instance, limits of 256 pages     "ok", or "trap N"
+ *   load PATH              another instance, limits of 1024 pages    "ok", or "trap N"
  *   call NAME SIGNATURE CELL...   cells in hex                       "ok CELL...", "trap N" or "none"
  *   keep | reset                                                     "ok"
  * For tests/runtime/test_wasm_spec.py, which knows what should come out. */
@@ -14,7 +14,7 @@
 #include "dataplane/runtime/wasm/instance.h"
 #include "dataplane/runtime/wasm/pages.h"
 
-enum { LINE_BYTES = 8192, PAGES = 256 };
+enum { LINE_BYTES = 8192, PAGES = 1024 };
 
 static struct weir_wasm_instance *instance;
 

@@ -85,6 +85,29 @@ static int board_check(struct weir_board *copy)
 	return 0;
 }
 
+/* Rows of scores that were being written when the whole was copied: each again, by itself. One that
+ * never comes to rest, for its writer died, is left out. */
+static void scores_copy(const struct weir_board *board, struct weir_board *copy)
+{
+	for (size_t i = 0; i < WEIR_BOARD_SCORES_MAX; i++) {
+		const struct weir_board_score *row = &board->score[i];
+		bool is_whole = false;
+
+		for (int try = 0; try < COPY_TRIES && !is_whole; try++) {
+			/* ORDER board_score acquire: what this even number announced is read below. */
+			const uint64_t before = atomic_load_explicit(&row->change, memory_order_acquire);
+
+			memcpy(&copy->score[i], row, sizeof(*row));
+			/* ORDER board_score_begin acquire: had a field changed while we read, the number differs. */
+			atomic_thread_fence(memory_order_acquire);
+			is_whole = (before & 1) == 0 &&
+				   atomic_load_explicit(&row->change, memory_order_relaxed) == before;
+		}
+		if (!is_whole)
+			atomic_store_explicit(&copy->score[i].worker_id, 0, memory_order_relaxed);
+	}
+}
+
 static int board_read(int socket_fd, struct weir_board *copy)
 {
 	WEIR_CLEANUP(weir_fd_close) int fd = -1;
@@ -100,6 +123,7 @@ static int board_read(int socket_fd, struct weir_board *copy)
 	if (board == MAP_FAILED)
 		return -errno;
 	code = board_copy(board, copy);
+	scores_copy(board, copy);
 	(void)munmap((void *)(uintptr_t)board,
 		     sizeof(*board)); /* our own mapping: cannot fail */
 	return code == 0 ? board_check(copy) : code;

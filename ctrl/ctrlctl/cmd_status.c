@@ -440,7 +440,7 @@ static cJSON *control_fetch(const struct weir_ctl_call *call)
 										     : NULL;
 }
 
-enum weir_ctl_exit weir_ctl_status(const struct weir_ctl_call *call)
+static enum weir_ctl_exit status_whole(const struct weir_ctl_call *call)
 {
 	struct weir_board *board = NULL;
 	cJSON *control = control_fetch(call);
@@ -464,6 +464,11 @@ enum weir_ctl_exit weir_ctl_status(const struct weir_ctl_call *call)
 	cJSON_Delete(json);
 	free(board);
 	return WEIR_CTL_OK;
+}
+
+enum weir_ctl_exit weir_ctl_status(const struct weir_ctl_call *call)
+{
+	return weir_ctl_option(call, "--scores") != NULL ? weir_ctl_scores(call) : status_whole(call);
 }
 
 enum weir_ctl_exit weir_ctl_worker_list(const struct weir_ctl_call *call)

@@ -507,6 +507,12 @@ static const struct weir_ctl_command commands[] = {
 		.noun = "status",
 		.arguments = "",
 		.help = "what runs, what it does, what it does without, what is wrong",
+		.more = "  ctrlctl status --scores   how each worker is scored: the terms (0 to 1), the age of what was\n"
+			"                            measured, when it was seen, calls; and the last picks\n",
+		.options =
+			{
+				{.name = "--scores", .help = "how workers are chosen, and which were"},
+			},
 		.run = weir_ctl_status,
 	},
 	{

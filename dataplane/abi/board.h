@@ -1,6 +1,6 @@
 /* board: every number that status, top, metrics and tests show, in one memfd.
  *
- *   | header | processes (supervisor writes) | shard 0 metrics | shard 1 metrics | ...
+ *   | header | processes (supervisor writes) | metrics of each shard | scores | picks of each shard |
  *
  * Created by the supervisor, held by the keeper, so that counts outlive every other process.
  * Each shard's block has one writer, that shard of the newest gateway; counters go on from the
@@ -14,6 +14,7 @@
 
 #include "dataplane/abi/link.h"
 #include "dataplane/abi/load.h"
+#include "dataplane/abi/policies.h"
 
 #define WEIR_BOARD_MAGIC UINT64_C(0x3164726f62726577) /* "werbord1" */
 
@@ -22,6 +23,50 @@ enum {
 	WEIR_BOARD_MISSING_BYTES_MAX = 2048,
 	WEIR_BOARD_SANDBOX_BYTES_MAX = 256,
 	WEIR_BOARD_LOAD_BYTES_MAX = 448,
+};
+
+enum {
+	WEIR_BOARD_SCORES_MAX = 512, /* shared out evenly among the shards */
+	WEIR_BOARD_PICKS = 16,       /* the last ones of each shard */
+	WEIR_BOARD_SCORE_ONE = 1024, /* a score of 1 */
+	WEIR_BOARD_TERM_ONE = 65536, /* a term of 1 */
+};
+
+/* How one worker's home shard sees it: written by that shard every 20 ms in which it is awake.
+ * `change` is odd while it writes (readers retry). */
+struct weir_board_score {
+	_Alignas(WEIR_LINE_BYTES) _Atomic uint64_t change;
+	_Atomic uint64_t worker_id; /* 0 = free */
+	uint64_t at_ns;       /* CLOCK_MONOTONIC; 0 = not seen yet */
+	uint64_t sampled_ns;  /* when cpu, memory and io were measured; 0 = never */
+	uint64_t picks;       /* calls that this shard gave it */
+	uint32_t cpu;         /* terms, WEIR_BOARD_TERM_ONE */
+	uint32_t memory;
+	uint32_t io;
+	uint32_t remote;
+	uint32_t in_flight;
+	uint32_t in_flight_limit;
+	uint32_t parked;
+	uint32_t parked_limit;
+	uint32_t score;       /* WEIR_BOARD_SCORE_ONE */
+	uint32_t source;      /* enum weir_load_source */
+	uint32_t policy;      /* enum weir_policy_number, of its pool */
+	uint32_t has_room;    /* 1: it may get a call now */
+	struct weir_weights weights;
+	uint32_t reserved[5];
+};
+static_assert(sizeof(struct weir_board_score) == WEIR_LINE_BYTES, "one writer, one line");
+
+/* A pick that was no "short calls stay on the worker of the last one". */
+struct weir_board_pick {
+	_Atomic uint64_t at_ns;
+	_Atomic uint64_t worker_id;
+	_Atomic uint64_t price; /* by the pool's policy: twice its cost, 1 more for a worker of another shard */
+};
+
+struct weir_board_picks {
+	_Alignas(WEIR_LINE_BYTES) _Atomic uint64_t count; /* so far; the newest is pick[(count - 1) % WEIR_BOARD_PICKS] */
+	struct weir_board_pick pick[WEIR_BOARD_PICKS];
 };
 
 enum weir_metric {
@@ -96,6 +141,8 @@ struct weir_board {
 	uint32_t load_reserved;
 	struct weir_board_process process[WEIR_BOARD_PROCESSES_MAX];
 	_Alignas(4096) struct weir_board_shard shard[WEIR_SHARDS_MAX];
+	struct weir_board_score score[WEIR_BOARD_SCORES_MAX]; /* shard i of n: from i * (MAX / n) on */
+	struct weir_board_picks picks[WEIR_SHARDS_MAX];
 };
 
 #endif

@@ -208,6 +208,7 @@ static int start_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cp
 		.connections_max = connections_table(),
 		.sleep_line = &gateway->shard_board->shard[index],
 		.metric = gateway->board->shard[index].metric,
+		.board = gateway->board,
 		.load = gateway->load,
 		.outbox = &gateway->outbox,
 	};

@@ -11,6 +11,7 @@
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/nested.h"
 #include "dataplane/gateway/pick.h"
+#include "dataplane/gateway/scores.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/call.h"
 #include "dataplane/shm/doorbell.h"
@@ -73,14 +74,16 @@ bool weir_link_open(struct weir_shard *shard, struct weir_shard_link *link)
 	link->home = link->worker_id % shard->shard_count == shard->index;
 	shard->link[slot] = link;
 	weir_pick_enter(pool, link);
+	weir_scores_enter(shard, link);
 	link->opened = true;
 	poll_arm(shard, link);
 	weir_shard_count(shard, WEIR_METRIC_links, 1);
 	return true;
 }
 
-static void leave_pool(struct weir_shard_link *link)
+static void leave_pool(struct weir_shard *shard, struct weir_shard_link *link)
 {
+	weir_scores_leave(shard, link);
 	if (link->pool)
 		weir_pick_leave(link->pool, link);
 	link->pool = NULL;
@@ -93,7 +96,7 @@ static void release_if_done(struct weir_shard *shard, struct weir_shard_link *li
 
 	if (!(link->dead || link->draining) || link->in_flight > 0 || link->gone)
 		return;
-	leave_pool(link);
+	leave_pool(shard, link);
 	link->gone = true;
 	weir_timer_disarm(&shard->wheel, &link->timer);
 	if (!link->polling) {

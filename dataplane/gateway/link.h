@@ -8,6 +8,7 @@
 #define WEIR_DATAPLANE_GATEWAY_LINK_H
 
 #include "dataplane/gateway/limits.h"
+#include "dataplane/abi/board.h"
 #include "dataplane/gateway/timer.h"
 #include "dataplane/schedule/schedule.h"
 #include "dataplane/shm/chunk.h"
@@ -50,6 +51,8 @@ struct weir_shard_pool {
 	bool keeps;           /* short calls may stay on `last` */
 	bool one_task;        /* its workers take a call only while they have none */
 	const struct weir_schedule_policy *policy;
+	uint32_t policy_number;
+	uint64_t memory_bytes; /* what a worker may have; 0 = not known */
 	struct weir_weights weights;
 	struct weir_schedule_turn turn;
 	struct weir_shard_link *link[WEIR_GATEWAY_POOL_LINKS_MAX];
@@ -101,6 +104,12 @@ struct weir_shard_link {
 	uint64_t idle_since_ns;
 	int16_t price_seen; /* when it last had room and was looked at, before it got a call then, */
 	int16_t price_step; /* what a call adds, roughly */
+	int load_slot;      /* on the load board; -1 = not found yet */
+	uint32_t load_unseen; /* measurings since it was looked for */
+	uint32_t load_source; /* enum weir_load_source */
+	uint32_t load_price;
+	struct weir_schedule_load load;
+	struct weir_board_score *score; /* where it is shown; NULL = nowhere */
 	struct weir_timer timer;
 	struct weir_exchange *exclusive; /* a suspect runs here, nothing else may be bound */
 	bool set_aside;    /* being drained for a suspect */

@@ -1,10 +1,12 @@
 #include "dataplane/gateway/pick.h"
 
 #include "dataplane/base/assert.h"
+#include "dataplane/gateway/scores.h"
 #include "dataplane/gateway/shard.h"
 
 enum {
 	LOOKS_MAX = 4, /* workers looked at in one pick before the best of these will do */
+	LOAD_MARGIN = WEIR_SCHEDULE_UNIT / 20, /* of a score: not worth waking another worker */
 	PARKED_RESERVE_PART = 4, /* of the places for calls that wait, one in so many is kept for calls that
 				  * such calls wait for */
 };
@@ -111,6 +113,7 @@ static struct weir_schedule_candidate candidate_of(struct weir_shard_link *link)
 		.in_flight_limit = weir_schedule_ahead_max(service_ns),
 		.parked = parked,
 		.parked_limit = parked_max,
+		.load_price = link->load_price,
 		.service_ns = service_ns,
 		.usable = !link->dead && !link->draining && !link->condemned && !still_stalled(link) &&
 			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_max &&
@@ -210,11 +213,13 @@ void weir_pick_configure(const struct weir_shard *shard, struct weir_shard_pool 
 
 	pool->config_count = shard->config_count;
 	pool->workers_max = row->workers_max;
+	pool->memory_bytes = row->memory_bytes;
 	if (pool->policy == policy && pool->one_task == one_task &&
 	    memcmp(&pool->weights, &row->weights, sizeof(pool->weights)) == 0)
 		return;
 	WEIR_ASSERT(policy != NULL); /* the snapshot was checked */
 	pool->policy = policy;
+	pool->policy_number = row->policy;
 	pool->weights = row->weights;
 	pool->one_task = one_task;
 	pool->keeps = policy->keeps && !one_task;
@@ -241,11 +246,39 @@ struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_po
 	if (place < 0)
 		return NULL;
 	link = pool->link[place];
+	weir_scores_picked(shard->picks, shard->now_ns, link, pool->price[place]);
 	raise_price(&pool->price[place], link->price_step);
 	pool->last_seen.in_flight++;
 	pool->last_ns = shard->now_ns;
 	pool->last = link->home && pool->keeps ? link : NULL; /* others' workers are for a pinch */
 	return link;
+}
+
+/* A worker that short calls stay on must not be a loaded one while others are not. */
+static bool is_last_dear(const struct weir_shard_pool *pool)
+{
+	if (!pool->last || pool->policy_number != WEIR_POLICY_SCORE)
+		return false;
+	for (uint32_t i = 0; i < pool->link_count; i++) {
+		if (pool->price[i] < WEIR_SCHEDULE_PRICE_FULL &&
+		    pool->link[i]->load_price + LOAD_MARGIN < pool->last->load_price)
+			return true;
+	}
+	return false;
+}
+
+/* Take what was measured of the pool's workers, look at each, and show it. */
+static void look_closely(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	weir_scores_measure(shard, pool);
+	look_at_all(pool);
+	if (is_last_dear(pool))
+		pool->last = NULL;
+	for (uint32_t i = 0; i < pool->link_count; i++) {
+		const struct weir_schedule_candidate candidate = candidate_of(pool->link[i]);
+
+		weir_scores_show(shard, pool->link[i], &candidate);
+	}
 }
 
 void weir_pick_turn(struct weir_shard *shard)
@@ -254,7 +287,7 @@ void weir_pick_turn(struct weir_shard *shard)
 		return;
 	shard->priced_ns = shard->now_ns;
 	for (uint32_t i = 0; i < shard->pool_count; i++)
-		look_at_all(shard->pool[i]);
+		look_closely(shard, shard->pool[i]);
 }
 
 /* May a call that a function waits for be given to this worker? The worker that runs the function

@@ -111,6 +111,9 @@ struct weir_shard {
 	uint64_t accept_retry_ns;
 	uint64_t trimmed_ns;
 	uint64_t priced_ns; /* when all workers were looked at last */
+	struct weir_board_score *scores; /* this shard's part of the board; NULL = none */
+	uint32_t score_count;
+	struct weir_board_picks *picks;  /* likewise */
 	struct weir_linger linger;
 	uint32_t bound_in_batch; /* calls handed out since the workers could last have the CPU */
 	uint64_t wake_by_ns; /* the sleep under way was to end by then */
@@ -190,6 +193,7 @@ struct weir_shard_options {
 	struct weir_shard_board_line *sleep_line;
 	_Atomic uint64_t *metric;
 	const struct weir_load_board *load; /* NULL = workers are not measured */
+	struct weir_board *board; /* for scores; NULL = nowhere to show them */
 	struct weir_mailbox *outbox;
 };
 

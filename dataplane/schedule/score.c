@@ -5,12 +5,13 @@
 enum {
 	MILLICORES_DEFAULT = 1000,
 	PERIODS_MAX = 64, /* .7 to that power is nothing */
+	JITTER_NS = 1000000, /* time that a running thread is credited with may be corrected by less */
 };
 
 static bool went_back(const struct weir_schedule_sample *last, const struct weir_schedule_sample *next)
 {
-	return next->cpu_ns < last->cpu_ns || next->wait_ns < last->wait_ns || next->block_ns < last->block_ns ||
-	       next->io_bytes < last->io_bytes;
+	return next->cpu_ns + JITTER_NS < last->cpu_ns || next->wait_ns < last->wait_ns ||
+	       next->block_ns < last->block_ns || next->io_bytes < last->io_bytes;
 }
 
 static float share(uint64_t part, float whole)
@@ -65,7 +66,8 @@ void weir_schedule_load_take(struct weir_schedule_load *load, const struct weir_
 	const uint64_t passed_ns = sample->at_ns - last->at_ns;
 	const float time_ns = (float)passed_ns;
 	const float second_part = time_ns / 1e9F;
-	const float cpu = share(sample->cpu_ns - last->cpu_ns + sample->wait_ns - last->wait_ns,
+	const uint64_t ran_ns = sample->cpu_ns > last->cpu_ns ? sample->cpu_ns - last->cpu_ns : 0;
+	const float cpu = share(ran_ns + sample->wait_ns - last->wait_ns,
 				time_ns * (float)millicores / (float)MILLICORES_DEFAULT);
 	const float blocked = share(sample->block_ns - last->block_ns, time_ns);
 	const float bytes = share(sample->io_bytes - last->io_bytes, second_part * (float)WEIR_SCHEDULE_IO_BYTES_MAX);

@@ -93,6 +93,31 @@ class Pools(weir_instance.Case):
                 # Each shard goes round its own workers: evenly where there is one.
                 self.assertGreaterEqual(calls - before[worker], 10 if shards == 1 else 1)
 
+    def test_scores_show_every_worker_and_the_last_picks(self):
+        with Instance(samples=True) as weir:
+            weir.ctrlctl("config", "set", "pool.workers_min", "2")
+            wait_until(lambda: len(workers(weir)) == 2, "two workers are ready")
+            self.assertEqual(burst(weir, "/sleep/50", 4), [200] * 4)
+
+            def seen():
+                self.assertEqual(weir.request("GET", "/sleep/1").status, 200)
+                rows = json.loads(weir.ctrlctl("status", "--scores", "-o", "json").stdout)
+                mine = [row for row in rows["scores"] if row["pool"] == POOL]
+                return rows if len(mine) == 2 and sum(row["picks"] for row in mine) >= 4 else None
+
+            rows = wait_until(seen, "both workers are shown with their calls")
+            for row in (row for row in rows["scores"] if row["pool"] == POOL):
+                self.assertEqual((row["policy"], row["weights"]["delta"]), ("score", 1))
+                for term in ("cpu", "mem", "io", "remote"):
+                    self.assertTrue(0 <= row[term] <= 1, row)
+                self.assertIn(row["source"], ("probes", "clocks", "none"))
+            self.assertEqual({pick["pool"] for pick in rows["picks"]} - {POOL}, set())
+            self.assertGreaterEqual(len(rows["picks"]), 2)
+            text = weir.ctrlctl("status", "--scores").stdout
+            self.assertIn("IN FLIGHT", text)
+            self.assertIn("PICKED", text)
+            self.assertNotIn("\033", text)
+
     def test_one_task_means_one_at_a_time(self):
         with Instance(samples=True) as weir:
             weir.ctrlctl("config", "set", "pool.workers_min", "2")

@@ -178,6 +178,19 @@ static void counters_that_went_back_begin_anew(void **state)
 	assert_share(terms(&board).cpu, 0.25);
 }
 
+static void a_running_threads_time_may_be_corrected_a_little(void **state)
+{
+	struct board board = board_open();
+
+	(void)state;
+	board.sample.cpu_ns = 100 * MS;
+	board_sample(&board);
+	board_pass(&board, 20 * MS, 10 * MS);
+	board.sample.cpu_ns -= MS / 2;
+	board_pass(&board, 20 * MS, 0);
+	assert_share(terms(&board).cpu, 0.7 * 0.5);
+}
+
 static void old_samples_expire(void **state)
 {
 	struct board board = board_open();
@@ -229,6 +242,7 @@ int main(void)
 		cmocka_unit_test(io_is_the_larger_of_waiting_and_bytes),
 		cmocka_unit_test(a_sample_that_is_not_newer_changes_nothing),
 		cmocka_unit_test(counters_that_went_back_begin_anew),
+		cmocka_unit_test(a_running_threads_time_may_be_corrected_a_little),
 		cmocka_unit_test(old_samples_expire),
 		cmocka_unit_test(a_clock_that_is_behind_the_sample_is_not_an_age),
 		cmocka_unit_test(the_price_is_the_weighed_sum),

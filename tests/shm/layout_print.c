@@ -287,6 +287,36 @@ static void print_environment(void)
 	FIELD(weir_environment_row, bytes);
 }
 
+static void print_scores(void)
+{
+	STRUCT(weir_board_score);
+	FIELD(weir_board_score, change);
+	FIELD(weir_board_score, worker_id);
+	FIELD(weir_board_score, at_ns);
+	FIELD(weir_board_score, sampled_ns);
+	FIELD(weir_board_score, picks);
+	FIELD(weir_board_score, cpu);
+	FIELD(weir_board_score, memory);
+	FIELD(weir_board_score, io);
+	FIELD(weir_board_score, remote);
+	FIELD(weir_board_score, in_flight);
+	FIELD(weir_board_score, in_flight_limit);
+	FIELD(weir_board_score, parked);
+	FIELD(weir_board_score, parked_limit);
+	FIELD(weir_board_score, score);
+	FIELD(weir_board_score, source);
+	FIELD(weir_board_score, policy);
+	FIELD(weir_board_score, has_room);
+	FIELD(weir_board_score, weights);
+	STRUCT(weir_board_pick);
+	FIELD(weir_board_pick, at_ns);
+	FIELD(weir_board_pick, worker_id);
+	FIELD(weir_board_pick, price);
+	STRUCT(weir_board_picks);
+	FIELD(weir_board_picks, count);
+	FIELD(weir_board_picks, pick);
+}
+
 static void print_board(void)
 {
 	NUMBER(WEIR_BOARD_MAGIC);
@@ -313,6 +343,7 @@ static void print_board(void)
 	FIELD(weir_board_process, load_source);
 	FIELD(weir_board_process, space);
 	FIELD(weir_board_process, function);
+	print_scores();
 	STRUCT(weir_board);
 	FIELD(weir_board, magic);
 	FIELD(weir_board, abi_major);

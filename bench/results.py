@@ -20,7 +20,7 @@ import machine
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = SOURCE / "bench" / "RESULTS.md"
-ORDER = ("targets", "load", "runtimes", "scale", "micro", "profile", "latency")
+ORDER = ("targets", "load", "runtimes", "scale", "micro", "profile", "schedule", "latency")
 LAST = ("notes",)
 HEAD = """# What was measured
 

@@ -31,7 +31,7 @@ static const char *complete_action(enum weir_ctl_complete complete)
 	case WEIR_CTL_COMPLETE_POOL:
 		return "_ctrlctl_column pool list";
 	case WEIR_CTL_COMPLETE_POLICY:
-		return "_ctrlctl_words score least-in-flight two-choices round-robin random";
+		return "_ctrlctl_words score least-in-flight two-choices round-robin random c-seed";
 	case WEIR_CTL_COMPLETE_SWITCH:
 		return "_ctrlctl_words on off";
 	case WEIR_CTL_COMPLETE_NOTHING:

@@ -16,7 +16,8 @@
 	X(LEAST_IN_FLIGHT, 1, "least-in-flight", "the fewest calls in flight")                    \
 	X(TWO_CHOICES, 2, "two-choices", "of two drawn at random the one with fewer calls")       \
 	X(ROUND_ROBIN, 3, "round-robin", "each in turn")                                          \
-	X(RANDOM, 4, "random", "any")
+	X(RANDOM, 4, "random", "any")                                                             \
+	X(C_SEED, 5, "c-seed", "for comparison: the score as Weir's forerunner in C had it")
 
 enum weir_policy_number {
 #define WEIR_POLICY_NUMBER(word, number, name, help) WEIR_POLICY_##word = (number),

@@ -224,6 +224,8 @@ void weir_pick_configure(const struct weir_shard *shard, struct weir_shard_pool 
 	pool->one_task = one_task;
 	pool->keeps = policy->keeps && !one_task;
 	pool->last = NULL;
+	for (uint32_t i = 0; i < pool->link_count; i++)
+		pool->link[i]->load = (struct weir_schedule_load){0}; /* measured in another way, perhaps */
 	look_at_all(pool); /* prices of another kind */
 }
 

@@ -73,12 +73,17 @@ static bool read_sample(const struct weir_shard *shard, struct weir_shard_link *
 
 static void measure(const struct weir_shard *shard, const struct weir_shard_pool *pool, struct weir_shard_link *link)
 {
-	const struct weir_schedule_capacity capacity = {.memory_bytes = pool->memory_bytes};
+	const struct weir_schedule_capacity capacity = {.memory_bytes = pool->memory_bytes,
+							.period_ns = pool->policy->sample_ns};
 	struct weir_schedule_sample sample;
 	struct weir_schedule_terms terms;
 
-	if (shard->load && read_sample(shard, link, &sample))
+	if (shard->load && shard->now_ns - link->load.last.at_ns >= pool->policy->sample_ns &&
+	    read_sample(shard, link, &sample)) {
+		if (pool->policy->runs_only)
+			sample.wait_ns = sample.block_ns = 0;
 		weir_schedule_load_take(&link->load, &sample, &capacity, pool->weights.ema);
+	}
 	terms = weir_schedule_load_terms(&link->load, shard->now_ns);
 	link->load_price = weir_schedule_terms_price(&terms, &pool->weights);
 }

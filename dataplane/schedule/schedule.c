@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum {
+	C_SEED_SAMPLE_NS = 500000000,
 	LANES = 16, /* prices that are compared at a time: the compiler makes vectors of them */
 	COST_SCALE = 2 * WEIR_SCHEDULE_UNIT / WEIR_SCHEDULE_PRICE_ONE,
 	PARTS_MAX = 4096, /* calls that a worker has room for, in a price; times delta it fits 32 bits */
@@ -42,6 +43,13 @@ static uint32_t in_flight_cost(const struct weir_schedule_candidate *candidate, 
 {
 	(void)weights;
 	return candidate->in_flight;
+}
+
+/* The forerunner in C: what was measured, and nothing of the calls under way. */
+static uint32_t load_cost(const struct weir_schedule_candidate *candidate, const struct weir_weights *weights)
+{
+	(void)weights;
+	return candidate->load_price / COST_SCALE;
 }
 
 static uint32_t no_cost(const struct weir_schedule_candidate *candidate, const struct weir_weights *weights)
@@ -120,6 +128,13 @@ static int choose_cheapest(const int16_t *price, size_t count, struct weir_sched
 	return (int)place;
 }
 
+/* Of equal ones always the same. */
+static int choose_first(const int16_t *price, size_t count, struct weir_schedule_turn *turn)
+{
+	turn->next = 0;
+	return choose_cheapest(price, count, turn);
+}
+
 /* xorshift64*: spreads, and is fast; nobody gains by guessing it. */
 static uint32_t random_below(struct weir_schedule_turn *turn, uint32_t limit)
 {
@@ -192,6 +207,7 @@ static const struct weir_schedule_policy policies[WEIR_POLICY_COUNT] = {
 	[WEIR_POLICY_TWO_CHOICES] = {.cost = in_flight_cost, .choose = choose_of_two},
 	[WEIR_POLICY_ROUND_ROBIN] = {.cost = no_cost, .choose = choose_cheapest},
 	[WEIR_POLICY_RANDOM] = {.cost = no_cost, .choose = choose_random},
+	[WEIR_POLICY_C_SEED] = {.cost = load_cost, .choose = choose_first, .runs_only = true, .sample_ns = C_SEED_SAMPLE_NS},
 };
 
 const struct weir_schedule_policy *weir_schedule_policy(uint32_t number)

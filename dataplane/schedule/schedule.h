@@ -52,6 +52,8 @@ struct weir_schedule_turn {
 
 struct weir_schedule_policy {
 	bool keeps; /* short calls may stay on the worker that got the last one */
+	bool runs_only; /* of what is measured, only time on a CPU and bytes count, and no waiting */
+	uint64_t sample_ns; /* how often loads are looked at; 0 = WEIR_SCHEDULE_SAMPLE_NS */
 	/* What giving this candidate the call would cost; larger ones count as WEIR_SCHEDULE_COST_MAX. */
 	uint32_t (*cost)(const struct weir_schedule_candidate *candidate, const struct weir_weights *weights);
 	/* A place whose price is below PRICE_FULL, or -1. */

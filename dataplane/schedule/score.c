@@ -22,9 +22,10 @@ static float share(uint64_t part, float whole)
 }
 
 /* How much of the old value is left after `passed_ns`. */
-static float weight_of_old(uint64_t passed_ns, uint32_t ema)
+static float weight_of_old(uint64_t passed_ns, uint64_t period_ns, uint32_t ema)
 {
-	const uint64_t periods = (passed_ns + WEIR_SCHEDULE_SAMPLE_NS / 2) / WEIR_SCHEDULE_SAMPLE_NS;
+	const uint64_t period = period_ns > 0 ? period_ns : WEIR_SCHEDULE_SAMPLE_NS;
+	const uint64_t periods = (passed_ns + period / 2) / period;
 	const float factor = (float)ema / (float)WEIR_WEIGHT_ONE;
 	float weight = factor;
 
@@ -71,7 +72,7 @@ void weir_schedule_load_take(struct weir_schedule_load *load, const struct weir_
 				time_ns * (float)millicores / (float)MILLICORES_DEFAULT);
 	const float blocked = share(sample->block_ns - last->block_ns, time_ns);
 	const float bytes = share(sample->io_bytes - last->io_bytes, second_part * (float)WEIR_SCHEDULE_IO_BYTES_MAX);
-	const float weight = weight_of_old(passed_ns, ema);
+	const float weight = weight_of_old(passed_ns, capacity->period_ns, ema);
 
 	load->cpu = average(load->cpu, cpu, load->has_rates ? weight : 0.0F);
 	load->io = average(load->io, blocked > bytes ? blocked : bytes, load->has_rates ? weight : 0.0F);

@@ -40,10 +40,11 @@ struct weir_schedule_sample {
 	uint64_t memory_bytes; /* resident now */
 };
 
-/* What the worker may have; 0 = not limited. */
+/* What the worker may have; 0 = not limited. And how often it is looked at. */
 struct weir_schedule_capacity {
 	uint32_t cpu_millicores;
 	uint64_t memory_bytes;
+	uint64_t period_ns; /* of the moving average; 0 = WEIR_SCHEDULE_SAMPLE_NS */
 };
 
 /* The averages of one worker. Zeroed: nothing known. */

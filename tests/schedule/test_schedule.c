@@ -300,6 +300,21 @@ static void of_two_choices_the_more_loaded_one_never_wins(void **state)
 		assert_int_equal(pick(WEIR_POLICY_TWO_CHOICES, workers, 2, &turn), 1);
 }
 
+/* What the comparison is about. */
+static void the_forerunners_policy_sends_a_burst_to_one_worker(void **state)
+{
+	struct weir_schedule_candidate workers[3] = {idle_worker(), idle_worker(), idle_worker()};
+	struct weir_schedule_turn turn = {0};
+
+	(void)state;
+	workers[0].load_price = WEIR_SCHEDULE_UNIT / 10;
+	for (uint32_t call = 0; call < workers[1].in_flight_limit; call++) {
+		assert_int_equal(pick(WEIR_POLICY_C_SEED, workers, 3, &turn), 1);
+		workers[1].in_flight++;
+	}
+	assert_int_equal(pick(WEIR_POLICY_C_SEED, workers, 3, &turn), 2); /* full is full */
+}
+
 static void a_burst_spreads_without_waiting_for_anybody(void **state)
 {
 	static const uint32_t both[] = {WEIR_POLICY_LEAST_IN_FLIGHT, WEIR_POLICY_SCORE};
@@ -456,6 +471,7 @@ int main(void)
 		cmocka_unit_test(equal_workers_share_evenly_whoever_stands_between_them),
 		cmocka_unit_test(chance_shares_nearly_evenly),
 		cmocka_unit_test(of_two_choices_the_more_loaded_one_never_wins),
+		cmocka_unit_test(the_forerunners_policy_sends_a_burst_to_one_worker),
 		cmocka_unit_test(a_burst_spreads_without_waiting_for_anybody),
 		cmocka_unit_test(a_burst_reaches_a_loaded_worker_before_the_idle_ones_are_full),
 		cmocka_unit_test(one_task_at_a_time_means_none_else_not_even_a_parked_one),

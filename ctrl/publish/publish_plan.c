@@ -10,7 +10,7 @@
 
 /* What a function's runtime means to the data path: MISSING where it is not on this machine.
  * PHP may run by an interpreter: in `exec` where there is no resident one, and rows of the public table
- * are told so in any case, because they answer as `php FILE` does. */
+ * are told so in any case, because they answer as `php FILE` does; as those of WebAssembly are. */
 static uint32_t runtime_find(const struct weir_publish_plan *plan,
 			     const struct weir_model_function *from,
 			     const char **out_interpreter)
@@ -20,6 +20,8 @@ static uint32_t runtime_find(const struct weir_publish_plan *plan,
 
 	if (is_php && (from->from_public_table || (missing & (1U << WEIR_RUNTIME_PHP)) != 0))
 		*out_interpreter = "php";
+	if (from->from_public_table && strcmp(from->runtime, "wasm") == 0)
+		*out_interpreter = "wasm";
 	for (uint32_t i = WEIR_RUNTIME_MISSING + 1; i < WEIR_RUNTIME_COUNT; i++) {
 		if (strcmp(weir_runtime_name(i), from->runtime) == 0 && (missing & (1U << i)) == 0)
 			return i;

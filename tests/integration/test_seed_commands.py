@@ -2,14 +2,16 @@
 # timeout: 180
 """The commands that the README of the C platform prints, unchanged, against a fresh Weir.
 
-They name port 8080, so all of this runs in a network namespace of its own, where 8080 is free;
+They name port 8080 and /opt/functions, so all of this runs in network and mount namespaces of its own;
 where the kernel refuses one, everything here is skipped."""
 
 import contextlib
 import json
 import os
+import pathlib
 import subprocess
 import sys
+import time
 
 import weir_instance
 from weir_instance import Instance, needs_program, wait_until
@@ -98,11 +100,50 @@ class Seed(weir_instance.Case):
             keeper = self.weir.keeper.pid
             self.shell(C5_INSERT)
             status, body = wait_until(lambda: self.found(C5_CALL), "the inserted row is routed", 5)
-            # There is no wasm runtime yet, and no such module: said clearly, never 404.
+            # There is no such module: said clearly, never 404.
             self.assertEqual(status, 501)
             self.assertIn("wasm", body)
             self.assertIn("/opt/functions/convert.wasm", body)
             self.assertEqual(self.weir.keeper.pid, keeper)
+
+    def test_c5_the_module_of_the_inserted_row_runs_where_it_is(self):
+        module = weir_instance.SAMPLES / "wasm" / "upper.wasm"
+        if not module.exists() or not (weir_instance.BIN / "weir-worker-wasm").exists():
+            self.skipTest("the runtime wasm or what builds for it is not installed")
+        with self.instance():
+            folder = pathlib.Path("/opt/functions")  # of this namespace: main() put an empty /opt there
+            folder.mkdir(exist_ok=True)
+            (folder / "convert.wasm").write_bytes(module.read_bytes())
+            self.shell(C5_INSERT)
+            self.assertEqual(wait_until(lambda: self.ready(C5_CALL), "the inserted row serves"), '{"FORMAT":"PNG"}')
+            # As `wasmer run` did, whatever handler the row names: text is wrapped, no output is a failure.
+            path = "/api/convert"
+            self.assertEqual(self.weir.request("POST", path, b'say "hi"').json(), {"result": 'SAY "HI"'})
+            large = b"x" * 3000000
+            self.assertEqual(self.weir.request("POST", path, large).json(), {"result": large.decode().upper()})
+            answer = self.weir.request("POST", path, b"")
+            self.assertEqual((answer.status, answer.json()["error"], answer.json()["exit_code"]), (500, "Function failed", 0))
+            leaving = weir_instance.BUILD / "tests" / "functions" / "wasm" / "exit.wasm"
+            if leaving.exists():
+                (folder / "convert.wasm").write_bytes(leaving.read_bytes())
+                self.shell("sqlite3 faas_meta.db", text="UPDATE functions SET v=replace(v,'512','256') WHERE k='POST:/api/convert';")
+                wait_until(lambda: self.weir.request("POST", path, b"x").json().get("exit_code") == 3, "the changed module exits")
+
+    def ready(self, command):
+        status, body = self.answer(command)
+        return body if status == 200 else None
+
+    def test_the_functions_that_other_platforms_commands_call_are_there(self):
+        with self.instance():
+            # F1, S2: the functions; the paths under which those platforms call them are not theirs.
+            for _ in range(2):
+                wait_until(lambda: self.weir.ctrlctl("fn", "invoke", "simon/echo", "-d", "hello faasm", check=False).stdout ==
+                           "hello faasm", "simon/echo answers")
+            began = time.monotonic()
+            self.assertEqual(self.weir.ctrlctl("fn", "invoke", "test", "-d", "1").stdout, "1")
+            self.assertGreaterEqual(time.monotonic() - began, 1)
+            for wrong in ("", "x", "601", "-1", "99999999999999999999"):
+                self.assertEqual(self.weir.ctrlctl("fn", "invoke", "test", "-X", "POST", "-d", wrong, check=False).returncode, 1)
 
     def found(self, command):
         status, body = self.answer(command)
@@ -144,7 +185,7 @@ class Seed(weir_instance.Case):
 
 def main():
     if os.environ.get(INSIDE) != "1":
-        command = ["unshare", "--net"]
+        command = ["unshare", "--net", "--mount"]
         if os.geteuid() != 0:
             command.append("--map-root-user")
         try:
@@ -154,7 +195,7 @@ def main():
         if possible is None or possible.returncode != 0:
             print("skipped: no network namespace of its own:", possible.stderr.strip() if possible else "no unshare")
             sys.exit(77)
-        inside = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv]
+        inside = ["sh", "-c", 'ip link set lo up && mount -t tmpfs none /opt && exec "$@"', "sh", sys.executable, *sys.argv]
         os.environ[INSIDE] = "1"
         os.execvp("unshare", [*command, *inside])
     weir_instance.main()

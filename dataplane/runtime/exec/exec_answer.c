@@ -157,20 +157,45 @@ int weir_exec_answer_read_output(struct weir_exec_answer *answer, int fd)
 	return taken != 0 ? 1 : 0;
 }
 
+int weir_exec_answer_add_output(struct weir_exec_answer *answer, const void *data, size_t bytes)
+{
+	const char *from = data;
+
+	while (bytes > 0) {
+		const size_t room = answer->output_capacity - answer->output_bytes;
+		const size_t taken = bytes < room ? bytes : room;
+		const int result = room == 0 ? output_grow(answer) : 0;
+
+		if (result != 0)
+			return result;
+		memcpy(answer->output + answer->output_bytes, from, taken);
+		answer->output_bytes += taken;
+		answer->output_total += taken;
+		from += taken;
+		bytes -= taken;
+	}
+	return 0;
+}
+
+void weir_exec_answer_add_error(struct weir_exec_answer *answer, const void *data, size_t bytes)
+{
+	const size_t room = sizeof(answer->error) - answer->error_bytes;
+
+	memcpy(answer->error + answer->error_bytes, data, bytes < room ? bytes : room);
+	answer->error_bytes += bytes < room ? bytes : room;
+	answer->error_total += bytes;
+}
+
 int weir_exec_answer_read_error(struct weir_exec_answer *answer, int fd)
 {
 	char piece[4096];
-	const size_t room = sizeof(answer->error) - answer->error_bytes;
 	const ssize_t taken = read(fd, piece, sizeof(piece));
 
 	if (taken == -1)
 		return errno == EINTR ? -EAGAIN : -errno;
 	answer->call->ops->print(answer->call, WEIR_RUNTIME_STDERR,
 				 (struct weir_span){.data = piece, .bytes = (size_t)taken});
-	memcpy(answer->error + answer->error_bytes, piece,
-	       (size_t)taken < room ? (size_t)taken : room);
-	answer->error_bytes += (size_t)taken < room ? (size_t)taken : room;
-	answer->error_total += (uint64_t)taken;
+	weir_exec_answer_add_error(answer, piece, (size_t)taken);
 	return taken != 0 ? 1 : 0;
 }
 

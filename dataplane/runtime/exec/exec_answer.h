@@ -39,6 +39,10 @@ void weir_exec_answer_close(struct weir_exec_answer *answer);
 int weir_exec_answer_read_output(struct weir_exec_answer *answer, int fd);
 int weir_exec_answer_read_error(struct weir_exec_answer *answer, int fd);
 
+/* The same for what is here already; errors are only kept, not printed. 0, or as reading. */
+int weir_exec_answer_add_output(struct weir_exec_answer *answer, const void *data, size_t bytes);
+void weir_exec_answer_add_error(struct weir_exec_answer *answer, const void *data, size_t bytes);
+
 /* The program ended. 0 = answered; or what waiting returned; -EIO = it failed after its answer had
  * begun. */
 int weir_exec_answer_finish(struct weir_exec_answer *answer, int exit_code);

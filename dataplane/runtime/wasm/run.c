@@ -32,6 +32,11 @@ int64_t weir_wasm_answer(struct weir_wasm_instance *instance, const void *data, 
 	const uint8_t *from = data;
 	size_t left = bytes < WEIR_WASM_PIECE_BYTES_MAX ? bytes : WEIR_WASM_PIECE_BYTES_MAX;
 
+	if (run->row != NULL) {
+		const int result = weir_exec_answer_add_output(run->row, data, left);
+
+		return result != 0 ? stop_for(instance, result) : (int64_t)left;
+	}
 	if (!run->is_answered && !run->has_type && run->kind == WEIR_WASM_COMMAND)
 		/* Refused only after the head, which is not out yet. */
 		(void)call->ops->field(call, WEIR_SPAN("content-type"),
@@ -107,6 +112,8 @@ void weir_wasm_print(struct weir_wasm_run *run, enum weir_runtime_stream stream,
 	run->call->ops->print(run->call, stream, text);
 	if (stream != WEIR_RUNTIME_STDERR)
 		return;
+	if (run->row != NULL)
+		weir_exec_answer_add_error(run->row, text.data, text.bytes);
 	for (size_t i = 0; i < text.bytes; i++) {
 		const char c = text.data[i];
 

@@ -3,6 +3,7 @@
 #ifndef WEIR_DATAPLANE_RUNTIME_WASM_RUN_H
 #define WEIR_DATAPLANE_RUNTIME_WASM_RUN_H
 
+#include "dataplane/runtime/exec/exec_answer.h"
 #include "dataplane/runtime/runtime.h"
 #include "dataplane/runtime/wasm/instance.h"
 
@@ -33,6 +34,7 @@ struct weir_wasm_run {
 	const char *name;               /* namespace/name */
 	const char *const *environment; /* the function's own */
 	enum weir_wasm_kind kind;
+	struct weir_exec_answer *row; /* of a row of the public table: what it wrote; NULL: of others */
 	bool is_starting; /* no request yet */
 	bool has_nested;  /* `nested` is to be freed */
 	bool has_type;    /* content-type was set */

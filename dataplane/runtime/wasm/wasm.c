@@ -4,6 +4,7 @@
  *   load: dlopen, what does it export?       invoke: idle instance or a new one -> run -> reset -> idle
  *
  * An instance is made by the first call, inside its time limit, since a module may run code as it starts.
+ * Rows of the public table run and answer as `wasmer run FILE` did (exec/exec_answer.h).
  * While a call waits, others of the same function run in other instances; a few stay for the next calls.
  * The shared object is code that Weir's own compiler made; what an author gave was checked before. */
 #include <dlfcn.h>
@@ -29,6 +30,7 @@ struct function {
 	const struct weir_wasm_export *initialize; /* of a reactor; NULL = none */
 	enum weir_wasm_kind kind;
 	bool has_result; /* of the entry */
+	bool is_row;     /* of the public table */
 	uint32_t pages_limit;
 	uint64_t memory_bytes;
 	struct weir_wasm_instance *idle;
@@ -41,6 +43,7 @@ struct function {
 struct running {
 	struct weir_wasm_run run;
 	struct weir_wasm_instance *_Atomic instance;
+	bool has_ended; /* by itself, with run.exit_code */
 };
 
 static void reason_set(char *out_reason, const char *format, ...)
@@ -138,6 +141,11 @@ static bool entry_find(struct function *function, const char *name, enum weir_wa
 /* What a call runs: the handler by its name, else the first that the module has. */
 static int entry_choose(struct function *function, const char *handler, char *out_reason)
 {
+	/* What rows name was never looked at; a handler that is there is meant. */
+	if (function->is_row && (weir_wasm_export_find(function->module, "_start", ":") != NULL ||
+				 (weir_wasm_export_find(function->module, handler, ":i") == NULL &&
+				  weir_wasm_export_find(function->module, handler, ":") == NULL)))
+		handler = "";
 	if (handler[0] == '\0') {
 		/* A program that includes weir_wasm.h has both. */
 		if (entry_find(function, "_start", WEIR_WASM_COMMAND, ":") ||
@@ -223,6 +231,7 @@ static int wasm_load(void *runtime, const struct weir_runtime_function *wanted,
 		return -ENOMEM;
 	}
 	function->memory_bytes = wanted->memory_bytes;
+	function->is_row = wanted->interpreter.bytes != 0;
 	function->pages_limit =
 		pages < WEIR_WASM_PAGES_MAX ? (uint32_t)pages : WEIR_WASM_PAGES_MAX;
 	(void)snprintf(function->name, sizeof(function->name), "%s/%s", wanted->space.data,
@@ -288,6 +297,7 @@ static int outcome(const struct function *function, struct running *running,
 	const struct weir_wasm_run *const run = &running->run;
 	char *const reason = run->call->abort_reason;
 
+	running->has_ended = (trap == WEIR_WASM_TRAP_NONE || trap == WEIR_WASM_TRAP_EXIT) && !run->is_starting;
 	switch (trap) {
 	case WEIR_WASM_TRAP_NONE:
 		if (!function->has_result || returned < UINT32_C(0x80000000))
@@ -424,6 +434,36 @@ static int instance_run(struct function *function, struct running *running,
 	return result == 0 && is_faasm ? weir_wasm_faasm_after(instance) : result;
 }
 
+/* In an instance, from its start to its reset. */
+static int call_run(struct function *function, struct running *running)
+{
+	struct weir_wasm_instance *instance = NULL;
+	int result = instance_take(function, running, &instance);
+
+	if (result != 0)
+		return result;
+	result = instance_run(function, running, instance);
+	instance_give(function, instance);
+	return result;
+}
+
+/* What it writes is the answer once it has ended, whatever its exit code. */
+static int row_run(struct function *function, struct running *running)
+{
+	struct weir_exec_answer answer;
+	int result = weir_exec_answer_open(&answer, running->run.call);
+
+	if (result != 0)
+		return result;
+	running->run.row = &answer;
+	result = call_run(function, running);
+	if (running->has_ended)
+		result = weir_exec_answer_finish(&answer, (int)running->run.exit_code);
+	running->run.row = NULL;
+	weir_exec_answer_close(&answer);
+	return result;
+}
+
 static int wasm_invoke(void *opaque, struct weir_runtime_call *call)
 {
 	struct function *const function = opaque;
@@ -432,15 +472,11 @@ static int wasm_invoke(void *opaque, struct weir_runtime_call *call)
 			.name = function->name,
 			.environment = (const char *const *)function->environment,
 			.kind = function->kind}};
-	struct weir_wasm_instance *instance = NULL;
 	int result = 0;
 
 	call->running = &running;
-	result = instance_take(function, &running, &instance);
-	if (result == 0) {
-		result = instance_run(function, &running, instance);
-		instance_give(function, instance);
-	}
+	result = function->is_row && function->kind == WEIR_WASM_COMMAND ? row_run(function, &running)
+									 : call_run(function, &running);
 	if (running.run.has_nested)
 		call->ops->nested_free(call, &running.run.nested);
 	call->running = NULL;

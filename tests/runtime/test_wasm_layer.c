@@ -51,7 +51,7 @@ static void nothing_changed_is_an_empty_layer(void **state)
 	struct weir_wasm_layer *layer = NULL;
 
 	(void)state;
-	assert_int_equal(weir_wasm_layer_make(&instance, 0, &layer), 0);
+	assert_int_equal(weir_wasm_layer_make(&instance, NULL, 0, &layer), 0);
 	assert_int_equal(layer->count, 0);
 	assert_int_equal(layer->pages, 1);
 	assert_null(weir_wasm_layer_find(layer, 0));
@@ -68,7 +68,7 @@ static void lines_that_differ_are_kept_and_no_others(void **state)
 	memory_bytes[3 * PAGE + 64] ^= 1;     /* two beside each other */
 	memory_bytes[3 * PAGE + 191] ^= 1;
 	memory_bytes[9 * PAGE + 5] = 7;       /* beyond the base */
-	assert_int_equal(weir_wasm_layer_make(&instance, 0, &layer), 0);
+	assert_int_equal(weir_wasm_layer_make(&instance, NULL, 0, &layer), 0);
 	assert_int_equal(layer->count, 3);
 	assert_int_equal(layer->bytes, 5 * WEIR_WASM_LINE_BYTES);
 	assert_int_equal(layer->patch[1].lines, 6);
@@ -83,23 +83,28 @@ static void a_whole_page_is_one_patch(void **state)
 	(void)state;
 	memset(memory_bytes + PAGE, 0xff, PAGE);
 	memset(memory_bytes + 15 * PAGE, 0xff, PAGE); /* the last of the memory */
-	assert_int_equal(weir_wasm_layer_make(&instance, 0, &layer), 0);
+	assert_int_equal(weir_wasm_layer_make(&instance, NULL, 0, &layer), 0);
 	assert_int_equal(layer->count, 2);
 	assert_true(layer->patch[0].lines == UINT64_MAX);
 	assert_restores(layer);
 	weir_wasm_layer_free(layer);
 }
 
-static void dead_bytes_are_left_out(void **state)
+static void dead_ranges_are_left_out(void **state)
 {
+	/* Four pages; a line and what is left of two; less than a line. */
+	static const struct weir_wasm_range dead[] = {
+		{0, 4 * PAGE}, {6 * PAGE + 10, 6 * PAGE + 130}, {8 * PAGE + 1, 8 * PAGE + 64}};
 	struct weir_wasm_layer *layer = NULL;
 
 	(void)state;
 	memset(memory_bytes, 0xff, BYTES);
-	assert_int_equal(weir_wasm_layer_make(&instance, 4 * PAGE, &layer), 0);
+	assert_int_equal(weir_wasm_layer_make(&instance, dead, 3, &layer), 0);
 	assert_int_equal(layer->count, 12);
 	assert_null(weir_wasm_layer_find(layer, 3));
-	assert_non_null(weir_wasm_layer_find(layer, 4));
+	assert_true(weir_wasm_layer_find(layer, 4)->lines == UINT64_MAX);
+	assert_true(weir_wasm_layer_find(layer, 6)->lines == ~UINT64_C(2));
+	assert_true(weir_wasm_layer_find(layer, 8)->lines == UINT64_MAX);
 	weir_wasm_layer_free(layer);
 }
 
@@ -113,7 +118,7 @@ static void any_pattern_comes_back(void **state)
 		(void)setup(state);
 		for (int i = rand() % 64; i > 0; i--)
 			memory_bytes[(size_t)rand() % BYTES] ^= (uint8_t)(1 + rand() % 255);
-		assert_int_equal(weir_wasm_layer_make(&instance, 0, &layer), 0);
+		assert_int_equal(weir_wasm_layer_make(&instance, NULL, 0, &layer), 0);
 		assert_restores(layer);
 		weir_wasm_layer_free(layer);
 	}
@@ -125,7 +130,7 @@ int main(void)
 		cmocka_unit_test_setup(nothing_changed_is_an_empty_layer, setup),
 		cmocka_unit_test_setup(lines_that_differ_are_kept_and_no_others, setup),
 		cmocka_unit_test_setup(a_whole_page_is_one_patch, setup),
-		cmocka_unit_test_setup(dead_bytes_are_left_out, setup),
+		cmocka_unit_test_setup(dead_ranges_are_left_out, setup),
 		cmocka_unit_test_setup(any_pattern_comes_back, setup),
 	};
 

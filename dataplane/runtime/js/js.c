@@ -144,8 +144,7 @@ static int file_run(struct weir_js_function *function, const struct weir_span te
 	}
 	result = weir_js_call_load(&call, &place->wasm, text);
 	if (result == 0) {
-		result = weir_wasm_layer_make(&place->wasm, WEIR_JS_STACK_BYTES,
-					      &function->layer);
+		result = weir_js_engine_layer(&place->wasm, &function->layer);
 		if (result != 0)
 			reason_set(out_reason, "no memory to keep the function");
 	}

@@ -7,7 +7,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
 
-enum { HAS_PARAMETERS = 1, HAS_BODY = 2 }; /* run()'s flags */
+enum { HAS_PARAMETERS = 1, HAS_BODY = 2, IS_FORM = 4 }; /* run()'s flags */
 
 static void fail(struct weir_js_call *call, int result, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -295,18 +295,40 @@ static void answer_send(struct weir_js_call *call, struct weir_wasm_instance *in
 
 /* ---- the errands ---- */
 
-static void run_body(struct weir_wasm_instance *instance, void *context)
+static bool is_form(const struct weir_runtime_call *call)
 {
-	struct weir_js_call *const call = context;
-	const struct weir_request_head *const head = call->run.call->head;
+	static const struct weir_span form = {"application/x-www-form-urlencoded", 33};
+	const struct weir_head_field *const fields = weir_runtime_fields(call);
+
+	for (uint32_t i = 0; i < call->head->field_count; i++) {
+		const struct weir_span value = weir_runtime_span(call, fields[i].value);
+
+		if (weir_span_equal_nocase(weir_runtime_span(call, fields[i].name),
+					   WEIR_SPAN("content-type")))
+			return value.bytes >= form.bytes &&
+			       strncasecmp(value.data, form.data, form.bytes) == 0;
+	}
+	return false;
+}
+
+static int32_t flags_of(const struct weir_runtime_call *call)
+{
+	const struct weir_request_head *const head = call->head;
 	int32_t flags = 0;
 
 	if (head->query.bytes != 0 || head->param_count != 0)
 		flags |= HAS_PARAMETERS;
 	if (head->content_length != 0)
-		flags |= HAS_BODY;
-	if (weir_js_is_exception(weir_js_call(instance, weir_js_api.run, 1,
-					      (const uint64_t[]){weir_js_number(flags)}))) {
+		flags |= is_form(call) ? HAS_BODY | IS_FORM : HAS_BODY;
+	return flags;
+}
+
+static void run_body(struct weir_wasm_instance *instance, void *context)
+{
+	struct weir_js_call *const call = context;
+	const uint64_t flags = weir_js_number(flags_of(call->run.call));
+
+	if (weir_js_is_exception(weir_js_call(instance, weir_js_api.run, 1, &flags))) {
 		fail_hard(call, instance);
 		return;
 	}

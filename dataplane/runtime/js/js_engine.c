@@ -5,11 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dataplane/base/clock.h"
 #include "dataplane/runtime/wasm/pages.h"
 
 enum {
-	IDLE_MAX = 16, /* instances that wait for calls */
+	IDLE_MAX = 16,      /* instances that wait for calls */
+	SETTLE_CALLS = 16, /* of one function in a row: then more will come */
 	BASE_PAGES_MAX = 256,
+	STACK_BYTES = 1 << 20, /* below this address lies QuickJS's C stack */
+	DEAD_MAX = 512,
+	HOLE_BYTES_MAX = 64 << 10,
+	SMALL_BYTES_MAX = 512,
 	/* Of QuickJS's own 1 MiB; what is left is for its frames above the last one that was checked. */
 	STACK_MAX_BYTES = 640 << 10,
 	GC_THRESHOLD_BYTES = 8 << 20, /* below it a call collects no cycles: it touches all of memory */
@@ -21,6 +27,7 @@ static const struct weir_wasm_module *module;
 static struct weir_wasm_instance base;
 static struct weir_js_place *idle; /* the last used first */
 static uint32_t idle_count;
+static uint32_t heap_mark; /* malloc()'s topmost block in the base */
 
 /* ---- the texts that were assembled into the program ---- */
 
@@ -69,7 +76,7 @@ static void host_make(struct weir_wasm_instance *instance)
 {
 	static const char *const names[] = {"print", "exit", "random", "decode", "encode",
 					    "head", "length", "body", "call", "reply",
-					    "file", "compile", "module"};
+					    "file", "compile", "module", "text"};
 	const uint64_t context = weir_js_vm.context;
 	const uint64_t weir = WEIR_JS_DO(instance, new_object, context);
 	const uint64_t host = WEIR_JS_DO(instance, new_object, context);
@@ -126,6 +133,44 @@ static bool api_find(struct weir_wasm_instance *instance, uint64_t api)
 	return is_whole && weir_js_engine_out(instance) != NULL;
 }
 
+/* Use what functions will use. */
+static void warm(struct weir_wasm_instance *instance)
+{
+	const uint64_t until_ns = weir_clock_now_ns() + WEIR_NS_PER_SECOND;
+	bool has_timer = true;
+
+	(void)weir_js_call(instance, weir_js_api.warm, 0, NULL);
+	while (has_timer && weir_clock_now_ns() < until_ns) {
+		while (WEIR_JS_DO(instance, has_job, 0) != 0)
+			(void)WEIR_JS_DO(instance, job, 0);
+		has_timer = weir_js_double(instance, weir_js_call(instance, weir_js_api.tick, 0,
+								  NULL)) >= 0;
+	}
+	(void)weir_js_call(instance, weir_js_api.warmed, 0, NULL);
+}
+
+/* Take what is free between blocks, of QuickJS's own small ones and of malloc()'s, so that functions and calls get
+ * memory in a row: they write to fewer pages, which are fewer to put back. */
+static void holes_fill(struct weir_wasm_instance *instance)
+{
+	const uint64_t context = weir_js_vm.context;
+	const uint64_t top = WEIR_JS_DO(instance, malloc, HOLE_BYTES_MAX);
+	uint64_t address = 0;
+
+	(void)WEIR_JS_DO(instance, free, top);
+	/* Small ones come out of a page for each size; the last one stays, so that its page is there. */
+	for (uint64_t bytes = SMALL_BYTES_MAX; bytes >= 8; bytes -= 8)
+		do
+			address = WEIR_JS_DO(instance, js_malloc, context, bytes);
+		while (address != 0 && address < top);
+	for (uint64_t bytes = HOLE_BYTES_MAX; bytes >= 8; bytes -= bytes > 1024 ? bytes / 4 : 8) {
+		do
+			address = WEIR_JS_DO(instance, malloc, bytes);
+		while (address != 0 && address < top);
+		(void)WEIR_JS_DO(instance, free, address);
+	}
+}
+
 /* `context` is the reason's place; empty = it went well. */
 static void base_fill(struct weir_wasm_instance *instance, void *context)
 {
@@ -155,8 +200,12 @@ static void base_fill(struct weir_wasm_instance *instance, void *context)
 	}
 	if (!api_find(instance, api))
 		reason_set(context, "the runtime's own texts are not whole", "");
+	warm(instance);
+	holes_fill(instance);
+	heap_mark = (uint32_t)WEIR_JS_DO(instance, malloc, HOLE_BYTES_MAX);
+	(void)WEIR_JS_DO(instance, free, heap_mark);
 	/* Nothing of the stack is in use: it is kept as zeros. */
-	memset(weir_wasm_at(instance, 0, WEIR_JS_STACK_BYTES), 0, WEIR_JS_STACK_BYTES);
+	memset(weir_wasm_at(instance, 0, STACK_BYTES), 0, STACK_BYTES);
 }
 
 static int base_make(char *out_reason)
@@ -224,6 +273,44 @@ const struct weir_js_out *weir_js_engine_out(const struct weir_wasm_instance *in
 		instance, weir_js_api.out & ~UINT32_C(3), sizeof(struct weir_js_out));
 }
 
+/* ---- layers ---- */
+
+/* Blocks of malloc() that are free, above the base's: what stands in them is nobody's. wasi-libc has Doug Lea's
+ * malloc: a head of two words before a block, the second its bytes, with bit 1 set where it is in use; a free one
+ * begins with up to six words of links. False where the heads don't lead to the memory's end: it is another. */
+static bool heap_dead(const struct weir_wasm_instance *instance, struct weir_wasm_range *dead,
+		      size_t *out_count)
+{
+	enum { HEAD_BYTES = 8, LINKS_BYTES = 24, FLAGS = 7, IN_USE = 2, END_BYTES_MAX = 128 };
+	const uint32_t end = instance->memory->bytes;
+	uint32_t block = heap_mark;
+
+	while (block < end - END_BYTES_MAX) {
+		const uint32_t head = weir_js_u32(instance, block - 4);
+		const uint32_t bytes = head & ~(uint32_t)FLAGS;
+
+		if (bytes < 2 * HEAD_BYTES || bytes > end - block)
+			return false;
+		if ((head & IN_USE) == 0 && bytes > LINKS_BYTES + HEAD_BYTES &&
+		    *out_count < DEAD_MAX)
+			dead[(*out_count)++] = (struct weir_wasm_range){
+				block + LINKS_BYTES, block - HEAD_BYTES + bytes};
+		block += bytes;
+	}
+	return true;
+}
+
+int weir_js_engine_layer(const struct weir_wasm_instance *instance,
+			 struct weir_wasm_layer **out_layer)
+{
+	struct weir_wasm_range dead[DEAD_MAX] = {{0, STACK_BYTES}};
+	size_t count = 1;
+
+	if (!heap_dead(instance, dead, &count))
+		count = 1;
+	return weir_wasm_layer_make(instance, dead, count, out_layer);
+}
+
 /* ---- instances ---- */
 
 static void place_free(struct weir_js_place *place)
@@ -282,8 +369,10 @@ int weir_js_engine_take(const struct weir_wasm_layer *layer, uint32_t pages_limi
 	if (result != 0)
 		return result;
 	place->wasm.user = run;
-	if (place->wasm.layer != layer || place->wasm.pages_limit != pages_limit)
+	if (place->wasm.layer != layer || place->wasm.pages_limit != pages_limit) {
 		result = weir_wasm_instance_bind(&place->wasm, layer, pages_limit);
+		place->calls = 0;
+	}
 	if (result != 0) {
 		place_free(place);
 		return result;
@@ -300,6 +389,9 @@ void weir_js_engine_give(struct weir_js_place *place)
 		return;
 	}
 	weir_wasm_instance_reset(&place->wasm);
+	place->calls++;
+	if (place->calls == SETTLE_CALLS)
+		(void)weir_wasm_instance_settle(&place->wasm); /* it goes on as it is */
 	place->wasm.user = NULL;
 	place->next = idle;
 	idle = place;

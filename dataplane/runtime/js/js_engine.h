@@ -6,7 +6,8 @@
  *   instances: idle [x->A] [y->B] ..., as many more as calls wait  until another function needs it more
  *
  * So a function that nobody calls costs its layer, and one that is called finds an instance as it left it, or
- * pays for the binding (some 20 us).
+ * pays for the binding (some 20 us). After a few calls in a row an instance settles: then only what calls write
+ * is put back after each.
  * Owns: all of it, as long as the process lives. Threads: the worker's baton holder. */
 #ifndef WEIR_DATAPLANE_RUNTIME_JS_JS_ENGINE_H
 #define WEIR_DATAPLANE_RUNTIME_JS_JS_ENGINE_H
@@ -28,7 +29,9 @@ extern const struct weir_wasm_imports weir_js_imports;
 	X(unhandled)    \
 	X(normalize)    \
 	X(source)       \
-	X(load)
+	X(load)         \
+	X(warm)         \
+	X(warmed)
 
 /* What request.js writes: `out`. */
 struct weir_js_out {
@@ -52,14 +55,12 @@ struct weir_js_api {
 };
 extern struct weir_js_api weir_js_api;
 
-/* Below this address lies QuickJS's C stack. */
-enum { WEIR_JS_STACK_BYTES = 1 << 20 };
-
 /* An instance to run a function in. */
 struct weir_js_place {
 	struct weir_wasm_instance wasm; /* first */
 	struct weir_js_place *next;
 	const struct weir_wasm_layer *layer; /* what it is bound to */
+	uint32_t calls;                      /* since then */
 };
 
 /* Load the built module at `path`, make the base. Before the sandbox. 0, or -errno and a reason. */
@@ -75,6 +76,11 @@ void weir_js_engine_give(struct weir_js_place *place);
 
 /* That layer goes: no idle instance is bound to it any more. */
 void weir_js_engine_forget(const struct weir_wasm_layer *layer);
+
+/* What differs from the base where a function was loaded, as weir_wasm_layer_make(). What is free there is left
+ * out. */
+int weir_js_engine_layer(const struct weir_wasm_instance *instance,
+			 struct weir_wasm_layer **out_layer);
 
 /* `out`, as it is now. */
 const struct weir_js_out *weir_js_engine_out(const struct weir_wasm_instance *instance);

@@ -227,6 +227,35 @@ static uint64_t host_body(struct weir_wasm_instance *instance,
 	return weir_js_number(got > 0 ? (int32_t)got : 0);
 }
 
+/* text(): the whole body as text; undefined where its length is not known, or there is no memory */
+static uint64_t host_text(struct weir_wasm_instance *instance,
+			  const struct arguments *arguments)
+{
+	const struct weir_runtime_call *const call = outer_of(instance);
+	uint64_t value = WEIR_JS_UNDEFINED;
+	size_t used = 0;
+	int64_t got = 1;
+	size_t bytes = 0;
+	uint32_t address = 0;
+	uint8_t *at = NULL;
+
+	(void)arguments;
+	if (call == NULL || call->head->content_length > INT32_MAX)
+		return value;
+	bytes = (size_t)call->head->content_length;
+	address = (uint32_t)WEIR_JS_DO(instance, malloc, bytes + 1);
+	at = weir_wasm_at(instance, address, bytes + 1);
+	if (address == 0 || at == NULL)
+		return value;
+	while (used < bytes && got > 0) {
+		got = weir_wasm_body(instance, at + used, bytes - used, true);
+		used += got > 0 ? (size_t)got : 0;
+	}
+	value = WEIR_JS_DO(instance, new_string, weir_js_vm.context, address, used);
+	(void)WEIR_JS_DO(instance, free, address);
+	return value;
+}
+
 /* ---- other functions ---- */
 
 /* Names and values with NULs between; how many pairs. */
@@ -417,7 +446,7 @@ static const struct {
 	{WEIR_SPAN("random"), host_random},	  {WEIR_SPAN("exit"), host_exit},
 	{WEIR_SPAN("call"), host_call},		  {WEIR_SPAN("reply"), host_reply},
 	{WEIR_SPAN("file"), host_file},		  {WEIR_SPAN("compile"), host_compile},
-	{WEIR_SPAN("module"), host_module},
+	{WEIR_SPAN("module"), host_module},	  {WEIR_SPAN("text"), host_text},
 };
 
 IMPORT(host_call)

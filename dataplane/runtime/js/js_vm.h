@@ -20,6 +20,7 @@
 	X(context, "qjs_get_context_ptr", ":i")                       \
 	X(malloc, "wasm_malloc", "i:i")                               \
 	X(free, "wasm_free", "i:")                                    \
+	X(js_malloc, "js_malloc", "ii:i")                             \
 	X(stack_max, "qjs_set_max_stack_size", "i:")                  \
 	X(gc_threshold, "qjs_set_gc_threshold", "i:")                 \
 	X(interrupts, "qjs_set_interrupt_handler", "i:")              \

@@ -26,6 +26,7 @@
 
   const HAS_PARAMETERS = 1; // run()'s flags: a query or parameters of the route
   const HAS_BODY = 2;
+  const IS_FORM = 4; // by its content-type
   const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
   const RESPONSE_KEYS = new Set(['status', 'statusCode', 'headers', 'body']);
   const NOTHING = weir.asBuffer(new Uint8Array(0));
@@ -147,12 +148,11 @@
     }
   }
 
-  function bodyParameters(request) {
-    const text = request.text();
+  function bodyParameters(flags) {
+    const text = host.text() ?? host.decode(bodyRead());
     if (text === '')
       return {};
-    if ((request.headers['content-type'] ?? '').toLowerCase().startsWith('application/x-www-form-urlencoded') &&
-        !/^\s*\{/.test(text)) // curl -d says that of everything
+    if ((flags & IS_FORM) !== 0 && !/^\s*\{/.test(text)) // curl -d says that of everything
       return Object.fromEntries(new URLSearchParams(text));
     const value = JSON.parse(text);
     if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -162,11 +162,11 @@
 
   // OpenWhisk's rule: the body's object over the query's parameters; the route's parameters below both.
   function parameters(flags) {
-    if (flags === 0)
-      return {};
+    if ((flags & HAS_PARAMETERS) === 0)
+      return (flags & HAS_BODY) === 0 ? {} : bodyParameters(flags);
     const request = new Request(flags);
-    const all = (flags & HAS_PARAMETERS) === 0 ? {} : { ...request.params, ...Object.fromEntries(request.searchParams) };
-    return (flags & HAS_BODY) === 0 ? all : { ...all, ...bodyParameters(request) };
+    const all = { ...request.params, ...Object.fromEntries(request.searchParams) };
+    return (flags & HAS_BODY) === 0 ? all : { ...all, ...bodyParameters(flags) };
   }
 
   // ---- calls of other functions ----
@@ -392,7 +392,10 @@
       try {
         argument = parameters(flags);
       } catch (error) {
-        done(400, TYPE_JSON, json({ error: `the body has no parameters: ${error.message}` }));
+        if (error instanceof InternalError)
+          weir.failed(error); // no memory, no stack
+        else
+          done(400, TYPE_JSON, json({ error: `the body has no parameters: ${error.message}` }));
         return;
       }
     } else {
@@ -424,6 +427,13 @@
         rejected.delete(promise);
       else
         rejected.set(promise, reason);
+    },
+    forget() {
+      rejected.clear();
+      awaited.clear();
+      answerBody = undefined;
+      answerFields = undefined;
+      out.fill(0);
     },
     /** All that was to run has run: is there still an error that nobody has seen? */
     unhandled() {

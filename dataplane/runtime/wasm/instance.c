@@ -408,10 +408,8 @@ int weir_wasm_instance_share(struct weir_wasm_instance *instance,
 int weir_wasm_instance_bind(struct weir_wasm_instance *instance,
 			    const struct weir_wasm_layer *layer, uint32_t pages_limit)
 {
-	int result = 0;
+	const int result = weir_wasm_memory_bind(instance, layer, pages_limit);
 
-	weir_wasm_instance_reset(instance); /* globals, tables, and what a call grew */
-	result = weir_wasm_memory_bind(instance, layer, pages_limit);
 	if (result != 0)
 		return result;
 	memcpy(instance->state_first, instance->state, instance->module->instance_bytes);
@@ -424,6 +422,11 @@ void weir_wasm_instance_reset(struct weir_wasm_instance *instance)
 	memcpy(instance->state, instance->state_first, instance->module->instance_bytes);
 	weir_wasm_tables_reset(instance);
 	instance->is_growth_refused = false;
+}
+
+int weir_wasm_instance_settle(struct weir_wasm_instance *instance)
+{
+	return weir_wasm_memory_settle(instance);
 }
 
 const struct weir_wasm_export *weir_wasm_export_find(const struct weir_wasm_module *module,

@@ -36,7 +36,7 @@
 enum {
 	WEIR_WASM_TABLES_MAX = 16,
 	WEIR_WASM_TABLE_COUNT_MAX = 1 << 20, /* elements */
-	WEIR_WASM_OWN_PAGES = 64,            /* that are remembered one by one */
+	WEIR_WASM_OWN_PAGES = 128,           /* that are remembered one by one */
 };
 
 /* Where the thread is, for a signal handler. */
@@ -65,6 +65,7 @@ struct weir_wasm_instance {
 	size_t kept_bytes;
 	int kept_fd; /* of a base */
 	bool is_base;
+	bool is_settled; /* kept is its own, base and layer in one */
 	const struct weir_wasm_instance *base; /* whose kept memory this one has; NULL = its own */
 	const struct weir_wasm_layer *layer;   /* over it; NULL = none */
 	uint32_t pages_first;
@@ -131,10 +132,15 @@ int weir_wasm_instance_keep_base(struct weir_wasm_instance *instance);
 int weir_wasm_instance_share(struct weir_wasm_instance *instance,
 			     const struct weir_wasm_instance *base);
 
-/* From now on reset() makes it the base with `layer`, as it is after this. The layer stays as long as it is
- * bound; NULL = none. 0, -EFBIG (pages_limit), -ENOMEM; then it must be destroyed. */
+/* From now on reset() makes it the base with `layer`, as it is after this. It was reset since it ran. The layer
+ * stays as long as it is bound; NULL = none. 0, -EFBIG (pages_limit), -ENOMEM; then it must be destroyed. */
 int weir_wasm_instance_bind(struct weir_wasm_instance *instance,
 			    const struct weir_wasm_layer *layer, uint32_t pages_limit);
+
+/* It will run more calls as it is bound now: a memfd of its own gets base and layer in one, so that reset() puts
+ * back what calls write and not what the layer has, too. It was reset since it ran. Costs as much as some 20
+ * resets. 0 or -errno; then it is as before. */
+int weir_wasm_instance_settle(struct weir_wasm_instance *instance);
 
 /* Run `body` as a host function is run: it may reenter(), and a stop leaves it. Returns why, NONE = it came to
  * its end. */

@@ -14,7 +14,8 @@
 /* A layer while it grows. */
 struct draft {
 	const struct weir_wasm_instance *instance;
-	size_t dead_bytes;
+	const struct weir_wasm_range *dead; /* those that are still to come */
+	size_t dead_count;
 	struct weir_wasm_patch *patch;
 	size_t count;
 	size_t count_max;
@@ -83,6 +84,24 @@ static int patch_add(struct draft *draft, size_t offset, uint64_t lines)
 	return 0;
 }
 
+/* Which lines of the page at `offset` hold nothing. Pages come by rising address. */
+static uint64_t lines_dead(struct draft *draft, size_t offset)
+{
+	uint64_t lines = 0;
+
+	for (size_t i = 0; i < LINES; i++) {
+		const size_t first = offset + i * WEIR_WASM_LINE_BYTES;
+
+		while (draft->dead_count != 0 && draft->dead->end < first + WEIR_WASM_LINE_BYTES) {
+			draft->dead++;
+			draft->dead_count--;
+		}
+		if (draft->dead_count != 0 && draft->dead->first <= first)
+			lines |= UINT64_C(1) << i;
+	}
+	return lines;
+}
+
 static void page_compare(struct weir_wasm_scan *scan, size_t offset)
 {
 	static const uint8_t zeros[PAGE_BYTES];
@@ -92,9 +111,11 @@ static void page_compare(struct weir_wasm_scan *scan, size_t offset)
 		offset < instance->kept_bytes ? instance->kept + offset : zeros;
 	uint64_t lines = 0;
 
-	if (scan->error != 0 || offset < draft->dead_bytes)
+	if (scan->error != 0)
 		return;
-	lines = lines_differ(scan->start + offset, base);
+	lines = ~lines_dead(draft, offset);
+	if (lines != 0)
+		lines &= lines_differ(scan->start + offset, base);
 	if (lines != 0)
 		scan->error = patch_add(draft, offset, lines);
 }
@@ -121,11 +142,12 @@ static struct weir_wasm_layer *layer_finish(const struct draft *draft)
 	return layer;
 }
 
-int weir_wasm_layer_make(const struct weir_wasm_instance *instance, size_t dead_bytes,
+int weir_wasm_layer_make(const struct weir_wasm_instance *instance,
+			 const struct weir_wasm_range *dead, size_t dead_count,
 			 struct weir_wasm_layer **out_layer)
 {
 	const size_t bytes = instance->memory->bytes;
-	struct draft draft = {.instance = instance, .dead_bytes = dead_bytes};
+	struct draft draft = {.instance = instance, .dead = dead, .dead_count = dead_count};
 	struct weir_wasm_scan scan = {
 		.start = instance->reserved, .found = page_compare, .context = &draft};
 
@@ -133,6 +155,8 @@ int weir_wasm_layer_make(const struct weir_wasm_instance *instance, size_t dead_
 		scan.error = 0;
 		draft.count = 0;
 		draft.bytes = 0;
+		draft.dead = dead;
+		draft.dead_count = dead_count;
 		for (size_t offset = 0; offset < bytes; offset += PAGE_BYTES)
 			page_compare(&scan, offset);
 	}

@@ -32,9 +32,16 @@ struct weir_wasm_layer {
 	struct weir_wasm_patch patch[]; /* by rising page */
 };
 
-/* The difference between `instance`, which shares a base, and that base; the first `dead_bytes` of memory
- * are left out (a C stack, on which nothing is called). 0, -ENOMEM, -EFBIG (over 1 GiB). */
-int weir_wasm_layer_make(const struct weir_wasm_instance *instance, size_t dead_bytes,
+/* Memory that holds nothing: whatever stands there is as good. */
+struct weir_wasm_range {
+	uint32_t first;
+	uint32_t end; /* the address after it */
+};
+
+/* The difference between `instance`, which shares a base, and that base; lines that lie in the `dead_count`
+ * ranges `dead` (by rising address) are left out. 0, -ENOMEM, -EFBIG (over 1 GiB). */
+int weir_wasm_layer_make(const struct weir_wasm_instance *instance,
+			 const struct weir_wasm_range *dead, size_t dead_count,
 			 struct weir_wasm_layer **out_layer);
 
 /* May be NULL. */

@@ -197,29 +197,47 @@ int weir_wasm_memory_share(struct weir_wasm_instance *instance,
 
 /* ---- reset ---- */
 
+/* Compilers make of a copy of known size an instruction that takes twice the time of the library's. */
+static size_t page_bytes(void)
+{
+	size_t bytes = PAGE_BYTES;
+
+	__asm__("" : "+r"(bytes));
+	return bytes;
+}
+
 static void page_write(const struct weir_wasm_instance *instance, size_t offset)
 {
 	const struct weir_wasm_layer *const layer = instance->layer;
 	const struct weir_wasm_patch *const patch =
-		layer != NULL ? weir_wasm_layer_find(layer, (uint32_t)(offset / PAGE_BYTES))
-			      : NULL;
+		layer != NULL && !instance->is_settled
+			? weir_wasm_layer_find(layer, (uint32_t)(offset / PAGE_BYTES))
+			: NULL;
 
 	if (patch == NULL || patch->lines != UINT64_MAX) {
 		if (offset < instance->kept_bytes)
 			memcpy(instance->reserved + offset, instance->kept + offset,
-			       PAGE_BYTES);
+			       page_bytes());
 		else
-			memset(instance->reserved + offset, 0, PAGE_BYTES);
+			memset(instance->reserved + offset, 0, page_bytes());
 	}
 	if (patch != NULL)
 		weir_wasm_layer_apply(layer, patch, instance->reserved + offset);
 }
 
-/* All pages that the layer has something of. */
-static void layer_write(const struct weir_wasm_instance *instance)
+/* All pages that the layer has something of, but those that were just written as the process's own. */
+static void layer_write(const struct weir_wasm_instance *instance, uint32_t own_count)
 {
-	for (uint32_t i = 0; instance->layer != NULL && i < instance->layer->count; i++)
-		page_write(instance, (size_t)instance->layer->patch[i].page * PAGE_BYTES);
+	uint32_t own = 0;
+
+	for (uint32_t i = 0; instance->layer != NULL && i < instance->layer->count; i++) {
+		const uint32_t page = instance->layer->patch[i].page;
+
+		while (own < own_count && instance->own[own] < page)
+			own++;
+		if (own == own_count || instance->own[own] != page)
+			page_write(instance, (size_t)page * PAGE_BYTES);
+	}
 }
 
 static void reset_page(struct weir_wasm_scan *scan, size_t offset)
@@ -266,8 +284,8 @@ static void give_back(struct weir_wasm_instance *instance, size_t bytes)
 	WEIR_ASSERT(result == 0); /* else a call would see another's data */
 	instance->resets = 0;
 	instance->own_count = 0;
-	if (instance->layer != NULL) {
-		layer_write(instance);
+	if (instance->layer != NULL && !instance->is_settled) {
+		layer_write(instance, 0);
 		instance->own_count = UINT32_MAX;
 	}
 }
@@ -347,14 +365,37 @@ void weir_wasm_memory_reset(struct weir_wasm_instance *instance)
 		written_restore(instance, bytes);
 }
 
+/* The base's memory again, in place of its own. */
+static int unsettle(struct weir_wasm_instance *instance)
+{
+	const struct weir_wasm_instance *const base = instance->base;
+	const size_t bytes = instance->kept_bytes;
+
+	(void)munmap((void *)(uintptr_t)instance->kept, bytes); /* a mapping of ours */
+	instance->kept = base->kept;
+	instance->kept_bytes = base->kept_bytes;
+	instance->is_settled = false;
+	if (bytes > base->kept_bytes &&
+	    mmap(instance->reserved + base->kept_bytes, bytes - base->kept_bytes,
+		 PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		return -errno;
+	return file_map(instance, base->kept_fd, base->kept_bytes);
+}
+
 int weir_wasm_memory_bind(struct weir_wasm_instance *instance,
 			  const struct weir_wasm_layer *layer, uint32_t pages_limit)
 {
 	struct weir_wasm_memory *const memory = instance->memory;
 	const uint32_t pages = layer != NULL ? layer->pages : instance->base->pages_first;
+	int result = 0;
 
 	if (pages > pages_limit)
 		return -EFBIG;
+	if (instance->is_settled)
+		result = unsettle(instance);
+	if (result != 0)
+		return result;
 	instance->pages_limit = pages_limit;
 	memory->pages_max = pages_limit;
 	if (pages < memory->pages)
@@ -365,8 +406,56 @@ int weir_wasm_memory_bind(struct weir_wasm_instance *instance,
 	pages_set(memory, pages); /* shrink() goes back to what was first before */
 	instance->layer = layer;
 	pages_restore(instance, memory->bytes);
-	layer_write(instance);
+	if (instance->own_count <= WEIR_WASM_OWN_PAGES)
+		layer_write(instance, instance->own_count);
+	else
+		layer_write(instance, 0);
 	instance->own_count = UINT32_MAX; /* those of the layer, too */
+	return 0;
+}
+
+/* Base and layer into what `view` maps, but for pages of zeros. */
+static void settled_write(const struct weir_wasm_instance *instance, uint8_t *view)
+{
+	const struct weir_wasm_layer *const layer = instance->layer;
+
+	for (size_t offset = 0; offset < instance->kept_bytes; offset += PAGE_BYTES)
+		if (!is_zero(instance->kept + offset))
+			memcpy(view + offset, instance->kept + offset, PAGE_BYTES);
+	for (uint32_t i = 0; i < layer->count; i++)
+		weir_wasm_layer_apply(layer, &layer->patch[i],
+				      view + (size_t)layer->patch[i].page * PAGE_BYTES);
+}
+
+int weir_wasm_memory_settle(struct weir_wasm_instance *instance)
+{
+	const struct weir_wasm_layer *const layer = instance->layer;
+	WEIR_CLEANUP(weir_fd_close) int fd = -1;
+	size_t bytes = instance->kept_bytes;
+	void *view = NULL;
+	int result = 0;
+
+	if (instance->is_settled || layer == NULL || layer->count == 0)
+		return 0;
+	if (bytes < ((size_t)layer->patch[layer->count - 1].page + 1) * PAGE_BYTES)
+		bytes = ((size_t)layer->patch[layer->count - 1].page + 1) * PAGE_BYTES;
+	fd = memfd_create("weir-wasm", MFD_CLOEXEC);
+	if (fd == -1 || ftruncate(fd, (off_t)bytes) != 0)
+		return -errno;
+	view = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (view == MAP_FAILED)
+		return -errno;
+	settled_write(instance, view);
+	(void)mprotect(view, bytes, PROT_READ); /* it only guards against ourselves */
+	result = file_map(instance, fd, bytes);
+	if (result != 0) {
+		(void)munmap(view, bytes); /* a mapping of ours */
+		return result;
+	}
+	instance->kept = view;
+	instance->kept_bytes = bytes;
+	instance->is_settled = true;
+	instance->own_count = UINT32_MAX; /* of what lies beyond */
 	return 0;
 }
 
@@ -375,7 +464,7 @@ void weir_wasm_memory_free(struct weir_wasm_instance *instance)
 	weir_wasm_guard_end(instance);
 	if (instance->reserved != NULL)
 		(void)munmap(instance->reserved, RESERVED_BYTES); /* it is a mapping of ours */
-	if (instance->kept != NULL && instance->base == NULL)
+	if (instance->kept != NULL && (instance->base == NULL || instance->is_settled))
 		(void)munmap((void *)(uintptr_t)instance->kept, instance->kept_bytes); /* too */
 	if (instance->is_base)
 		weir_fd_close(&instance->kept_fd);

@@ -22,11 +22,12 @@ bool weir_wasm_memory_has(const struct weir_wasm_instance *instance, uintptr_t a
 int weir_wasm_memory_keep(struct weir_wasm_instance *instance);
 void weir_wasm_memory_reset(struct weir_wasm_instance *instance);
 
-/* weir_wasm_instance_share() and _bind(), without the state. */
+/* weir_wasm_instance_share(), _bind() and _settle(), without the state. */
 int weir_wasm_memory_share(struct weir_wasm_instance *instance,
 			   const struct weir_wasm_instance *base);
 int weir_wasm_memory_bind(struct weir_wasm_instance *instance,
 			  const struct weir_wasm_layer *layer, uint32_t pages_limit);
+int weir_wasm_memory_settle(struct weir_wasm_instance *instance);
 
 /* After the state was restored, of which tables are members. */
 void weir_wasm_tables_reset(struct weir_wasm_instance *instance);

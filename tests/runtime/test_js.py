@@ -174,11 +174,12 @@ class Js(weir_instance.Case):
             const round = {}; round.self = round; console.error(round, undefined, () => 1);
             process.stdout.write('raw'); };""")
         answer = self.call(name)
-        # What was printed as the file was loaded stands under the call that loaded it, or under none.
-        self.assertEqual(sorted(set(self.printed(answer)) - {"stdout: loading"}), [
+        self.assertEqual(sorted(self.printed(answer)), [
             "stderr: { self: [Circular] } undefined [Function (anonymous)]",
-            "stdout: a is 1 { b: [ 1, 'x', null ], c: Map(1) { 1 => 2 } }", "stdout: raw"])
-        wait_until(lambda: "loading" in self.weir.ctrlctl("fn", "logs", name).stdout, "it is in the function's log")
+            "stdout: a is 1 { b: [ 1, 'x', null ], c: Map(1) { 1 => 2 } }", "stdout: loading", "stdout: raw"])
+        broken = self.function("console.error('words'); nothing();")
+        self.failure(self.call(broken), 502, "nothing")
+        wait_until(lambda: "words" in self.weir.ctrlctl("fn", "logs", broken).stdout, "what a file printed before it failed")
 
     # Later
 

@@ -76,6 +76,7 @@ static void js_unload(void *opaque)
 	if (function->layer != NULL)
 		weir_js_engine_forget(function->layer);
 	weir_wasm_layer_free(function->layer);
+	free(function->said);
 	free(function);
 }
 
@@ -123,14 +124,46 @@ static char *variables_join(const char *const *environment, size_t *out_bytes)
 	return text;
 }
 
+/* What was printed stays for the first call; of a file that cannot be loaded the worker takes it from its
+ * descriptors. */
+static void said_keep(struct weir_js_function *function, const struct weir_js_said *said,
+		      bool is_loaded)
+{
+	if (said->bytes[0] + said->bytes[1] == 0)
+		return;
+	if (is_loaded) {
+		function->said = malloc(sizeof(*said));
+		if (function->said != NULL)
+			memcpy(function->said, said, sizeof(*said));
+		return;
+	}
+	for (int i = 0; i < 2; i++)
+		(void)!write(i == WEIR_RUNTIME_STDERR ? STDERR_FILENO : STDOUT_FILENO,
+			     said->text[i], said->bytes[i]);
+}
+
+static void said_print(struct weir_js_function *function, struct weir_runtime_call *outer)
+{
+	struct weir_js_said *const said = function->said;
+
+	for (int i = 0; i < 2; i++)
+		outer->ops->print(outer, (enum weir_runtime_stream)i,
+				  (struct weir_span){.data = said->text[i],
+						     .bytes = said->bytes[i]});
+	free(said);
+	function->said = NULL;
+}
+
 /* Run the function's file in an instance of the base, and keep what differs then. */
 static int file_run(struct weir_js_function *function, const struct weir_span text[4],
 		    char *out_reason)
 {
+	struct weir_js_said said = {.bytes = {0, 0}};
 	struct weir_js_call call = {.run = {.name = function->name,
 					    .kind = WEIR_WASM_REACTOR,
 					    .is_starting = true},
 				    .function = function,
+				    .said = &said,
 				    .until_ns = weir_clock_now_ns() + LOAD_NS_MAX,
 				    .reason = out_reason};
 	struct weir_js_place *place = NULL;
@@ -149,6 +182,7 @@ static int file_run(struct weir_js_function *function, const struct weir_span te
 			reason_set(out_reason, "no memory to keep the function");
 	}
 	weir_js_engine_give(place);
+	said_keep(function, &said, result == 0);
 	return result;
 }
 
@@ -190,7 +224,7 @@ static int js_load(void *runtime, const struct weir_runtime_function *wanted,
 
 static int js_invoke(void *opaque, struct weir_runtime_call *outer)
 {
-	const struct weir_js_function *const function = opaque;
+	struct weir_js_function *const function = opaque;
 	struct weir_js_call call = {.run = {.call = outer,
 					    .name = function->name,
 					    .kind = WEIR_WASM_REACTOR},
@@ -203,6 +237,8 @@ static int js_invoke(void *opaque, struct weir_runtime_call *outer)
 		reason_set(outer->abort_reason, "no memory to run the function");
 		return result;
 	}
+	if (function->said != NULL)
+		said_print(function, outer);
 	outer->running = &call;
 	result = weir_js_call_run(&call, &place->wasm);
 	outer->running = NULL;

@@ -10,6 +10,14 @@
 
 enum {
 	WEIR_JS_AWAITED_MAX = 4, /* answers: what nested_start() allows at once */
+	WEIR_JS_SAID_BYTES = 4096,
+};
+
+/* What a file printed as it was loaded, by enum weir_runtime_stream; no more than fits. The call that is its
+ * first prints it. */
+struct weir_js_said {
+	uint32_t bytes[2];
+	char text[2][WEIR_JS_SAID_BYTES];
 };
 
 /* A function as it is loaded. */
@@ -17,7 +25,8 @@ struct weir_js_function {
 	struct weir_wasm_layer *layer;
 	uint32_t pages_limit;
 	char *path;       /* of its file; the folder around it is where its modules are */
-	const char *file; /* the last part of it */
+	struct weir_js_said *said; /* NULL = nothing, or it was printed */
+	const char *file;          /* the last part of the path */
 	char *name;       /* namespace/name */
 };
 
@@ -25,6 +34,7 @@ struct weir_js_call {
 	struct weir_wasm_run run; /* first: an instance's user is one */
 	const struct weir_js_function *function;
 	struct weir_wasm_instance *_Atomic inside; /* for the interrupt */
+	struct weir_js_said *said; /* of a load */
 	uint64_t until_ns; /* of a load, which has no deadline; 0 = none */
 	uint32_t awaited[WEIR_JS_AWAITED_MAX];
 	uint32_t awaited_count;

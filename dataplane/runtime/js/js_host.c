@@ -43,19 +43,33 @@ static uint32_t address_of(const struct weir_wasm_instance *instance, const void
 
 /* ---- what is printed, chance, text ---- */
 
+static void say(struct weir_js_said *said, enum weir_runtime_stream stream,
+		struct weir_span text)
+{
+	const size_t room = sizeof(said->text[stream]) - said->bytes[stream];
+	const size_t bytes = text.bytes < room ? text.bytes : room;
+
+	memcpy(said->text[stream] + said->bytes[stream], text.data, bytes);
+	said->bytes[stream] += (uint32_t)bytes;
+}
+
 /* print(stream, text) */
 static uint64_t host_print(struct weir_wasm_instance *instance,
 			   const struct arguments *arguments)
 {
+	struct weir_js_call *const call = weir_js_call_of(instance);
+	const enum weir_runtime_stream stream = whole_of(instance, arguments->value[0]) == 1
+							? WEIR_RUNTIME_STDERR
+							: WEIR_RUNTIME_STDOUT;
 	struct weir_span text;
 	uint32_t address = 0;
 
 	if (!weir_js_text(instance, arguments->value[1], &text, &address))
 		return WEIR_JS_EXCEPTION;
-	weir_wasm_print(&weir_js_call_of(instance)->run,
-			whole_of(instance, arguments->value[0]) == 1 ? WEIR_RUNTIME_STDERR
-								      : WEIR_RUNTIME_STDOUT,
-			text);
+	if (call->said != NULL)
+		say(call->said, stream, text);
+	else
+		weir_wasm_print(&call->run, stream, text);
 	(void)WEIR_JS_DO(instance, free_text, weir_js_vm.context, address);
 	return WEIR_JS_UNDEFINED;
 }

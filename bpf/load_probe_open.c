@@ -32,7 +32,7 @@ static bool is_optional(const struct bpf_program *program)
 	return strncmp(bpf_program__name(program), "weir_block", strlen("weir_block")) == 0;
 }
 
-static int load(bool core, bool optional, struct weir_load_probe **out_skeleton)
+static int load(bool optional, struct weir_load_probe **out_skeleton)
 {
 	struct weir_load_probe *const skeleton = weir_load_probe__open();
 	struct bpf_program *program = NULL;
@@ -41,7 +41,7 @@ static int load(bool core, bool optional, struct weir_load_probe **out_skeleton)
 	if (skeleton == NULL)
 		return errno == 0 ? -ENOMEM : -errno;
 	bpf_object__for_each_program(program, skeleton->obj)
-		(void)bpf_program__set_autoload(program, is_optional(program) ? optional : core);
+		(void)bpf_program__set_autoload(program, optional || !is_optional(program));
 	result = weir_load_probe__load(skeleton);
 	if (result != 0) {
 		weir_load_probe__destroy(skeleton);
@@ -49,18 +49,6 @@ static int load(bool core, bool optional, struct weir_load_probe **out_skeleton)
 	}
 	*out_skeleton = skeleton;
 	return 0;
-}
-
-/* Does the kernel take the optional programs? Tried by themselves, for one that it refuses would take
- * all of the object with it. */
-static bool optional_loads(void)
-{
-	struct weir_load_probe *skeleton = NULL;
-
-	if (load(false, true, &skeleton) != 0)
-		return false;
-	weir_load_probe__destroy(skeleton);
-	return true;
 }
 
 /* A descriptor of our own beside the skeleton's, which go with it. */
@@ -156,19 +144,11 @@ int weir_probe_open(struct weir_probe *out_probe, char why[WEIR_LOAD_WHY_BYTES_M
 		return say(-E2BIG, why);
 	if (!in_first_pid_namespace())
 		return say(-EXDEV, why);
-	result = load(true, false, &skeleton);
+	/* A program that the kernel refuses takes all of the object with it. */
+	optional = load(true, &skeleton) == 0;
+	result = optional ? 0 : load(false, &skeleton);
 	if (result != 0)
 		return say(result, why);
-	optional = optional_loads();
-	if (optional) {
-		struct weir_load_probe *both = NULL;
-
-		optional = load(true, true, &both) == 0;
-		if (optional) {
-			weir_load_probe__destroy(skeleton);
-			skeleton = both;
-		}
-	}
 	result = probe_fill(&probe, skeleton, &optional);
 	weir_load_probe__destroy(skeleton);
 	if (result != 0) {

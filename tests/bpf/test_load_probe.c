@@ -18,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +44,7 @@ struct subject {
 	uint32_t slot;
 	uint64_t id;
 	int64_t before[WEIR_LOAD_COUNT]; /* the kernel's own figures, when it was at the gate */
+	struct weir_load_sample base;    /* ours, then */
 };
 
 static void burn(uint64_t cpu_ns)
@@ -140,12 +143,37 @@ static void subject_main(int gate, int done, void (*job)(void))
 	char byte = 0;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (read(gate, &byte, 1) != 1)
+	if (read(gate, &byte, 1) != 1 || write(done, "r", 1) != 1 || read(gate, &byte, 1) != 1)
 		_exit(1);
 	job();
 	if (write(done, "d", 1) != 1)
 		_exit(1);
 	_exit(read(gate, &byte, 1) == 1 ? 0 : 1);
+}
+
+static void subject_go(const struct subject *subject)
+{
+	assert_int_equal(write(subject->gate, "g", 1), 1);
+}
+
+static void subject_wait_done(const struct subject *subject)
+{
+	char byte = 0;
+
+	assert_int_equal(read(subject->done, &byte, 1), 1);
+	wait_asleep(subject->pid);
+}
+
+/* What was counted since it was opened. */
+static struct weir_load_sample sample_of(const struct subject *subject)
+{
+	struct weir_load_sample sample;
+
+	assert_true(weir_load_read(probe.board, subject->slot, subject->id, weir_clock_now_ns(), &sample));
+	assert_int_equal(sample.source, WEIR_LOAD_SOURCE_PROBES);
+	for (size_t i = 0; i < WEIR_LOAD_COUNT; i++)
+		sample.count[i] -= subject->base.count[i];
+	return sample;
 }
 
 static struct subject subject_open(void (*job)(void))
@@ -171,31 +199,13 @@ static struct subject subject_open(void (*job)(void))
 	assert_true(slot >= 0);
 	subject.slot = (uint32_t)slot;
 	wait_asleep(subject.pid);
-	figures(subject.pid, subject.before);
 	assert_int_equal(weir_probe_track(&probe, subject.slot, (unsigned)subject.pid), 0);
+	/* Once over the gate: what a thread had when it is first seen is where counting begins. */
+	subject_go(&subject);
+	subject_wait_done(&subject);
+	figures(subject.pid, subject.before);
+	subject.base = sample_of(&subject);
 	return subject;
-}
-
-static void subject_go(const struct subject *subject)
-{
-	assert_int_equal(write(subject->gate, "g", 1), 1);
-}
-
-static void subject_wait_done(const struct subject *subject)
-{
-	char byte = 0;
-
-	assert_int_equal(read(subject->done, &byte, 1), 1);
-	wait_asleep(subject->pid);
-}
-
-static struct weir_load_sample sample_of(const struct subject *subject)
-{
-	struct weir_load_sample sample;
-
-	assert_true(weir_load_read(probe.board, subject->slot, subject->id, weir_clock_now_ns(), &sample));
-	assert_int_equal(sample.source, WEIR_LOAD_SOURCE_PROBES);
-	return sample;
 }
 
 static void subject_close(struct subject *subject)
@@ -310,46 +320,55 @@ static void threads_count(void **state)
 	subject_close(&subject);
 }
 
-/* A child that burns 500 ms, one that its parent leaves behind, one in a pid namespace, where it is 1. */
+static uint64_t *children_ns; /* what the kernel has of the job's children; shared with it */
+
+static void burn_in_child(uint64_t cpu_ns)
+{
+	if (fork() == 0) {
+		burn(cpu_ns);
+		_exit(0);
+	}
+}
+
+/* A child that burns 500 ms, one whose parent left it behind, one in a pid namespace, where it is 1. */
 static void job_children(void)
 {
-	int status = 0;
+	struct rusage usage;
 
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	burn_in_child(500 * WEIR_NS_PER_MS);
 	if (fork() == 0) {
-		burn(500 * WEIR_NS_PER_MS);
+		burn_in_child(100 * WEIR_NS_PER_MS);
 		_exit(0);
 	}
-	(void)wait(&status);
-	if (fork() == 0) {
-		if (fork() == 0)
-			burn(100 * WEIR_NS_PER_MS);
-		_exit(0);
-	}
-	(void)wait(&status);
+	while (wait(NULL) > 0)
+		continue;
 	(void)unshare(CLONE_NEWPID);
-	if (fork() == 0) {
-		burn(200 * WEIR_NS_PER_MS);
-		_exit(0);
-	}
-	(void)wait(&status);
+	burn_in_child(200 * WEIR_NS_PER_MS);
+	while (wait(NULL) > 0)
+		continue;
+	(void)getrusage(RUSAGE_CHILDREN, &usage);
+	*children_ns = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * WEIR_NS_PER_SECOND +
+		       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * WEIR_NS_PER_US;
 }
 
 static void children_count_for_their_worker(void **state)
 {
-	struct subject subject = subject_open(job_children);
-	uint64_t all = 0;
+	struct subject subject;
+	int64_t kernel = 0;
 
 	(void)state;
+	children_ns = mmap(NULL, sizeof(*children_ns), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(children_ns, MAP_FAILED);
+	subject = subject_open(job_children);
 	subject_go(&subject);
 	subject_wait_done(&subject);
-	for (int i = 0; i < 500 && all < 800 * WEIR_NS_PER_MS; i++) { /* the one left behind */
-		(void)usleep(20000);
-		all = sample_of(&subject).count[WEIR_LOAD_ON_CPU_NS];
-	}
-	(void)usleep(20000);
-	close_to("children", sample_of(&subject).count[WEIR_LOAD_ON_CPU_NS], 800 * WEIR_NS_PER_MS, 0.02,
-		 cpu_clock_ns(subject.pid));
+	assert_true(*children_ns >= 780 * WEIR_NS_PER_MS);
+	kernel = (int64_t)*children_ns + cpu_clock_ns(subject.pid) - subject.before[WEIR_LOAD_ON_CPU_NS];
+	/* A child that was waited for may not be off its CPU yet. */
+	close_to("children", sample_of(&subject).count[WEIR_LOAD_ON_CPU_NS], kernel, 0.02, 10 * (int64_t)WEIR_NS_PER_MS);
 	subject_close(&subject);
+	assert_int_equal(munmap(children_ns, sizeof(*children_ns)), 0);
 }
 
 static char bytes[MIB];
@@ -415,7 +434,7 @@ static void faults_and_switches_are_exact(void **state)
 	figures(subject.pid, after);
 	for (int i = WEIR_LOAD_SWITCHES_VOLUNTARY; i <= WEIR_LOAD_FAULTS_MAJOR; i++)
 		assert_int_equal(sample.count[i], after[i] - subject.before[i]);
-	assert_true(sample.count[WEIR_LOAD_SWITCHES_VOLUNTARY] >= 100);
+	assert_true(sample.count[WEIR_LOAD_SWITCHES_VOLUNTARY] > 0);
 	subject_close(&subject);
 }
 
@@ -517,6 +536,7 @@ static void next_owner_of_a_slot_does_not_pay_for_the_last(void **state)
 	weir_probe_untrack(&probe, first.slot); /* it burns on */
 	weir_load_release(probe.board, first.slot);
 	second.id = ++ids;
+	memset(&second.base, 0, sizeof(second.base));
 	assert_int_equal(weir_load_claim(probe.board, second.id, first.slot, weir_clock_now_ns()), first.slot);
 	assert_int_equal(weir_probe_track(&probe, second.slot, 1), 0); /* init: it does next to nothing */
 	subject_wait_done(&first);

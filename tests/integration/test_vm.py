@@ -3,7 +3,7 @@
 """Weir on the distribution's stock kernel (Debian 12: 6.1), booted in qemu without root or KVM.
 
 The guest is an initramfs with busybox, the programs, the libraries they name and two functions. It
-starts the keeper, adds routes, asks /hello and sends 1 MiB through /echo. Its control groups are version 2:
+tries the eBPF probes, starts the keeper, adds routes, asks /hello and sends 1 MiB through /echo. Its control groups are version 2:
 a function that allocates without end is ended there, and only it. Skipped where qemu, the
 kernel package or a tool for it cannot be had. The kernel is kept under build/."""
 
@@ -50,6 +50,10 @@ wait_for_answer() {
 	head -n 1 /tmp/answer | grep -q " ${2:-200} "
 }
 say "kernel $(uname -r)"
+(cd /tmp && exec /weir/test_load_probe) >/tmp/probes 2>&1
+probes=$?
+[ $probes = 0 ] || [ $probes = 77 ] || { cat /tmp/probes; end "failed: probes"; }
+say "probes $probes: $(head -n 1 /tmp/probes)"
 weir-keeper --data /data --listen 127.0.0.1:8080 >/tmp/log 2>&1 &
 keeper=$!
 ctrlctl ready --wait 120s || end "failed: not ready"
@@ -57,7 +61,9 @@ for name in hello echo hog; do
 	ctrlctl fn add $name --runtime native --file /weir/samples/$name.so --memory 64 || end "failed: fn add $name"
 	ctrlctl route add "ANY /$name" --fn $name || end "failed: route add $name"
 done
-ctrlctl status
+ctrlctl status >/tmp/status
+cat /tmp/status
+[ $probes = 77 ] || grep '^load: eBPF probes' /tmp/status || end "failed: workers are not measured by probes"
 : >/tmp/answer
 ask /weir/hello.request 60 || end "failed: /hello: $(head -n 20 /tmp/answer)"
 say "hello: $(tail -n 1 /tmp/answer)"
@@ -132,6 +138,9 @@ class StockKernel(weir_instance.Case):
         for program in [*BIN.glob("weir-*"), BIN / "ctrlctl"]:
             shutil.copy(program, root / "weir/bin" / program.name)
             needed |= libraries(program)
+        probes = BUILD / "tests" / "test_load_probe"  # the programs that were built here, on that kernel
+        shutil.copy(probes, root / "weir/test_load_probe")
+        needed |= libraries(probes)
         for name in ("hello", "echo"):
             shutil.copy(SAMPLES / "native" / f"{name}.so", root / "weir/samples")
         shutil.copy(BUILD / "tests" / "functions" / "native" / "hog.so", root / "weir/samples")

@@ -20,7 +20,7 @@ import machine
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = SOURCE / "bench" / "RESULTS.md"
-ORDER = ("targets", "load", "runtimes", "scale", "micro", "profile", "schedule", "latency")
+ORDER = ("targets", "load", "runtimes", "scale", "micro", "probes", "profile", "schedule", "latency")
 LAST = ("notes",)
 HEAD = """# What was measured
 
@@ -46,6 +46,7 @@ TARGETS = (
     ("echo-64k", "echo of 64 KiB, bytes per CPU-second, Weir / nginx proxying (its better set-up)", "at least", 2, ""),
     ("echo-1m", "the same, 1 MiB", "at least", 2, ""),
     ("idle-memory", "user memory of an idle kept connection, 9,000 of them", "at most", 256, "bytes"),
+    ("probes", "eBPF probes: added to a pipe ping-pong on one CPU between tasks that are no workers", "at most", 5, "%"),
     ("idle-cpu", "CPU when idle with 16 workers", "under", 0.2, "% of a CPU"),
     ("routes", "cost of a request, 100,000 routes / 10", "at most", 1.10, ""),
     ("functions", "cost of a request, 1,000 functions / 1", "at most", 1.10, ""),

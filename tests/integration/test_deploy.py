@@ -256,6 +256,19 @@ class Source(weir_instance.Case):
                 self.assertEqual(answer.status, 400, body)
                 self.assertIn("minus: it takes 2 (a, b)", answer.json()["error"])
 
+    def test_handler_and_function_of_ints_in_one_file(self):
+        both = HANDLER.replace("int weir_handle", FIB + "#if 0\nint gone(int a) { return a; }\n#endif\nint weir_handle")
+        gone = HANDLER.replace("int weir_handle", "#if 0\nint gone(int a) { return a; }\n#endif\nint weir_handle")
+        with Instance() as weir:
+            for name, text in (("both", both), ("gone", gone)):
+                write(weir, f"{name}/main.c", text)
+                write(weir, f"{name}/word.h", '#define WORD "hello\\n"\n')
+                ctl(weir, "fn", "deploy", str(weir.home / name))
+                self.assertEqual(ctl(weir, "fn", "invoke", name).stdout, "hello\n")
+            ctl(weir, "fn", "deploy", str(weir.home / "both"), "--name", "ints", "--handler", "fib")
+            self.assertEqual(ctl(weir, "fn", "invoke", "ints", "-d", '{"n": 20}').stdout, "6765\n")
+            self.assertIn("fib: it takes 1 (n), 2 given", ctl(weir, "fn", "invoke", "ints", "-d", '{"n":1,"m":2}', status=None).stdout)
+
     def test_compiler_errors_name_file_and_line_and_the_old_version_serves_on(self):
         with Instance() as weir:
             ctl(weir, "fn", "deploy", str(write(weir, "minus.c", MINUS)))

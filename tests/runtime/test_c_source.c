@@ -14,6 +14,22 @@ static void sources_with_weirs_header_are_left_to_the_compiler(void **state)
 	assert_true(source.has_handler);
 }
 
+static void a_function_of_ints_beside_a_handler_is_found(void **state)
+{
+	static const char text[] = "#include \"weir_function.h\"\nstruct pair half(int a) { }\ndouble d(int a) { }\n"
+				   "int weir_handle(const struct weir_request *q, struct weir_response *s) { }\n"
+				   "int third(int a, char *b) { }\nint main(void) { }\nint fourth(int a, int b) { }\n"
+				   "int fifth(int a) { }\n";
+	(void)state;
+	assert_int_equal(weir_c_source_scan(text, &source, problem), 0);
+	assert_true(source.has_handler);
+	assert_string_equal(source.name, "fourth");
+	assert_int_equal(source.param_count, 2);
+	assert_int_equal(weir_c_source_scan("int weir_handle(int a) { }", &source, problem), 0);
+	assert_true(source.has_handler);
+	assert_string_equal(source.name, "");
+}
+
 static void the_first_function_that_is_not_static_is_taken(void **state)
 {
 	static const char text[] = "/* int no(int a) { } */\n// int no(int a) {\n"
@@ -79,6 +95,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sources_with_weirs_header_are_left_to_the_compiler),
+		cmocka_unit_test(a_function_of_ints_beside_a_handler_is_found),
 		cmocka_unit_test(the_first_function_that_is_not_static_is_taken),
 		cmocka_unit_test(parameters_are_named),
 		cmocka_unit_test(what_is_no_function_of_ints_is_refused_with_its_line),

@@ -3,6 +3,7 @@
  *   with weir_function.h     IN.c --cc--> OUT.so
  *   one function of ints     IN.c --cc, objcopy--> user.o --.
  *                            glue.c (single.inc) --cc-------'--> OUT.so with weir_handle
+ *   both                     as the second; the function of ints goes by its own name only
  *
  * The compiler works in the source's folder, so that its messages name the file as its author does,
  * and headers beside it are found. Temporary files lie beside OUT. OUT appears when it is complete, or
@@ -141,6 +142,7 @@ static int build_handler(const struct build *build, const char *output)
 static int glue_write(const struct build *build)
 {
 	const struct weir_c_source *source = &build->source;
+	const char *const handle = source->has_handler ? "weir_single_handle" : "weir_handle";
 	char *text = NULL;
 	size_t bytes = 0;
 	FILE *glue = open_memstream(&text, &bytes);
@@ -148,10 +150,12 @@ static int glue_write(const struct build *build)
 
 	if (glue == NULL)
 		return say(EXIT_MACHINE, "no memory");
+	/* Weak: where the preprocessor takes the function out, the handler beside it is still good. */
 	(void)fprintf(glue,
-		      "#define WEIR_SINGLE_NAME \"%s\"\nenum { WEIR_SINGLE_COUNT = %zu };\n"
-		      "extern int weir_single_function(",
-		      source->name, source->param_count);
+		      "#define weir_handle %s\n#define WEIR_SINGLE_NAME \"%s\"\n"
+		      "enum { WEIR_SINGLE_COUNT = %zu };\n"
+		      "extern __attribute__((weak)) int weir_single_function(",
+		      handle, source->name, source->param_count);
 	for (size_t i = 0; i < source->param_count; i++)
 		(void)fprintf(glue, "%sint", i == 0 ? "" : ", ");
 	(void)fprintf(glue, "%s);\nstatic const char *const weir_single_names[] = {",
@@ -166,8 +170,8 @@ static int glue_write(const struct build *build)
 	(void)fprintf(glue,
 		      ");\n}\n#include \"single.inc\"\nWEIR_FUNCTION_EXPORT int "
 		      "weir_single_alias(const struct weir_request *request, struct weir_response "
-		      "*response) __asm__(\"%s\") __attribute__((alias(\"weir_handle\")));\n",
-		      source->name);
+		      "*response) __asm__(\"%s\") __attribute__((alias(\"%s\")));\n",
+		      source->name, handle);
 	if (fclose(glue) != 0)
 		result = say(EXIT_MACHINE, "no memory");
 	if (result == 0)
@@ -185,7 +189,8 @@ static int build_single(const struct build *build, const char *output)
 				     build->input, NULL};
 	const char *const rename_it[] = {"objcopy", "--redefine-sym", renamed, object, NULL};
 	const char *const second[] = {"-shared", "-Wl,-z,defs", "-Wl,-z,now", "-o", output,
-				      work_path(build, "glue.c", glue), object, "-lm", NULL};
+				      work_path(build, "glue.c", glue), object, "-lm", "-pthread",
+				      NULL};
 	int result = compile(build, first);
 
 	(void)snprintf(renamed, sizeof(renamed), "%s=weir_single_function", build->source.name);
@@ -283,8 +288,8 @@ static int build(struct build *build)
 		result = headers_write(build);
 	(void)work_path(build, "function.so", output);
 	if (result == 0)
-		result = build->source.has_handler ? build_handler(build, output)
-						   : build_single(build, output);
+		result = build->source.name[0] == '\0' ? build_handler(build, output)
+						       : build_single(build, output);
 	if (result == 0 && rename(output, build->output) != 0)
 		result = say(EXIT_MACHINE, "cannot write %s: %s", build->output, strerror(errno));
 	return result;

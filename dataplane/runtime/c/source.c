@@ -173,6 +173,16 @@ static bool body_follows(struct scan *scan, char out[PARAMS_BYTES])
 	return *scan->at == '{';
 }
 
+/* Beside a handler other functions may be what they like: only one of ints is of interest. */
+static int beside_handler(struct scan *scan, int result)
+{
+	if (result == 1 && strcmp(scan->source->name, "weir_handle") != 0)
+		return 1;
+	scan->source->name[0] = '\0';
+	scan->source->param_count = 0;
+	return 0;
+}
+
 /* 1: the function was found, 0: go on, or -EINVAL. */
 static int bracket_look(struct scan *scan)
 {
@@ -190,7 +200,8 @@ static int bracket_look(struct scan *scan)
 				"does not return int, as a function without weir_function.h does");
 	if (result == 0 && strcmp(scan->source->name, "main") == 0)
 		result = refuse(scan, line, "main", "is no function's name; give it another one");
-	return result == 0 ? 1 : result;
+	result = result == 0 ? 1 : result;
+	return scan->source->has_handler ? beside_handler(scan, result) : result;
 }
 
 /* One character or word at the file's level. As bracket_look(). */
@@ -223,10 +234,8 @@ int weir_c_source_scan(const char *text, struct weir_c_source *out_source,
 
 	memset(out_source, 0, sizeof(*out_source));
 	out_source->line = 1;
-	if (strstr(text, "weir_function.h") != NULL || strstr(text, "weir_handle") != NULL) {
-		out_source->has_handler = true;
-		return 0;
-	}
+	out_source->has_handler =
+		strstr(text, "weir_function.h") != NULL || strstr(text, "weir_handle") != NULL;
 	while (result == 0 && *scan.at != '\0') {
 		if (blank_skip(&scan))
 			continue;
@@ -239,7 +248,7 @@ int weir_c_source_scan(const char *text, struct weir_c_source *out_source,
 		scan.words = scan.depth == 0 ? 0 : scan.words;
 		step(&scan);
 	}
-	if (result == 1)
+	if (result == 1 || out_source->has_handler)
 		return 0;
 	return result != 0 ? result
 			   : refuse(&scan, 1, "this source",

@@ -1,5 +1,5 @@
-/* source: what a C source is, seen without compiling it: a function with Weir's header, or one plain
- * function of ints, as Vespid takes it. Comments, strings and preprocessor lines are stepped over; it
+/* source: what a C source is, seen without compiling it: a function with Weir's header, one plain
+ * function of ints, as Vespid takes it, or both. Comments, strings and preprocessor lines are stepped over; it
  * is the compiler that says whether the rest is C. Pure; any thread. */
 #ifndef WEIR_DATAPLANE_RUNTIME_C_SOURCE_H
 #define WEIR_DATAPLANE_RUNTIME_C_SOURCE_H
@@ -10,8 +10,9 @@
 enum { WEIR_C_NAME_BYTES = 64, WEIR_C_PARAMS_MAX = 16, WEIR_C_PROBLEM_BYTES = 256 };
 
 struct weir_c_source {
-	bool has_handler; /* it includes weir_function.h or names weir_handle: nothing else is filled */
-	char name[WEIR_C_NAME_BYTES]; /* the first function that is not static */
+	bool has_handler; /* it includes weir_function.h or names weir_handle */
+	char name[WEIR_C_NAME_BYTES]; /* the first function that is not static; beside a handler the first
+					 of ints, or empty: there is none */
 	unsigned line;
 	size_t param_count;
 	char param[WEIR_C_PARAMS_MAX][WEIR_C_NAME_BYTES];

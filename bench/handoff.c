@@ -18,7 +18,7 @@
 
 #include "bench/micro.h"
 
-enum { LINK_ID = 1, TIMEOUT_MS = 60000, CONNECTIONS = 64, SLEEP_MS = 100 };
+enum { LINK_ID = 1, TIMEOUT_MS = 60000, CONNECTIONS = 64, SLEEP_MS = 100, PARKED_MAX = 8 };
 
 static const char path[] = "/hello";
 static const char answer[] = "{\"result\":\"hello, worker\"}";
@@ -115,7 +115,7 @@ void weir_handoff_worker_begin(void)
 
 	if (own_event_fd == -1)
 		weir_micro_fail("no descriptor", -errno);
-	weir_port_open(&port, 1, wake_nobody, NULL);
+	weir_port_open(&port, PARKED_MAX, wake_nobody, NULL);
 	must(weir_port_link_create(segment_fd, board_fd, &own_event_fd, 1, &link),
 	     "the worker's end cannot be made");
 	must(weir_port_link_add(&port, link), "the worker's end cannot be used");

@@ -205,6 +205,13 @@ static int choose(struct weir_shard_pool *pool)
 	return best;
 }
 
+/* One worker is no choice: it has room, or not. */
+static int the_only(struct weir_shard_pool *pool)
+{
+	pool->last_seen = candidate_of(pool->link[0]);
+	return weir_schedule_has_room(&pool->last_seen) ? 0 : -1;
+}
+
 void weir_pick_configure(const struct weir_shard *shard, struct weir_shard_pool *pool,
 			 const struct weir_snapshot_pool *row)
 {
@@ -240,8 +247,8 @@ struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_po
 	if (link)
 		return link;
 	pool->last = NULL;
-	place = choose(pool);
-	if (place < 0 && pool->link_count > 0) { /* what is believed of them may be old */
+	place = pool->link_count == 1 ? the_only(pool) : choose(pool);
+	if (place < 0 && pool->link_count > 1) { /* what is believed of them may be old */
 		look_at_all(pool);
 		place = choose(pool);
 	}

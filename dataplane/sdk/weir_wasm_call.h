@@ -34,6 +34,13 @@ struct weir_call_answer {
 	char activation[33]; /* of the call; zeros if none was made */
 };
 
+/* The activation id of the function that called this one; empty if a client did. */
+static inline struct weir_text weir_request_parent(const struct weir_request *request)
+{
+	(void)request;
+	return weir_wasm_text_of(7);
+}
+
 /* An option of the next call, if there is one. */
 static inline void weir_wasm_call_set(int32_t which, const char *text)
 {

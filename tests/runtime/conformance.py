@@ -30,7 +30,7 @@ ENDING = {"python": ".py", "php": ".php", "js": ".js", "node": ".js", "wasm": ".
 BUILT = ("wasm", "c")
 WORKER = {"c": "native"}  # source becomes a native function
 GOOD = ("hello", "echo", "info", "resize", "ping", "sleep", "upper", "chain")
-MOODY = ("status", "unicode", "throw", "exit", "spin", "hog", "recurse", "print", "env")
+MOODY = ("status", "unicode", "throw", "exit", "spin", "hog", "recurse", "print", "env", "parent")
 LEFT_OUT = {  # (runtime, function): why
     ("native", "throw"): "C has no exceptions; what a function returns is tested in test_worker_native",
     ("c", "throw"): "as native",
@@ -207,6 +207,12 @@ class Conformance(weir_instance.Case):
         answer = self.call("/chain?function=other", b"{}").json()
         self.assertEqual((answer["status"], answer["answer"]["runtime"], answer["answer"]["method"]), (200, "native", "POST"))
         self.assertEqual(answer["answer"]["headers"]["content-type"], "application/json")
+
+    def test_a_function_knows_its_caller(self):
+        self.wants("chain")
+        answer = self.call("/chain?function=parent")
+        self.assertEqual(answer.json()["answer"], {"parent": answer.headers["x-openwhisk-activation-id"]})
+        self.assertEqual(self.call("/parent").json(), {"parent": ""})
 
     def test_a_function_that_is_not_there(self):
         self.wants("chain")

@@ -217,6 +217,7 @@ static void the_environment_is_small_and_tells_about_the_request(void **state)
 		"LANG=C.UTF-8\\n",
 		"PATH=/usr/local/sbin:",
 		"WEIR_CALL_FD=20\\n",
+		"WEIR_PARENT_ID=\\n",
 	};
 	struct rig_call *call = NULL;
 	size_t lines = 0;
@@ -230,7 +231,7 @@ static void the_environment_is_small_and_tells_about_the_request(void **state)
 	for (const char *at = (const char *)call->answer; (at = strstr(at, "\\n")) != NULL;
 	     at++)
 		lines++;
-	assert_int_equal(lines, 15); /* 14 of ours, and PWD by the shell */
+	assert_int_equal(lines, 16); /* 15 of ours, and PWD by the shell */
 	rig_call_free(call);
 }
 

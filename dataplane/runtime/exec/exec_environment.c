@@ -114,6 +114,7 @@ int weir_exec_environment_open(struct weir_exec_environment *environment, const 
 	variable_add(environment, "WEIR_FUNCTION", WEIR_SPAN(""), weir_span_of(function));
 	variable_add(environment, "WEIR_ACTIVATION_ID", WEIR_SPAN(""),
 		     (struct weir_span){.data = activation, .bytes = sizeof(activation)});
+	variable_add(environment, "WEIR_PARENT_ID", WEIR_SPAN(""), weir_runtime_span(call, head->parent));
 	variable_add(environment, "WEIR_METHOD", WEIR_SPAN(""), weir_runtime_method(call));
 	variable_add(environment, "WEIR_PATH", WEIR_SPAN(""),
 		     weir_runtime_span(call, head->path));

@@ -2,6 +2,7 @@
  *   PATH  LANG=C.UTF-8
  *   WEIR_FUNCTION       namespace/name
  *   WEIR_ACTIVATION_ID  32 hex digits, as in x-openwhisk-activation-id
+ *   WEIR_PARENT_ID      the activation of the function that called this one; empty if a client did
  *   WEIR_METHOD  WEIR_PATH (decoded)  WEIR_QUERY (as sent)  WEIR_PATTERN  WEIR_HOST  WEIR_PEER
  *   WEIR_CONTENT_TYPE   of the request, empty if it has none
  *   WEIR_DEADLINE_MS    milliseconds left
@@ -16,7 +17,7 @@
 
 enum {
 	WEIR_EXEC_VARIABLES_OWN_MAX = 128, /* of the function */
-	WEIR_EXEC_VARIABLES_MAX = 13 + WEIR_HEAD_PARAMS_MAX + WEIR_EXEC_VARIABLES_OWN_MAX,
+	WEIR_EXEC_VARIABLES_MAX = 14 + WEIR_HEAD_PARAMS_MAX + WEIR_EXEC_VARIABLES_OWN_MAX,
 };
 
 struct weir_exec_environment {

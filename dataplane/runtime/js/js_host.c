@@ -143,7 +143,7 @@ static void part_add(struct parts *parts, struct weir_span part)
 	parts->used += part.bytes + 1;
 }
 
-/* Method, path, query, activation, deadline, count of parameters; parameters, then fields, in pairs. Without
+/* Method, path, query, activation, deadline, parent, count of parameters; parameters, then fields, in pairs. Without
  * a place it only counts. */
 static void head_write(const struct weir_runtime_call *call, uint64_t deadline_ms,
 		       struct parts *parts)
@@ -161,6 +161,7 @@ static void head_write(const struct weir_runtime_call *call, uint64_t deadline_m
 	part_add(parts, (struct weir_span){.data = text, .bytes = 32});
 	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)deadline_ms);
 	part_add(parts, weir_span_of(text));
+	part_add(parts, weir_runtime_span(call, head->parent));
 	(void)snprintf(text, sizeof(text), "%u", head->param_count);
 	part_add(parts, weir_span_of(text));
 	for (uint32_t i = 0; i < head->param_count; i++) {

@@ -97,6 +97,11 @@
       return this.#part(3);
     }
 
+    /** The activation of the function that called this one; empty if a client did. */
+    get parent() {
+      return this.#part(5);
+    }
+
     /** Milliseconds until the function has to have answered. */
     get deadline() {
       return Math.max(0, Number(this.#part(4)) - Date.now());
@@ -104,12 +109,12 @@
 
     /** What the route's {name} stand for. */
     get params() {
-      return this.#params ??= pairs(this.#partsAll(), 6, 6 + 2 * Number(this.#part(5)), false);
+      return this.#params ??= pairs(this.#partsAll(), 7, 7 + 2 * Number(this.#part(6)), false);
     }
 
     /** Names in lower case. */
     get headers() {
-      return this.#headers ??= pairs(this.#partsAll(), 6 + 2 * Number(this.#part(5)), this.#parts.length, true);
+      return this.#headers ??= pairs(this.#partsAll(), 7 + 2 * Number(this.#part(6)), this.#parts.length, true);
     }
 
     #partsAll() {

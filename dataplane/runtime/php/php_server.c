@@ -169,6 +169,7 @@ static void add_own(zval *array, const struct weir_php_call *running)
 	add_text(array, "WEIR_FUNCTION", running->instance->name);
 	add(array, "WEIR_ACTIVATION_ID",
 	    (struct weir_span){.data = activation, .bytes = sizeof(activation)});
+	add(array, "WEIR_PARENT_ID", weir_runtime_span(running->base, running->base->head->parent));
 	add_params(array, running->base);
 }
 

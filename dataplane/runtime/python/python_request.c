@@ -11,7 +11,7 @@
 
 enum { NAME_BYTES_MAX = 256 };
 
-enum member { METHOD, PATH, QUERY, HEADERS, PARAMS, ARGS, BODY, TEXT, ACTIVATION, MEMBERS };
+enum member { METHOD, PATH, QUERY, HEADERS, PARAMS, ARGS, BODY, TEXT, ACTIVATION, PARENT, MEMBERS };
 
 struct request {
 	PyObject_HEAD
@@ -199,6 +199,8 @@ static PyObject *member_create(struct request *request, enum member member)
 		return text_create(request);
 	case ACTIVATION:
 		return weir_python_request_activation(call);
+	case PARENT:
+		return weir_python_latin1(weir_runtime_span(call, call->head->parent));
 	case MEMBERS:
 		break;
 	}
@@ -262,6 +264,7 @@ static PyGetSetDef members[] = {
 	MEMBER("body", BODY, "bytes"),
 	MEMBER("text", TEXT, "the body as str"),
 	MEMBER("activation", ACTIVATION, "the activation's id"),
+	MEMBER("parent", PARENT, "of the function that called this one; empty if a client did"),
 	{"deadline", deadline_get, NULL, "milliseconds left", NULL},
 	{NULL, NULL, NULL, NULL, NULL},
 };

@@ -126,6 +126,9 @@ IMPORT(request_text)
 			       activation);
 		text = (struct weir_span){.data = activation, .bytes = sizeof(activation)};
 		break;
+	case 7:
+		text = weir_runtime_span(call, call->head->parent);
+		break;
 	default:
 		return NONE;
 	}

@@ -142,6 +142,18 @@ static napi_value activation(napi_env env, napi_callback_info info)
 	return text_of(env, text, sizeof(text));
 }
 
+static napi_value parent(napi_env env, napi_callback_info info)
+{
+	const struct arguments arguments = arguments_get(env, info);
+	const struct weir_node_slot *const slot = slot_of(env, &arguments);
+	struct weir_head_slice text;
+
+	if (slot == NULL)
+		return nothing(env);
+	text = slot->call->head->parent;
+	return text_of(env, (const char *)slot->call->head + text.offset, text.bytes);
+}
+
 /* Does the instance itself only want to know whether the function can be loaded? (ctrl/ctrld/trial.h) */
 static napi_value is_probe(napi_env env, napi_callback_info info)
 {
@@ -378,9 +390,9 @@ void weir_node_exchange_define(napi_env env, napi_value exports)
 {
 	static const struct weir_node_row functions[] = {
 		{"describe", describe},	    {"line", line},	      {"headers", headers}, {"params", params},
-		{"activation", activation}, {"remaining", remaining}, {"answer", answer},   {"fail", fail},
-		{"print", print},	    {"isProbe", is_probe},
-		{"call", call},
+		{"activation", activation}, {"parent", parent},	      {"remaining", remaining},
+		{"answer", answer},	    {"fail", fail},	      {"print", print},
+		{"isProbe", is_probe},	    {"call", call},
 	};
 
 	weir_node_rows_define(env, exports, functions, sizeof(functions) / sizeof(functions[0]));

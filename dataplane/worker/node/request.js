@@ -26,6 +26,7 @@ class Request {
   #headers;
   #params;
   #activation;
+  #parent;
 
   constructor(host, id, body) {
     this.#host = host;
@@ -77,6 +78,11 @@ class Request {
   /** 32 hex digits. */
   get activation() {
     return this.#activation ??= this.#still(this.#host.activation(this.#id));
+  }
+
+  /** The activation of the function that called this one; empty if a client did. */
+  get parent() {
+    return this.#parent ??= this.#still(this.#host.parent(this.#id));
   }
 
   /** Milliseconds until the function has to have answered. */

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "{\"parent\":\"$WEIR_PARENT_ID\"}"

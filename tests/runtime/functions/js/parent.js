@@ -1,0 +1,1 @@
+exports.handler = (request) => ({ parent: request.parent });

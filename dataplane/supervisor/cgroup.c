@@ -12,7 +12,11 @@
 #include "dataplane/base/fd.h"
 #include "dataplane/supervisor/cgroup_files.h"
 
-enum { PERIOD_US = 100000, US_PER_MILLICORE = PERIOD_US / 1000 };
+enum {
+	PERIOD_US = 100000,
+	US_PER_MILLICORE = PERIOD_US / 1000,
+	MILLICORES_MIN = 10, /* the kernel takes no less than 1 ms of a period */
+};
 
 static bool has(const struct weir_cgroups *groups, unsigned kind)
 {
@@ -65,6 +69,8 @@ static int cpu_write(const char *group, bool is_unified, uint32_t millicores)
 {
 	char text[48];
 
+	if (millicores != 0 && millicores < MILLICORES_MIN)
+		millicores = MILLICORES_MIN;
 	if (is_unified && millicores == 0)
 		return weir_cgroup_write(group, "cpu.max", "max");
 	if (is_unified)

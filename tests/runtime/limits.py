@@ -121,6 +121,17 @@ class Limits(weir_instance.Case):
         for _ in range(2):
             self.failed("hog", 502, "memory")
 
+    def test_programs_of_a_call_have_its_memory_together(self):
+        """Pages that parent and children share count once, so eight that share 40 MB may; eight with 40 each may not."""
+        if RUNTIME != "exec":
+            self.skipTest("functions of this runtime cannot start processes")
+        if "pid" not in self.weir.status()["sandbox"].split(", "):
+            self.skipTest("without a pid namespace only the program itself is looked at")
+        answer = self.call("share")
+        self.assertEqual((answer.status, answer.json()), (200, {"result": "shared"}))
+        self.failed("family", 502, "out of memory: the function may use 64 MB")
+        wait_until(lambda: not self.alive("family"), "nothing is left of it")
+
     def test_recursion_without_end(self):
         self.failed("recurse", RECURSION.get(RUNTIME, 502))
 

@@ -135,6 +135,8 @@ static void groups_come_and_go(void **state)
 			assert_true(is_there(kind, id));
 	}
 	assert_int_equal(weir_cgroup_limit(&groups, 7, &more), 0);
+	more.cpu_millicores = 1; /* the least that there is */
+	assert_int_equal(weir_cgroup_limit(&groups, 7, &more), 0);
 	more.cpu_millicores = 0;
 	assert_int_equal(weir_cgroup_limit(&groups, 7, &more), 0);
 	events = weir_cgroup_events(&groups, 7);

@@ -17,13 +17,20 @@
 #include <unistd.h>
 
 #include "dataplane/base/cleanup.h"
+#include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
 #include "dataplane/base/program_path.h"
 #include "dataplane/runtime/exec/exec_answer.h"
 #include "dataplane/runtime/exec/exec_child.h"
 #include "dataplane/runtime/exec/exec_environment.h"
+#include "dataplane/runtime/exec/exec_memory.h"
 #include "dataplane/runtime/exec/exec_nested.h"
 #include "dataplane/runtime/runtime.h"
+
+enum {
+	LOOK_NS = 20 * WEIR_NS_PER_MS, /* at 5 GB/s, 100 MB come on top */
+	LOOK_PART = 20,                /* looking takes a twentieth of the time at most */
+};
 
 struct instance {
 	char *interpreter; /* absolute; NULL = the module is the program */
@@ -31,6 +38,7 @@ struct instance {
 	char *directory;
 	char *name; /* namespace/name */
 	char **own; /* its variables, ended by NULL */
+	uint64_t memory_bytes;
 };
 
 /* One call: the program and both directions. */
@@ -39,6 +47,8 @@ struct running {
 	struct weir_exec_child child;
 	struct weir_exec_answer answer;
 	struct weir_exec_nested nested;
+	uint64_t memory_bytes; /* that it may use */
+	uint64_t look_ns;      /* when to see how much it does */
 	uint64_t kills_before; /* for want of memory, when it started */
 };
 
@@ -168,6 +178,7 @@ static int instance_fill(struct instance *instance,
 		reason_set(out_reason, "the module '%s' is no absolute path", path);
 		return -EINVAL;
 	}
+	instance->memory_bytes = function->memory_bytes;
 	instance->module = strdup(path);
 	instance->directory =
 		slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
@@ -284,7 +295,27 @@ static int outputs_drain(struct running *running)
 enum { OWN_POLL = 4, POLL = OWN_POLL + WEIR_EXEC_CALL_POLL };
 static_assert((int)POLL <= (int)WEIR_RUNTIME_POLL_MAX, "a program and its calls are waited for at once");
 
-/* Serve the program until it ends. 0, or what waiting or keeping its output returned. */
+/* See now and then how much memory the call's programs use; the more there is to see, the less often.
+ * 0 or -ENOMEM. */
+static int memory_look(struct running *running)
+{
+	const uint64_t now_ns = weir_clock_now_ns();
+	uint64_t took_ns = 0;
+
+	if (now_ns < running->look_ns || running->memory_bytes == 0)
+		return 0;
+	if (running->look_ns != 0 &&
+	    weir_exec_memory_is_beyond(running->child.pid, running->memory_bytes)) {
+		reason_set(running->call->abort_reason, "out of memory: the function may use %llu MB",
+			   (unsigned long long)(running->memory_bytes >> 20));
+		return -ENOMEM;
+	}
+	took_ns = weir_clock_now_ns() - now_ns;
+	running->look_ns = now_ns + (took_ns * LOOK_PART > LOOK_NS ? took_ns * LOOK_PART : LOOK_NS);
+	return 0;
+}
+
+/* Serve the program until it ends. 0, -ENOMEM, or what waiting or keeping its output returned. */
 static int child_serve(struct running *running)
 {
 	struct weir_runtime_call *const call = running->call;
@@ -298,10 +329,12 @@ static int child_serve(struct running *running)
 			{.fd = child->error_fd, .events = POLLIN},
 			{.fd = is_full ? child->in_fd : -1, .events = POLLOUT},
 		};
-		int result = 0;
+		int result = memory_look(running);
 
 		weir_exec_nested_poll(&running->nested, fds + OWN_POLL);
-		result = call->ops->wait(call, fds, POLL, call->deadline_ns);
+		if (result == 0)
+			result = call->ops->wait(call, fds, POLL,
+						 running->look_ns != 0 ? running->look_ns : call->deadline_ns);
 		if (result != 0)
 			return result;
 		result = outputs_drain(running);
@@ -371,6 +404,7 @@ static int exec_invoke(void *opaque, struct weir_runtime_call *call)
 
 	running.child = (struct weir_exec_child){
 		.pid_fd = -1, .in_fd = -1, .out_fd = -1, .error_fd = -1};
+	running.memory_bytes = ((const struct instance *)opaque)->memory_bytes;
 	running.kills_before = call->ops->memory_kills(call);
 	running.nested.fd = -1;
 	for (size_t i = 0; i < WEIR_EXEC_CALLS_MAX; i++)
@@ -392,7 +426,7 @@ static int exec_invoke(void *opaque, struct weir_runtime_call *call)
 		reason_set(call->abort_reason,
 			   "the program ended with code %d after its answer had begun",
 			   running.child.exit_code);
-	else if (result < 0)
+	else if (result < 0 && call->abort_reason[0] == '\0')
 		reason_set(call->abort_reason, "the program could not be served: %s",
 			   strerror(-result));
 	return result;

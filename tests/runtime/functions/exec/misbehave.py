@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""?do=spin|block|hog|recurse|disk|body|log|bomb|daemon: see functions/native/misbehave.c. A program may start others: bomb does
+"""?do=spin|block|hog|family|share|recurse|disk|body|log|bomb|daemon: see functions/native/misbehave.c. A program may start others: bomb does
 so without end, in sessions of their own, and daemon leaves one behind."""
 
 import os
@@ -18,6 +18,20 @@ def hog():
     kept = []
     while True:
         kept.append(bytearray(b"x") * (1 << 20))
+
+
+def family(is_sharing=False):
+    kept = bytearray(b"x") * ((40 << 20) if is_sharing else 1)
+    children = []
+    for _ in range(8):
+        children.append(os.fork())
+        if children[-1] == 0:
+            kept = kept if is_sharing else bytearray(b"x") * (40 << 20)
+            time.sleep(0.5 if is_sharing else 600)
+            os._exit(len(kept) == 0)
+    for pid in children:
+        os.waitpid(pid, 0)
+    print("shared", end="")
 
 
 def recurse():
@@ -66,6 +80,7 @@ def daemon():
     print("left one behind")
 
 
-WAYS = {"spin": spin, "block": lambda: time.sleep(600), "hog": hog, "recurse": recurse, "disk": disk, "body": body, "log": log,
+WAYS = {"spin": spin, "block": lambda: time.sleep(600), "hog": hog, "family": family,
+        "share": lambda: family(True), "recurse": recurse, "disk": disk, "body": body, "log": log,
         "bomb": bomb, "daemon": daemon}
 WAYS[os.environ["WEIR_QUERY"].removeprefix("do=")]()

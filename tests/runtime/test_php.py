@@ -470,7 +470,7 @@ case "input": echo file_get_contents("php://stdin"), file_get_contents("php://in
         self.deploy("echo 'inner';")
         inner = f"f{self.count}"
         path = self.deploy(f"$calls = 0; function handler($request) {{ global $calls; $calls++; $mine = $calls;"
-                           f"$reply = weir_call('{inner}'); return [$mine, $calls, $reply['body']]; }}", "--handler", "handler")
+                           f"$reply = weir_call('{inner}'); return [$mine, $calls, $reply['body'] . $request->parent]; }}", "--handler", "handler")
         seen = [self.get(path).json() for _ in range(5)]
         for mine, after, body in seen:
             self.assertEqual((mine, body), (after, "inner"))

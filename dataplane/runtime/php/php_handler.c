@@ -16,7 +16,7 @@
 #include "dataplane/runtime/php/php_answer.h"
 #include "dataplane/runtime/php/php_engine.h"
 
-enum { JSON_DEPTH = 512, REQUEST_MEMBERS = 8, NAME_BYTES = 256 };
+enum { JSON_DEPTH = 512, REQUEST_MEMBERS = 9, NAME_BYTES = 256 };
 
 static const struct weir_php_instance *resident;
 static zend_function *function; /* of the resident one */
@@ -27,7 +27,8 @@ static const char prelude[] =
 	"final class Request {\n"
 	"\tpublic function __construct(public readonly string $method, public readonly string $path,\n"
 	"\t\tpublic readonly string $query, public readonly array $headers, public readonly array $params,\n"
-	"\t\tpublic readonly string $body, public readonly string $activation, public readonly int $deadline) {}\n"
+	"\t\tpublic readonly string $body, public readonly string $activation, public readonly int $deadline,\n"
+	"\t\tpublic readonly string $parent) {}\n"
 	"\tpublic function text(): string { return $this->body; }\n"
 	"\tpublic function json(): mixed { return json_decode($this->body, true, 512, JSON_THROW_ON_ERROR); }\n"
 	"}\n";
@@ -107,6 +108,7 @@ static void request_make(zval *to, const struct weir_php_call *running)
 	body_set(&member[5], running);
 	ZVAL_STRINGL(&member[6], activation, sizeof(activation));
 	ZVAL_LONG(&member[7], (zend_long)(left_ns / WEIR_NS_PER_MS));
+	string_set(&member[8], weir_runtime_span(base, base->head->parent));
 	object_init_ex(to, request_class);
 	zend_call_known_function(request_class->constructor, Z_OBJ_P(to), request_class, NULL,
 				 REQUEST_MEMBERS, member, NULL);

@@ -2,7 +2,7 @@
  * each call.
  *
  *   handler($request)  Weir\Request: method, path, query, headers, params, body, activation, deadline
- *                      (ms left); text(), json(). It returns
+ *                      (ms left), parent; text(), json(). It returns
  *                        a string                     200 text/plain, or octet-stream if it is not UTF-8
  *                        [status?, headers?, body]    as it says; a body that is no string becomes JSON
  *                        null                         204

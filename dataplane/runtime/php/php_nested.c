@@ -167,7 +167,7 @@ ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, body, IS_STRING, 0, "''")
 ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, options, IS_ARRAY, 0, "[]")
 ZEND_END_ARG_INFO()
 
-PHP_FUNCTION(weir_call)
+static PHP_FUNCTION(weir_call)
 {
 	struct weir_php_call *const running = SG(server_context);
 	struct weir_runtime_call *const base = running != NULL ? running->base : NULL;

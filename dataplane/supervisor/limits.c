@@ -87,14 +87,18 @@ int weir_limits_prepare(struct weir_supervisor *supervisor, struct weir_worker *
 	return weir_cgroup_create(&supervisor->groups, worker->process.id, &worker->limits, plan);
 }
 
-/* A soft limit that the worker itself cannot raise: seccomp refuses that, but to exec's programs. */
-static void resource_limit(const struct weir_worker *worker, enum __rlimit_resource resource, uint64_t value)
+/* Soft, to be raised when the pool's functions grow. The worker itself may not raise it: seccomp refuses
+ * that. Programs of exec may, whose memory is looked at (exec_memory.h); what they may not is `hard`. */
+static void resource_limit(const struct weir_worker *worker, enum __rlimit_resource resource, uint64_t value,
+			   bool hard)
 {
 	struct rlimit limit;
 
 	if (prlimit(worker->process.pid, resource, NULL, &limit) != 0)
 		return; /* it died: that is seen elsewhere */
 	limit.rlim_cur = limit.rlim_max != RLIM_INFINITY && limit.rlim_max < value ? limit.rlim_max : value;
+	if (hard)
+		limit.rlim_max = limit.rlim_cur;
 	if (prlimit(worker->process.pid, resource, &limit, NULL) != 0)
 		weir_log(WEIR_LOG_WARN, "cannot limit a worker", "pid=%d error=\"%s\"", (int)worker->process.pid,
 			 strerror(errno));
@@ -116,9 +120,9 @@ void weir_limits_started(const struct weir_supervisor *supervisor, const struct 
 	if (pool == NULL)
 		return;
 	if (!has(supervisor, WEIR_CGROUP_MEMORY))
-		resource_limit(worker, RLIMIT_DATA, private_bytes(pool));
+		resource_limit(worker, RLIMIT_DATA, private_bytes(pool), false);
 	if (!has(supervisor, WEIR_CGROUP_PROCESSES) && is_own_user(supervisor))
-		resource_limit(worker, RLIMIT_NPROC, worker->limits.processes);
+		resource_limit(worker, RLIMIT_NPROC, worker->limits.processes, true);
 }
 
 void weir_limits_ended(struct weir_supervisor *supervisor, const struct weir_worker *worker)

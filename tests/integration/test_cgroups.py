@@ -16,6 +16,7 @@ from weir_instance import SAMPLES, Instance, needs_program, wait_until
 MIB = 1 << 20
 NOBODY = 65534
 HOG = weir_instance.BUILD / "tests" / "functions" / "native" / "hog.so"
+BOMB = weir_instance.SOURCE / "tests" / "runtime" / "functions" / "exec" / "misbehave.py"
 SPIN = weir_instance.BUILD / "tests" / "functions" / "native" / "spin.so"
 
 
@@ -201,7 +202,7 @@ class WithoutGroups(weir_instance.Case):
         self.prefix, self.owner = (), None
         if os.geteuid() == 0:
             needs_program("setpriv", "util-linux")
-            for part in [weir_instance.BIN, *weir_instance.BIN.parents, *HOG.parents]:
+            for part in [weir_instance.BIN, *weir_instance.BIN.parents, *HOG.parents, *BOMB.parents]:
                 if not part.stat().st_mode & 0o001:
                     self.skipTest("the build folder is closed to other users")
             self.owner = NOBODY
@@ -225,16 +226,32 @@ class WithoutGroups(weir_instance.Case):
                 self.assertEqual(answer.json()["activation"], answer.headers["x-openwhisk-activation-id"])
                 self.assertEqual(weir.request("GET", "/hello").status, 200)
 
+    def test_a_fork_bomb_ends_all_the_same(self):
+        with Instance(prefix=self.prefix, owner=self.owner) as weir:
+            if "pid" not in weir.status()["sandbox"].split(", "):
+                self.skipTest("without a pid namespace what a bomb leaves is not found at once")
+            weir.ctrlctl("fn", "add", "bomb", "--runtime", "exec", "--file", BOMB)
+            weir.ctrlctl("route", "add", "GET /bomb", "--fn", "bomb", "--timeout", "1s")
+            weir.ctrlctl("fn", "add", "hello", "--runtime", "native", "--file", SAMPLES / "native" / "hello.so")
+            weir.ctrlctl("route", "add", "GET /hello", "--fn", "hello")
+            for _ in range(2):
+                self.assertEqual(weir.request("GET", "/bomb?do=bomb", timeout_s=60).status, 504)
+                self.assertEqual(weir.request("GET", "/hello", timeout_s=60).status, 200)
+            # Also where all of its processes are killed with their worker.
+            wait_until(lambda: not [name for _, name in weir.processes() if name.startswith("misbehave")], "nothing is left of it")
+
     def test_runtimes_with_heaps_work_within_resource_limits(self):
         """Their limits leave them what they need."""
         with Instance(prefix=self.prefix, owner=self.owner) as weir:
             tried = 0
-            for runtime, ending in (("python", ".py"), ("php", ".php"), ("node", ".js"), ("js", ".js")):
-                file = weir_instance.SOURCE / "dataplane" / "sdk" / "samples" / runtime / f"hello{ending}"
-                if not (weir_instance.BIN / f"weir-worker-{runtime}").exists() or not file.exists():
+            for runtime, ending in (("python", ".py"), ("php", ".php"), ("node", ".js"), ("js", ".js"), ("wasm", ".wasm")):
+                places = (SAMPLES, weir_instance.SOURCE / "dataplane" / "sdk" / "samples")
+                file = next((file for place in places if (file := place / runtime / f"hello{ending}").exists()), places[0])
+                if not (weir_instance.BIN / f"weir-worker-{runtime}").exists() or not file.is_file():
                     continue
                 weir.ctrlctl("fn", "add", runtime, "--runtime", runtime, "--file", file, "--memory", 64)
                 weir.ctrlctl("route", "add", f"GET /{runtime}", "--fn", runtime)
+                wait_until(lambda: weir.request("GET", f"/{runtime}").status != 501, f"{runtime} is built")
                 answer = weir.request("GET", f"/{runtime}")
                 self.assertEqual(answer.status, 200, f"{runtime}: {answer}")
                 tried += 1

@@ -4,7 +4,7 @@
 
 The guest is an initramfs with busybox, the programs, the libraries they name and two functions. It
 tries the eBPF probes, starts the keeper, adds routes, asks /hello and sends 1 MiB through /echo. Its control groups are version 2:
-a function that allocates without end is ended there, and only it. Skipped where qemu, the
+a function that allocates without end is ended there, and only it; then the same as an ordinary user. Skipped where qemu, the
 kernel package or a tool for it cannot be had. The kernel is kept under build/."""
 
 import os
@@ -38,6 +38,7 @@ mount -t tmpfs tmpfs /data
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ip link set lo up
 ulimit -n 20000
+setpriv_run() { exec sh -c 'echo 0 >/sys/fs/cgroup/own/cgroup.procs; exec setpriv-full "$@"' setpriv_run --reuid=65534 --regid=65534 --clear-groups "$@"; }
 say() { echo "guest: $*"; }
 end() { say "$*"; [ "$1" = passed ] || cat /tmp/log; sync; poweroff -f; }
 ask() { { cat "$1"; sleep 30; } | nc 127.0.0.1 8080 >/tmp/answer & wait_for_answer "$2" $3; }
@@ -81,6 +82,31 @@ kill -INT $keeper
 wait $keeper || end "failed: keeper ended with $?"
 pidof weir-gateway weir-worker weir-ctrld weir-supervisor && end "failed: processes are left"
 ls -d /sys/fs/cgroup/weir-* && end "failed: control groups are left"
+# An ordinary user with a group of its own, as systemd delegates one.
+own=/sys/fs/cgroup/own
+mkdir $own /data/user
+echo +memory +pids +cpu >/sys/fs/cgroup/cgroup.subtree_control
+chown 65534:65534 $own $own/cgroup.procs $own/cgroup.threads $own/cgroup.subtree_control /data/user
+chmod 755 /data
+chmod 666 /dev/null
+WEIR_DATA=/data/user setpriv_run weir-keeper --data /data/user --listen 127.0.0.1:8080 >/tmp/log 2>&1 &
+keeper=$!
+export WEIR_DATA=/data/user
+ctrlctl ready --wait 120s || end "failed: the user's is not ready"
+for name in hello hog; do
+	ctrlctl fn add $name --runtime native --file /weir/samples/$name.so --memory 64 || end "failed: fn add $name"
+	ctrlctl route add "ANY /$name" --fn $name || end "failed: route add $name"
+done
+: >/tmp/answer
+ask /weir/hello.request 60 || end "failed: /hello of a user: $(head -n 20 /tmp/answer)"
+ls -d $own/weir-*/w* $own/weir-*/main || end "failed: no worker has a delegated group"
+: >/tmp/answer
+ask /weir/hog.request 300 502 || end "failed: /hog of a user: $(head -n 20 /tmp/answer)"
+grep -q '"code":"out_of_memory"' /tmp/answer || end "failed: /hog of a user says $(tail -n 1 /tmp/answer)"
+say "the user's limits: $(grep -o 'by=.*' /tmp/log)"
+kill -INT $keeper
+wait $keeper || end "failed: the user's keeper ended with $?"
+ls -d $own/weir-* && end "failed: a user's control groups are left"
 end "passed"
 """
 
@@ -122,6 +148,7 @@ class StockKernel(weir_instance.Case):
         needs_program("qemu-system-x86_64", "qemu-system-x86")
         needs_program("cpio", "cpio")
         self.busybox = needs_program("busybox", "busybox-static")
+        self.setpriv = needs_program("setpriv", "util-linux")
         if libraries(self.busybox):
             self.skipTest("busybox is not static (Debian package busybox-static)")
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="it-weir-"))
@@ -135,6 +162,8 @@ class StockKernel(weir_instance.Case):
         shutil.copy(self.busybox, root / "bin/busybox")
         (root / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
         needed = set()
+        shutil.copy(self.setpriv, root / "bin/setpriv-full")  # busybox's knows no users
+        needed |= libraries(self.setpriv)
         for program in [*BIN.glob("weir-*"), BIN / "ctrlctl"]:
             shutil.copy(program, root / "weir/bin" / program.name)
             needed |= libraries(program)

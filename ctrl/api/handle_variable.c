@@ -45,8 +45,13 @@ static struct weir_store_variable *variable_add(struct weir_api_call *call,
 	struct weir_store_variables *sealed = &variables->sealed;
 
 	if (!name_sound(name)) {
-		(void)refuse(call, "environment",
-			     "a variable's name holds letters, digits and '_', and begins with no digit");
+		char sentence[256];
+
+		(void)snprintf(sentence, sizeof(sentence),
+			       "'%.100s' is no name of a variable: it holds letters, digits and '_', and "
+			       "begins with no digit",
+			       name); /* cut is fine */
+		(void)refuse(call, "environment", sentence);
 		return NULL;
 	}
 	if (sealed->count == WEIR_STORE_VARIABLES_MAX) {

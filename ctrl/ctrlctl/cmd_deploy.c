@@ -122,12 +122,29 @@ static uint64_t hash_make(const struct weir_ctl_pack *pack)
 	return hash;
 }
 
+/* The function's name is given, or the code's. False: it cannot be one, and that was said. */
+static bool target_make(struct deployment *deployment, const struct weir_ctl_pack *pack)
+{
+	const char *name = weir_ctl_option(deployment->call, "--name");
+	char own_name[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	char checked[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	struct weir_model_error wrong;
+
+	if (name != NULL)
+		return weir_ctl_function_target(name, "/deploy", deployment->target);
+	name_default(pack, own_name);
+	if (weir_model_name_parse(own_name, space, checked, &wrong) == 0)
+		return weir_ctl_function_target(own_name, "/deploy", deployment->target);
+	(void)weir_ctl_fail(WEIR_CTL_INVALID, "say how it shall be called: --name NAME",
+			    "the function cannot be called after its code: %s %s", wrong.field, wrong.reason);
+	return false;
+}
+
 /* Pack and deploy what is there; `changed` is the name of what changed, NULL for the first time. */
 static enum weir_ctl_exit deploy_once(struct deployment *deployment, const char *changed)
 {
 	WEIR_CLEANUP(weir_ctl_pack_close) struct weir_ctl_pack pack = {.data = NULL};
-	const char *name = weir_ctl_option(deployment->call, "--name");
-	char own_name[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	cJSON *json = NULL;
 	enum weir_ctl_exit code = weir_ctl_pack_open(deployment->path, &pack);
 
@@ -142,8 +159,7 @@ static enum weir_ctl_exit deploy_once(struct deployment *deployment, const char 
 	}
 	if (changed != NULL)
 		(void)fprintf(stderr, "%s changed\n", changed);
-	name_default(&pack, own_name);
-	if (!weir_ctl_function_target(name == NULL ? own_name : name, "/deploy", deployment->target))
+	if (!target_make(deployment, &pack))
 		return WEIR_CTL_INVALID;
 	code = upload(deployment->call, &pack, &json);
 	if (code == WEIR_CTL_OK)

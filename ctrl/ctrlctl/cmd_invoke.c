@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "ctrl/ctrlctl/client.h"
 #include "ctrl/ctrlctl/output.h"
@@ -227,6 +228,48 @@ static cJSON *head_json(const char *head)
 	return json;
 }
 
+/* Is it UTF-8 without NULs, as a JSON text can hold it? */
+static bool is_text(const char *data, size_t bytes)
+{
+	mbstate_t state = {0};
+
+	for (size_t at = 0; at < bytes;) {
+		const size_t taken = mbrlen(data + at, bytes - at, &state); /* main() says UTF-8 */
+
+		if (taken == 0 || taken == (size_t)-1 || taken == (size_t)-2)
+			return false;
+		at += taken;
+	}
+	return true;
+}
+
+static void body_add(cJSON *json, const struct weir_ctl_answer *answer)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *data = (const unsigned char *)answer->body;
+	const size_t bytes = answer->body_bytes;
+	WEIR_CLEANUP(weir_free) char *text = NULL;
+	size_t at = 0;
+
+	if (is_text(answer->body, bytes)) {
+		(void)cJSON_AddStringToObject(json, "body", answer->body);
+		return;
+	}
+	text = malloc((bytes + 2) / 3 * 4 + 1);
+	WEIR_ASSERT(text != NULL); /* a command line that has no memory left cannot go on */
+	for (size_t i = 0; i < bytes; i += 3) {
+		const uint32_t three = (uint32_t)data[i] << 16 | (i + 1 < bytes ? (uint32_t)data[i + 1] << 8 : 0) |
+				       (i + 2 < bytes ? data[i + 2] : 0);
+
+		text[at++] = letters[three >> 18];
+		text[at++] = letters[three >> 12 & 63];
+		text[at++] = i + 1 < bytes ? letters[three >> 6 & 63] : '=';
+		text[at++] = i + 2 < bytes ? letters[three & 63] : '=';
+	}
+	text[at] = '\0';
+	(void)cJSON_AddStringToObject(json, "body_base64", text);
+}
+
 static void view_print_json(const struct view *view, bool timed)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -235,7 +278,7 @@ static void view_print_json(const struct view *view, bool timed)
 	(void)cJSON_AddNumberToObject(json, "status", view->answer->status);
 	(void)cJSON_AddStringToObject(json, "activation", view->activation);
 	(void)cJSON_AddItemToObject(json, "headers", head_json(view->answer->head));
-	(void)cJSON_AddStringToObject(json, "body", view->answer->body);
+	body_add(json, view->answer);
 	if (timed) {
 		times = cJSON_AddObjectToObject(json, "time_ms");
 		(void)cJSON_AddNumberToObject(times, "total", view->total_ms);

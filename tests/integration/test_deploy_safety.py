@@ -311,7 +311,7 @@ class Secret(weir_instance.Case):
             self.assertIn("--secret TOKEN=@FILE", refused.stderr)
             self.assertNotIn(SECRET, refused.stderr)
             for how, stdin, word in (("TOKEN", "", "no value"), ("TOKEN=-", "", "empty"), ("TOKEN=@/missing", None, "cannot open"),
-                                     ("TOKEN=-", "x" * 40000, "longer"), ("TO-KEN=-", "x", "letters, digits")):
+                                     ("TOKEN=-", "x" * 40000, "longer"), ("TO-KEN=-", "x", "'TO-KEN' is no name")):
                 refused = weir.ctrlctl("fn", "env", "set", "show", "--secret", how, check=False, stdin=stdin)
                 self.assertEqual(refused.returncode, 7, how)
                 self.assertIn(word, refused.stderr)

@@ -3,6 +3,7 @@
 # timeout: 300
 """How a function comes to be: fn init, fn deploy --watch, fn invoke --show, fn get, as its author uses them."""
 
+import base64
 import contextlib
 import json
 import os
@@ -240,7 +241,8 @@ class Deploy(weir_instance.Case):
             os.mkfifo(weir.home / "pipe.py")
             (weir.home / "empty.py").touch()
             (weir.home / "nothing").mkdir()
-            for name, word in (("pipe.py", "neither a file nor a directory"), ("empty.py", "is empty"),
+            (weir.home / "my+app.py").write_text(APP)
+            for name, word in (("my+app.py", "--name NAME"), ("pipe.py", "neither a file nor a directory"), ("empty.py", "is empty"),
                                ("nothing", "empty"), ("missing.py", "No such file")):
                 failed = weir.ctrlctl("fn", "deploy", weir.home / name, check=False)
                 self.assertEqual(failed.returncode, 7, failed.stderr)
@@ -282,6 +284,10 @@ class Invoke(weir_instance.Case):
                     self.assertIn(word, done.stderr)
                 self.assertNotIn("x-weir-timing", done.stderr)
             self.assertEqual(shell(weir, "ctrlctl fn invoke hello").stderr, "")
+            for sent in (b"gr\xc3\xbc\xc3\x9fe", b"\xff\xfe", b"a\0b", bytes(range(256))):
+                body.write_bytes(sent)
+                told = json.loads(shell(weir, f"ctrlctl fn invoke echo -d @{body} -o json").stdout)
+                self.assertEqual(base64.b64decode(told["body_base64"]) if "body_base64" in told else told["body"].encode(), sent)
             head = shell(weir, "ctrlctl fn invoke echo -d '{\"a\": 1}' --show head").stderr
             self.assertIn("content-type: application/json", head)
             self.assertNotIn("total", head)

@@ -128,7 +128,7 @@ void weir_measure_worker_started(struct weir_supervisor *supervisor, struct weir
 	if (slot < 0)
 		return; /* the board has more slots than there may be workers: one less is measured */
 	worker->load_slot = (uint32_t)slot;
-	worker->load_cpu_ns = 0;
+	worker->load_cpu_ns = UINT64_MAX; /* its first sample is whole */
 	worker->load_children = 0;
 	supervisor->load_from = (uint32_t)slot + 1;
 	/* Where its set is full, clocks measure it. */
@@ -155,7 +155,8 @@ static void counts_keep_growing(const struct weir_load_slot *slot, uint64_t *cou
 	}
 }
 
-static void sample(struct weir_supervisor *supervisor, struct weir_worker *worker, uint64_t now_ns)
+/* True: by clocks. */
+static bool sample(struct weir_supervisor *supervisor, struct weir_worker *worker, uint64_t now_ns)
 {
 	struct weir_load_slot *const slot = &supervisor->load->slot[worker->load_slot];
 	const pid_t pid = worker->process.pid;
@@ -164,23 +165,25 @@ static void sample(struct weir_supervisor *supervisor, struct weir_worker *worke
 
 	if (atomic_load_explicit(&slot->tag, memory_order_relaxed) != 0) {
 		weir_load_publish(supervisor->load, worker->load_slot, NULL, weir_clocks_rss_bytes(pid), now_ns);
-		return;
+		return false;
 	}
 	cpu_ns = weir_clocks_cpu_ns(pid);
 	if (cpu_ns == worker->load_cpu_ns && worker->load_children == 0) {
 		/* It did nothing: only the sample's age changes. */
 		weir_load_publish(supervisor->load, worker->load_slot, NULL,
 				  atomic_load_explicit(&slot->rss_bytes, memory_order_relaxed), now_ns);
-		return;
+		return true;
 	}
 	worker->load_cpu_ns = cpu_ns;
 	worker->load_children = weir_clocks_read(pid, counts);
 	counts_keep_growing(slot, counts);
 	weir_load_publish(supervisor->load, worker->load_slot, counts, weir_clocks_rss_bytes(pid), now_ns);
+	return true;
 }
 
 void weir_measure_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
 {
+	uint64_t period_ns = atomic_load_explicit(&supervisor->load->period_ns, memory_order_relaxed);
 	bool is_any = false;
 
 	if (supervisor->load_ns > now_ns) {
@@ -192,10 +195,11 @@ void weir_measure_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
 
 		if (worker->process.pid == 0 || worker->load_slot >= WEIR_LOAD_SLOTS)
 			continue;
-		sample(supervisor, worker, now_ns);
 		is_any = true;
+		if (sample(supervisor, worker, now_ns)) /* perhaps only some, that had no place among the probed */
+			period_ns = WEIR_MEASURE_PERIOD_MS * WEIR_NS_PER_MS;
 	}
-	supervisor->load_ns = now_ns + atomic_load_explicit(&supervisor->load->period_ns, memory_order_relaxed);
+	supervisor->load_ns = now_ns + period_ns;
 	if (is_any)
 		weir_supervisor_due(supervisor, supervisor->load_ns);
 }

@@ -140,6 +140,14 @@ def programs(weir, name=None):
 NUMBERED = ("socket:", "pipe:", "net:", "/tmp/.ZendSem")
 
 
+def kind_of(target):
+    """What a descriptor is, without what differs from worker to worker."""
+    if target.startswith("/sys/fs/cgroup/"):
+        return "counts of a control group"
+    target = re.sub(r"^/\d+/", "/PID/", target)  # a process's own, in its own /proc
+    return re.split(r"\[|\.ZendSem", target)[0] if target.startswith(NUMBERED) else target
+
+
 def descriptors(weir):
     """What descriptors the processes of each program hold, by kind, and link segments they map."""
     held = {}
@@ -150,8 +158,7 @@ def descriptors(weir):
             kinds["mapped links"] = maps.count("memfd:weir-link")
             for number in os.listdir(f"/proc/{pid}/fd"):
                 with contextlib.suppress(OSError):
-                    target = os.readlink(f"/proc/{pid}/fd/{number}")
-                    kind = re.split(r"\[|\.ZendSem", target)[0] if target.startswith(NUMBERED) else target
+                    kind = kind_of(os.readlink(f"/proc/{pid}/fd/{number}"))
                     kinds[kind] = kinds.get(kind, 0) + 1
             held.setdefault(program, []).append(kinds)
     return {program: sorted(each, key=str) for program, each in held.items()}

@@ -9,7 +9,6 @@ import pathlib
 import re
 import subprocess
 import threading
-import time
 import unittest
 
 import weir_instance
@@ -110,11 +109,9 @@ class Nested(weir_instance.Case):
             self.deploy(weir)
 
             def all_at_once(path):
-                began = time.monotonic()
                 with concurrent.futures.ThreadPoolExecutor(64) as pool:
                     answers = list(pool.map(lambda n: weir.request("POST", path, json.dumps({"name": f"n{n}"}), timeout_s=120),
                                             range(64)))
-                self.assertLess(time.monotonic() - began, 25, "nobody waited for the deadline")
                 wait_until(lambda: self.metric(weir, "nested_in_use") == 0, "nothing is left")
                 self.assertEqual({answer.status for answer in answers}, {200}, answers)
                 return [answer.json() for answer in answers]

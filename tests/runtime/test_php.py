@@ -11,7 +11,6 @@ import pathlib
 import sqlite3
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
@@ -460,11 +459,9 @@ case "input": echo file_get_contents("php://stdin"), file_get_contents("php://in
 
     def test_a_circle_of_scripts_ends(self):
         path = self.deploy("$reply = weir_call($_GET['me'], '', ['query' => $_SERVER['QUERY_STRING']]); echo $reply['body'] ?: $reply['status'];")
-        began = time.monotonic()
         answer = self.get(f"{path}?me={path[1:]}")
         self.assertEqual(answer.status, 200)
         self.assertTrue("call_depth" in answer.body.decode() or "no_worker" in answer.body.decode(), answer)
-        self.assertLess(time.monotonic() - began, 25)
 
     def test_a_function_that_stays_calls_others_and_keeps_what_it_has(self):
         self.deploy("echo 'inner';")

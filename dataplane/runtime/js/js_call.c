@@ -194,9 +194,9 @@ static void fail_text(struct weir_js_call *call, struct weir_wasm_instance *inst
 }
 
 static const struct weir_span types[] = {
-	[WEIR_JS_TYPE_TEXT] = {"text/plain; charset=utf-8", 25},
-	[WEIR_JS_TYPE_JSON] = {"application/json", 16},
-	[WEIR_JS_TYPE_BYTES] = {"application/octet-stream", 24},
+	[WEIR_JS_TYPE_TEXT] = WEIR_SPAN("text/plain; charset=utf-8"),
+	[WEIR_JS_TYPE_JSON] = WEIR_SPAN("application/json"),
+	[WEIR_JS_TYPE_BYTES] = WEIR_SPAN("application/octet-stream"),
 };
 
 /* The function's own fields: names and values with NULs between. */
@@ -297,7 +297,7 @@ static void answer_send(struct weir_js_call *call, struct weir_wasm_instance *in
 
 static bool is_form(const struct weir_runtime_call *call)
 {
-	static const struct weir_span form = {"application/x-www-form-urlencoded", 33};
+	const struct weir_span form = WEIR_SPAN("application/x-www-form-urlencoded");
 	const struct weir_head_field *const fields = weir_runtime_fields(call);
 
 	for (uint32_t i = 0; i < call->head->field_count; i++) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # labels: integration
-# timeout: 300
+# timeout: 600
 """How a function comes to be: fn init, fn deploy --watch, fn invoke --show, fn get, as its author uses them."""
 
 import base64

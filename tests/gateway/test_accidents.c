@@ -43,7 +43,7 @@ static const char GET_NOWHERE_AND_CLOSE[] =
 	"GET /nowhere HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
 
 static struct rig_options defaults;
-static struct rig_options patient = {.timeout_ms = 20000, .queue_max = 100};
+static struct rig_options patient = {.timeout_ms = 120000, .queue_max = 100};
 static struct rig_options two_shards = {.shard_count = 2};
 static struct rig_options few_descriptors = {.descriptors_max = TABLE_DESCRIPTORS};
 static struct rig_options slow_heads = {.head_timeout_ms = 60000};

@@ -29,7 +29,7 @@ static const char GET[] = "GET /f HTTP/1.1\r\nHost: t\r\n\r\n";
 static const char POST[] = "POST /f HTTP/1.1\r\nHost: t\r\nContent-Length: 150000\r\n\r\n";
 
 static struct rig_options defaults;
-static struct rig_options patient = {.timeout_ms = 20000, .queue_max = 100};
+static struct rig_options patient = {.timeout_ms = 120000, .queue_max = 100, .send_idle_ms = 60000};
 static struct rig_options readers = {.timeout_ms = 60000, .send_idle_ms = SLOW_PERIOD_MS};
 
 static void expect_answer(int client, const char *status_line)
@@ -244,7 +244,7 @@ static void answers_in_line_leave_chunks_to_those_at_the_front(void **state)
 		if (i % PIPELINED != 0)
 			rig_worker_begin(&worker, &head[i], "part");
 	}
-	while (rig_worker_has(&worker, 100)) { /* chunks that they get are filled */
+	while (rig_worker_has(&worker, 500)) { /* chunks that they get are filled */
 		const struct weir_message credit = rig_worker_pop(&worker);
 
 		rig_worker_continue(&worker, &credit, WEIR_CHUNK_LARGE_BYTES, false);

@@ -30,4 +30,4 @@ set_target_properties(wasm_call PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINA
 weir_script_test(test_wasm_spec COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/test_wasm_spec.py LABELS integration TIMEOUT 300)
 weir_script_test(test_wasm_wasi COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/test_wasm_wasi.py LABELS integration TIMEOUT 180)
 weir_script_test(test_wasm_spec_public COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/test_wasm_spec.py --public
-  LABELS long integration TIMEOUT 900)
+  LABELS long integration TIMEOUT 1800)

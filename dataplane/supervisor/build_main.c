@@ -29,11 +29,7 @@ enum {
 	CPU_SECONDS = 300,
 };
 
-#ifdef WEIR_SANITIZED
-#define MEMORY_BYTES RLIM_INFINITY /* the sanitizers' shadow is address space, too */
-#else
 #define MEMORY_BYTES (UINT64_C(3) << 30) /* of each process's address space */
-#endif
 #define FILE_BYTES   (UINT64_C(256) << 20)
 
 static int fail(const char *what)

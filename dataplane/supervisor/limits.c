@@ -104,6 +104,12 @@ static void resource_limit(const struct weir_worker *worker, enum __rlimit_resou
 			 strerror(errno));
 }
 
+#ifdef WEIR_SANITIZED
+enum { LIMITS_DATA = false }; /* a sanitizer's shadow is private data, too: nothing would start */
+#else
+enum { LIMITS_DATA = true };
+#endif
+
 /* Processes are counted by user: only those of one that the worker has to itself can be limited. */
 static bool is_own_user(const struct weir_supervisor *supervisor)
 {
@@ -119,7 +125,7 @@ void weir_limits_started(const struct weir_supervisor *supervisor, const struct 
 			pool = &supervisor->pool[i];
 	if (pool == NULL)
 		return;
-	if (!has(supervisor, WEIR_CGROUP_MEMORY))
+	if (LIMITS_DATA && !has(supervisor, WEIR_CGROUP_MEMORY))
 		resource_limit(worker, RLIMIT_DATA, private_bytes(pool), false);
 	if (!has(supervisor, WEIR_CGROUP_PROCESSES) && is_own_user(supervisor))
 		resource_limit(worker, RLIMIT_NPROC, worker->limits.processes, true);

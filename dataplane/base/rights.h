@@ -3,7 +3,10 @@
 #ifndef WEIR_DATAPLANE_BASE_RIGHTS_H
 #define WEIR_DATAPLANE_BASE_RIGHTS_H
 
-/* No new privileges through exec, no capabilities, no core dumps. 0 or -errno. */
-int weir_rights_drop(void);
+#include <stdint.h>
+
+/* No new privileges through exec, no core dumps, and of the capabilities that it has at most those of
+ * `kept` (1 << CAP_..., below 32; mostly 0). Capabilities are each thread's own. 0 or -errno. */
+int weir_rights_drop(uint32_t kept);
 
 #endif

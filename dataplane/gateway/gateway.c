@@ -12,6 +12,7 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/base/rights.h"
 #include "dataplane/shm/load.h"
 #include "dataplane/shm/shard_board.h"
 
@@ -198,7 +199,7 @@ static void reset_gauges(struct weir_board_shard *block)
 #undef gauge
 }
 
-static int start_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cpu)
+static int open_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cpu)
 {
 	struct weir_shard *shard = weir_shard_allocate(sizeof(*shard));
 	const struct weir_shard_options options = {
@@ -212,21 +213,23 @@ static int start_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cp
 		.load = gateway->load,
 		.outbox = &gateway->outbox,
 	};
-	pthread_attr_t attributes;
-	int result;
 
 	if (!shard)
 		return -ENOMEM;
 	gateway->shard[index] = shard;
 	reset_gauges(&gateway->board->shard[index]);
-	result = weir_shard_open(shard, &options);
-	if (result != 0)
-		return result;
-	result = pthread_attr_init(&attributes);
+	return weir_shard_open(shard, &options);
+}
+
+static int run_shard(struct weir_gateway *gateway, uint32_t index)
+{
+	pthread_attr_t attributes;
+	int result = pthread_attr_init(&attributes);
+
 	if (result == 0)
 		result = pthread_attr_setstacksize(&attributes, SHARD_STACK_BYTES);
 	if (result == 0)
-		result = pthread_create(&gateway->thread[index], &attributes, weir_shard_run, shard);
+		result = pthread_create(&gateway->thread[index], &attributes, weir_shard_run, gateway->shard[index]);
 	return -result;
 }
 
@@ -256,7 +259,11 @@ static int start(struct weir_gateway *gateway, const struct weir_control *contro
 		return result;
 	gateway->shard_count = control->gateway_start.shard_count;
 	for (uint32_t i = 0; i < gateway->shard_count && result == 0; i++)
-		result = start_shard(gateway, i, control->gateway_start.cpu[i]);
+		result = open_shard(gateway, i, control->gateway_start.cpu[i]);
+	if (result == 0)
+		result = weir_rights_drop(0); /* threads to come have none either */
+	for (uint32_t i = 0; i < gateway->shard_count && result == 0; i++)
+		result = run_shard(gateway, i);
 	if (result != 0)
 		return result;
 	/* The first message on this socket: it can't be full. */

@@ -2,6 +2,7 @@
  * everything else comes through it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,8 +11,8 @@
 #include "dataplane/base/rights.h"
 #include "dataplane/gateway/gateway.h"
 
-/* Kernels count a ring against it, summed over all processes of the user. Where it may not be raised
- * and is too low, opening the ring says so. */
+/* Kernels count a ring against it, summed over all processes of the user, unless its maker may lock
+ * memory. Where it may not be raised and is too low, opening the ring says so. */
 static void locked_memory_raise(void)
 {
 	const struct rlimit unlimited = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
@@ -36,7 +37,7 @@ int main(void)
 		return 2;
 	}
 	locked_memory_raise();
-	result = weir_rights_drop();
+	result = weir_rights_drop(UINT32_C(1) << CAP_IPC_LOCK); /* until there are rings */
 	if (result != 0) { /* serving with more rights than needed would be silent: say it and stop */
 		weir_log(WEIR_LOG_ERROR, "cannot drop rights", "error=\"%s\"", strerror(-result));
 		return 1;

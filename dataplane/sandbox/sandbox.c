@@ -73,7 +73,7 @@ static int user_step(const struct weir_sandbox_plan *plan, const struct weir_san
 
 static int rights_step(const struct weir_sandbox_plan *plan, const struct weir_sandbox_profile *profile)
 {
-	const int result = weir_rights_drop();
+	const int result = weir_rights_drop(0);
 
 	/* Other processes of this user may not look into it, and neither may programs that it starts. */
 	(void)profile;

@@ -127,7 +127,7 @@ int main(int argc, char **argv)
 	if (errno != 0)
 		return fail("there is no builder for this runtime here");
 	network_leave();
-	errno = -weir_rights_drop();
+	errno = -weir_rights_drop(0);
 	if (errno != 0)
 		return fail("cannot give up rights");
 	if (!limit_set(RLIMIT_CPU, CPU_SECONDS) || !limit_set(RLIMIT_FSIZE, FILE_BYTES))

@@ -73,5 +73,16 @@ class OrdinaryUser(weir_instance.Case):
             weir.remove()
 
 
+class Root(weir_instance.Case):
+    def test_it_needs_no_locked_memory_and_its_gateway_keeps_no_right(self):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("not root")
+        with Instance(samples=True, prefix=("prlimit", "--memlock=65536:65536")) as weir:
+            self.assertEqual(weir.request("GET", "/hello").status, 200)
+            for thread in pathlib.Path(f"/proc/{weir.pid_of('weir-gateway')}/task").iterdir():
+                rows = dict(line.split(":", 1) for line in (thread / "status").read_text().splitlines() if ":" in line)
+                self.assertEqual({int(rows[kind], 16) for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb")}, {0})
+
+
 if __name__ == "__main__":
     weir_instance.main()

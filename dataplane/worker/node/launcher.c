@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 	if (result != 0)
 		return fail(reason, -result);
 	weir_sandbox_plan_format(&plan, plan_text);
-	result = weir_rights_drop();
+	result = weir_rights_drop(0);
 	if (result != 0)
 		return fail("cannot give up rights", -result);
 	environment_make(environment);

@@ -132,6 +132,7 @@ struct weir_control {
 		struct {
 			uint64_t pool_key;
 			uint32_t waiting;
+			uint32_t urgent; /* 1 = no worker that it has can ever run them */
 		} demand;
 		/* BUILD: run weir-build-RUNTIME on the file `name` of the input folder; its result is the
 		 * file "artifact" of the output folder. fds: input folder, output folder, log. */

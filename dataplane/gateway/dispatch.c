@@ -191,17 +191,23 @@ static uint64_t queue_ns(const struct weir_shard_pool *pool)
 		       : pool->waiting_count * (service_ns / pool->link_count) / pool->link_count;
 }
 
-/* Would another worker help? A queue in front of workers that are short of CPU only, or a short
- * queue in front of busy ones, is no reason. */
+/* None of the workers that there are will ever run what waits. */
+static bool is_urgent(const struct weir_shard_pool *pool)
+{
+	const struct weir_exchange *first = pool->waiting.first;
+
+	if (pool->link_count == 0 || pool->suspects_starve)
+		return true;
+	return first && weir_nested_is_awaited(first) && weir_pick_is_full(pool); /* its callers stand still until it has run */
+}
+
+/* Would another worker help? A short queue in front of busy ones is no reason. (One in front of workers
+ * that are short of CPU only is none either: the supervisor sees that.) */
 static bool needs_worker(const struct weir_shard *shard, const struct weir_shard_pool *pool)
 {
 	const struct weir_exchange *first = pool->waiting.first;
 	const uint64_t waited_ns = first ? shard->now_ns - first->waiting_since_ns : 0;
 
-	if (pool->link_count == 0 || pool->suspects_starve)
-		return true;
-	if (first && weir_nested_is_awaited(first) && weir_pick_is_full(pool))
-		return true; /* its callers stand still until it has run */
 	if (waited_ns < DEMAND_WAIT_MS * WEIR_NS_PER_MS)
 		return false;
 	if (waited_ns >= DEMAND_PATIENCE_MS * WEIR_NS_PER_MS ||
@@ -217,14 +223,17 @@ static bool needs_worker(const struct weir_shard *shard, const struct weir_shard
 /* Ask the supervisor for another worker, if the pool needs one. */
 static void demand(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
+	const bool urgent = is_urgent(pool);
+
 	if (shard->now_ns - pool->demand_sent_ns < DEMAND_INTERVAL_MS * WEIR_NS_PER_MS)
 		return;
-	if (!needs_worker(shard, pool))
+	if (!urgent && !needs_worker(shard, pool))
 		return;
 	pool->demand_sent_ns = shard->now_ns;
 	weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_DEMAND,
 						     .value = pool->key,
-						     .count = pool->waiting_count});
+						     .count = pool->waiting_count,
+						     .urgent = urgent});
 }
 
 /* Nobody waits to run alone any more: workers that were set aside serve all again. */

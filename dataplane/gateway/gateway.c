@@ -358,7 +358,8 @@ static void open_letter(struct weir_gateway *gateway, const struct weir_letter *
 	case WEIR_LETTER_DEMAND:
 		weir_gateway_tell(gateway, &(struct weir_control){.kind = WEIR_CONTROL_DEMAND,
 								  .demand = {.pool_key = letter->value,
-									     .waiting = letter->count}});
+									     .waiting = letter->count,
+									     .urgent = letter->urgent}});
 		break;
 	case WEIR_LETTER_STOPPED:
 		gateway->stopped_count++;

@@ -36,6 +36,7 @@ struct weir_letter {
 	int fd;
 	uint32_t count;
 	uint32_t shard;
+	uint32_t urgent; /* DEMAND */
 	uint64_t value;
 	void *object;
 	const char *text; /* static storage */

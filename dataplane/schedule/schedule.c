@@ -239,6 +239,15 @@ uint32_t weir_schedule_ahead_max(uint64_t service_ns)
 	return ahead > WEIR_SCHEDULE_AHEAD_MAX ? WEIR_SCHEDULE_AHEAD_MAX : ahead;
 }
 
+bool weir_schedule_lacks_cpu(const struct weir_schedule_use *use)
+{
+	const uint64_t runnable_ns = use->on_cpu_ns + use->run_queue_ns;
+
+	return use->finished > 0 && runnable_ns / use->finished <= WEIR_SCHEDULE_SHORT_NS &&
+	       runnable_ns >= use->span_ns / 100 * WEIR_SCHEDULE_RUNNABLE_PERCENT &&
+	       use->run_queue_ns >= runnable_ns / 100 * WEIR_SCHEDULE_QUEUED_PERCENT;
+}
+
 uint32_t weir_schedule_workers_wanted(uint32_t current, uint32_t waiting, uint32_t workers_min,
 				      uint32_t workers_max)
 {

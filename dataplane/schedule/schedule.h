@@ -25,6 +25,10 @@ enum {
 	WEIR_SCHEDULE_AHEAD_MAX = 256,    /* calls ahead in a worker, however short they are */
 	WEIR_SCHEDULE_AHEAD_UNKNOWN = 16, /* before the first service time is known */
 	WEIR_SCHEDULE_BATCH_NS_MAX = 50000, /* work that is worth less than waking another worker */
+	WEIR_SCHEDULE_RUNNABLE_PERCENT = 40, /* of its time: a worker that waits for nobody but the gateway, which
+						wants a CPU as well */
+	WEIR_SCHEDULE_QUEUED_PERCENT = 25,   /* of that, in a run queue */
+	WEIR_SCHEDULE_SHORT_NS = 10000000,   /* a call so long keeps others from their turn: 10 ms */
 	WEIR_SCHEDULE_PRICE_ONE = 2048, /* a score of 1; scores end at 15.99 */
 	WEIR_SCHEDULE_COST_MAX = INT16_MAX / 2 - 1,
 	WEIR_SCHEDULE_PRICE_FULL = INT16_MAX, /* takes nothing; every other price is lower */
@@ -101,6 +105,20 @@ static inline bool weir_schedule_keeps(const struct weir_schedule_candidate *can
  * that waiting behind them costs at most about WEIR_SCHEDULE_WAIT_NS_MAX: between 1 and
  * WEIR_SCHEDULE_AHEAD_MAX; WEIR_SCHEDULE_AHEAD_UNKNOWN if service_ns is 0 (unknown). */
 uint32_t weir_schedule_ahead_max(uint64_t service_ns);
+
+/* What workers did in a span of time, or since they began. */
+struct weir_schedule_use {
+	uint64_t span_ns;      /* summed over the workers */
+	uint64_t on_cpu_ns;
+	uint64_t run_queue_ns; /* could have run, and had no CPU */
+	uint64_t finished;     /* calls */
+};
+
+/* True if workers that did this in that span lack CPU, and nothing else: they could run most of the time
+ * (WEIR_SCHEDULE_RUNNABLE_PERCENT), had to wait for a CPU (WEIR_SCHEDULE_QUEUED_PERCENT of that), and
+ * their calls are short (WEIR_SCHEDULE_SHORT_NS of that time each). Another worker would only share the
+ * same CPU time. With long calls one may help all the same: short ones get their turn beside them. */
+bool weir_schedule_lacks_cpu(const struct weir_schedule_use *use);
 
 /* Workers that a pool should have, given `current` ones (starting ones included) and `waiting` calls
  * that found no room: one more than now while anything waits, never below workers_min, never above

@@ -116,8 +116,7 @@ static void gateway_message(struct weir_supervisor *supervisor, const struct wei
 		worker_kill(supervisor, control);
 		break;
 	case WEIR_CONTROL_DEMAND:
-		weir_pool_demand(supervisor, control->demand.pool_key, control->demand.waiting,
-				 weir_clock_now_ns());
+		weir_pool_demand(supervisor, control, weir_clock_now_ns());
 		break;
 	default: /* LINK_READY is for people who trace; others are newer than this version */
 		break;

@@ -5,6 +5,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/schedule/schedule.h"
+#include "dataplane/shm/load.h"
 #include "dataplane/supervisor/board.h"
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/records.h"
@@ -13,6 +14,7 @@
 enum { STARTS_PER_TURN_MAX = 4 };
 
 static const uint64_t raise_ns = 10 * WEIR_NS_PER_MS;
+static const uint64_t use_span_max_ns = 200 * WEIR_NS_PER_MS;
 static const uint64_t tick_ns = WEIR_NS_PER_SECOND;
 static const uint64_t idle_ns = 10 * WEIR_NS_PER_SECOND;
 static const uint64_t drain_ns = 120 * WEIR_NS_PER_SECOND; /* its calls end before, at their deadlines */
@@ -58,8 +60,55 @@ static bool is_starting(const struct weir_supervisor *supervisor, uint64_t key)
 	return false;
 }
 
-void weir_pool_demand(struct weir_supervisor *supervisor, uint64_t key, uint32_t waiting, uint64_t now_ns)
+/* What a worker did since it was last asked for, added to *use. */
+static void use_add(const struct weir_supervisor *supervisor, struct weir_worker *worker, uint64_t now_ns,
+		    struct weir_schedule_use *use)
 {
+	struct weir_board_process counts = {0};
+	struct weir_load_sample load;
+	const struct weir_schedule_use before = worker->use;
+
+	if (worker->load_slot >= WEIR_LOAD_SLOTS ||
+	    !weir_load_read(supervisor->load, worker->load_slot, worker->process.id, now_ns, &load))
+		return;
+	weir_board_worker_counts(supervisor, worker, &counts);
+	worker->use = (struct weir_schedule_use){.span_ns = load.at_ns - worker->process.started_ns,
+						 .on_cpu_ns = load.count[WEIR_LOAD_ON_CPU_NS],
+						 .run_queue_ns = load.count[WEIR_LOAD_RUN_QUEUE_NS],
+						 .finished = counts.finished};
+	/* The first look only notes; and a total may be less by the moment between clock and reading. */
+	if (before.span_ns == 0 || worker->use.on_cpu_ns < before.on_cpu_ns)
+		return;
+	use->span_ns += worker->use.span_ns - before.span_ns;
+	use->on_cpu_ns += worker->use.on_cpu_ns - before.on_cpu_ns;
+	use->run_queue_ns += worker->use.run_queue_ns - before.run_queue_ns;
+	use->finished += worker->use.finished - before.finished;
+}
+
+/* Looked at anew once in a span that tells something; where samples are rare (clocks), the last word
+ * stands until there are new ones. The first demand in a while only begins a span. */
+static bool lacks_cpu(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
+{
+	const uint64_t span_ns = now_ns - pool->use_ns;
+	struct weir_schedule_use use = {0};
+
+	if (span_ns < raise_ns)
+		return pool->lacks_cpu;
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		if (supervisor->worker[i].pool_key == pool->key && is_staying(&supervisor->worker[i]))
+			use_add(supervisor, &supervisor->worker[i], now_ns, &use);
+	}
+	if (span_ns > use_span_max_ns)
+		pool->lacks_cpu = true;
+	else if (use.span_ns > 0)
+		pool->lacks_cpu = weir_schedule_lacks_cpu(&use);
+	pool->use_ns = now_ns;
+	return pool->lacks_cpu;
+}
+
+void weir_pool_demand(struct weir_supervisor *supervisor, const struct weir_control *control, uint64_t now_ns)
+{
+	const uint64_t key = control->demand.pool_key;
 	struct weir_pool *const pool = weir_pool_find(supervisor, key);
 	uint32_t current = 0;
 
@@ -68,7 +117,10 @@ void weir_pool_demand(struct weir_supervisor *supervisor, uint64_t key, uint32_t
 	current = weir_pool_workers(supervisor, key);
 	if (current < pool->wanted || is_starting(supervisor, key))
 		return; /* one is on its way: see first whether it is enough */
-	pool->wanted = weir_schedule_workers_wanted(current, waiting, pool->workers_min, pool->workers_max);
+	if (control->demand.urgent == 0 && lacks_cpu(supervisor, pool, now_ns))
+		return;
+	pool->wanted = weir_schedule_workers_wanted(current, control->demand.waiting, pool->workers_min,
+						    pool->workers_max);
 	if (pool->wanted > current) {
 		pool->raised_ns = now_ns;
 		supervisor->rows_changed = true;

@@ -15,9 +15,9 @@ struct weir_worker *weir_worker_find(struct weir_supervisor *supervisor, uint64_
 /* Workers of a pool that are not on their way out. */
 uint32_t weir_pool_workers(const struct weir_supervisor *supervisor, uint64_t key);
 
-/* Calls of this pool wait: raise its wanted workers, at most once per 10 ms and not while one that
- * was wanted is still starting. */
-void weir_pool_demand(struct weir_supervisor *supervisor, uint64_t key, uint32_t waiting, uint64_t now_ns);
+/* Calls of a pool wait (WEIR_CONTROL_DEMAND): raise its wanted workers, at most once per 10 ms, not while
+ * one that was wanted is still starting, and not where all that its workers lack is CPU time. */
+void weir_pool_demand(struct weir_supervisor *supervisor, const struct weir_control *control, uint64_t now_ns);
 
 /* Start missing workers, retire superfluous ones, move retiring ones on. */
 void weir_pool_turn(struct weir_supervisor *supervisor, uint64_t now_ns);

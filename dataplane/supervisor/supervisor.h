@@ -16,6 +16,7 @@
 #include "bpf/load_probe.h"
 #include "dataplane/abi/board.h"
 #include "dataplane/sandbox/sandbox.h"
+#include "dataplane/schedule/schedule.h"
 #include "dataplane/shm/control.h"
 #include "dataplane/shm/segment.h"
 #include "dataplane/shm/snapshot.h"
@@ -50,6 +51,7 @@ struct weir_worker {
 	uint32_t load_slot;     /* on the load board; WEIR_LOAD_SLOTS = none */
 	int load_children;      /* processes that it had started, when its files were last read */
 	uint64_t load_cpu_ns;   /* its CPU clock then */
+	struct weir_schedule_use use; /* its totals when its pool last asked for more */
 	uint64_t link_next_ns;  /* one of its links was refused: no new one before this */
 };
 
@@ -87,6 +89,8 @@ struct weir_pool {
 	uint64_t memory_bytes; /* of the function that may have most */
 	uint32_t wanted;    /* workers now: between min and max, raised by demand */
 	uint64_t raised_ns; /* when demand last raised it */
+	uint64_t use_ns;    /* when it was last found out whether it lacks CPU */
+	bool lacks_cpu;     /* and then another worker would bring nothing */
 	struct weir_restart restart;
 	char space[64];
 	char function[64]; /* of a pool of one function */

@@ -390,6 +390,31 @@ static void calls_ahead_cost_at_most_the_wait_that_is_allowed(void **state)
 	assert_int_equal(weir_schedule_ahead_max(UINT64_MAX), 1);
 }
 
+static void only_workers_with_short_calls_and_no_cpu_lack_cpu(void **state)
+{
+	const uint64_t ms = 1000000;
+	/* Two workers for 20 ms: 10 ms on a CPU each, the rest in its queue; 400 calls. */
+	const struct weir_schedule_use full = {
+		.span_ns = 40 * ms, .on_cpu_ns = 20 * ms, .run_queue_ns = 19 * ms, .finished = 400};
+	struct weir_schedule_use use = full;
+
+	(void)state;
+	assert_true(weir_schedule_lacks_cpu(&full));
+	use.on_cpu_ns = 39 * ms; /* each has a CPU of its own */
+	use.run_queue_ns = 1 * ms;
+	assert_false(weir_schedule_lacks_cpu(&use));
+	use = full;
+	use.on_cpu_ns = 5 * ms; /* they sleep most of the time */
+	use.run_queue_ns = 5 * ms;
+	assert_false(weir_schedule_lacks_cpu(&use));
+	use = full;
+	use.finished = 3; /* 13 ms each: short ones need a turn beside them */
+	assert_false(weir_schedule_lacks_cpu(&use));
+	use.finished = 0;
+	assert_false(weir_schedule_lacks_cpu(&use));
+	assert_false(weir_schedule_lacks_cpu(&(struct weir_schedule_use){0}));
+}
+
 static void a_pool_grows_by_one_while_calls_wait_and_stays_in_its_bounds(void **state)
 {
 	(void)state;
@@ -478,6 +503,7 @@ int main(void)
 		cmocka_unit_test(calls_ahead_cost_at_most_the_wait_that_is_allowed),
 		cmocka_unit_test(a_pool_grows_by_one_while_calls_wait_and_stays_in_its_bounds),
 		cmocka_unit_test(every_number_of_a_policy_has_a_name_and_a_row),
+		cmocka_unit_test(only_workers_with_short_calls_and_no_cpu_lack_cpu),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -399,6 +399,7 @@ static void print_control(void)
 	FIELD(weir_control, worker_kill.reason);
 	FIELD(weir_control, demand.pool_key);
 	FIELD(weir_control, demand.waiting);
+	FIELD(weir_control, demand.urgent);
 	FIELD(weir_control, output.worker_id);
 	FIELD(weir_control, output.space);
 }

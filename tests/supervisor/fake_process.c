@@ -252,6 +252,7 @@ static void line_obey(int listening_fd)
 	}
 	if (sscanf(line, "demand %llu %u", &number, &control.demand.waiting) == 2) {
 		control.demand.pool_key = number;
+		control.demand.urgent = 1; /* said once, where a gateway says it again and again */
 		answer(WEIR_CONTROL_DEMAND, &control);
 	} else if (sscanf(line, "kill %llu", &number) == 1) {
 		control.worker_kill.worker_id = number;

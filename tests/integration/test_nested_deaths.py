@@ -105,7 +105,10 @@ class Deaths(weir_instance.Case):
         for runtime in self.runtimes:
             with self.subTest(runtime):
                 answer = self.die(runtime, f"/{runtime}", f"weir-worker-{runtime}")
-                self.assertIn(answer.status, (500, 502), answer)
+                if runtime == "exec" and answer.status == 200:  # the called one's worker was killed before its own
+                    self.assertEqual(answer.json()["status"], 502, answer)
+                else:
+                    self.assertIn(answer.status, (500, 502), answer)
 
     def test_the_called_worker_is_killed(self):
         for runtime in self.runtimes:

@@ -77,7 +77,7 @@ struct weir_link_pair {
 };
 static_assert(sizeof(struct weir_link_pair) % 4096 == 0, "pairs start on pages");
 
-enum { WEIR_LINK_PARKED_MAX_SHUT = 1 };
+#define WEIR_LINK_PARKED_MAX_SHUT UINT32_MAX /* more than any worker has */
 
 struct weir_link_header {
 	/* Line 0, supervisor. `magic` is written last. */

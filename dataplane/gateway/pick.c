@@ -104,19 +104,19 @@ static struct weir_schedule_candidate candidate_of(struct weir_shard_link *link)
 {
 	struct weir_link_header *header = link->header;
 	const uint32_t parked = atomic_load_explicit(&header->parked, memory_order_relaxed);
-	uint32_t parked_max = atomic_load_explicit(&header->parked_max, memory_order_relaxed);
+	const uint32_t parked_max = atomic_load_explicit(&header->parked_max, memory_order_relaxed);
+	const uint32_t parked_limit = parked_max - parked_max / PARKED_RESERVE_PART;
 	const uint64_t service_ns = atomic_load_explicit(&header->service_ns, memory_order_relaxed);
 
-	parked_max -= parked_max / PARKED_RESERVE_PART;
 	return (struct weir_schedule_candidate){
 		.in_flight = in_flight_estimate(link),
 		.in_flight_limit = weir_schedule_ahead_max(service_ns),
 		.parked = parked,
-		.parked_limit = parked_max,
+		.parked_limit = parked_limit,
 		.load_price = link->load_price,
 		.service_ns = service_ns,
 		.usable = !link->dead && !link->draining && !link->condemned && !still_stalled(link) &&
-			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_max &&
+			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_limit &&
 			  parked_max != WEIR_LINK_PARKED_MAX_SHUT,
 		.one_task = link->pool->one_task,
 		.home = link->home,

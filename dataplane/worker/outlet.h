@@ -18,7 +18,7 @@ enum {
 	WEIR_OUTLET_TICK_MS = 10, /* how often somebody must call weir_outlet_flush() */
 };
 
-/* Lines go to Weir's log for now. The descriptor that becomes readable when a line waits and the one
+/* Until weir_outlet_connect() lines go to Weir's log. The descriptor that becomes readable when a line waits and the one
  * who flushes said that he sleeps. 0 or -errno. */
 int weir_outlet_open(int *out_bell_fd);
 

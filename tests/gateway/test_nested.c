@@ -334,6 +334,24 @@ static void a_shut_worker_gets_no_call(void **state)
 	rig_worker_kill(&worker);
 }
 
+static void a_worker_with_one_place_left_is_not_shut(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_worker worker;
+	struct weir_message call;
+	int client;
+
+	rig_worker_start(rig, &worker);
+	atomic_store(&worker.segment.header->parked_max, 1);
+	client = rig_client(rig);
+	rig_send(client, GET_G);
+	call = rig_worker_accept(&worker);
+	rig_worker_answer(&worker, &call, 200, "one");
+	expect_status(client, "HTTP/1.1 200");
+	close(client);
+	rig_worker_kill(&worker);
+}
+
 static void while_a_worker_is_shut_the_last_one_is_for_what_its_call_waits_for(void **state)
 {
 	struct rig *rig = *state;
@@ -493,6 +511,7 @@ int main(void)
 		TEST(a_circle_ends_at_the_depth_limit_with_one_worker, patient),
 		TEST(a_call_waits_for_no_place_that_only_its_callers_can_free, patient),
 		TEST(a_shut_worker_gets_no_call, patient),
+		TEST(a_worker_with_one_place_left_is_not_shut, patient),
 		TEST(while_a_worker_is_shut_the_last_one_is_for_what_its_call_waits_for, two),
 		TEST(a_one_way_call_runs_after_its_caller_has_answered, patient),
 		TEST(a_one_way_call_of_a_failed_caller_does_not_run, patient),

@@ -6,75 +6,23 @@ import json
 import os
 import pathlib
 import sys
-import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
+import javascript  # noqa: E402
 import weir_instance  # noqa: E402
-from weir_instance import BIN, Instance, wait_until  # noqa: E402
+from weir_instance import wait_until  # noqa: E402
 
 
-class Js(weir_instance.Case):
-    @classmethod
-    def setUpClass(cls):
-        if not (BIN / "weir-worker-js").exists():
-            raise unittest.SkipTest("weir-worker-js is not built: npm's quickjs-wasi could not be had")
-        cls.weir = Instance()
-        cls.weir.__enter__()
-        cls.number = 0
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.weir.__exit__(None, None, None)
-
-    def folder(self):
-        Js.number += 1
-        folder = self.weir.home / f"functions-{Js.number}"
-        folder.mkdir()
-        return folder
-
-    def function(self, text, file="function.js", name=None, handler=None, timeout="20s", memory=64, others=(), env=()):
-        """Write a file (and others beside it), make a function of it, reachable under its name."""
-        folder = self.folder()
-        for path, content in [(file, text), *others]:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(content)
-        name = name or f"f{Js.number}"
-        extra = ["--handler", handler] if handler else []
-        self.weir.ctrlctl("fn", "add", name, "--runtime", "js", "--file", folder / file, "--timeout", timeout,
-                          "--memory", memory, *extra)
-        for variable in env:
-            self.weir.ctrlctl("fn", "env", "set", name, variable)
-        self.weir.ctrlctl("route", "add", f"ANY /{name}", "--fn", name)
-        self.folder_now = folder
-        return name
-
-    def call(self, name, body=None, headers=None, query="", method=None):
-        return self.weir.request(method or ("GET" if body is None else "POST"), f"/{name}{query}", body, headers, 60)
-
-    def answers(self, text, expected, **options):
-        answer = self.call(self.function(text, **options))
-        self.assertEqual((answer.status, answer.body.decode()), (200, expected))
-
-    def failure(self, answer, status, *words):
-        self.assertEqual(answer.status, status, answer)
-        for word in words:
-            self.assertIn(word, answer.json()["error"])
+class Js(javascript.JavaScript):
+    runtime = "js"
+    without_it = "npm's quickjs-wasi could not be had"
 
     def printed(self, answer):
         lines = self.weir.ctrlctl("activation", "logs", answer.headers["x-openwhisk-activation-id"]).stdout.splitlines()
         return [line.partition(" ")[2] for line in lines]
 
     # Ways to write one
-
-    def test_exported_function_is_the_handler(self):
-        self.answers("module.exports = (request) => request.method;", "GET")
-
-    def test_main_of_openwhisk_is_only_declared(self):
-        name = self.function("function main(params) { return { payload: `${params.a}-${params.b}` }; }")
-        answer = self.call(name, json.dumps({"b": "body"}), {"content-type": "application/json"}, "?a=1&b=query")
-        self.assertEqual(answer.json(), {"payload": "1-body"})
-        self.assertTrue(answer.headers["content-type"].startswith("application/json"))
 
     def test_main_with_a_body_that_is_no_object_is_400(self):
         name = self.function("exports.main = (params) => params;")
@@ -85,18 +33,6 @@ class Js(weir_instance.Case):
         form = {"content-type": "application/x-www-form-urlencoded"}
         self.assertEqual(self.call(name, b"a=1&b=2+%C3%A4", form).json(), {"a": "1", "b": "2 ä"})
         self.assertEqual(self.call(name, b'{"a": 1}', form).json(), {"a": 1})  # curl -d
-
-    def test_main_that_answers_with_an_error_is_502(self):
-        answer = self.call(self.function("exports.main = async () => ({ error: 'no such thing' });"))
-        self.assertEqual((answer.status, answer.json()), (502, {"error": "no such thing"}))
-
-    def test_function_named_like_the_action_of_vespid(self):
-        name = self.function("function off1(num) { return num.num + 10; }", name="off1")
-        self.assertEqual(self.call(name, '{"num": 5}').body, b"15")
-        self.assertEqual(self.call(self.function("function off2(num) { return num.num + 20; }"), '{"num": 5}').body, b"25")
-
-    def test_handler_can_be_named(self):
-        self.answers("exports.other = () => 'other'; exports.handler = () => 'handler';", "other", handler="other")
 
     def test_es_modules(self):
         self.answers("import word, { other } from './lib/word.js'; import { Buffer } from 'node:buffer';\n"
@@ -144,12 +80,6 @@ class Js(weir_instance.Case):
                                     ("({ status: 'fine', body: 1 })", 200, b'{"status":"fine","body":1}')):
             answer = self.call(self.function(f"exports.handler = () => {value};"))
             self.assertEqual((answer.status, answer.body), (status, body), value)
-
-    def test_several_fields_of_one_name(self):
-        name = self.function("exports.handler = () => ({ headers: { 'Set-Cookie': ['a=1', 'b=2'] }, body: '' });")
-        fields = [line for line in self.weir.raw(f"GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n".encode()).lower().split(b"\r\n")
-                  if line.startswith(b"set-cookie")]
-        self.assertEqual(fields, [b"set-cookie: a=1", b"set-cookie: b=2"])
 
     def test_a_wrong_answer_is_told(self):
         self.failure(self.call(self.function("exports.handler = () => ({ status: 99 });")), 502, "status")
@@ -201,31 +131,6 @@ class Js(weir_instance.Case):
 
     def test_a_promise_that_never_settles_is_told(self):
         self.failure(self.call(self.function("exports.handler = () => new Promise(() => {});")), 502, "never settled")
-
-    def test_functions_call_functions(self):
-        called = self.function("exports.handler = ({ method, path, query, headers, body }) => ({ status: 201,"
-                               "  headers: { 'X-Test': 'yes' }, body: `${method} ${path} ${query} ${headers['content-type']} ${body.length}` });")
-        name = self.function(f"exports.handler = async (request) => {{"
-                             f"  const reply = await request.call('{called}', {{ a: 1 }}, {{ method: 'PUT', path: '/p', query: 'q=1' }});"
-                             f"  return [reply.status, reply.headers['x-test'], reply.text(), reply.activation.length]; }};")
-        self.assertEqual(self.call(name).json(), [201, "yes", "PUT /p q=1 application/json 7", 32])
-
-    def test_many_and_large_nested_calls(self):
-        called = self.function("exports.handler = async ({ body }) => { await new Promise(setImmediate); return body; };")
-        name = self.function(f"exports.handler = async (request) => {{ const all = [];"
-                             f"  for (let i = 0; i < 20; i++) all.push(request.call('{called}', Buffer.alloc(i * 10007, i)));"
-                             f"  all.push(request.call('{called}', Buffer.alloc(1 << 20, 9)));"
-                             f"  const replies = await Promise.all(all);"
-                             f"  return replies.map((reply, i) => reply.body.every((byte) => byte === (i === 20 ? 9 : i)) ? reply.body.length : -1); }};")
-        self.assertEqual(self.call(name).json(), [i * 10007 for i in range(20)] + [1 << 20])
-
-    def test_nested_calls_that_go_wrong(self):
-        name = self.function("exports.handler = async (request) => {"
-                             "  const reply = await request.call('nobody'); const large = Buffer.alloc((1 << 20) + 1);"
-                             "  return [reply.status, await request.call('nobody', large).catch((error) => error.message)]; };")
-        status, reason = self.call(name).json()
-        self.assertEqual(status, 404)
-        self.assertIn("larger than 1 MiB", reason)
 
     def test_what_runs_under_node_runs_here(self):
         for sample, expected in (("hello", b'{"message":"Hello, world!"}'), ("echo", b""), ("ping", b"pong\n"), ("upper", b""),
@@ -279,12 +184,6 @@ class Js(weir_instance.Case):
         hog = "exports.handler = () => { const all = []; for (;;) all.push(new Uint8Array(1e6)); };"
         self.failure(self.call(self.function(hog, memory=16)), 502, "out of memory: it may have 16 MiB")
         self.failure(self.call(self.function("exports.handler = () => 'x';", memory=1)), 502, "memory")
-
-    def test_a_long_reason_is_cut_between_characters(self):
-        for first in ("", "a", "ab"):
-            name = self.function(f"exports.handler = () => {{ throw new Error('{first}' + '世'.repeat(300)); }};")
-            reason = self.call(name).json()["error"]  # not UTF-8: an error
-            self.assertEqual(reason, first + "世" * (len(reason) - len(first)))
 
     def test_files_that_cannot_be_loaded_are_told(self):
         self.failure(self.call(self.function("exports.a = 1;")), 502, "has no function handler, main")

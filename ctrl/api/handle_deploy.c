@@ -60,6 +60,7 @@ static bool deploy_code(struct weir_api_call *call, struct weir_model_function *
 {
 	struct weir_code_kind kind = {.runtime = ""};
 	struct weir_code_error error;
+	struct weir_model_error wrong;
 	char folder[WEIR_CODE_PATH_BYTES_MAX];
 	char path[CODE_PATH_MAX];
 
@@ -67,6 +68,11 @@ static bool deploy_code(struct weir_api_call *call, struct weir_model_function *
 	    !weir_api_body_text(call, "runtime", kind.runtime, sizeof(kind.runtime)) ||
 	    !weir_api_body_text(call, "entry", kind.entry, sizeof(kind.entry)))
 		return false;
+	/* Else no file is of it, and that would be said. */
+	if (kind.runtime[0] != '\0' && weir_model_runtime_check(kind.runtime, &wrong) != 0) {
+		(void)weir_api_refuse_field(call, &wrong);
+		return false;
+	}
 	if (!weir_code_has(call->owner->code, hash)) {
 		(void)weir_api_refuse(call, 404, "not_found", "code",
 				      "there is no such code; upload it first: POST /weir/code");

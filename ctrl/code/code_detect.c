@@ -213,6 +213,48 @@ static bool entry_sound(const char *entry)
 	       strstr(entry, "/../") == NULL;
 }
 
+/* "app.py, main.py or one file *.py": what a folder may begin with, of the wanted runtime or of any. */
+static void starts_list(const struct look *look, char *out, size_t max)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	if (runtime_wanted(look, "node"))
+		used += (size_t)snprintf(out + used, max - used, "package.json, ");
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]) && used < max; i++) {
+		if (runtime_wanted(look, starts[i].runtime))
+			used += (size_t)snprintf(out + used, max - used, "%s, ", starts[i].name);
+	}
+	if (used < max)
+		(void)snprintf(out + used, max - used, "or just one file%s",
+			       look->wanted[0] == '\0' ? " whose name or first bytes say what it is"
+							: "");
+}
+
+/* Nothing begins a function here, not of the wanted runtime: what was looked for, and what there is. */
+static int nothing_found(const struct look *look)
+{
+	const struct look any = {.folder = look->folder, .wanted = "", .needs_node = look->needs_node};
+	struct weir_code_kind other = {.runtime = ""};
+	char wanted[384];
+
+	starts_list(look, wanted, sizeof(wanted));
+	if (look->wanted[0] == '\0')
+		return weir_code_fail(look->error, -EINVAL,
+				      "cannot see what begins a function in this code; it is looked for: %s; "
+				      "say it with --entry FILE or --runtime RUNTIME",
+				      wanted);
+	if (folder_look(&any, &other) == 0)
+		return weir_code_fail(look->error, -EINVAL,
+				      "this code looks like %s (%.64s), not like %s; of %s it is looked for: %s; "
+				      "name the file with --entry FILE if it is one",
+				      other.runtime, other.entry, look->wanted, look->wanted, wanted);
+	return weir_code_fail(look->error, -EINVAL,
+			      "cannot see what begins a function of runtime %s in this code; it is looked for: "
+			      "%s; name the file with --entry FILE",
+			      look->wanted, wanted);
+}
+
 int weir_code_detect(const struct weir_code *code, const char *hash,
 		     struct weir_code_kind *kind, struct weir_code_error *error)
 {
@@ -230,14 +272,7 @@ int weir_code_detect(const struct weir_code *code, const char *hash,
 			*kind = found;
 			return 0;
 		}
-		return weir_code_fail(
-			error, -EINVAL,
-			"cannot see what begins a function%s%s in this code; it is looked for: "
-			"package.json, index.js, app.py, main.py, index.php, function.wasm, "
-			"function.c, bootstrap, or one file with such an ending; name it with "
-			"--entry FILE%s",
-			wanted[0] == '\0' ? "" : " of runtime ", wanted,
-			wanted[0] == '\0' ? " or --runtime RUNTIME" : "");
+		return nothing_found(&look);
 	}
 	if (!entry_sound(kind->entry) || !file_there(&look, kind->entry, &info))
 		return weir_code_fail(error, -EINVAL, "the code has no file '%.200s'",

@@ -5,22 +5,33 @@
 
 #include "ctrl/model/model_text.h"
 
-/* The first four run here; the rest are of the public table or of Weir's plan. */
+/* Those of abi/runtimes.h and `c`; then what only the public table or Weir's plan name. */
 static const char *const runtimes[] = {
-	"native", "exec",   "php",  "c",  "cpp",  "c++",     "python",    "rust",
-	"go",     "tinygo", "wasm", "js", "node", "virtine", "container",
+	"native", "c",   "exec", "wasm", "js",     "node",    "php",	  "python",
+	"cpp",    "c++", "rust", "go",   "tinygo", "virtine", "container",
 };
-#define RUNTIMES_TEXT                                                                        \
-	"native, exec, php, c; not here yet: cpp, c++, python, rust, go, tinygo, wasm, js, " \
-	"node, virtine, container"
+#define RUNTIMES_TEXT                                                                              \
+	"native, c, exec, wasm, js, node, php, python; not here yet: cpp, c++, rust, go, tinygo, " \
+	"virtine, container"
 
-bool weir_model_runtime_known(const char *runtime)
+static bool runtime_known(const char *runtime)
 {
 	for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
 		if (strcmp(runtimes[i], runtime) == 0)
 			return true;
 	}
 	return false;
+}
+
+int weir_model_runtime_check(const char *runtime, struct weir_model_error *error)
+{
+	const size_t bytes = strnlen(runtime, WEIR_MODEL_RUNTIME_BYTES_MAX + 1);
+	char quote[WEIR_MODEL_QUOTE_BYTES_MAX];
+
+	if (bytes <= WEIR_MODEL_RUNTIME_BYTES_MAX && runtime_known(runtime))
+		return 0;
+	return weir_model_fail(error, "runtime", "is '%s'; known are " RUNTIMES_TEXT,
+			       weir_model_quote(runtime, bytes, quote));
 }
 
 static bool is_alphanumeric(char c)
@@ -118,20 +129,14 @@ int weir_model_function_check(const struct weir_model_function *function,
 {
 	const size_t space_bytes = strnlen(function->space, sizeof(function->space));
 	const size_t name_bytes = strnlen(function->name, sizeof(function->name));
-	const size_t runtime_bytes = strnlen(function->runtime, sizeof(function->runtime));
-	char quote[WEIR_MODEL_QUOTE_BYTES_MAX];
 	int result = check_name("namespace", function->space, space_bytes, error);
 
 	if (result == 0)
 		result = check_name("name", function->name, name_bytes, error);
-	if (result != 0)
-		return result;
-	if (runtime_bytes == sizeof(function->runtime) ||
-	    !weir_model_runtime_known(function->runtime))
-		return weir_model_fail(
-			error, "runtime", "is '%s'; known are " RUNTIMES_TEXT,
-			weir_model_quote(function->runtime, runtime_bytes, quote));
-	result = check_code(function, error);
+	if (result == 0)
+		result = weir_model_runtime_check(function->runtime, error);
+	if (result == 0)
+		result = check_code(function, error);
 	if (result == 0)
 		result = check_limits(function, error);
 	return result;

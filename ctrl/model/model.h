@@ -14,6 +14,7 @@ enum {
 	WEIR_MODEL_PATTERN_BYTES_MAX = 1023,
 	WEIR_MODEL_HOST_BYTES_MAX = 253,
 	WEIR_MODEL_HANDLER_BYTES_MAX = 127,
+	WEIR_MODEL_RUNTIME_BYTES_MAX = 15,
 	WEIR_MODEL_ROW_BYTES_MAX = 65536, /* JSON value of a row of the public table */
 	WEIR_MODEL_JSON_DEPTH_MAX = 16,
 	WEIR_MODEL_TIMEOUT_MS_MIN = 1,
@@ -34,8 +35,7 @@ struct weir_model_function {
 	uint64_t version;                          /* grows with each change */
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* namespace; "default" if left out */
 	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
-	char runtime
-		[16]; /* "native", "exec", "c" (built, then native), ... */
+	char runtime[WEIR_MODEL_RUNTIME_BYTES_MAX + 1]; /* "native", "c" (built, then native), ... */
 	char code_path[WEIR_MODEL_PATH_BYTES_MAX + 1];
 	char handler[WEIR_MODEL_HANDLER_BYTES_MAX + 1];
 	uint32_t timeout_ms;
@@ -69,7 +69,7 @@ struct weir_model_error {
 /* Check every field; fills *error (which may be NULL everywhere) on failure. 0 or -EINVAL.
  *
  * Names: letters, digits, '_', and after the first also '@', '.', '-' and inner blanks.
- * Runtimes: weir_model_runtime_known(). Code paths are absolute; whether the file is there is not
+ * Runtimes: weir_model_runtime_check(). Code paths are absolute; whether the file is there is not
  * asked (it may come later; until then a call says what is missing).
  * Patterns: '/', literal segments, '{name}' (a-z, 0-9, '_'; one whole segment; each name once), and
  * '/ *' (no blank) at the end. They are compared with decoded paths, so '%', '?' and '#' have no
@@ -80,9 +80,9 @@ int weir_model_function_check(const struct weir_model_function *function,
 int weir_model_route_check(const struct weir_model_route *route,
 			   struct weir_model_error *error);
 
-/* True for the names that a function's runtime may have: those that run here and those of the
- * public table and of Weir's plan that do not yet (calls get 501). */
-bool weir_model_runtime_known(const char *runtime);
+/* The names that a function's runtime may have: those that run here, and those of the public table
+ * and of Weir's plan that do not yet (calls get 501). 0 or -EINVAL with *error. */
+int weir_model_runtime_check(const char *runtime, struct weir_model_error *error);
 
 /* "GET /img/{id}", "GET,POST /x", "ANY /y/ *" (no blank before the star) -> methods and pattern; the
  * other fields of *out_route stay as they are. 0 or -EINVAL with *error. */

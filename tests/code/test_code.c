@@ -322,9 +322,34 @@ static void a_folder_says_by_its_files_what_it_is(void **state)
 	kind = (struct weir_code_kind){.runtime = "python"};
 	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), 0);
 	assert_string_equal(kind.entry, "app.py");
-	kind = (struct weir_code_kind){.runtime = "php"};
+}
+
+/* Only what would do is named, and what the code looks like instead. */
+static void a_runtime_that_the_folder_has_nothing_of_is_refused(void **state)
+{
+	static const struct item python[] = {
+		{"app.py", "1", NULL, AE_IFREG, 0644},
+		{"notes.txt", "1", NULL, AE_IFREG, 0644},
+	};
+	static const struct item nothing[] = {
+		{"a.txt", "1", NULL, AE_IFREG, 0644},
+		{"b.txt", "1", NULL, AE_IFREG, 0644},
+	};
+	struct code_test *test = *state;
+	struct weir_code_kind kind = {.runtime = "php"};
+
+	assert_int_equal(archive_upload(test, python, 2), 0);
 	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), -EINVAL);
-	assert_non_null(strstr(test->error.text, "php"));
+	assert_non_null(strstr(test->error.text, "looks like python (app.py), not like php"));
+	assert_non_null(strstr(test->error.text, "looked for: index.php, or just one file;"));
+	assert_int_equal(archive_upload(test, nothing, 2), 0);
+	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), -EINVAL);
+	assert_non_null(strstr(test->error.text, "function of runtime php"));
+	assert_null(strstr(test->error.text, "app.py"));
+	kind = (struct weir_code_kind){.runtime = ""};
+	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), -EINVAL);
+	assert_non_null(strstr(test->error.text, "app.py"));
+	assert_non_null(strstr(test->error.text, "--runtime RUNTIME"));
 }
 
 static void javascript_with_packages_is_for_node(void **state)
@@ -369,6 +394,7 @@ int main(void)
 		TEST(a_sweep_condemns_what_nobody_uses_and_then_removes_it),
 		TEST(the_runtime_is_seen_from_names_and_first_bytes),
 		TEST(a_folder_says_by_its_files_what_it_is),
+		TEST(a_runtime_that_the_folder_has_nothing_of_is_refused),
 		TEST(javascript_with_packages_is_for_node),
 	};
 

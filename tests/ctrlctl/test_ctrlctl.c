@@ -431,6 +431,9 @@ static void deployments_that_cannot_be_are_refused(void **state)
 	assert_non_null(strstr(output.err, "leads out"));
 	ctl_test_run(test, "fn deploy notes.txt", 7, &output);
 	assert_non_null(strstr(output.err, "--runtime"));
+	ctl_test_shell(test, "mkdir two && touch two/a.rb two/b.rb", &output);
+	ctl_test_run(test, "fn deploy two --runtime ruby", 7, &output);
+	assert_non_null(strstr(output.err, "is 'ruby'; known are native, c,"));
 	ctl_test_run(test, "fn list", 0, &output);
 	assert_null(strstr(output.out, "notes"));
 	ctl_test_stop(test);

@@ -59,7 +59,7 @@ static void every_runtime_of_the_plan_is_a_valid_name(void **state)
 	(void)strcpy(function.runtime, "WASM");
 	assert_refused(function, "runtime", "'WASM'");
 	memset(function.runtime, 'a', sizeof(function.runtime));
-	assert_refused(function, "runtime", "native, exec, php");
+	assert_refused(function, "runtime", "native, c, exec, wasm, js, node, php, python; not here yet");
 }
 
 static void code_needs_an_absolute_clean_path_of_bounded_length(void **state)

@@ -67,6 +67,13 @@ class Build(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("SIMD", said)
 
+    def test_only_modules_for_faasm_may_lack_what_env_had(self):
+        lacking = '(module (import "env" "fopen" (func)) (memory 1) (func (export "NAME")))'
+        for name, expected in (("_start", 1), ("weir_handle", 1), ("run", 0), ("_run", 0)):
+            status, said = self.build(self.module(lacking.replace("NAME", name)))
+            self.assertEqual(status, expected, f"{name}: {said}")
+            self.assertEqual("imports env.fopen" in said, expected == 1, said)
+
     def test_an_invalid_module_is_refused_in_words(self):
         path = self.module(GOOD)
         path.write_bytes(path.read_bytes().replace(b"\x41\x01\x20\x03", b"\x41\x01\x20\x02"))

@@ -59,6 +59,20 @@ static bool is_environment(const struct weir_wasm_import *import)
 	return weir_span_equal(import->module, WEIR_SPAN("env"));
 }
 
+/* A module of theirs, by what the worker will call (wasm.c). */
+static bool is_faasm(const struct weir_wasm_check *check)
+{
+	for (uint32_t i = 0; i < check->export_count; i++) {
+		const struct weir_wasm_exported *const exported = &check->exports[i];
+
+		if (exported->external == WEIR_WASM_EXTERN_FUNCTION &&
+		    (weir_span_equal(exported->name, WEIR_SPAN("run")) ||
+		     weir_span_equal(exported->name, WEIR_SPAN("_run"))))
+			return true;
+	}
+	return false;
+}
+
 static bool has_references(const struct weir_wasm_type *type)
 {
 	for (uint32_t i = 0; i < (uint32_t)type->params + type->results; i++)
@@ -92,7 +106,7 @@ static int function_check(struct weir_wasm_check *check, const struct weir_wasm_
 	const struct offer *const offer = offer_find(import);
 	char signature[64];
 
-	if (offer == NULL && is_environment(import) && !has_references(type) &&
+	if (offer == NULL && is_environment(import) && is_faasm(check) && !has_references(type) &&
 	    type->results <= 1)
 		return 0; /* it may be called, and then the call ends */
 	if (offer == NULL)

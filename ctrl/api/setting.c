@@ -47,6 +47,8 @@ static const struct weir_setting settings[] = {
 	 "how long past its deadline a call may run before its worker is killed"},
 	{"connections_max", WEIR_SETTING_COUNT, 0, 1000000, DATA(connections_max),
 	 "client connections; 0 = what the descriptor limit allows"},
+	{"queue_wait_ms", WEIR_SETTING_MS, 0, 3600000, DATA(queue_wait_ms),
+	 "waiting for a worker while more comes than can be done (503 beyond it); 0 = till the deadline"},
 	{"pipeline_max", WEIR_SETTING_COUNT, 1, 1024, DATA(pipeline_max),
 	 "requests in flight on one connection"},
 	{"shared_memory_bytes_max", WEIR_SETTING_BYTES, 0, 1024 * GIB,

@@ -27,6 +27,7 @@ struct weir_settings weir_publish_settings_default(void)
 		.keep_alive_ms = 60000,
 		.kill_grace_ms = 1000,
 		.pipeline_max = 32,
+		.queue_wait_ms = 400,
 		.shared_memory_bytes_max = 0,
 		.workers_max = 256,
 	};

@@ -61,7 +61,8 @@ struct weir_settings {
 	uint64_t shared_memory_bytes_max; /* all segments of the instance; 0 = a quarter of RAM */
 	uint32_t workers_max;   /* of the instance */
 	uint32_t worker_cpu_millicores; /* CPU time of each worker, 1,000 = one CPU's; 0 = no limit */
-	uint32_t reserved[4];   /* zero */
+	uint32_t queue_wait_ms; /* a queue that stands keeps nobody longer; 0 = only deadlines count */
+	uint32_t reserved[3];   /* zero */
 };
 static_assert(sizeof(struct weir_settings) == 80, "settings layout");
 

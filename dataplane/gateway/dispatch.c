@@ -7,6 +7,7 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/gateway/admit.h"
 #include "dataplane/gateway/pick.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/call.h"
@@ -18,7 +19,6 @@ enum {
 	DEMAND_QUEUE_MS = 2,    /* namely if the functions' own time is what it waits for, */
 	DEMAND_PATIENCE_MS = 100, /* or whatever the reason, after this long */
 	REBINDS_MAX = 8,        /* a call before which so many workers died is given up */
-	REFUSE_INTERVAL_MS = 5, /* one refusal may free the place that the others wait for */
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
 };
 
@@ -174,23 +174,6 @@ no_room:
 	return false;
 }
 
-/* How long the functions of the pool will run for what waits now, shared by its workers. */
-static uint64_t queue_ns(const struct weir_shard_pool *pool)
-{
-	uint64_t service_ns = 0;
-
-	for (uint32_t i = 0; i < pool->link_count; i++) {
-		const uint64_t one = atomic_load_explicit(&pool->link[i]->header->service_ns,
-							  memory_order_relaxed);
-
-		/* More than an hour is a worker's lie. */
-		service_ns += one < WEIR_NS_PER_SECOND * 3600 ? one : WEIR_NS_PER_SECOND * 3600;
-	}
-	return pool->link_count == 0
-		       ? 0
-		       : pool->waiting_count * (service_ns / pool->link_count) / pool->link_count;
-}
-
 /* None of the workers that there are will ever run what waits. */
 static bool is_urgent(const struct weir_shard_pool *pool)
 {
@@ -211,7 +194,7 @@ static bool needs_worker(const struct weir_shard *shard, const struct weir_shard
 	if (waited_ns < DEMAND_WAIT_MS * WEIR_NS_PER_MS)
 		return false;
 	if (waited_ns >= DEMAND_PATIENCE_MS * WEIR_NS_PER_MS ||
-	    queue_ns(pool) >= DEMAND_QUEUE_MS * WEIR_NS_PER_MS)
+	    weir_admit_queue_ns(pool) >= DEMAND_QUEUE_MS * WEIR_NS_PER_MS)
 		return true;
 	for (uint32_t i = 0; i < pool->link_count; i++) { /* one that is stuck does not count */
 		if (pool->link[i]->stalled || pool->link[i]->exclusive || pool->link[i]->condemned)
@@ -267,7 +250,8 @@ static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchang
 	exchange->waiting = true;
 	exchange->cold |= exchange->pool->link_count == 0;
 	exchange->waiting_since_ns = shard->now_ns;
-	exchange->pool->waiting_count++;
+	if (exchange->pool->waiting_count++ == 0)
+		exchange->pool->queue_began_ns = shard->now_ns;
 	exchange->function->waiting++;
 	shard->waiting_count++;
 	weir_shard_count(shard, WEIR_METRIC_calls_waiting, 1);
@@ -294,37 +278,14 @@ void weir_dispatch_forget(struct weir_shard *shard, struct weir_exchange *exchan
 		end_set_aside(exchange->pool);
 }
 
-/* True if the queue ahead would outlast the deadline: refusing now beats a late 504. */
-static bool is_hopeless(const struct weir_shard *shard, const struct weir_exchange *exchange)
-{
-	/* Without a worker the queue's time is 0: one is being started, how fast is not known. */
-	return shard->now_ns + queue_ns(exchange->pool) > exchange->deadline_ns;
-}
-
-/* All workers that the pool may have are full of calls that wait: another call that one of those waits for
- * must not wait for a place, for perhaps none gets free before it has run. One is refused at a time, since
- * then its caller goes on and gives its place to the others. */
-static bool is_stuck(struct weir_shard *shard, struct weir_shard_pool *pool)
-{
-	if (pool->link_count < pool->workers_max || !weir_pick_is_full(pool) ||
-	    shard->now_ns - pool->refused_ns < REFUSE_INTERVAL_MS * WEIR_NS_PER_MS)
-		return false;
-	pool->refused_ns = shard->now_ns;
-	return true;
-}
-
 /* Queue a request whose bytes are still elsewhere. */
 static void submit_waiting(struct weir_shard *shard, struct weir_exchange *exchange,
 			   const struct request_bytes *request, uint32_t queue_max)
 {
-	if (exchange->function->waiting >= queue_max) {
-		weir_shard_count(shard, WEIR_METRIC_queue_full, 1);
-		weir_exchange_fail(shard, exchange, WEIR_HTTP_QUEUE_FULL, (struct weir_span){0});
-		return;
-	}
-	if (weir_nested_is_awaited(exchange) ? is_stuck(shard, exchange->pool)
-					      : is_hopeless(shard, exchange)) {
-		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
+	const enum weir_http_failure refusal = weir_admit(shard, exchange, queue_max);
+
+	if (refusal != WEIR_HTTP_OK) {
+		weir_exchange_fail(shard, exchange, refusal, (struct weir_span){0});
 		return;
 	}
 	exchange->request = weir_block_take(&shard->blocks, request_size(request));
@@ -461,7 +422,7 @@ static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
 			break;
 	}
 	/* Awaited calls stand first. */
-	if (pool->waiting.first && weir_nested_is_awaited(pool->waiting.first) && is_stuck(shard, pool))
+	if (pool->waiting.first && weir_nested_is_awaited(pool->waiting.first) && weir_admit_is_stuck(shard, pool))
 		weir_exchange_fail(shard, pool->waiting.first, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
 	while (pool->suspects.first && (link = weir_pick_alone(pool)) != NULL) {
 		if (!bind_waiting(shard, link, pool->suspects.first))

@@ -42,6 +42,7 @@ struct weir_shard_pool {
 	uint32_t workers_max;
 	uint32_t config_count; /* the shard's, when its row was read */
 	uint64_t demand_sent_ns;
+	uint64_t queue_began_ns; /* since when something waits */
 	uint64_t refused_ns;  /* when a call that a function waits for was last refused for want of a place */
 	bool has_shut;        /* awaited calls came here while a worker was shut: some are kept free for them */
 	struct weir_shard_link *last; /* got the last call; NULL = none, or it left the pool */

@@ -97,6 +97,10 @@ static const struct weir_http_failure_row rows[WEIR_HTTP_FAILURE_COUNT] = {
 		{429, "queue_full", "queue",
 		 "The function has as many requests waiting as it may have; try again later",
 		 RETRY, !CLOSE},
+	[WEIR_HTTP_OVERLOADED] =
+		{503, "overloaded", "queue",
+		 "More requests come than the function's workers can do, and this one would wait too long; try again later",
+		 RETRY, !CLOSE},
 	[WEIR_HTTP_CONNECTIONS_FULL] =
 		{503, "connections_full", "queue",
 		 "This instance has as many connections as it may have; try again later", RETRY,

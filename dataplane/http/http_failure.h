@@ -39,6 +39,7 @@ enum weir_http_failure {
 	WEIR_HTTP_CALL_DEPTH,           /* 508 ... too deep in a chain of such calls */
 	/* part "queue" */
 	WEIR_HTTP_QUEUE_FULL,           /* 429 with Retry-After */
+	WEIR_HTTP_OVERLOADED,           /* 503 with Retry-After: the queue stands */
 	WEIR_HTTP_CONNECTIONS_FULL,     /* 503 with Retry-After */
 	WEIR_HTTP_CALLS_FULL,           /* 503 calls between functions */
 	WEIR_HTTP_NO_WORKER,            /* 503 with Retry-After */

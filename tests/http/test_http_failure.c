@@ -66,6 +66,7 @@ static void statuses_are_those_of_the_contract(void **state)
 		{WEIR_HTTP_CALL_FAN_OUT, 429, false},
 		{WEIR_HTTP_CALL_DEPTH, 508, false},
 		{WEIR_HTTP_QUEUE_FULL, 429, false},
+		{WEIR_HTTP_OVERLOADED, 503, false},
 		{WEIR_HTTP_CONNECTIONS_FULL, 503, true},
 		{WEIR_HTTP_CALLS_FULL, 503, false},
 		{WEIR_HTTP_NO_WORKER, 503, false},

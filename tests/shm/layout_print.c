@@ -167,6 +167,7 @@ static void print_settings(void)
 	FIELD(weir_settings, shared_memory_bytes_max);
 	FIELD(weir_settings, workers_max);
 	FIELD(weir_settings, worker_cpu_millicores);
+	FIELD(weir_settings, queue_wait_ms);
 	FIELD(weir_settings, reserved);
 }
 

@@ -3,7 +3,8 @@
  *   leader --REVEAL--> supervisor          supervisor --REVEALED--> control thread --> leader goes on
  *
  * Without a view there is nothing to do. Peer death: a supervisor that is being replaced finds the
- * question in its socket; without an answer the load fails after some seconds.
+ * question in its socket, and one that was lost is asked again. Without an answer the load fails after
+ * half a minute.
  * Threads: open: main thread, before others. ask: the baton's holder. answered: the control thread. */
 #ifndef WEIR_DATAPLANE_WORKER_REVEAL_H
 #define WEIR_DATAPLANE_WORKER_REVEAL_H

@@ -141,26 +141,31 @@ static int thing_show(const struct weir_sandbox_plan *plan, int pidfd, struct th
 
 static int helper_run(const struct weir_sandbox_plan *plan, int pidfd, struct thing *thing, const char *file)
 {
+	/* Born into nothing new, and with one thread: ThreadSanitizer's fork() adds one, and then the
+	 * kernel lets nobody change namespaces. */
+	const struct weir_sandbox_plan plain = {.layers = 0};
 	int pipe_fds[2];
 	int result = 0;
+	int helper_fd = -1;
 	pid_t pid = 0;
 
 	if (pipe2(pipe_fds, O_CLOEXEC) != 0)
 		return -errno;
-	pid = fork();
+	pid = weir_sandbox_fork(&plain, &helper_fd);
 	if (pid == 0) {
 		(void)signal(SIGALRM, SIG_DFL);
 		result = thing_show(plan, pidfd, thing, file);
 		_exit(write(pipe_fds[1], &result, sizeof(result)) == (ssize_t)sizeof(result) ? 0 : 1);
 	}
-	if (pid == -1)
-		result = -errno;
+	if (pid < 0)
+		result = pid;
 	weir_fd_close(&pipe_fds[1]);
 	if (pid > 0) {
 		if (read(pipe_fds[0], &result, sizeof(result)) != (ssize_t)sizeof(result))
 			result = -ETIMEDOUT; /* the alarm ended it */
 		(void)waitpid(pid, NULL, 0); /* ours, and nobody else waits for it */
 	}
+	weir_fd_close(&helper_fd);
 	weir_fd_close(&pipe_fds[0]);
 	return result;
 }

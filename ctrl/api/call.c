@@ -274,6 +274,62 @@ bool weir_api_body_number(struct weir_api_call *call, const char *name, uint32_t
 	return true;
 }
 
+/* One member of a spec: left out, or a whole number. */
+static bool spec_number(struct weir_api_call *call, const cJSON *item, const char *name, uint32_t *out_value)
+{
+	const cJSON *number = cJSON_GetObjectItemCaseSensitive(item, name);
+	const double value = number == NULL ? *out_value : number->valuedouble;
+
+	/* Written so that NaN fails too. */
+	if ((number != NULL && !cJSON_IsNumber(number)) || !(value >= 0 && value <= UINT32_MAX) ||
+	    (double)(uint32_t)value < value)
+		return body_refuse(call, name, "of a spec must be a whole number");
+	*out_value = (uint32_t)value;
+	return true;
+}
+
+static bool spec_read(struct weir_api_call *call, const cJSON *item, struct weir_model_function *function)
+{
+	static const char *const names[] = {"cpu_millicores", "memory_mb", "min", "max"};
+	struct weir_model_spec spec = {.workers_max = WEIR_MODEL_SPEC_WORKERS_DEFAULT};
+	uint32_t *const values[] = {&spec.cpu_millicores, &spec.memory_mb, &spec.workers_min, &spec.workers_max};
+	struct weir_model_error wrong;
+	int known = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		known += cJSON_HasObjectItem(item, names[i]) ? 1 : 0;
+		if (!spec_number(call, item, names[i], values[i]))
+			return false;
+	}
+	if (!cJSON_IsObject(item) || known != cJSON_GetArraySize(item))
+		return body_refuse(call, "specs",
+				   "is a list of objects with cpu_millicores, memory_mb, min and max, nothing else");
+	if (!cJSON_HasObjectItem(item, "max") && spec.workers_max < spec.workers_min)
+		spec.workers_max = spec.workers_min;
+	if (weir_model_spec_add(function, &spec, &wrong) == 0)
+		return true;
+	(void)weir_api_refuse_field(call, &wrong);
+	return false;
+}
+
+bool weir_api_body_specs(struct weir_api_call *call, struct weir_model_function *function)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(call->body, "specs");
+	const cJSON *item = NULL;
+
+	if (list == NULL)
+		return true;
+	if (!cJSON_IsArray(list))
+		return body_refuse(call, "specs", "must be a list; an empty one takes all specs away");
+	function->spec_count = 0;
+	cJSON_ArrayForEach(item, list)
+	{
+		if (!spec_read(call, item, function))
+			return false;
+	}
+	return true;
+}
+
 bool weir_api_body_only(struct weir_api_call *call, const char *const *names)
 {
 	if (call->body == NULL) {

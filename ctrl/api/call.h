@@ -103,6 +103,10 @@ bool weir_api_decode(struct weir_span text, char *out, size_t max);
 bool weir_api_body_text(struct weir_api_call *call, const char *name, char *out, size_t max);
 bool weir_api_body_number(struct weir_api_call *call, const char *name, uint32_t *out_value);
 
+/* "specs" of call->body, a list of {cpu_millicores, memory_mb, min, max}, in place of those that the function
+ * had. Absent: true and nothing changes. False: the answer is set. */
+bool weir_api_body_specs(struct weir_api_call *call, struct weir_model_function *function);
+
 /* Refuse members of the body that are not in the NULL-terminated list. */
 bool weir_api_body_only(struct weir_api_call *call, const char *const *names);
 

@@ -170,7 +170,7 @@ static bool deploy_read(struct weir_api_call *call, struct weir_model_function *
 			enum weir_api_result *out_result)
 {
 	static const char *const members[] = {"code",      "runtime",	"entry",       "handler",
-					      "timeout_ms", "memory_mb", "queue_max",   "health",
+					      "timeout_ms", "memory_mb", "queue_max",   "specs",	  "health",
 					      "trial",	   "environment", "secrets", "unset", NULL};
 	struct weir_model_error wrong;
 
@@ -181,7 +181,8 @@ static bool deploy_read(struct weir_api_call *call, struct weir_model_function *
 	    !weir_api_body_text(call, "handler", function->handler, sizeof(function->handler)) ||
 	    !weir_api_body_number(call, "timeout_ms", &function->timeout_ms) ||
 	    !weir_api_body_number(call, "memory_mb", &function->memory_mb) ||
-	    !weir_api_body_number(call, "queue_max", &function->queue_max))
+	    !weir_api_body_number(call, "queue_max", &function->queue_max) ||
+	    !weir_api_body_specs(call, function))
 		return false;
 	if (weir_model_function_check(function, &wrong) == 0)
 		return true;

@@ -7,6 +7,22 @@
 #include "ctrl/api/call.h"
 #include "ctrl/api/setting.h"
 
+static void specs_add(cJSON *json, const struct weir_model_function *function)
+{
+	cJSON *list = cJSON_AddArrayToObject(json, "specs");
+
+	for (uint32_t i = 0; i < function->spec_count; i++) {
+		const struct weir_model_spec *spec = &function->spec[i];
+		cJSON *item = cJSON_CreateObject();
+
+		(void)cJSON_AddNumberToObject(item, "cpu_millicores", spec->cpu_millicores); /* or members lack */
+		(void)cJSON_AddNumberToObject(item, "memory_mb", spec->memory_mb);
+		(void)cJSON_AddNumberToObject(item, "min", spec->workers_min);
+		(void)cJSON_AddNumberToObject(item, "max", spec->workers_max);
+		(void)cJSON_AddItemToArray(list, item);
+	}
+}
+
 cJSON *weir_api_function_json(const struct weir_model_function *function)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -20,6 +36,7 @@ cJSON *weir_api_function_json(const struct weir_model_function *function)
 	(void)cJSON_AddNumberToObject(json, "timeout_ms", function->timeout_ms);
 	(void)cJSON_AddNumberToObject(json, "memory_mb", function->memory_mb);
 	(void)cJSON_AddNumberToObject(json, "queue_max", function->queue_max);
+	specs_add(json, function);
 	(void)cJSON_AddNumberToObject(json, "version", (double)function->version);
 	if (function->number != 0)
 		(void)cJSON_AddNumberToObject(json, "deployed", function->number);
@@ -165,7 +182,7 @@ static bool function_body_read(struct weir_api_call *call, struct weir_model_fun
 {
 	static const char *const members[] = {"namespace", "name",      "runtime",
 					      "file",      "handler",   "timeout_ms",
-					      "memory_mb", "queue_max", NULL};
+					      "memory_mb", "queue_max", "specs", NULL};
 
 	return weir_api_body_only(call, members) &&
 	       weir_api_body_text(call, "namespace", function->space,
@@ -179,7 +196,8 @@ static bool function_body_read(struct weir_api_call *call, struct weir_model_fun
 				  sizeof(function->handler)) &&
 	       weir_api_body_number(call, "timeout_ms", &function->timeout_ms) &&
 	       weir_api_body_number(call, "memory_mb", &function->memory_mb) &&
-	       weir_api_body_number(call, "queue_max", &function->queue_max);
+	       weir_api_body_number(call, "queue_max", &function->queue_max) &&
+	       weir_api_body_specs(call, function);
 }
 
 enum weir_api_result weir_api_function_add(struct weir_api_call *call)

@@ -55,6 +55,42 @@ bool weir_ctl_body_number(cJSON *body, const struct weir_ctl_call *call, const c
 	return cJSON_AddNumberToObject(body, member, (double)number) != NULL;
 }
 
+static bool spec_add(cJSON *list, const char *text)
+{
+	struct weir_model_error wrong;
+	struct weir_model_spec spec;
+	cJSON *item = NULL;
+
+	if (weir_model_spec_parse(text, strlen(text), &spec, &wrong) != 0) {
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, "--spec cpu=500,memory=256,min=0,max=4, or --spec none",
+				    "--spec %s", wrong.reason);
+		return false;
+	}
+	item = cJSON_CreateObject();
+	(void)cJSON_AddNumberToObject(item, "cpu_millicores", spec.cpu_millicores);
+	(void)cJSON_AddNumberToObject(item, "memory_mb", spec.memory_mb);
+	(void)cJSON_AddNumberToObject(item, "min", spec.workers_min);
+	(void)cJSON_AddNumberToObject(item, "max", spec.workers_max);
+	return cJSON_AddItemToArray(list, item) != 0;
+}
+
+bool weir_ctl_body_specs(cJSON *body, const struct weir_ctl_call *call)
+{
+	cJSON *list = NULL;
+
+	if (weir_ctl_option(call, "--spec") == NULL)
+		return true;
+	list = cJSON_AddArrayToObject(body, "specs");
+	for (size_t i = 0; i < call->repeated_count; i++) {
+		const char *text = call->repeated[i].value;
+
+		if (strcmp(call->repeated[i].name, "--spec") == 0 && strcmp(text, "none") != 0 &&
+		    !spec_add(list, text))
+			return false;
+	}
+	return true;
+}
+
 bool weir_ctl_function_target(const char *text, const char *rest,
 			      char target[WEIR_CTL_TARGET_MAX])
 {

@@ -33,6 +33,9 @@ bool weir_ctl_body_secret(cJSON *body, const char *text);
 /* All --env and --secret of the call. */
 bool weir_ctl_body_variables(cJSON *body, const struct weir_ctl_call *call);
 
+/* All --spec of the call as "specs"; "none" is an empty list. False: wrong, and said. */
+bool weir_ctl_body_specs(cJSON *body, const struct weir_ctl_call *call);
+
 /* "5s", "250ms"; "-" for 0. */
 void weir_ctl_duration_format(double ms, char *out, size_t max);
 

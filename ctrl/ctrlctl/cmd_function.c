@@ -46,7 +46,8 @@ enum weir_ctl_exit weir_ctl_function_add(const struct weir_ctl_call *call)
 		weir_ctl_body_text(body, call, "--handler", "handler") &&
 		weir_ctl_body_duration(body, call) &&
 		weir_ctl_body_number(body, call, "--memory", "memory_mb") &&
-		weir_ctl_body_number(body, call, "--queue", "queue_max");
+		weir_ctl_body_number(body, call, "--queue", "queue_max") &&
+		weir_ctl_body_specs(body, call);
 	if (!sound) {
 		cJSON_Delete(body);
 		return WEIR_CTL_INVALID;
@@ -148,6 +149,20 @@ static void names_format(const cJSON *environment, char *out, size_t max)
 	}
 }
 
+static void specs_print(struct weir_ctl_table *table, const cJSON *specs)
+{
+	const cJSON *spec = NULL;
+	char text[128];
+
+	cJSON_ArrayForEach(spec, specs)
+	{
+		(void)snprintf(text, sizeof(text), "%.0f millicores, %.0f MB, %.0f to %.0f workers",
+			       weir_ctl_json_number(spec, "cpu_millicores"), weir_ctl_json_number(spec, "memory_mb"),
+			       weir_ctl_json_number(spec, "min"), weir_ctl_json_number(spec, "max")); /* fits */
+		get_row(table, "spec", text);
+	}
+}
+
 static void function_print(const cJSON *json)
 {
 	static const char *const titles[] = {"FIELD", "VALUE", NULL};
@@ -169,6 +184,7 @@ static void function_print(const cJSON *json)
 	get_row(&table, "timeout", text);
 	(void)snprintf(text, sizeof(text), "%.0f MB", weir_ctl_json_number(json, "memory_mb"));
 	get_row(&table, "memory", text);
+	specs_print(&table, cJSON_GetObjectItemCaseSensitive(json, "specs"));
 	(void)snprintf(text, sizeof(text), "%.0f requests", weir_ctl_json_number(json, "queue_max"));
 	get_row(&table, "queue", text);
 	names_format(cJSON_GetObjectItemCaseSensitive(json, "environment"), text, sizeof(text));

@@ -23,6 +23,13 @@
 		.help = "a secret one: asked for, a line of standard input, or read from there" \
 	}
 
+#define SPEC_OPTION                                                                              \
+	{                                                                                        \
+		.name = "--spec", .value = "cpu=MILLICORES,memory=MB[,min=N,max=N]",             \
+		.is_repeated = true,                                                             \
+		.help = "what a worker of it has, and how many there may be; may be repeated; none" \
+	}
+
 const struct weir_ctl_option weir_ctl_options_global[] = {
 	{.name = "--data",
 	 .value = "DIR",
@@ -159,7 +166,9 @@ static const struct weir_ctl_command commands[] = {
 		.more = "  ctrlctl fn add hello --runtime native --file ./hello.so\n"
 			"  ctrlctl fn add web/shop --runtime exec --file /srv/shop --memory "
 			"128\n"
-			"  ctrlctl fn add greet --runtime exec --file greet.php   runs php greet.php\n",
+			"  ctrlctl fn add greet --runtime exec --file greet.php   runs php greet.php\n"
+			"  ctrlctl fn add thumbs --runtime native --file thumbs.so --spec cpu=500,memory=128 \\\n"
+			"      --spec cpu=2000,memory=1024,min=1,max=2\n",
 		.options =
 			{
 				{.name = "--runtime",
@@ -180,6 +189,7 @@ static const struct weir_ctl_command commands[] = {
 				{.name = "--queue",
 				 .value = "COUNT",
 				 .help = "requests that may wait for it"},
+				SPEC_OPTION,
 			},
 		.run = weir_ctl_function_add,
 	},
@@ -280,6 +290,7 @@ static const struct weir_ctl_command commands[] = {
 				{.name = "--queue",
 				 .value = "COUNT",
 				 .help = "requests that may wait for it"},
+				SPEC_OPTION,
 			},
 		.run = weir_ctl_function_deploy,
 	},

@@ -139,7 +139,7 @@ int weir_model_function_check(const struct weir_model_function *function,
 		result = check_code(function, error);
 	if (result == 0)
 		result = check_limits(function, error);
-	return result;
+	return result == 0 ? weir_model_specs_check(function, error) : result;
 }
 
 int weir_model_name_parse(const char *text, char out_space[WEIR_MODEL_NAME_BYTES_MAX + 1],

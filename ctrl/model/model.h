@@ -28,6 +28,20 @@ enum {
 	WEIR_MODEL_SEGMENTS_MAX = 32,      /* of a pattern: abi/snapshot.h */
 	WEIR_MODEL_PARAMS_MAX = 16,        /* of a pattern: abi/head.h */
 	WEIR_MODEL_METHODS_BYTES_MAX = 48, /* every method's name, commas and the NUL */
+	WEIR_MODEL_SPECS_MAX = 8,          /* of a function: abi/snapshot.h */
+	WEIR_MODEL_SPECS_BYTES_MAX = 512,  /* all of them as text, and the NUL */
+	WEIR_MODEL_CPU_MILLICORES_MAX = 1000000,
+	WEIR_MODEL_WORKERS_MAX = 400,
+	WEIR_MODEL_SPEC_WORKERS_DEFAULT = 16,
+};
+
+/* A resource spec: what each worker of a kind has, and how many of them there may be. Nothing here asks
+ * whether this machine has so much: a spec is a promise of at most, and growing is bounded elsewhere. */
+struct weir_model_spec {
+	uint32_t cpu_millicores; /* 1,000 = one CPU's time; 1 to WEIR_MODEL_CPU_MILLICORES_MAX */
+	uint32_t memory_mb;      /* WEIR_MODEL_MEMORY_MB_MIN to _MAX */
+	uint32_t workers_min;    /* that are kept; at most workers_max */
+	uint32_t workers_max;    /* 1 to WEIR_MODEL_WORKERS_MAX */
 };
 
 struct weir_model_function {
@@ -39,8 +53,10 @@ struct weir_model_function {
 	char code_path[WEIR_MODEL_PATH_BYTES_MAX + 1];
 	char handler[WEIR_MODEL_HANDLER_BYTES_MAX + 1];
 	uint32_t timeout_ms;
-	uint32_t memory_mb;
+	uint32_t memory_mb; /* of a function without specs */
 	uint32_t queue_max;
+	uint32_t spec_count;
+	struct weir_model_spec spec[WEIR_MODEL_SPECS_MAX]; /* by CPU time, then memory; no two alike in both */
 	uint32_t number; /* of the deployed version, from 1; 0: it was added with a path */
 	char problem[192]; /* while it is published: why it cannot run now; empty: it can. Not stored */
 	bool from_public_table;
@@ -102,6 +118,24 @@ int weir_model_host_parse(const char *text, char out_host[WEIR_MODEL_HOST_BYTES_
  * 0 or -EINVAL with *error. */
 int weir_model_duration_parse(const char *text, uint32_t *out_ms,
 			      struct weir_model_error *error);
+
+/* "cpu=500,memory=256,min=0,max=4" -> a spec: CPU in millicores, memory in MB, workers; cpu and memory are
+ * needed, min is 0 if left out, max WEIR_MODEL_SPEC_WORKERS_DEFAULT, or min where that is more. 0 or
+ * -EINVAL with *error. */
+int weir_model_spec_parse(const char *text, size_t bytes, struct weir_model_spec *out_spec,
+			  struct weir_model_error *error);
+
+/* Give the function one spec more, at its place. 0; -EINVAL with *error: out of range, the function has one
+ * with the same CPU and memory, or as many as it may have. */
+int weir_model_spec_add(struct weir_model_function *function, const struct weir_model_spec *spec,
+			struct weir_model_error *error);
+
+/* All specs of a function as one text, blanks between, empty if there are none; and back. Format: returns
+ * out. Parse: in place of those that it had; 0 or -EINVAL with *error. */
+const char *weir_model_specs_format(const struct weir_model_function *function,
+				    char out[WEIR_MODEL_SPECS_BYTES_MAX]);
+int weir_model_specs_parse(const char *text, struct weir_model_function *function,
+			   struct weir_model_error *error);
 
 /* Methods as text, "GET,POST" or "ANY", in the order of enum weir_http_method; returns out. Cut short
  * where `max` (1 or more) is below WEIR_MODEL_METHODS_BYTES_MAX. */

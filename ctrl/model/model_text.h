@@ -22,4 +22,7 @@ bool weir_model_text_clean(const char *text, size_t bytes);
 /* Bit of a method by its upper-case name, or 0. */
 uint16_t weir_model_method_bit(const char *name, size_t bytes);
 
+/* The specs of a record that may come from anywhere: each as it must be, in order. 0 or -EINVAL. */
+int weir_model_specs_check(const struct weir_model_function *function, struct weir_model_error *error);
+
 #endif

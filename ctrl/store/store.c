@@ -10,7 +10,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 4 };
+enum { SCHEMA_VERSION = 5 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -56,6 +56,10 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"  pool TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,"
 	"  PRIMARY KEY (pool, name)) STRICT, WITHOUT ROWID;"
 	"PRAGMA user_version = 4;",
+	/* 5: resource specs, as weir_model_specs_format() writes them. */
+	"ALTER TABLE functions ADD COLUMN specs TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE versions ADD COLUMN specs TEXT NOT NULL DEFAULT '';"
+	"PRAGMA user_version = 5;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)

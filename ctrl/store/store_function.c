@@ -8,7 +8,7 @@
 
 #define FUNCTION_COLUMNS                                                                 \
 	"id, version, space, name, runtime, code_path, handler, timeout_ms, memory_mb, " \
-	"queue_max, number"
+	"queue_max, specs, number"
 
 enum { CATALOG_ROOM_FIRST = 64 };
 
@@ -103,8 +103,9 @@ static int function_read(struct weir_store *store, sqlite3_stmt *row,
 	out_function->timeout_ms = (uint32_t)sqlite3_column_int64(row, 7);
 	out_function->memory_mb = (uint32_t)sqlite3_column_int64(row, 8);
 	out_function->queue_max = (uint32_t)sqlite3_column_int64(row, 9);
-	out_function->number = (uint32_t)sqlite3_column_int64(row, 10);
-	if (fits && weir_model_function_check(out_function, &wrong) == 0)
+	out_function->number = (uint32_t)sqlite3_column_int64(row, 11);
+	if (fits && weir_model_specs_parse(weir_sql_text(row, 10), out_function, &wrong) == 0 &&
+	    weir_model_function_check(out_function, &wrong) == 0)
 		return 0;
 	return weir_store_fail(error, -EBADMSG, "%s, table functions, %s/%s: %s: %s",
 			       store->path, weir_sql_text(row, 2), weir_sql_text(row, 3),
@@ -192,13 +193,14 @@ static int function_insert(struct weir_store *store, const struct weir_model_fun
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	const uint64_t version = store->generation + 1;
+	char specs[WEIR_MODEL_SPECS_BYTES_MAX];
 	uint64_t id = 0;
 	int code = weir_store_id_next(store, &id, error);
 
 	if (code == 0) {
 		code = weir_store_prepare(store,
 					  "INSERT INTO functions (" FUNCTION_COLUMNS ") "
-					  "VALUES (?3, ?4, ?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
+					  "VALUES (?3, ?4, ?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0)",
 					  &statement, error);
 	}
 	if (code != 0)
@@ -213,6 +215,7 @@ static int function_insert(struct weir_store *store, const struct weir_model_fun
 	(void)sqlite3_bind_int64(statement, 8, function->timeout_ms);
 	(void)sqlite3_bind_int64(statement, 9, function->memory_mb);
 	(void)sqlite3_bind_int64(statement, 10, function->queue_max);
+	(void)sqlite3_bind_text(statement, 11, weir_model_specs_format(function, specs), -1, SQLITE_STATIC);
 	code = sqlite3_step(statement);
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
 }

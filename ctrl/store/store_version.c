@@ -38,11 +38,12 @@ static int version_insert(struct weir_store *store, uint64_t function_id,
 			  uint32_t number, struct weir_store_error *error)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	char specs[WEIR_MODEL_SPECS_BYTES_MAX];
 	const int code = weir_store_prepare(
 		store,
 		"INSERT INTO versions (function_id, number, created, code, runtime, code_path, "
-		"handler, timeout_ms, memory_mb, queue_max) VALUES "
-		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+		"handler, timeout_ms, memory_mb, queue_max, specs) VALUES "
+		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 		&statement, error);
 
 	if (code != 0)
@@ -58,6 +59,7 @@ static int version_insert(struct weir_store *store, uint64_t function_id,
 	(void)sqlite3_bind_int64(statement, 8, function->timeout_ms);
 	(void)sqlite3_bind_int64(statement, 9, function->memory_mb);
 	(void)sqlite3_bind_int64(statement, 10, function->queue_max);
+	(void)sqlite3_bind_text(statement, 11, weir_model_specs_format(function, specs), -1, SQLITE_STATIC);
 	return step_done(store, statement, error);
 }
 
@@ -70,7 +72,7 @@ static int version_use(struct weir_store *store, uint64_t function_id, uint32_t 
 		store,
 		"UPDATE functions SET version = ?3, number = v.number, runtime = v.runtime, "
 		"code_path = v.code_path, handler = v.handler, timeout_ms = v.timeout_ms, "
-		"memory_mb = v.memory_mb, queue_max = v.queue_max "
+		"memory_mb = v.memory_mb, queue_max = v.queue_max, specs = v.specs "
 		"FROM (SELECT * FROM versions WHERE function_id = ?1 AND number = ?2) AS v "
 		"WHERE functions.id = ?1",
 		&statement, error);
@@ -186,6 +188,7 @@ static int version_read(struct weir_store *store, sqlite3_stmt *row,
 	    weir_sql_text_copy(row, 3, function->runtime, sizeof(function->runtime)) &&
 	    weir_store_path_read(store, row, 4, function->code_path) &&
 	    weir_sql_text_copy(row, 5, function->handler, sizeof(function->handler)) &&
+	    weir_model_specs_parse(weir_sql_text(row, 9), function, &wrong) == 0 &&
 	    weir_model_function_check(function, &wrong) == 0)
 		return 0;
 	return weir_store_fail(error, -EBADMSG, "%s, table versions, %s/%s, %u: %s: %s",
@@ -201,7 +204,7 @@ static int versions_visit(struct weir_store *store, const struct weir_model_func
 	int code = weir_store_prepare(
 		store,
 		"SELECT number, created, code, runtime, code_path, handler, timeout_ms, "
-		"memory_mb, queue_max FROM versions WHERE function_id = ?1 ORDER BY number DESC",
+		"memory_mb, queue_max, specs FROM versions WHERE function_id = ?1 ORDER BY number DESC",
 		&statement, error);
 
 	if (code != 0)

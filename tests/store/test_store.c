@@ -157,7 +157,32 @@ static void database_of_the_first_version_is_taken_over(void **state)
 	assert_string_equal(function.code_path, "/bin/cat");
 	assert_int_equal(deploy(test, &function, "", 10, &number), 0);
 	assert_int_equal(number, 2); /* what was there is version 1 */
+	assert_int_equal(function.spec_count, 0);
 	assert_int_equal(weir_store_open(test->store, false, &test->error), 0); /* once is enough */
+}
+
+static void specs_are_kept_with_each_version(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_model_function function = function_make("a"), found = {0};
+	struct weir_store_version version;
+	char text[WEIR_MODEL_SPECS_BYTES_MAX];
+	uint32_t number = 0;
+
+	assert_int_equal(weir_model_specs_parse("cpu=500,memory=64", &function, NULL), 0);
+	assert_int_equal(weir_store_function_add(test->store, &function, &test->error), 0);
+	assert_int_equal(weir_model_specs_parse("cpu=2000,memory=128,min=1,max=2 cpu=500,memory=64", &function, NULL), 0);
+	assert_int_equal(deploy(test, &function, "", 10, &number), 0);
+	assert_int_equal(weir_store_function_find(test->store, "default", "a", &found, &test->error), 0);
+	assert_string_equal(weir_model_specs_format(&found, text),
+			    "cpu=500,memory=64,min=0,max=16 cpu=2000,memory=128,min=1,max=2");
+	assert_int_equal(weir_store_rollback(test->store, "default", "a", 0, &version, &test->error), 0);
+	assert_int_equal(version.function.spec_count, 1);
+	assert_int_equal(weir_store_function_find(test->store, "default", "a", &found, &test->error), 0);
+	assert_string_equal(weir_model_specs_format(&found, text), "cpu=500,memory=64,min=0,max=16");
+	store_test_run(test, "weir.db", "UPDATE functions SET specs = 'cpu=0,memory=64'");
+	assert_int_equal(weir_store_function_find(test->store, "default", "a", &found, &test->error), -EBADMSG);
+	assert_non_null(strstr(test->error.text, "spec"));
 }
 
 struct listed {
@@ -658,6 +683,7 @@ int main(void)
 		TEST(database_of_a_newer_version_is_refused),
 		TEST(row_that_breaks_the_rules_is_damage_named_by_table_and_key),
 		TEST(full_disk_is_said_and_changes_nothing),
+		TEST(specs_are_kept_with_each_version),
 		TEST(generation_only_grows),
 		TEST(shapes_forget_parameter_names_only),
 	};

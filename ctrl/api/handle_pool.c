@@ -54,6 +54,8 @@ static cJSON *pool_json(const struct weir_api_call *call, const struct weir_publ
 	if (row != NULL) {
 		(void)cJSON_AddNumberToObject(json, "workers_min", row->workers_min);
 		(void)cJSON_AddNumberToObject(json, "workers_max", row->workers_max);
+		(void)cJSON_AddNumberToObject(json, "memory_mb", (double)(row->memory_bytes >> 20));
+		(void)cJSON_AddNumberToObject(json, "cpu_millicores", row->cpu_millicores); /* 0: no limit */
 	}
 	for (size_t i = 0; (setting = weir_pool_setting_at(i)) != NULL; i++)
 		value_add(json, pool, setting);

@@ -118,6 +118,10 @@ static cJSON *process_json(const struct weir_board_process *process)
 		(void)cJSON_AddStringToObject(json, "function", process->function);
 	(void)cJSON_AddStringToObject(json, "runtime",
 				      weir_ctl_board_runtime(process->runtime));
+	if (process->memory_mb != 0) {
+		(void)cJSON_AddNumberToObject(json, "cpu_millicores", process->cpu_millicores);
+		(void)cJSON_AddNumberToObject(json, "memory_mb", process->memory_mb);
+	}
 	(void)cJSON_AddNumberToObject(json, "accepted", (double)process->accepted);
 	(void)cJSON_AddNumberToObject(json, "finished", (double)process->finished);
 	(void)cJSON_AddNumberToObject(json, "service_us", (double)process->service_ns / 1000);
@@ -262,6 +266,17 @@ static void serves_cell(struct weir_ctl_table *table, const cJSON *process)
 	weir_ctl_table_cell(table, text);
 }
 
+/* "500m 256MB": millicores and MB; "-" for a worker without a spec. */
+static void spec_cell(struct weir_ctl_table *table, const cJSON *process)
+{
+	char text[64] = "-";
+
+	if (cJSON_HasObjectItem(process, "memory_mb"))
+		(void)snprintf(text, sizeof(text), "%.0fm %.0fMB", weir_ctl_json_number(process, "cpu_millicores"),
+			       weir_ctl_json_number(process, "memory_mb")); /* fits */
+	weir_ctl_table_cell(table, text);
+}
+
 /* CPU time, time it waited for a CPU, memory. */
 static void load_cells(struct weir_ctl_table *table, const cJSON *load)
 {
@@ -281,7 +296,7 @@ static void load_cells(struct weir_ctl_table *table, const cJSON *load)
 
 static void workers_print(const cJSON *processes)
 {
-	static const char *const titles[] = {"WORKER", "SERVES", "RUNTIME", "PID",
+	static const char *const titles[] = {"WORKER", "SERVES", "RUNTIME", "SPEC", "PID",
 					     "STATE",  "RESTARTS",  "STARTED", "RUNNING",
 					     "PARKED", "CPU_S", "WAITED_S", "MIB", NULL};
 	struct weir_ctl_table table = {.titles = titles};
@@ -296,6 +311,7 @@ static void workers_print(const cJSON *processes)
 		weir_ctl_table_number(&table, weir_ctl_json_number(process, "worker"));
 		serves_cell(&table, process);
 		weir_ctl_table_cell(&table, weir_ctl_json_text(process, "runtime"));
+		spec_cell(&table, process);
 		weir_ctl_table_number(&table, weir_ctl_json_number(process, "pid"));
 		state_cell(&table, process);
 		weir_ctl_table_number(&table, weir_ctl_json_number(process, "restarts"));

@@ -124,6 +124,8 @@ static int plan_write(const struct weir_publish_plan *plan, int *out_fd)
 	struct piece pieces[] = {
 		{plan->functions.data, plan->functions.count,
 		 sizeof(struct weir_snapshot_function), &header.functions},
+		{plan->specs.data, plan->specs.count, sizeof(struct weir_snapshot_spec),
+		 &header.specs},
 		{plan->pools.data, plan->pools.count, sizeof(struct weir_snapshot_pool),
 		 &header.pools},
 		{plan->nodes.data, plan->nodes.count, sizeof(struct weir_snapshot_node),

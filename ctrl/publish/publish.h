@@ -1,5 +1,7 @@
 /* publish: the model -> one sealed snapshot memfd (abi/snapshot.h).
- * A pool is one (namespace, runtime), or one function where the runtime wants that. Every function also gets local routes (Unix socket only),
+ * A pool is one (namespace, runtime, spec), or one function's of one spec where the runtime wants that; functions
+ * that name no spec share the pool without one. It has the largest minimum and maximum of its functions.
+ * Every function also gets local routes (Unix socket only),
  * host "function.weir", patterns /NAMESPACE/NAME and /NAMESPACE/NAME/ *, any method: this is how
  * `ctrlctl fn invoke` and later dialects reach a function by name.
  * Route conflicts: of a route of Weir's own and a row of the public table with the same host,
@@ -42,7 +44,7 @@ struct weir_publish_input {
 /* The defaults of CONVENTIONS.md for settings that nobody set. */
 struct weir_settings weir_publish_settings_default(void);
 
-/* "NAMESPACE/RUNTIME", or "NAMESPACE/RUNTIME/FUNCTION" where `function` is not empty. Returns out. */
+/* "NAMESPACE/RUNTIME", or "NAMESPACE/RUNTIME/FUNCTION" where `function` is not empty: the pools of all specs. Returns out. */
 const char *weir_publish_pool_name(struct weir_span space, uint32_t runtime, struct weir_span function,
 				   char out[WEIR_PUBLISH_POOL_NAME_BYTES]);
 

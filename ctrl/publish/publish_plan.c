@@ -71,6 +71,55 @@ const char *weir_publish_pool_name(struct weir_span space, uint32_t runtime, str
 	return out;
 }
 
+/* A pool for itself: a version on trial, and where functions of one process would share a heap. */
+static bool has_own_pool(const struct weir_model_function *from, uint32_t runtime)
+{
+	return from->is_trial || weir_runtime_is_pool_per_function(runtime);
+}
+
+/* What its workers have where it says nothing: the settings. */
+static struct weir_snapshot_spec spec_default(const struct weir_publish_plan *plan,
+					      const struct weir_model_function *from, uint32_t runtime)
+{
+	return (struct weir_snapshot_spec){
+		.cpu_millicores = plan->input->settings.worker_cpu_millicores,
+		.memory_mb = from->memory_mb,
+		.workers_min = has_own_pool(from, runtime) ? 0 : plan->input->pool_workers_min,
+		.workers_max = plan->input->pool_workers_max,
+	};
+}
+
+/* Its rows of specs; their pools are found later. A trial has one worker, of the smallest spec. */
+static int add_specs(struct weir_publish_plan *plan, const struct weir_model_function *from,
+		     struct weir_snapshot_function *function)
+{
+	const uint32_t named = from->is_trial && from->spec_count > 1 ? 1 : from->spec_count;
+
+	if (function->runtime == WEIR_RUNTIME_MISSING)
+		return 0;
+	function->spec_count = named == 0 ? 1 : named;
+	for (uint32_t i = 0; i < function->spec_count; i++) {
+		struct weir_snapshot_spec row = spec_default(plan, from, function->runtime);
+		uint32_t index = 0;
+		int result = 0;
+
+		if (named > 0)
+			row = (struct weir_snapshot_spec){.cpu_millicores = from->spec[i].cpu_millicores,
+							  .memory_mb = from->spec[i].memory_mb,
+							  .workers_min = from->spec[i].workers_min,
+							  .workers_max = from->spec[i].workers_max};
+		if (from->is_trial)
+			row.workers_min = 0, row.workers_max = 1;
+		result = weir_publish_rows_add(&plan->specs, sizeof(row), &index);
+		if (result != 0)
+			return result;
+		((struct weir_snapshot_spec *)plan->specs.data)[index] = row;
+		if (i == 0)
+			function->spec_first = index;
+	}
+	return 0;
+}
+
 static int add_function(struct weir_publish_plan *plan, const struct weir_model_function *from)
 {
 	char reason[sizeof(from->code_path) + 128] = "";
@@ -111,18 +160,24 @@ static int add_function(struct weir_publish_plan *plan, const struct weir_model_
 	if (result == 0)
 		result = intern(plan, reason, &function.reason);
 	if (result == 0)
+		result = add_specs(plan, from, &function);
+	if (result == 0)
 		result = weir_publish_rows_add(&plan->functions, sizeof(function), &index);
 	if (result == 0)
 		((struct weir_snapshot_function *)plan->functions.data)[index] = function;
 	return result;
 }
 
-/* Which function wants which pool; equal ones stand together once sorted. */
+/* Which function wants which pool for which of its specs; equal ones stand together once sorted. */
 struct wish {
 	uint32_t space_offset;
 	uint32_t runtime;
 	bool is_own; /* a pool for itself */
+	bool is_named; /* the function names the spec; else cpu_millicores and memory_mb are 0 here */
+	uint32_t cpu_millicores;
+	uint32_t memory_mb;
 	uint32_t function;
+	uint32_t spec; /* row */
 };
 
 static int compare_wishes(const void *left, const void *right)
@@ -136,7 +191,17 @@ static int compare_wishes(const void *left, const void *right)
 		return a->runtime < b->runtime ? -1 : 1;
 	if (a->is_own != b->is_own)
 		return a->is_own ? 1 : -1;
+	if (a->cpu_millicores != b->cpu_millicores)
+		return a->cpu_millicores < b->cpu_millicores ? -1 : 1;
+	if (a->memory_mb != b->memory_mb)
+		return a->memory_mb < b->memory_mb ? -1 : 1;
 	return (a->function > b->function) - (a->function < b->function);
+}
+
+static bool is_same_pool(const struct wish *a, const struct wish *b)
+{
+	return !a->is_own && !b->is_own && a->space_offset == b->space_offset && a->runtime == b->runtime &&
+	       a->cpu_millicores == b->cpu_millicores && a->memory_mb == b->memory_mb;
 }
 
 static int compare_pool_names(const void *name, const void *pool)
@@ -161,14 +226,18 @@ static struct weir_publish_pool settings_of(const struct weir_publish_input *inp
 
 /* The same in every generation and instance. A function's own pool has its id in the seed, but hashed: of
  * short texts XXH3's value is little more than text XOR seed, so ids that are near each other, as ids are,
- * would make equal keys of unequal namespaces, and their functions share processes. */
+ * would make equal keys of unequal namespaces, and their functions share processes. So is the spec. */
 static uint64_t pool_key(const struct wish *wish, const struct weir_snapshot_function *function,
 			 struct weir_span space)
 {
+	const uint32_t spec[2] = {wish->cpu_millicores, wish->memory_mb};
 	const struct weir_span id = {.data = (const char *)&function->id, .bytes = sizeof(function->id)};
+	uint64_t seed = wish->is_own ? weir_snapshot_edge_hash(0, 0, id) : 0;
 
-	return weir_snapshot_edge_hash(wish->is_own ? weir_snapshot_edge_hash(0, 0, id) : 0,
-				       function->runtime, space);
+	if (wish->is_named)
+		seed = weir_snapshot_edge_hash(
+			seed, 1, (struct weir_span){.data = (const char *)spec, .bytes = sizeof(spec)});
+	return weir_snapshot_edge_hash(seed, function->runtime, space);
 }
 
 static int add_pool(struct weir_publish_plan *plan,
@@ -176,7 +245,7 @@ static int add_pool(struct weir_publish_plan *plan,
 {
 	const struct weir_snapshot_function *function =
 		&((const struct weir_snapshot_function *)plan->functions.data)[wish->function];
-	const bool is_trial = plan->sorted[wish->function]->is_trial;
+	const struct weir_snapshot_spec *spec = &((const struct weir_snapshot_spec *)plan->specs.data)[wish->spec];
 	const struct weir_span space = {.data = plan->strings.text + function->space.offset,
 					.bytes = function->space.bytes};
 	const struct weir_span own = {.data = plan->strings.text + function->name.offset,
@@ -187,10 +256,10 @@ static int add_pool(struct weir_publish_plan *plan,
 	const struct weir_snapshot_pool pool = {
 		.key = pool_key(wish, function, space),
 		.runtime = function->runtime,
-		.workers_min = wish->is_own ? 0 : plan->input->pool_workers_min,
-		.workers_max = is_trial ? 1 : plan->input->pool_workers_max,
+		.cpu_millicores = spec->cpu_millicores,
 		.policy = (uint16_t)settings.policy,
-		.flags = settings.one_task ? WEIR_SNAPSHOT_POOL_ONE_TASK : 0,
+		.flags = (uint16_t)((settings.one_task ? WEIR_SNAPSHOT_POOL_ONE_TASK : 0) |
+				    (wish->is_named ? WEIR_SNAPSHOT_POOL_SPEC : 0)),
 		.weights = settings.weights,
 		.space = function->space,
 		.function = wish->is_own ? function->name : (struct weir_snapshot_string){0},
@@ -202,47 +271,65 @@ static int add_pool(struct weir_publish_plan *plan,
 	return result;
 }
 
-static void memory_raise(struct weir_publish_plan *plan, uint32_t index, uint64_t bytes)
+/* The pool has the most that its functions want, of memory and of workers: these serve them all. */
+static void join_pool(struct weir_publish_plan *plan, const struct wish *wish, uint32_t index)
 {
 	struct weir_snapshot_pool *pool = (struct weir_snapshot_pool *)plan->pools.data + index;
+	struct weir_snapshot_spec *spec = (struct weir_snapshot_spec *)plan->specs.data + wish->spec;
+	struct weir_snapshot_function *function =
+		(struct weir_snapshot_function *)plan->functions.data + wish->function;
+	const uint64_t memory_bytes = (uint64_t)spec->memory_mb << 20;
 
-	if (pool->memory_bytes < bytes)
-		pool->memory_bytes = bytes;
+	spec->pool = index;
+	if (wish->spec == function->spec_first)
+		function->pool = index;
+	if (pool->memory_bytes < memory_bytes)
+		pool->memory_bytes = memory_bytes;
+	if (pool->workers_min < spec->workers_min)
+		pool->workers_min = spec->workers_min;
+	if (pool->workers_max < spec->workers_max)
+		pool->workers_max = spec->workers_max;
+}
+
+static struct wish wish_of(const struct weir_publish_plan *plan, uint32_t function, uint32_t spec)
+{
+	const struct weir_snapshot_function *row =
+		&((const struct weir_snapshot_function *)plan->functions.data)[function];
+	const struct weir_snapshot_spec *wanted = &((const struct weir_snapshot_spec *)plan->specs.data)[spec];
+	const bool is_named = plan->sorted[function]->spec_count > 0;
+
+	return (struct wish){.space_offset = row->space.offset,
+			     .runtime = row->runtime,
+			     .is_own = has_own_pool(plan->sorted[function], row->runtime),
+			     .is_named = is_named,
+			     .cpu_millicores = is_named ? wanted->cpu_millicores : 0,
+			     .memory_mb = is_named ? wanted->memory_mb : 0,
+			     .function = function,
+			     .spec = spec};
 }
 
 static int add_pools(struct weir_publish_plan *plan)
 {
-	struct weir_snapshot_function *functions = plan->functions.data;
+	const struct weir_snapshot_function *functions = plan->functions.data;
 	WEIR_CLEANUP(weir_free)
-	struct wish *wishes = calloc(plan->functions.count + 1, sizeof(*wishes));
+	struct wish *wishes = calloc(plan->specs.count + 1, sizeof(*wishes));
 	size_t count = 0;
 	uint32_t pool = 0;
 
 	if (wishes == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < plan->functions.count; i++) {
-		if (functions[i].runtime != WEIR_RUNTIME_MISSING)
-			wishes[count++] =
-				(struct wish){.space_offset = functions[i].space.offset,
-					      .runtime = functions[i].runtime,
-					      .is_own = plan->sorted[i]->is_trial ||
-							weir_runtime_is_pool_per_function(
-								functions[i].runtime),
-					      .function = i};
+		for (uint32_t j = 0; j < functions[i].spec_count; j++)
+			wishes[count++] = wish_of(plan, i, functions[i].spec_first + j);
 	}
 	qsort(wishes, count, sizeof(*wishes), compare_wishes);
 	for (size_t i = 0; i < count; i++) {
-		const bool first = i == 0 ||
-				   wishes[i].space_offset != wishes[i - 1].space_offset ||
-				   wishes[i].runtime != wishes[i - 1].runtime ||
-				   wishes[i].is_own;
-		const int result =
-			first ? add_pool(plan, &wishes[i], &pool) : 0;
+		const bool first = i == 0 || !is_same_pool(&wishes[i - 1], &wishes[i]);
+		const int result = first ? add_pool(plan, &wishes[i], &pool) : 0;
 
 		if (result != 0)
 			return result;
-		functions[wishes[i].function].pool = pool;
-		memory_raise(plan, pool, functions[wishes[i].function].memory_bytes);
+		join_pool(plan, &wishes[i], pool);
 	}
 	return 0;
 }
@@ -281,6 +368,7 @@ void weir_publish_plan_free(struct weir_publish_plan *plan)
 	free(plan->sorted);
 	plan->sorted = NULL;
 	weir_publish_rows_free(&plan->functions);
+	weir_publish_rows_free(&plan->specs);
 	weir_publish_rows_free(&plan->pools);
 	weir_publish_rows_free(&plan->nodes);
 	weir_publish_rows_free(&plan->hosts);

@@ -1,6 +1,7 @@
 /* publish_plan: a snapshot's tables before they are laid out. Private to ctrl/publish.
  *
- *   functions, pools    publish_plan.c     sorted by id; one pool per (namespace, runtime) or function
+ *   functions, specs,
+ *   pools               publish_plan.c     sorted by id; one pool per (namespace, runtime, spec) or (function, spec)
  *   hosts, nodes, edges publish_routes.c   one tree per host, made from the sorted list in one pass
  *   targets             publish_routes.c   those of a node stand together, its own methods before ANY
  *   memfd               publish.c
@@ -17,6 +18,7 @@ struct weir_publish_plan {
 	uint32_t root;                             /* node of the tree without host */
 	const struct weir_model_function **sorted; /* input's, by id: beside `functions` */
 	struct weir_publish_rows functions;        /* struct weir_snapshot_function */
+	struct weir_publish_rows specs;            /* struct weir_snapshot_spec; a function's stand together */
 	struct weir_publish_rows pools;            /* struct weir_snapshot_pool */
 	struct weir_publish_rows nodes;            /* struct weir_snapshot_node */
 	struct weir_publish_rows hosts;            /* struct weir_snapshot_host */
@@ -26,7 +28,7 @@ struct weir_publish_plan {
 	struct weir_publish_strings strings;
 };
 
-/* Fill functions and pools. 0, -EINVAL (a record that the model refuses), -EEXIST (two functions with
+/* Fill functions, specs and pools. 0, -EINVAL (a record that the model refuses), -EEXIST (two functions with
  * one id), -E2BIG, -ENOMEM. */
 int weir_publish_plan_functions(struct weir_publish_plan *plan);
 

@@ -116,6 +116,8 @@ struct weir_board_process {
 	uint64_t rss_bytes;
 	uint64_t rss_at_ns;
 	uint32_t load_source; /* enum weir_load_source; NONE: nothing was measured yet */
+	uint32_t cpu_millicores; /* workers: of their spec; 0 and 0: they have none */
+	uint32_t memory_mb;
 	uint32_t reserved;
 	char space[64];      /* workers: namespace */
 	char function[64];   /* workers of one function: its name; empty = of all of the namespace */

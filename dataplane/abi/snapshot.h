@@ -1,6 +1,6 @@
 /* snapshot: everything the data path must know of the configuration, in one immutable memfd.
  *
- *   | header (settings inside) | functions | pools | nodes | edges | hosts | targets | params | strings |
+ *   | header (settings inside) | functions | specs | pools | nodes | edges | hosts | targets | params | strings |
  *
  * Built by ctrl/publish, sealed (write, shrink, grow), checked once by shm/snapshot.h on attach:
  * checksum, table bounds, every index and every string; readers then follow indices unchecked.
@@ -12,7 +12,9 @@
  *                  a pattern, and compared with bytes that lie together.
  *        .routes   targets of a pattern that ends here
  *        .wildcard targets of a pattern that ends here in '/ *': any rest, the empty one included
- * A target is one route for one method. Generations only grow. */
+ * A target is one route for one method. Generations only grow.
+ * A function has one spec or more, smallest first: what a worker of one of its pools has. A function that
+ * names none has the one of its namespace's pool. */
 #ifndef WEIR_DATAPLANE_ABI_SNAPSHOT_H
 #define WEIR_DATAPLANE_ABI_SNAPSHOT_H
 
@@ -26,11 +28,13 @@
 #define WEIR_SNAPSHOT_NONE UINT32_MAX
 
 enum {
-	WEIR_SNAPSHOT_ABI_MAJOR = 3,
+	WEIR_SNAPSHOT_ABI_MAJOR = 4,
 	WEIR_SNAPSHOT_SEGMENTS_MAX = 32, /* path segments of a pattern */
 	WEIR_SNAPSHOT_METHOD_ANY = 255,
 	WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT = 1, /* function flag: it has variables (environment.h) */
 	WEIR_SNAPSHOT_POOL_ONE_TASK = 1, /* pool flag: a worker takes a call only while it has none */
+	WEIR_SNAPSHOT_POOL_SPEC = 2,     /* pool flag: its CPU time and memory are a spec that functions name */
+	WEIR_SNAPSHOT_SPECS_MAX = 8,     /* of one function */
 	WEIR_SNAPSHOT_TARGET_LOCAL = 1, /* target flag: matches on the Unix socket only */
 };
 
@@ -70,11 +74,13 @@ struct weir_snapshot_function {
 	uint64_t id;        /* stable for the function's life, over generations */
 	uint64_t version;   /* grows with each change of code or handler */
 	uint64_t timeout_ns;
-	uint64_t memory_bytes;
-	uint32_t pool;      /* index into pools; WEIR_SNAPSHOT_NONE if runtime is MISSING */
+	uint64_t memory_bytes; /* in workers of a pool that has no spec; else the spec's */
+	uint32_t pool;      /* of its smallest spec, index into pools; WEIR_SNAPSHOT_NONE if runtime is MISSING */
 	uint32_t runtime;   /* enum weir_runtime_kind */
 	uint32_t queue_max; /* waiting requests per shard */
 	uint32_t flags;     /* WEIR_SNAPSHOT_FUNCTION_...; the others are zero */
+	uint32_t spec_first; /* into specs: first and count, 1 or more; 0 and 0 if runtime is MISSING */
+	uint32_t spec_count;
 	struct weir_snapshot_string space;       /* namespace */
 	struct weir_snapshot_string name;
 	struct weir_snapshot_string code_path;   /* absolute */
@@ -82,19 +88,30 @@ struct weir_snapshot_function {
 	struct weir_snapshot_string interpreter; /* exec: program that gets code_path as argument; empty = none */
 	struct weir_snapshot_string reason;      /* MISSING: what is not there, for people */
 };
-static_assert(sizeof(struct weir_snapshot_function) == 96, "function layout");
+static_assert(sizeof(struct weir_snapshot_function) == 104, "function layout");
 
-/* Workers of one namespace and runtime, or of one function (runtimes.h says which). */
+/* One resource spec of a function; a function's stand together, by CPU time, then memory. */
+struct weir_snapshot_spec {
+	uint32_t cpu_millicores; /* 1,000 = one CPU's time; 0 = no limit, which holds any request */
+	uint32_t memory_mb;
+	uint32_t workers_min;    /* of this function; the pool has the largest of its functions */
+	uint32_t workers_max;
+	uint32_t pool;           /* index */
+	uint32_t reserved;       /* zero */
+};
+static_assert(sizeof(struct weir_snapshot_spec) == 24, "spec layout");
+
+/* Workers of one namespace, runtime and spec, or of one function and spec (runtimes.h says which). */
 struct weir_snapshot_pool {
-	uint64_t key;         /* stable: hash of namespace and runtime, or of the function too */
+	uint64_t key;         /* stable: hash of namespace and runtime, of the function and the spec where there are */
 	uint32_t runtime;
 	uint32_t workers_min;
 	uint32_t workers_max;
 	uint16_t policy;      /* enum weir_policy_number */
 	uint16_t flags;       /* WEIR_SNAPSHOT_POOL_...; the others are zero */
-	uint64_t memory_bytes; /* the largest limit of its functions */
+	uint64_t memory_bytes; /* the spec's, or the largest limit of its functions */
 	struct weir_weights weights;
-	uint32_t reserved;    /* zero */
+	uint32_t cpu_millicores; /* of each worker; 0 = no limit */
 	struct weir_snapshot_string space;
 	struct weir_snapshot_string function; /* of a pool of one function: its name */
 };
@@ -154,6 +171,7 @@ struct weir_snapshot_header {
 	uint32_t root;       /* node of the tree without host */
 	uint32_t reserved;   /* zero */
 	struct weir_snapshot_table functions;
+	struct weir_snapshot_table specs;
 	struct weir_snapshot_table pools;
 	struct weir_snapshot_table nodes;
 	struct weir_snapshot_table edges;
@@ -162,6 +180,6 @@ struct weir_snapshot_header {
 	struct weir_snapshot_table params; /* struct weir_snapshot_string */
 	struct weir_snapshot_table strings; /* stride 1 */
 };
-static_assert(sizeof(struct weir_snapshot_header) == 56 + 80 + 8 + 8 * 16, "snapshot header layout");
+static_assert(sizeof(struct weir_snapshot_header) == 56 + 80 + 8 + 9 * 16, "snapshot header layout");
 
 #endif

@@ -93,6 +93,7 @@ static bool tables_are_inside(const struct check *check)
 	const struct weir_snapshot_header *const header = check->header;
 
 	return table_is_inside(check, &header->functions, sizeof(struct weir_snapshot_function)) &&
+	       table_is_inside(check, &header->specs, sizeof(struct weir_snapshot_spec)) &&
 	       table_is_inside(check, &header->pools, sizeof(struct weir_snapshot_pool)) &&
 	       table_is_inside(check, &header->nodes, sizeof(struct weir_snapshot_node)) &&
 	       table_is_inside(check, &header->edges, sizeof(struct weir_snapshot_edge)) &&
@@ -100,6 +101,49 @@ static bool tables_are_inside(const struct check *check)
 	       table_is_inside(check, &header->targets, sizeof(struct weir_snapshot_target)) &&
 	       table_is_inside(check, &header->params, sizeof(struct weir_snapshot_string)) &&
 	       table_is_inside(check, &header->strings, 1);
+}
+
+/* Its pool's workers have what it says; a pool without a spec of its own has the most that functions want. */
+static bool spec_is_sound(const struct check *check, const struct weir_snapshot_spec *spec, uint32_t runtime)
+{
+	const struct weir_snapshot_pool *pool = NULL;
+	const uint64_t memory_bytes = (uint64_t)spec->memory_mb << 20;
+
+	if (spec->pool >= check->header->pools.count || spec->workers_min > spec->workers_max ||
+	    spec->reserved != 0)
+		return false;
+	pool = &check->view.pools[spec->pool];
+	return pool->runtime == runtime && pool->cpu_millicores == spec->cpu_millicores &&
+	       ((pool->flags & WEIR_SNAPSHOT_POOL_SPEC) != 0 ? pool->memory_bytes == memory_bytes
+							      : pool->memory_bytes >= memory_bytes);
+}
+
+/* A spec without a limit of CPU time is larger than any with one. */
+static bool spec_is_below(const struct weir_snapshot_spec *a, const struct weir_snapshot_spec *b)
+{
+	const uint32_t a_cpu = a->cpu_millicores - 1; /* 0 becomes the largest */
+	const uint32_t b_cpu = b->cpu_millicores - 1;
+
+	return a_cpu != b_cpu ? a_cpu < b_cpu : a->memory_mb < b->memory_mb;
+}
+
+static bool function_specs_are_sound(const struct check *check, const struct weir_snapshot_function *function)
+{
+	const struct weir_snapshot_spec *const specs = check->view.specs + function->spec_first;
+
+	if (function->runtime == WEIR_RUNTIME_MISSING)
+		return function->pool == WEIR_SNAPSHOT_NONE && function->spec_first == 0 &&
+		       function->spec_count == 0;
+	if (function->spec_count == 0 || function->spec_count > WEIR_SNAPSHOT_SPECS_MAX ||
+	    !range_is_inside(function->spec_first, function->spec_count, check->header->specs.count) ||
+	    specs[0].pool != function->pool)
+		return false;
+	for (uint32_t i = 0; i < function->spec_count; i++) {
+		if (!spec_is_sound(check, &specs[i], function->runtime) ||
+		    (i > 0 && !spec_is_below(&specs[i - 1], &specs[i])))
+			return false;
+	}
+	return true;
 }
 
 static bool functions_are_sound(const struct check *check)
@@ -112,13 +156,8 @@ static bool functions_are_sound(const struct check *check)
 		if (function->runtime >= WEIR_RUNTIME_COUNT ||
 		    (function->flags & ~(uint32_t)WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT) != 0)
 			return false;
-		if (function->runtime == WEIR_RUNTIME_MISSING) {
-			if (function->pool != WEIR_SNAPSHOT_NONE)
-				return false;
-		} else if (function->pool >= check->header->pools.count ||
-			   check->view.pools[function->pool].runtime != function->runtime) {
+		if (!function_specs_are_sound(check, function))
 			return false;
-		}
 		if (!string_is_sound(check, function->space) || !string_is_sound(check, function->name) ||
 		    !string_is_sound(check, function->code_path) ||
 		    !string_is_sound(check, function->handler) ||
@@ -142,8 +181,8 @@ static bool pools_are_sound(const struct check *check)
 		const struct weir_snapshot_pool *const pool = &check->view.pools[i];
 
 		if (pool->runtime == WEIR_RUNTIME_MISSING || pool->runtime >= WEIR_RUNTIME_COUNT ||
-		    pool->workers_min > pool->workers_max || pool->reserved != 0 ||
-		    pool->policy >= WEIR_POLICY_COUNT || (pool->flags & ~WEIR_SNAPSHOT_POOL_ONE_TASK) != 0 ||
+		    pool->workers_min > pool->workers_max ||
+		    pool->policy >= WEIR_POLICY_COUNT || (pool->flags & ~(WEIR_SNAPSHOT_POOL_ONE_TASK | WEIR_SNAPSHOT_POOL_SPEC)) != 0 ||
 		    !weights_are_sound(&pool->weights) || !string_is_sound(check, pool->space) ||
 		    !string_is_sound(check, pool->function))
 			return false;
@@ -290,6 +329,7 @@ static void view_open(struct check *check)
 	check->view = (struct weir_snapshot){
 		.header = header,
 		.functions = (const void *)(base + header->functions.offset),
+		.specs = (const void *)(base + header->specs.offset),
 		.pools = (const void *)(base + header->pools.offset),
 		.nodes = (const void *)(base + header->nodes.offset),
 		.edges = (const void *)(base + header->edges.offset),
@@ -435,4 +475,17 @@ const struct weir_snapshot_function *weir_snapshot_function_find(const struct we
 	if (first == snapshot->function_count || snapshot->functions[first].id != id)
 		return NULL;
 	return &snapshot->functions[first];
+}
+
+const struct weir_snapshot_spec *weir_snapshot_spec_find(const struct weir_snapshot *snapshot,
+							 const struct weir_snapshot_function *function,
+							 uint64_t pool_key)
+{
+	const struct weir_snapshot_spec *const specs = snapshot->specs + function->spec_first;
+
+	for (uint32_t i = 0; i < function->spec_count; i++) {
+		if (snapshot->pools[specs[i].pool].key == pool_key)
+			return &specs[i];
+	}
+	return NULL;
 }

@@ -11,6 +11,7 @@
 struct weir_snapshot {
 	const struct weir_snapshot_header *header;
 	const struct weir_snapshot_function *functions;
+	const struct weir_snapshot_spec *specs;
 	const struct weir_snapshot_pool *pools;
 	const struct weir_snapshot_node *nodes;
 	const struct weir_snapshot_edge *edges;
@@ -33,7 +34,7 @@ int weir_snapshot_attach(int fd, struct weir_snapshot *out_snapshot);
 int weir_snapshot_check(const void *data, size_t bytes, struct weir_snapshot *out_snapshot);
 
 /* For a process that looks up functions and never routes, of which there may be hundreds: check and
- * give functions, pools, strings and settings only; the other tables are NULL, the checksum is not
+ * give functions, specs, pools, strings and settings only; the other tables are NULL, the checksum is not
  * computed, pages are mapped as they are used. Errors as above. */
 int weir_snapshot_attach_functions(int fd, struct weir_snapshot *out_snapshot);
 int weir_snapshot_check_functions(const void *data, size_t bytes,
@@ -51,6 +52,11 @@ static inline struct weir_span weir_snapshot_span(const struct weir_snapshot *sn
 /* Function by id, or NULL. Binary search: functions are sorted by id. Any thread. */
 const struct weir_snapshot_function *weir_snapshot_function_find(const struct weir_snapshot *snapshot,
 								 uint64_t id);
+
+/* The function's spec whose workers are the pool `pool_key`; NULL if that pool does not run it. Any thread. */
+const struct weir_snapshot_spec *weir_snapshot_spec_find(const struct weir_snapshot *snapshot,
+							 const struct weir_snapshot_function *function,
+							 uint64_t pool_key);
 
 /* Checksum of a whole snapshot of `bytes` bytes (at least a header), its checksum field taken as
  * zero: what the builder stores and the check compares. */

@@ -134,6 +134,14 @@ static void row_process(struct weir_board_process *row, const struct weir_proces
 	row->restarts = restart == NULL ? 0 : restart->restarts;
 }
 
+/* What the pool is for: a function, a spec. */
+static void row_pool(struct weir_board_process *row, const struct weir_pool *pool)
+{
+	memcpy(row->function, pool->function, sizeof(row->function));
+	row->cpu_millicores = pool->has_spec ? pool->cpu_millicores : 0;
+	row->memory_mb = pool->has_spec ? (uint32_t)(pool->memory_bytes >> 20) : 0;
+}
+
 static void row_worker(const struct weir_supervisor *supervisor, const struct weir_worker *worker,
 		       const struct weir_pool *pool, struct weir_board_process *row)
 {
@@ -142,7 +150,7 @@ static void row_worker(const struct weir_supervisor *supervisor, const struct we
 	row->pool_key = worker->pool_key;
 	memcpy(row->space, worker->space, sizeof(row->space));
 	if (pool != NULL)
-		memcpy(row->function, pool->function, sizeof(row->function));
+		row_pool(row, pool);
 	weir_board_worker_counts(supervisor, worker, row);
 	weir_measure_row(supervisor, worker, weir_clock_now_ns(), row);
 }
@@ -174,7 +182,7 @@ static uint32_t rows_of_workers(struct weir_supervisor *supervisor, struct weir_
 			row->pool_key = pool->key;
 			row->restarts = pool->restart.restarts;
 			memcpy(row->space, pool->space, sizeof(row->space));
-			memcpy(row->function, pool->function, sizeof(row->function));
+			row_pool(row, pool);
 		}
 	}
 	return used;

@@ -49,15 +49,14 @@ static void name_copy(char *to, size_t size, struct weir_span name)
 static void pool_count(struct weir_pool *pools, const struct weir_snapshot *snapshot,
 		       const struct weir_snapshot_function *function)
 {
-	struct weir_pool *const pool = function->pool != WEIR_SNAPSHOT_NONE ? &pools[function->pool] : NULL;
+	for (uint32_t i = 0; i < function->spec_count; i++) {
+		struct weir_pool *const pool = &pools[snapshot->specs[function->spec_first + i].pool];
 
-	if (pool == NULL)
-		return;
-	pool->functions++;
-	if (function->memory_bytes > pool->memory_bytes)
-		pool->memory_bytes = function->memory_bytes;
-	if (weir_runtime_is_pool_per_function(pool->runtime))
-		name_copy(pool->function, sizeof(pool->function), weir_snapshot_span(snapshot, function->name));
+		pool->functions++;
+		if (weir_runtime_is_pool_per_function(pool->runtime))
+			name_copy(pool->function, sizeof(pool->function),
+				  weir_snapshot_span(snapshot, function->name));
+	}
 }
 
 /* The pools of a snapshot; what is known of a pool from before goes on. NULL = no memory. */
@@ -80,7 +79,9 @@ static struct weir_pool *pools_build(const struct weir_supervisor *supervisor, c
 		pool->workers_min = from->workers_min;
 		pool->workers_max = from->workers_max;
 		pool->functions = 0;
-		pool->memory_bytes = 0;
+		pool->memory_bytes = from->memory_bytes;
+		pool->cpu_millicores = from->cpu_millicores;
+		pool->has_spec = (from->flags & WEIR_SNAPSHOT_POOL_SPEC) != 0;
 		name_copy(pool->space, sizeof(pool->space), space);
 		name_copy(pool->function, sizeof(pool->function), WEIR_SPAN(""));
 	}

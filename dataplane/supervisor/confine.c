@@ -71,7 +71,7 @@ static int function_reveal(const struct weir_supervisor *supervisor, const struc
 	struct weir_sandbox_plan plan;
 	int result = 0;
 
-	if (row == NULL || row->pool == WEIR_SNAPSHOT_NONE || snapshot->pools[row->pool].key != worker->pool_key)
+	if (row == NULL || weir_snapshot_spec_find(snapshot, row, worker->pool_key) == NULL)
 		return -ESRCH;
 	weir_confine_plan(supervisor, worker, &plan);
 	result = interpreter_reveal(&plan, worker, weir_snapshot_span(snapshot, row->interpreter));

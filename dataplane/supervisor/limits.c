@@ -58,7 +58,7 @@ int weir_limits_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTIO
 static uint64_t private_bytes(const struct weir_pool *pool)
 {
 	const uint64_t others = pool->functions > 1 ? pool->functions - 1 : 0;
-	const uint64_t programs = pool->runtime == WEIR_RUNTIME_EXEC ? EXEC_PROGRAMS : 1;
+	const uint64_t programs = pool->runtime == WEIR_RUNTIME_EXEC && !pool->has_spec ? EXEC_PROGRAMS : 1;
 
 	return own_bytes(pool->runtime) + pool->memory_bytes * programs + others * FUNCTION_KEEPS_MIB * MIB;
 }
@@ -67,13 +67,12 @@ void weir_limits_of(const struct weir_supervisor *supervisor, const struct weir_
 		    struct weir_cgroup_limits *out_limits)
 {
 	const bool is_exec = pool->runtime == WEIR_RUNTIME_EXEC;
-	const struct weir_snapshot_header *const header = supervisor->snapshot.header;
 
 	*out_limits = (struct weir_cgroup_limits){
 		.memory_bytes = private_bytes(pool) + supervisor->sandbox.scratch_bytes +
 				weir_link_segment_bytes(supervisor->shard_count),
 		.processes = is_exec ? PROCESSES_EXEC : PROCESSES,
-		.cpu_millicores = header == NULL ? 0 : header->settings.worker_cpu_millicores,
+		.cpu_millicores = pool->cpu_millicores,
 		.cpu_apart = is_exec, /* a hundred busy processes get the time of one */
 	};
 }

@@ -1,17 +1,18 @@
 /* limits: what a worker may use, and who sees to it.
  *
  *   memory      what its runtime needs itself, its links and /tmp (both are memory)
- *               + the memory of the largest function of its pool; exec: of four such programs at once
+ *               + its spec's memory; without a spec, that of the largest function of its pool; exec: of four
+ *                 such programs at once
  *               + a little for each further function: what it keeps between its calls
  *   processes   a number for its runtime; threads count
- *   CPU time    setting worker_cpu_millicores; 0 = no limit
+ *   CPU time    its spec's; without a spec, setting worker_cpu_millicores; 0 = no limit
  * The functions of one worker share its limit, since they share its process. Where a runtime can tell
  * its functions apart it stops one at its own memory before (runtimes.h's languages with a heap).
  *
  *   control groups (cgroup.h)     what goes beyond is ended: 502 "out of memory", a new worker
  *   without, resource limits      allocating fails: the function fails or crashes; private memory only
  * What is missing is said on the board and in the log. A worker keeps what it was given; it gets more
- * when a function of its pool grows. weir_limits_of() is all there is to change for pools with specs.
+ * when a function of its pool grows. Nobody asks whether the machine has what specs add up to.
  * Threads: the supervisor's one. */
 #ifndef WEIR_DATAPLANE_SUPERVISOR_LIMITS_H
 #define WEIR_DATAPLANE_SUPERVISOR_LIMITS_H

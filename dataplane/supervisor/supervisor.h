@@ -86,7 +86,9 @@ struct weir_pool {
 	uint32_t workers_min;
 	uint32_t workers_max;
 	uint32_t functions; /* in the newest snapshot; 0 = no workers are kept */
-	uint64_t memory_bytes; /* of the function that may have most */
+	uint64_t memory_bytes; /* the spec's, or of the function that may have most */
+	uint32_t cpu_millicores; /* of each worker; 0 = no limit */
+	bool has_spec;
 	uint32_t wanted;    /* workers now: between min and max, raised by demand */
 	uint64_t raised_ns; /* when demand last raised it */
 	uint64_t use_ns;    /* when it was last found out whether it lacks CPU */

@@ -95,6 +95,7 @@ static void started(struct attend *attend, const struct weir_control *control,
 	}
 
 	attend->worker_id = control->worker_start.worker_id;
+	weir_memory_pool(control->worker_start.pool_key);
 	attend->is_started = true;
 	(void)snprintf(name, sizeof(name), "worker/%llu",
 		       (unsigned long long)attend->worker_id); /* fits */

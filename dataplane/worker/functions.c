@@ -7,6 +7,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/worker/capture.h"
+#include "dataplane/worker/memory.h"
 #include "dataplane/worker/reveal.h"
 
 enum { MASK = WEIR_FUNCTIONS_CELLS - 1 };
@@ -104,7 +105,7 @@ static int function_load(struct weir_functions *functions, const struct weir_sna
 	const struct weir_runtime_function wanted = {
 		.id = row->id,
 		.version = row->version,
-		.memory_bytes = row->memory_bytes,
+		.memory_bytes = weir_memory_of(snapshot, row),
 		.space = weir_snapshot_span(snapshot, row->space),
 		.name = weir_snapshot_span(snapshot, row->name),
 		.code_path = weir_snapshot_span(snapshot, row->code_path),

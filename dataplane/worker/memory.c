@@ -9,10 +9,24 @@
 enum { TRIED_BYTES = 1 << 20 };
 
 static _Atomic int events_fd = -1;
+static _Atomic uint64_t pool_key;
 
 void weir_memory_open(int fd)
 {
 	atomic_store_explicit(&events_fd, fd, memory_order_relaxed);
+}
+
+void weir_memory_pool(uint64_t key)
+{
+	atomic_store_explicit(&pool_key, key, memory_order_relaxed);
+}
+
+uint64_t weir_memory_of(const struct weir_snapshot *snapshot, const struct weir_snapshot_function *function)
+{
+	const struct weir_snapshot_spec *const spec = weir_snapshot_spec_find(
+		snapshot, function, atomic_load_explicit(&pool_key, memory_order_relaxed));
+
+	return spec == NULL ? function->memory_bytes : (uint64_t)spec->memory_mb << 20;
 }
 
 uint64_t weir_memory_kills(struct weir_runtime_call *call)

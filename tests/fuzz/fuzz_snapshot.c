@@ -27,6 +27,12 @@ static void read_functions(const struct weir_snapshot *snapshot)
 		FUZZ_CHECK(weir_snapshot_function_find(snapshot, function->id) == function);
 		FUZZ_CHECK(function->runtime == WEIR_RUNTIME_MISSING ||
 			   snapshot->pools[function->pool].runtime == function->runtime);
+		for (uint32_t j = 0; j < function->spec_count; j++) {
+			const uint32_t pool = snapshot->specs[function->spec_first + j].pool;
+
+			FUZZ_CHECK(snapshot->pools[pool].runtime == function->runtime);
+			FUZZ_CHECK(weir_snapshot_spec_find(snapshot, function, snapshot->pools[pool].key) != NULL);
+		}
 		read_string(snapshot, function->space);
 		read_string(snapshot, function->name);
 		read_string(snapshot, function->code_path);

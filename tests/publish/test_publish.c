@@ -258,6 +258,107 @@ static void a_pool_is_one_namespace_and_one_runtime(void **state)
 	publish_test_close(&test);
 }
 
+static void add_specs(struct weir_model_function *function, const char *text)
+{
+	assert_int_equal(weir_model_specs_parse(text, function, NULL), 0);
+}
+
+static void functions_share_the_pools_of_the_specs_that_they_share(void **state)
+{
+	struct publish_test test = {.fd = -1};
+	const struct weir_snapshot_function *function = NULL;
+	const struct weir_snapshot_spec *spec = NULL;
+	const struct weir_snapshot_pool *pool = NULL;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		(void)publish_test_function(&test, (const char *[]){"a/1", "a/2", "a/3", "b/1"}[i], "native");
+	add_specs(&test.functions[0], "cpu=4000,memory=512,min=1,max=2 cpu=500,memory=64,max=3");
+	add_specs(&test.functions[1], "cpu=500,memory=64,min=2,max=2");
+	add_specs(&test.functions[3], "cpu=500,memory=64");
+	publish_test_build(&test);
+	function = test.snapshot.functions;
+	spec = test.snapshot.specs;
+	pool = test.snapshot.pools;
+	assert_int_equal(test.snapshot.pool_count, 4); /* a: 500, 4000, none; b: 500 */
+	assert_int_equal(function[0].spec_count, 2);
+	assert_int_equal(function[2].spec_count, 1);
+	assert_int_equal(spec[function[0].spec_first].cpu_millicores, 500);
+	assert_int_equal(spec[function[0].spec_first].workers_min, 0);
+	assert_int_equal(spec[function[0].spec_first].workers_max, 3);
+	assert_int_equal(spec[function[0].spec_first + 1].memory_mb, 512);
+	assert_int_equal(function[0].pool, spec[function[0].spec_first].pool);
+	assert_int_equal(function[0].pool, function[1].pool);
+	assert_int_not_equal(function[0].pool, function[2].pool);
+	assert_int_not_equal(function[0].pool, function[3].pool);
+	assert_int_equal(pool[function[0].pool].cpu_millicores, 500);
+	assert_int_equal(pool[function[0].pool].memory_bytes, UINT64_C(64) << 20);
+	assert_int_equal(pool[function[0].pool].flags, WEIR_SNAPSHOT_POOL_SPEC);
+	assert_int_equal(pool[function[0].pool].workers_min, 2); /* the most that one of them wants */
+	assert_int_equal(pool[function[0].pool].workers_max, 3);
+	assert_int_equal(pool[function[2].pool].cpu_millicores, 0);
+	assert_int_equal(pool[function[2].pool].flags, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(pool[i].key, pool[k].key);
+	}
+	publish_test_close(&test);
+}
+
+static void a_function_with_a_heap_of_its_own_has_a_pool_for_each_spec(void **state)
+{
+	struct publish_test test = {.fd = -1};
+	const struct weir_snapshot_function *function = NULL;
+	uint64_t key = 0;
+
+	(void)state;
+	(void)publish_test_function(&test, "a/1", "python");
+	(void)publish_test_function(&test, "a/2", "python");
+	add_specs(&test.functions[0], "cpu=500,memory=64 cpu=500,memory=128");
+	add_specs(&test.functions[1], "cpu=500,memory=64");
+	publish_test_build(&test);
+	function = test.snapshot.functions;
+	assert_int_equal(test.snapshot.pool_count, 3);
+	assert_int_not_equal(function[0].pool, function[1].pool);
+	key = test.snapshot.pools[function[0].pool].key;
+	weir_snapshot_detach(&test.snapshot);
+	weir_fd_close(&test.fd);
+	test.functions[0].is_trial = true;
+	publish_test_build(&test);
+	function = test.snapshot.functions;
+	assert_int_equal(function[0].spec_count, 1); /* the smallest: what runs there runs in all */
+	assert_int_equal(test.snapshot.specs[function[0].spec_first].memory_mb, 64);
+	assert_int_equal(test.snapshot.pools[function[0].pool].workers_max, 1);
+	assert_int_equal(test.snapshot.pools[function[0].pool].key, key);
+	publish_test_close(&test);
+}
+
+/* The setting is what workers without a spec have; it changes no pool's key. */
+static void without_a_spec_the_settings_of_the_instance_hold(void **state)
+{
+	struct publish_test test = {.fd = -1};
+	struct weir_publish_input input;
+	uint64_t key = 0;
+
+	(void)state;
+	(void)publish_test_function(&test, "a/1", "native");
+	publish_test_build(&test);
+	key = test.snapshot.pools[0].key;
+	weir_snapshot_detach(&test.snapshot);
+	weir_fd_close(&test.fd);
+	input = publish_test_input(&test);
+	input.settings.worker_cpu_millicores = 750;
+	assert_int_equal(weir_publish_build(&input, &test.fd), 0);
+	assert_int_equal(weir_snapshot_attach(test.fd, &test.snapshot), 0);
+	assert_int_equal(test.snapshot.pools[0].key, key);
+	assert_int_equal(test.snapshot.pools[0].cpu_millicores, 750);
+	assert_int_equal(test.snapshot.specs[0].cpu_millicores, 750);
+	assert_int_equal(test.snapshot.specs[0].memory_mb, WEIR_MODEL_MEMORY_MB_DEFAULT);
+	assert_int_equal(test.snapshot.specs[0].workers_min, 1);
+	assert_int_equal(test.snapshot.specs[0].workers_max, 4);
+	publish_test_close(&test);
+}
+
 /* A pool's own settings, then those of "*", then the defaults; and what its functions may need. */
 static void a_pool_chooses_as_is_set_for_it(void **state)
 {
@@ -504,6 +605,9 @@ int main(void)
 		cmocka_unit_test(functions_that_would_share_a_heap_have_a_pool_each),
 		cmocka_unit_test(pools_of_similar_ids_and_namespaces_have_different_keys),
 		cmocka_unit_test(a_pool_is_one_namespace_and_one_runtime),
+		cmocka_unit_test(functions_share_the_pools_of_the_specs_that_they_share),
+		cmocka_unit_test(a_function_with_a_heap_of_its_own_has_a_pool_for_each_spec),
+		cmocka_unit_test(without_a_spec_the_settings_of_the_instance_hold),
 		cmocka_unit_test(a_pool_chooses_as_is_set_for_it),
 		cmocka_unit_test(a_row_loses_to_a_route_with_its_host_method_and_pattern),
 		cmocka_unit_test(

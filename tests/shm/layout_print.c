@@ -192,6 +192,9 @@ static void print_snapshot_rows(void)
 	FIELD(weir_snapshot_function, pool);
 	FIELD(weir_snapshot_function, runtime);
 	FIELD(weir_snapshot_function, queue_max);
+	FIELD(weir_snapshot_function, flags);
+	FIELD(weir_snapshot_function, spec_first);
+	FIELD(weir_snapshot_function, spec_count);
 	FIELD(weir_snapshot_function, space);
 	FIELD(weir_snapshot_function, name);
 	FIELD(weir_snapshot_function, code_path);
@@ -199,6 +202,13 @@ static void print_snapshot_rows(void)
 	FIELD(weir_snapshot_function, interpreter);
 	FIELD(weir_snapshot_function, reason);
 	print_weights();
+	STRUCT(weir_snapshot_spec);
+	FIELD(weir_snapshot_spec, cpu_millicores);
+	FIELD(weir_snapshot_spec, memory_mb);
+	FIELD(weir_snapshot_spec, workers_min);
+	FIELD(weir_snapshot_spec, workers_max);
+	FIELD(weir_snapshot_spec, pool);
+
 	STRUCT(weir_snapshot_pool);
 	FIELD(weir_snapshot_pool, key);
 	FIELD(weir_snapshot_pool, runtime);
@@ -208,6 +218,7 @@ static void print_snapshot_rows(void)
 	FIELD(weir_snapshot_pool, flags);
 	FIELD(weir_snapshot_pool, memory_bytes);
 	FIELD(weir_snapshot_pool, weights);
+	FIELD(weir_snapshot_pool, cpu_millicores);
 	FIELD(weir_snapshot_pool, space);
 	FIELD(weir_snapshot_pool, function);
 	STRUCT(weir_snapshot_node);
@@ -261,6 +272,7 @@ static void print_snapshot(void)
 	FIELD(weir_snapshot_header, settings);
 	FIELD(weir_snapshot_header, root);
 	FIELD(weir_snapshot_header, functions);
+	FIELD(weir_snapshot_header, specs);
 	FIELD(weir_snapshot_header, pools);
 	FIELD(weir_snapshot_header, nodes);
 	FIELD(weir_snapshot_header, edges);
@@ -342,6 +354,8 @@ static void print_board(void)
 	FIELD(weir_board_process, rss_bytes);
 	FIELD(weir_board_process, rss_at_ns);
 	FIELD(weir_board_process, load_source);
+	FIELD(weir_board_process, cpu_millicores);
+	FIELD(weir_board_process, memory_mb);
 	FIELD(weir_board_process, space);
 	FIELD(weir_board_process, function);
 	print_scores();

@@ -1,6 +1,6 @@
 /* snapshot_sample: a small sound snapshot for tests that damage one, and for the fuzzer's start.
  *
- *   functions 3 (one without its runtime), pools 2, nodes 4, edges 2 in 4 cells, hosts 2,
+ *   functions 3 (one without its runtime), specs 3 (two of the first), pools 2, nodes 4, edges 2 in 4 cells, hosts 2,
  *   targets 3, params 1. Paths: / -> 'img' -> {id}, and 'hello'.
  *
  * Nothing is allocated: the caller's struct is the snapshot. */
@@ -16,6 +16,7 @@ enum { SAMPLE_EDGES = 4 };
 struct snapshot_sample {
 	struct weir_snapshot_header header;
 	struct weir_snapshot_function functions[3];
+	struct weir_snapshot_spec specs[3];
 	struct weir_snapshot_pool pools[2];
 	struct weir_snapshot_node nodes[4];
 	struct weir_snapshot_edge edges[SAMPLE_EDGES];
@@ -74,10 +75,16 @@ static inline void sample_rows(struct snapshot_sample *sample)
 			.interpreter = empty, .reason = empty};
 	sample->functions[2].runtime = WEIR_RUNTIME_MISSING;
 	sample->functions[2].pool = WEIR_SNAPSHOT_NONE;
+	sample->functions[0].spec_count = 2;
+	sample->functions[1].spec_first = 2;
+	sample->functions[1].spec_count = 1;
+	for (uint32_t i = 0; i < 3; i++)
+		sample->specs[i] = (struct weir_snapshot_spec){
+			.memory_mb = i + 1, .workers_min = 1, .workers_max = 2, .pool = i / 2};
 	for (uint32_t i = 0; i < 2; i++)
 		sample->pools[i] = (struct weir_snapshot_pool){
 			.key = i, .runtime = i + 1, .workers_min = 1, .workers_max = 2, .space = space,
-			.function = empty, .weights = WEIR_WEIGHTS_DEFAULT};
+			.memory_bytes = UINT64_C(4) << 20, .function = empty, .weights = WEIR_WEIGHTS_DEFAULT};
 	for (uint32_t i = 0; i < 4; i++)
 		sample->nodes[i].param_child = WEIR_SNAPSHOT_NONE;
 	for (uint32_t i = 0; i < SAMPLE_EDGES; i++)
@@ -111,6 +118,7 @@ static inline void sample_build(struct snapshot_sample *sample)
 		.generation = 1,
 		.hash_seed = 42,
 		.functions = SAMPLE_TABLE(sample, functions),
+		.specs = SAMPLE_TABLE(sample, specs),
 		.pools = SAMPLE_TABLE(sample, pools),
 		.nodes = SAMPLE_TABLE(sample, nodes),
 		.edges = SAMPLE_TABLE(sample, edges),

@@ -111,7 +111,7 @@ static void tables_outside_the_snapshot_or_of_other_rows_are_refused(void **stat
 	struct weir_snapshot_table *const tables = &sample.header.functions;
 
 	(void)state;
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 9; i++) {
 		ASSERT_REFUSED(tables[i].offset = sizeof(sample) + 8);
 		ASSERT_REFUSED(tables[i].offset = UINT64_MAX - 7);
 		ASSERT_REFUSED(tables[i].offset += 4);
@@ -133,8 +133,50 @@ static void damaged_functions_are_refused(void **state)
 	ASSERT_REFUSED(sample.functions[0].pool = WEIR_SNAPSHOT_NONE);
 	ASSERT_REFUSED(sample.functions[2].pool = 0);
 	ASSERT_REFUSED(sample.functions[0].flags = 2);
+	ASSERT_REFUSED(sample.functions[2].spec_count = 1);
+	ASSERT_REFUSED(sample.functions[2].spec_first = 1);
 	for (int i = 0; i < 6; i++)
 		ASSERT_REFUSED((&sample.functions[1].space)[i].offset = sizeof(sample.strings));
+}
+
+static void damaged_specs_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED(sample.functions[0].spec_count = 0);
+	ASSERT_REFUSED(sample.functions[0].spec_count = 3); /* the third is of another runtime */
+	ASSERT_REFUSED(sample.functions[1].spec_count = 2);
+	ASSERT_REFUSED(sample.functions[1].spec_first = 3);
+	ASSERT_REFUSED(sample.functions[1].spec_first = UINT32_MAX);
+	ASSERT_REFUSED(sample.specs[0].pool = 2);
+	ASSERT_REFUSED(sample.specs[0].pool = 1);
+	ASSERT_REFUSED(sample.specs[0].workers_min = 3);
+	ASSERT_REFUSED(sample.specs[0].reserved = 1);
+	ASSERT_REFUSED(sample.specs[0].cpu_millicores = 1);
+	ASSERT_REFUSED(sample.specs[0].memory_mb = 2); /* as the next */
+	ASSERT_REFUSED(sample.specs[0].memory_mb = 3); /* before a smaller one */
+}
+
+static void a_spec_without_a_limit_of_cpu_time_is_the_largest(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		sample.functions[0].spec_count = 2;
+		sample.functions[1].spec_first = 1;
+		sample.functions[1].runtime = WEIR_RUNTIME_NATIVE;
+		sample.pools[1].runtime = WEIR_RUNTIME_NATIVE;
+		sample.functions[1].pool = 1;
+		sample.specs[i] = (struct weir_snapshot_spec){.memory_mb = 1, .workers_max = 1, .pool = i};
+		sample.specs[1 - i] = (struct weir_snapshot_spec){
+			.cpu_millicores = 1000, .memory_mb = 1, .workers_max = 1, .pool = 1 - i};
+		sample.pools[i].cpu_millicores = 0;
+		sample.pools[1 - i].cpu_millicores = 1000;
+		sample_checksum(&sample);
+		assert_int_equal(check(), i == 1 ? 0 : -EBADMSG);
+	}
+	assert_ptr_equal(weir_snapshot_spec_find(&view, &sample.functions[0], 1), &sample.specs[1]);
+	assert_ptr_equal(weir_snapshot_spec_find(&view, &sample.functions[0], 0), &sample.specs[0]);
+	assert_null(weir_snapshot_spec_find(&view, &sample.functions[1], 0));
+	assert_null(weir_snapshot_spec_find(&view, &sample.functions[2], 0));
 }
 
 static void who_wants_functions_only_gets_them_checked_and_nothing_else(void **state)
@@ -186,9 +228,11 @@ static void damaged_pools_are_refused(void **state)
 	ASSERT_REFUSED(sample.pools[0].runtime = WEIR_RUNTIME_MISSING);
 	ASSERT_REFUSED(sample.pools[0].runtime = WEIR_RUNTIME_COUNT);
 	ASSERT_REFUSED(sample.pools[0].workers_min = 3);
-	ASSERT_REFUSED(sample.pools[0].reserved = 1);
+	ASSERT_REFUSED(sample.pools[0].cpu_millicores = 500); /* not what its specs have */
+	ASSERT_REFUSED(sample.pools[0].memory_bytes = UINT64_C(1) << 20); /* less than one wants */
 	ASSERT_REFUSED(sample.pools[0].policy = WEIR_POLICY_COUNT);
-	ASSERT_REFUSED(sample.pools[0].flags = 2);
+	ASSERT_REFUSED(sample.pools[0].flags = WEIR_SNAPSHOT_POOL_SPEC); /* with another memory than its specs */
+	ASSERT_REFUSED(sample.pools[0].flags = 4);
 	ASSERT_REFUSED(sample.pools[1].weights.epsilon = WEIR_WEIGHT_MAX + 1);
 	ASSERT_REFUSED(sample.pools[1].weights.ema = WEIR_WEIGHT_ONE);
 	ASSERT_REFUSED(sample.pools[0].function.offset = sizeof(sample.strings));
@@ -375,6 +419,8 @@ int main(void)
 		cmocka_unit_test_setup(damaged_functions_are_refused, setup),
 		cmocka_unit_test_setup(who_wants_functions_only_gets_them_checked_and_nothing_else, setup),
 		cmocka_unit_test_setup(strings_outside_or_without_an_end_are_refused, setup),
+		cmocka_unit_test_setup(damaged_specs_are_refused, setup),
+		cmocka_unit_test_setup(a_spec_without_a_limit_of_cpu_time_is_the_largest, setup),
 		cmocka_unit_test_setup(damaged_pools_are_refused, setup),
 		cmocka_unit_test_setup(damaged_nodes_are_refused, setup),
 		cmocka_unit_test_setup(labels_are_taken_only_with_as_many_segments_as_they_have, setup),

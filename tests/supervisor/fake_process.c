@@ -189,6 +189,7 @@ static void publish(uint64_t next)
 	if (next >= 3) {
 		sample.functions[1].pool = 0;
 		sample.functions[1].runtime = WEIR_RUNTIME_NATIVE;
+		sample.functions[1].spec_first = 0;
 	}
 	sample_checksum(&sample);
 	if (fd == -1 || write(fd, &sample, sizeof(sample)) != (ssize_t)sizeof(sample) ||

@@ -10,6 +10,7 @@
 struct layout {
 	struct weir_snapshot_header header;
 	struct weir_snapshot_function functions[RIG_FUNCTIONS_MAX];
+	struct weir_snapshot_spec spec;
 	struct weir_snapshot_pool pool;
 	struct weir_snapshot_node root;
 	struct weir_snapshot_edge edges[2];
@@ -49,6 +50,7 @@ static void functions_write(struct layout *layout, size_t *used,
 			.pool = 0,
 			.runtime = WEIR_RUNTIME_NATIVE,
 			.queue_max = 1024,
+			.spec_count = 1,
 			.space = string_add(layout, used, "default"),
 			.name = string_add(layout, used, functions[i].name),
 			.code_path = string_add(layout, used, functions[i].code_path),
@@ -71,7 +73,8 @@ int rig_snapshot_build(const struct rig_function *functions, size_t count, uint6
 	memset(&layout, 0, sizeof(layout));
 	functions_write(&layout, &used, functions, count);
 	layout.pool = (struct weir_snapshot_pool){
-		.key = 70, .runtime = WEIR_RUNTIME_NATIVE, .workers_max = 1};
+		.key = 70, .runtime = WEIR_RUNTIME_NATIVE, .workers_max = 1, .memory_bytes = UINT64_C(1) << 28};
+	layout.spec = (struct weir_snapshot_spec){.memory_mb = 256, .workers_max = 1};
 	layout.pool.space = string_add(&layout, &used, "default");
 	layout.pool.function = string_add(&layout, &used, "");
 	layout.root.param_child = WEIR_SNAPSHOT_NONE;
@@ -84,6 +87,7 @@ int rig_snapshot_build(const struct rig_function *functions, size_t count, uint6
 	header->generation = generation;
 	header->functions =
 		table(offsetof(struct layout, functions), count, sizeof(layout.functions[0]));
+	header->specs = table(offsetof(struct layout, spec), 1, sizeof(layout.spec));
 	header->pools = table(offsetof(struct layout, pool), 1, sizeof(layout.pool));
 	header->nodes = table(offsetof(struct layout, root), 1, sizeof(layout.root));
 	header->edges = table(offsetof(struct layout, edges), 2, sizeof(layout.edges[0]));

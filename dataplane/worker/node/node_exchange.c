@@ -7,6 +7,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
 #include "dataplane/worker/capture.h"
+#include "dataplane/worker/memory.h"
 #include "dataplane/worker/node/node_js.h"
 #include "dataplane/worker/node/node_nested.h"
 #include "dataplane/worker/reveal.h"
@@ -50,7 +51,7 @@ static napi_value describe(napi_env env, napi_callback_info info)
 	check(napi_create_array_with_length(env, 6, &list));
 	for (uint32_t i = 0; i < 4; i++)
 		check(napi_set_element(env, list, i, text_of(env, texts[i].data, texts[i].bytes)));
-	check(napi_create_double(env, (double)row->memory_bytes, &memory));
+	check(napi_create_double(env, (double)weir_memory_of(&weir_node_host.snapshot, row), &memory));
 	check(napi_set_element(env, list, 4, memory));
 	check(napi_set_element(env, list, 5, variables(env, row)));
 	return list;

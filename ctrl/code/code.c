@@ -18,11 +18,18 @@
 #include "dataplane/base/fd.h"
 
 /* A data directory's path, "/code/", and the longest of our own names. */
-enum { FOLDER_BYTES_MAX = WEIR_CODE_PATH_BYTES_MAX - 80, COPY_BYTES = 65536 };
+enum { FOLDER_BYTES_MAX = WEIR_CODE_PATH_BYTES_MAX - 80, COPY_BYTES = 65536, SIZES_MAX = 256 };
+
+/* What a folder holds never changes, so its size is counted once. */
+struct code_size {
+	char hash[WEIR_CODE_HASH_BYTES];
+	uint64_t bytes;
+};
 
 struct weir_code {
 	char folder[FOLDER_BYTES_MAX];
 	uint64_t uploads; /* so far: names of what is half done */
+	struct code_size sizes[SIZES_MAX]; /* by the hash's first byte: who comes later has the place */
 };
 
 struct weir_code_upload {
@@ -155,23 +162,42 @@ bool weir_code_has(const struct weir_code *code, const char *hash)
 	       stat(weir_code_path(code, hash, path), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-uint64_t weir_code_bytes(const struct weir_code *code, const char *hash)
+static uint64_t tree_bytes(char *path)
 {
-	char path[WEIR_CODE_PATH_BYTES_MAX];
 	char *const paths[] = {path, NULL};
+	FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
 	const FTSENT *entry = NULL;
-	FTS *tree = NULL;
 	uint64_t bytes = 0;
+
+	if (tree == NULL)
+		return 0;
+	while ((entry = fts_read(tree)) != NULL)
+		bytes += entry->fts_info == FTS_F ? (uint64_t)entry->fts_statp->st_size : 0;
+	(void)fts_close(tree);
+	return bytes;
+}
+
+static uint8_t first_byte(const char *hash)
+{
+	const char digits[] = {hash[0], hash[1], '\0'};
+
+	return (uint8_t)strtoul(digits, NULL, 16);
+}
+
+uint64_t weir_code_bytes(struct weir_code *code, const char *hash)
+{
+	struct code_size *size = NULL;
+	char path[WEIR_CODE_PATH_BYTES_MAX];
 
 	if (!weir_code_has(code, hash))
 		return 0;
-	(void)weir_code_path(code, hash, path);
-	tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-	while (tree != NULL && (entry = fts_read(tree)) != NULL)
-		bytes += entry->fts_info == FTS_F ? (uint64_t)entry->fts_statp->st_size : 0;
-	if (tree != NULL)
-		(void)fts_close(tree);
-	return bytes;
+	size = &code->sizes[first_byte(hash)];
+	if (strcmp(size->hash, hash) != 0) {
+		(void)weir_code_path(code, hash, path);
+		size->bytes = tree_bytes(path);
+		memcpy(size->hash, hash, sizeof(size->hash));
+	}
+	return size->bytes;
 }
 
 /* ---- uploads ---- */

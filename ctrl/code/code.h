@@ -75,8 +75,9 @@ typedef bool weir_code_is_used(void *context, const char *hash);
 size_t weir_code_sweep(const struct weir_code *code, int64_t now_s, weir_code_is_used *is_used,
 		       void *context);
 
-/* How many bytes the files of HASH have together; 0 where it is not there. Looks at each. */
-uint64_t weir_code_bytes(const struct weir_code *code, const char *hash);
+/* How many bytes the files of HASH have together; 0 where it is not there. Looks at each of them once,
+ * and remembers some 256 such sums. */
+uint64_t weir_code_bytes(struct weir_code *code, const char *hash);
 
 /* The hash of texts, each with its end; and of a file's bytes: 0 or -errno. */
 void weir_code_hash_texts(const char *const *texts, size_t count, char out[WEIR_CODE_HASH_BYTES]);

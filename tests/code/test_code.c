@@ -139,6 +139,30 @@ static void a_file_lies_under_the_hash_of_its_name_and_bytes(void **state)
 	assert_int_equal(mode_of(test, "run"), S_IFREG | 0555);
 }
 
+/* 32,768 files may lie there, and everybody waits meanwhile. */
+static void how_large_code_is_is_counted_once(void **state)
+{
+	static const struct item items[] = {
+		{"a.py", "12345", NULL, AE_IFREG, 0644},
+		{"b/c.py", "123", NULL, AE_IFREG, 0644},
+	};
+	struct code_test *test = *state;
+	char command[512];
+	char path[8192];
+
+	assert_int_equal(archive_upload(test, items, 2), 0);
+	assert_int_equal(weir_code_bytes(test->code, test->hash), 8);
+	path_make(test, "b", path);
+	(void)snprintf(command, sizeof(command), "chmod 755 %.400s && rm -f %.400s/c.py", path, path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(weir_code_bytes(test->code, test->hash), 8);
+	weir_code_close(test->code);
+	assert_int_equal(weir_code_open(test->directory, &test->code), 0);
+	assert_int_equal(weir_code_bytes(test->code, test->hash), 5);
+	test->hash[0] = test->hash[0] == '0' ? '1' : '0';
+	assert_int_equal(weir_code_bytes(test->code, test->hash), 0);
+}
+
 static void names_that_are_no_plain_file_names_are_refused(void **state)
 {
 	static const char *const wrong[] = {"", ".hidden", "a/b", "..", "x\ny", "-rf", "\x7f"};
@@ -386,6 +410,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(a_file_lies_under_the_hash_of_its_name_and_bytes),
+		TEST(how_large_code_is_is_counted_once),
 		TEST(names_that_are_no_plain_file_names_are_refused),
 		TEST(an_archive_is_unpacked_read_only),
 		TEST(what_leads_out_of_the_folder_is_refused),

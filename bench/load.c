@@ -36,6 +36,7 @@
 #include "bench/load_answer.h"
 #include "bench/load_options.h"
 #include "bench/load_pace.h"
+#include "bench/load_phase.h"
 #include "bench/load_report.h"
 #include "bench/load_request.h"
 #include "bench/uring.h"
@@ -69,6 +70,7 @@ struct load {
 	struct weir_load_options options;
 	struct weir_load_requests requests;
 	struct weir_load_pace pace;
+	struct weir_load_phases phases;
 	struct weir_load_shape shape;
 	struct weir_load_counts counts; /* since the first request */
 	struct weir_load_counts warm;   /* `counts` when the measurement began */
@@ -162,6 +164,7 @@ static void measuring_start(uint64_t now_ns)
 	load.measuring = true;
 	load.started_ns = now_ns;
 	load.warm = load.counts;
+	weir_load_phases_start(&load.phases, &load.pace, now_ns);
 	if (load.options.mark)
 		fputs("measuring\n", stderr);
 }
@@ -233,6 +236,7 @@ static int on_bytes(uint32_t index, const char *data, size_t bytes, uint64_t now
 	if (load.measuring && (load.options.rate == 0 || connection->due_ns >= load.started_ns))
 		weir_histogram_add(&load.latency_ns, now_ns - connection->due_ns,
 				   (uint64_t)completed);
+	weir_load_phases_answer(&load.phases, connection->due_ns, now_ns, &connection->answer);
 	return connection->answer.expected == 0 ? on_answered(index) : 0;
 }
 
@@ -315,6 +319,8 @@ static void open_send(uint64_t now_ns)
 {
 	while (load.ready_head != load.ready_tail && weir_load_pace_due(&load.pace, now_ns)) {
 		const uint64_t due_ns = weir_load_pace_take(&load.pace);
+
+		weir_load_phases_pace(&load.phases, &load.pace);
 		const uint64_t could_ns = due_ns > load.looked_ns ? due_ns : load.looked_ns;
 
 		if (load.measuring)
@@ -394,14 +400,17 @@ static uint64_t unanswered_add(void)
 		    connection->due_ns > load.ended_ns)
 			continue;
 		weir_histogram_add(&load.latency_ns, load.ended_ns - connection->due_ns, 1);
+		weir_load_phases_unanswered(&load.phases, connection->due_ns, load.ended_ns);
 		count++;
 	}
 	while (weir_load_pace_due(&load.pace, load.ended_ns)) {
 		const uint64_t due_ns = weir_load_pace_take(&load.pace);
 
+		weir_load_phases_pace(&load.phases, &load.pace);
 		if (due_ns < load.started_ns)
 			continue;
 		weir_histogram_add(&load.latency_ns, load.ended_ns - due_ns, 1);
+		weir_load_phases_unanswered(&load.phases, due_ns, load.ended_ns);
 		count++;
 	}
 	return count;
@@ -421,6 +430,7 @@ static uint64_t report(void)
 	const struct weir_load_report found = {
 		.options = &load.options,
 		.shape = &load.shape,
+		.phases = &load.phases,
 		.counts = &load.counts,
 		.latency_ns = &load.latency_ns,
 		.late_ns = &load.late_ns,
@@ -532,9 +542,23 @@ static void descriptors_allow(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* see above */
 }
 
+/* Rates that change are an open loop that begins at the first and lasts as long as all. */
+static bool phases_take(void)
+{
+	if (!load.options.phases)
+		return true;
+	if (!weir_load_phases_parse(load.options.phases, &load.phases) || load.options.rate != 0 || load.options.hold ||
+	    load.options.pipeline != 1)
+		return false;
+	load.options.rate = load.phases.phase[0].rate;
+	load.options.seconds = weir_load_phases_seconds(&load.phases);
+	load.shape.refusals = true;
+	return true;
+}
+
 int main(int argument_count, char **arguments)
 {
-	if (!weir_load_options_parse(argument_count, arguments, &load.options)) {
+	if (!weir_load_options_parse(argument_count, arguments, &load.options) || !phases_take()) {
 		weir_load_options_usage();
 		return 2;
 	}

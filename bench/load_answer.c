@@ -5,13 +5,17 @@
 #include <string.h>
 #include <strings.h>
 
+#include "dataplane/base/span.h"
+
 static const char status_ok[] = "HTTP/1.1 200 ";
 #define STATUS_OK_BYTES    (sizeof(status_ok) - 1)
+#define STATUS_OK          200
 #define STATUS_LINE_PREFIX 9 /* "HTTP/1.1 " */
 
 struct head {
 	uint32_t bytes;
-	bool is_ok;
+	uint16_t status;
+	bool retry_after;
 	uint64_t body_bytes;
 	const char *length_line;
 	uint32_t length_line_bytes;
@@ -61,10 +65,28 @@ static bool length_parse(const char *value, const char *line_end, uint64_t *out_
 	return any && value == line_end;
 }
 
+/* The three digits behind the version; 0 where others stand. */
+static uint16_t status_parse(const char *digits)
+{
+	unsigned status = 0;
+
+	for (int i = 0; i < 3; i++) {
+		if (digits[i] < '0' || digits[i] > '9')
+			return 0;
+		status = status * 10 + (unsigned)(digits[i] - '0');
+	}
+	return (uint16_t)status;
+}
+
+static bool line_has_name(const char *line, const char *line_end, struct weir_span name)
+{
+	return (size_t)(line_end - line) >= name.bytes && strncasecmp(line, name.data, name.bytes) == 0;
+}
+
 /* 0 and *out_head, -EAGAIN (the blank line has not come yet), -EBADMSG. */
 static int head_parse(const char *data, size_t bytes, struct head *out_head)
 {
-	static const char name[] = "content-length:";
+	static const struct weir_span name = WEIR_SPAN("content-length:");
 	const char *blank = memmem(data, bytes, "\r\n\r\n", 4);
 	bool has_length = false;
 
@@ -74,18 +96,17 @@ static int head_parse(const char *data, size_t bytes, struct head *out_head)
 	if (out_head->bytes < STATUS_OK_BYTES ||
 	    memcmp(data, status_ok, STATUS_LINE_PREFIX) != 0)
 		return -EBADMSG;
-	out_head->is_ok = memcmp(data, status_ok, STATUS_OK_BYTES) == 0;
+	out_head->status = status_parse(data + STATUS_LINE_PREFIX);
 	const char *const lines_end = blank + 2;
 
 	for (const char *line = data, *line_end; line < lines_end; line = line_end + 2) {
 		line_end = memmem(line, (size_t)(lines_end - line), "\r\n", 2);
 		if (line_end == NULL)
 			break;
-		if ((size_t)(line_end - line) < sizeof(name) ||
-		    strncasecmp(line, name, sizeof(name) - 1) != 0)
+		out_head->retry_after |= line_has_name(line, line_end, WEIR_SPAN("retry-after:"));
+		if (!line_has_name(line, line_end, name))
 			continue;
-		if (has_length ||
-		    !length_parse(line + sizeof(name) - 1, line_end, &out_head->body_bytes))
+		if (has_length || !length_parse(line + name.bytes, line_end, &out_head->body_bytes))
 			return -EBADMSG;
 		has_length = true;
 		out_head->length_line = line;
@@ -98,8 +119,11 @@ static int head_parse(const char *data, size_t bytes, struct head *out_head)
 static bool head_judge(struct weir_load_shape *shape, const struct head *head, const char *data,
 		       struct weir_load_counts *counts)
 {
-	if (!head->is_ok) {
-		counts->status++;
+	if (head->status != STATUS_OK) {
+		if (shape->refusals && (head->status == 429 || head->status == 503))
+			counts->refused++;
+		else
+			counts->status++;
 		return false;
 	}
 	if (shape->echo_bytes != 0 && head->body_bytes != shape->echo_bytes) {
@@ -137,6 +161,7 @@ static int head_take(struct weir_load_answer *answer, struct weir_load_shape *sh
 	if (answer->expected == 0)
 		return -EBADMSG;
 	if (shape_matches(shape, data, bytes)) {
+		answer->status = STATUS_OK;
 		body_start(answer, shape->body_bytes);
 		return (int)shape->head_bytes;
 	}
@@ -144,6 +169,8 @@ static int head_take(struct weir_load_answer *answer, struct weir_load_shape *sh
 
 	if (status != 0)
 		return status;
+	answer->status = head.status;
+	answer->retry_after = head.retry_after;
 	if (!head_judge(shape, &head, data, counts) && answer->echo != NULL)
 		return -ECANCELED;
 	body_start(answer, head.body_bytes);

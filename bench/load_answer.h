@@ -25,6 +25,7 @@ struct weir_load_shape {
 	uint32_t length_offset; /* where the Content-Length line starts */
 	uint32_t length_bytes;  /* of that line with its end */
 	uint64_t body_bytes;
+	bool refusals; /* 429 and 503 are counted as refused, not as errors */
 	uint64_t
 		echo_bytes; /* of every request's body, which must come back; 0: none has one */
 	char length_line[64];
@@ -33,6 +34,7 @@ struct weir_load_shape {
 struct weir_load_counts {
 	uint64_t answers;   /* complete, right or wrong */
 	uint64_t status;    /* not 200 */
+	uint64_t refused;   /* of these, where that is looked at, 429 and 503: counted here instead */
 	uint64_t length;    /* another length than the first, or than its request's body */
 	uint64_t content;   /* other bytes than its request's body */
 	uint64_t malformed; /* no status line, no length, or bytes nobody asked for */
@@ -42,6 +44,8 @@ struct weir_load_answer {
 	uint64_t body_left; /* of the answer whose head was read */
 	uint32_t expected;  /* answers still due on this connection */
 	uint32_t carry_bytes;
+	uint16_t status; /* of the last head; */
+	bool retry_after; /* whether it had this field */
 	bool in_body;
 	bool differs;     /* the body under way is not `echo` */
 	const char *echo; /* the body of the request under way; NULL: any body will do */

@@ -15,6 +15,7 @@ static const struct option names[] = {
 	{"pipeline", required_argument, NULL, 'd'},
 	{"rate", required_argument, NULL, 'r'},
 	{"body-bytes", required_argument, NULL, 'b'},
+	{"phases", required_argument, NULL, 'f'},
 	{"seconds", required_argument, NULL, 's'},
 	{"warmup", required_argument, NULL, 'w'},
 	{"mark", no_argument, NULL, 'm'},
@@ -68,6 +69,9 @@ static bool option_take(int name, const char *text, struct weir_load_options *op
 		return number_parse(text, 1, WEIR_LOAD_RATE_MAX, &options->rate);
 	case 'b':
 		return number_parse(text, 1, WEIR_LOAD_BODY_BYTES_MAX, &options->body_bytes);
+	case 'f':
+		options->phases = text;
+		return true;
 	case 's':
 		return seconds_parse(text, &options->seconds) && options->seconds > 0;
 	case 'w':
@@ -122,7 +126,7 @@ bool weir_load_options_parse(int argument_count, char **arguments,
 void weir_load_options_usage(void)
 {
 	fputs("usage: weir-bench-load --port PORT [--path /] [--paths 1] [--connections 64]\n"
-	      "                       [--pipeline 1 | --rate N | --hold] [--body-bytes N]\n"
+	      "                       [--pipeline 1 | --rate N | --phases N:S,... | --hold] [--body-bytes N]\n"
 	      "                       [--seconds 2] [--warmup 0.2] [--mark]\n"
 	      "Sends requests to 127.0.0.1:PORT and prints JSON about the answers.\n"
 	      "  (nothing)       each connection asks again as soon as it is answered\n"
@@ -130,6 +134,8 @@ void weir_load_options_usage(void)
 	      "  --rate N        open loop: N requests a second over all connections, "
 	      "whatever\n"
 	      "                  the answers do; latency runs from when a request was due\n"
+	      "  --phases N:S,... open loop at N requests a second for S seconds, then at the\n"
+	      "                  next rate; 429 and 503 are no errors, each phase is told apart\n"
 	      "  --hold          one request on each connection, then \"holding\" on standard\n"
 	      "                  output and silence until standard input ends or SIGTERM\n"
 	      "  --body-bytes N  POST with a body of N bytes, which must come back as it was\n"

@@ -2,6 +2,7 @@
  *
  *   closed loop  (default)   the next request when the last is answered
  *   open loop    --rate N    N requests a second, whatever the answers do
+ *                --phases ...   likewise, at rates that change
  *   bodies       --body-bytes N   POST; the answer must bring the same bytes back
  *   hold         --hold      one request on each connection, then silence until told
  *
@@ -26,6 +27,7 @@ struct weir_load_options {
 	uint32_t paths; /* how many numbers stand for "%u" in `path` */
 	uint32_t rate;  /* requests a second; 0: closed loop */
 	uint32_t body_bytes;
+	const char *phases; /* rates that change, see load_phase.h; NULL: none */
 	double seconds;
 	double warmup_seconds;
 	bool mark;

@@ -52,6 +52,10 @@ uint64_t weir_load_report_print(const struct weir_load_report *report)
 	       us(late->max), report->waiting_max, report->unanswered);
 	printf(" \"head_bytes\":%u,\"body_bytes\":%" PRIu64 ",\"connections_silent\":%u,\n",
 	       report->shape->head_bytes, report->shape->body_bytes, report->silent);
+	if (report->phases->count > 0) {
+		weir_load_phases_print(report->phases);
+		printf(",\n");
+	}
 	printf(" \"errors\":%" PRIu64 ",\"errors_status\":%" PRIu64
 	       ",\"errors_length\":%" PRIu64 ",\"errors_content\":%" PRIu64
 	       ",\"errors_malformed\":%" PRIu64 ",\"errors_closed\":%" PRIu64 "}\n",

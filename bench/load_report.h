@@ -9,10 +9,12 @@
 #include "bench/histogram.h"
 #include "bench/load_answer.h"
 #include "bench/load_options.h"
+#include "bench/load_phase.h"
 
 struct weir_load_report {
 	const struct weir_load_options *options;
 	const struct weir_load_shape *shape;
+	const struct weir_load_phases *phases; /* printed where there are any */
 	const struct weir_load_counts *counts; /* since the first request */
 	const struct weir_histogram *latency_ns;
 	const struct weir_histogram

@@ -20,7 +20,7 @@ import machine
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = SOURCE / "bench" / "RESULTS.md"
-ORDER = ("targets", "load", "runtimes", "scale", "micro", "probes", "profile", "schedule", "latency")
+ORDER = ("targets", "load", "runtimes", "scale", "micro", "probes", "profile", "schedule", "overload", "latency")
 LAST = ("notes",)
 HEAD = """# What was measured
 
@@ -54,6 +54,11 @@ TARGETS = (
     ("connections", "cost of a request, 10,000 connections / 64", "at most", 1.5, ""),
     ("swap", "new snapshot of 100,000 routes under load: a shard's CPU time for the swap", "at most", 100, "us"),
     ("visible", "the same: until it is visible", "at most", 100, "ms"),
+    ("overload-goodput", "twice the sustained rate for a minute: right answers in time / peak", "at least", 0.9, ""),
+    ("overload-failed", "the same: accepted calls that were not answered right", "at most", 0, ""),
+    ("overload-refusal", "the same: p99 of refusals", "under", 10, "ms"),
+    ("overload-memory", "the same: memory at the end / after 10 s", "at most", 1.05, ""),
+    ("overload-recovery", "from its end to the last request that waited for more than 50 ms", "under", 1000, "ms"),
     ("php-fpm", "requests/s, Weir's php / nginx with php-fpm (2 children), 64 connections", "at least", 4, ""),
     ("node-http", "requests/s, Weir's node / node's own http server, 64 connections", "at least", 1, ""),
     ("python-gunicorn", "requests/s, Weir's python / nginx with gunicorn (one sync worker), 64 connections", "at least", 4, ""),

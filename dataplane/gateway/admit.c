@@ -7,6 +7,8 @@
 enum {
 	REFUSE_INTERVAL_MS = 5, /* one refusal may free the place that the others wait for */
 	STANDING_SECONDS = 1,
+	DRAIN_WINDOW_MS = 50,  /* the drain is judged over at least so long, */
+	DRAIN_WINDOW_CALLS = 8, /* and so many calls */
 	WAIT_CALLS_MAX = 10, /* so many calls' time may be waited for, however long they take */
 };
 
@@ -28,6 +30,25 @@ static uint64_t service_ns(const struct weir_shard_pool *pool)
 uint64_t weir_admit_queue_ns(const struct weir_shard_pool *pool)
 {
 	return pool->link_count == 0 ? 0 : pool->waiting_count * service_ns(pool) / pool->link_count;
+}
+
+/* How long a call that joins the queue now would wait in it. */
+static uint64_t wait_ns_of(const struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	struct weir_shard_drain *drain = &pool->drain;
+	const uint64_t counted_ns = shard->now_ns - drain->since_ns;
+
+	if (drain->left >= DRAIN_WINDOW_CALLS && counted_ns >= DRAIN_WINDOW_MS * WEIR_NS_PER_MS) {
+		const uint64_t seen_ns = counted_ns / drain->left;
+		const uint64_t distance_ns = drain->distance_ns == 0 ? seen_ns : (drain->distance_ns + seen_ns) / 2;
+
+		*drain = (struct weir_shard_drain){
+			.since_ns = shard->now_ns,
+			.distance_ns = distance_ns < UINT32_MAX ? (uint32_t)distance_ns : UINT32_MAX,
+		};
+	}
+	return drain->distance_ns == 0 ? weir_admit_queue_ns(pool)
+				       : (uint64_t)pool->waiting_count * drain->distance_ns;
 }
 
 bool weir_admit_is_stuck(struct weir_shard *shard, struct weir_shard_pool *pool)
@@ -60,7 +81,7 @@ enum weir_http_failure weir_admit(struct weir_shard *shard, const struct weir_ex
 	}
 	if (weir_nested_is_awaited(exchange)) /* it stands before all others */
 		return weir_admit_is_stuck(shard, pool) ? WEIR_HTTP_NO_WORKER : WEIR_HTTP_OK;
-	wait_ns = weir_admit_queue_ns(pool);
+	wait_ns = wait_ns_of(shard, pool);
 	if (shard->now_ns + wait_ns > exchange->deadline_ns) /* refusing now beats a late 504 */
 		return WEIR_HTTP_NO_WORKER;
 	if (is_overloaded(shard, pool, wait_ns)) {

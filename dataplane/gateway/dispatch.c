@@ -250,8 +250,8 @@ static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchang
 	exchange->waiting = true;
 	exchange->cold |= exchange->pool->link_count == 0;
 	exchange->waiting_since_ns = shard->now_ns;
-	if (exchange->pool->waiting_count++ == 0)
-		exchange->pool->queue_began_ns = shard->now_ns;
+	weir_admit_joined(shard, exchange->pool);
+	exchange->pool->waiting_count++;
 	exchange->function->waiting++;
 	shard->waiting_count++;
 	weir_shard_count(shard, WEIR_METRIC_calls_waiting, 1);
@@ -408,6 +408,7 @@ static bool bind_waiting(struct weir_shard *shard, struct weir_shard_link *link,
 	if (!bind_call(shard, link, exchange, &request))
 		return false;
 	weir_dispatch_forget(shard, exchange);
+	weir_admit_left(exchange->pool);
 	weir_block_give(&shard->blocks, exchange->request);
 	exchange->request = NULL;
 	return true;

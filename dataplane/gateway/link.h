@@ -33,6 +33,13 @@ struct weir_exchange_list {
 };
 
 /* The workers of one namespace and runtime, as this shard sees them, and who waits for them. */
+/* How fast a pool's queue drains while it is not empty. */
+struct weir_shard_drain {
+	uint64_t since_ns;    /* counted since then: */
+	uint32_t left;        /* calls that left for a worker */
+	uint32_t distance_ns; /* between two of them, on average; 0 = not known yet */
+};
+
 struct weir_shard_pool {
 	uint64_t key;
 	struct weir_exchange_list waiting;
@@ -43,6 +50,7 @@ struct weir_shard_pool {
 	uint32_t config_count; /* the shard's, when its row was read */
 	uint64_t demand_sent_ns;
 	uint64_t queue_began_ns; /* since when something waits */
+	struct weir_shard_drain drain;
 	uint64_t refused_ns;  /* when a call that a function waits for was last refused for want of a place */
 	bool has_shut;        /* awaited calls came here while a worker was shut: some are kept free for them */
 	struct weir_shard_link *last; /* got the last call; NULL = none, or it left the pool */

@@ -130,6 +130,9 @@ class Load(unittest.TestCase):
                           ["--port", "80", "--connections", "99999"], ["--port", "80", "--rate", "0"],
                           ["--port", "80", "--rate", "10x"], ["--port", "80", "--rate", "10", "--pipeline", "2"],
                           ["--port", "80", "--body-bytes", "9", "--pipeline", "2"], ["--port", "80", "--hold", "--rate", "1"],
+                          ["--port", "80", "--phases", "10"], ["--port", "80", "--phases", "10:1,"], ["--port", "80", "--phases", "0:1"],
+                          ["--port", "80", "--phases", "10:0"], ["--port", "80", "--phases", ",".join(["10:1"] * 9)],
+                          ["--port", "80", "--phases", "10:1", "--rate", "10"], ["--port", "80", "--phases", "10:1", "--hold"],
                           ["--port", "80", "--seconds", "-1"], ["--port", "80", "--path", "x"], ["--port", "80", "extra"]):
             done = subprocess.run([LOAD, *arguments], capture_output=True, check=False)
             self.assertEqual(done.returncode, 2, arguments)
@@ -190,6 +193,60 @@ class OpenLoop(unittest.TestCase):
         process.send_signal(signal.SIGCONT)
         output, _ = process.communicate(timeout=60)
         self.assertGreater(json.loads(output)["late_max_us"], 200_000)
+
+
+class Phases(unittest.TestCase):
+    """A server that refuses, fails and is slow while it gets more than a hundred requests a second."""
+
+    refusal = b"HTTP/1.1 503 No\r\nContent-Length: 2\r\nRetry-After: 1\r\n\r\nno"
+
+    def run_phases(self, phases, answer):
+        return load(Server(answer).port, "--connections", "1", "--warmup", "0", "--phases", phases)
+
+    def test_each_rate_is_kept_and_told_apart(self):
+        status, result, _ = self.run_phases("200:0.5,1000:0.5,100:0.5", lambda number: GOOD)
+        self.assertEqual((status, result["errors"]), (0, 0))
+        for phase, rate in zip(result["phases"], (200, 1000, 100), strict=True):
+            self.assertEqual((phase["rate"], phase["refused"], phase["failed"]), (rate, 0, 0))
+            self.assertAlmostEqual(phase["right"] + phase["unanswered"], rate / 2, delta=1)
+
+    def test_refusals_are_no_errors_and_have_a_latency_of_their_own(self):
+        def answer(number):
+            if not 100 <= number < 300:
+                return GOOD
+            return self.refusal if number % 2 else self.refusal.replace(b"503 No", b"429 No").replace(b"Retry-After: 1\r\n", b"")
+        status, result, _ = self.run_phases("200:0.5,400:0.5,200:0.5", answer)
+        self.assertEqual((status, result["errors"]), (0, 0))
+        self.assertEqual(sum(phase["refused"] for phase in result["phases"]), 200)
+        self.assertEqual(sum(phase["refused_bare"] for phase in result["phases"]), 100)
+        self.assertGreaterEqual(result["phases"][1]["refused"], 198)   # one may have left before the first phase began
+        self.assertGreater(result["phases"][1]["refused_p99_us"], 0)
+        self.assertGreater(result["phases"][1]["settled_ms"], 450)
+
+    def test_another_status_fails_its_phase_and_the_run(self):
+        bad = GOOD.replace(b"200 OK", b"504 No")
+        status, result, _ = self.run_phases("200:0.5,200:0.5", lambda number: bad if 150 <= number < 160 else GOOD)
+        self.assertEqual((status, result["errors_status"]), (1, 10))
+        self.assertEqual([phase["failed"] for phase in result["phases"]], [0, 10])
+        self.assertGreater(result["phases"][1]["settled_ms"], 280)   # the last bad one was due after 290 ms or a little more
+
+    def test_a_phase_settles_when_the_last_slow_answer_was_due(self):
+        def answer(number):
+            if number == 100:
+                time.sleep(0.2)   # those due within the next 150 ms wait for more than 50
+            return GOOD
+        _, result, _ = self.run_phases("200:0.5,200:1", answer)
+        self.assertGreater(result["phases"][1]["settled_ms"], 140)
+        self.assertLess(result["phases"][1]["settled_ms"], 1000)
+
+    def test_right_answers_after_a_second_are_late(self):
+        def answer(number):
+            if number == 10:
+                time.sleep(1.2)   # the ones due within the next 200 ms wait for more than a second
+            return GOOD
+        _, result, _ = self.run_phases("100:1,100:1", answer)
+        self.assertGreater(result["phases"][0]["late"], 15)
+        self.assertEqual(result["phases"][1]["late"], 0)
 
 
 class Bodies(unittest.TestCase):

@@ -112,6 +112,36 @@ static void a_burst_may_wait_and_a_queue_that_stands_is_kept_short(void **state)
 	assert_int_equal(admit(), WEIR_HTTP_OK);
 }
 
+static void what_left_the_queue_counts_more_than_what_workers_say(void **state)
+{
+	(void)state;
+	waiting(0, 0, WEIR_NS_PER_MS / 100); /* they share a CPU: each call takes 10 us, and then 990 us pass */
+	weir_admit_joined(scene.shard, scene.pool);
+	scene.pool->waiting_count = 900;
+	for (int ms = 0; ms < 1200; ms++) {
+		scene.shard->now_ns += WEIR_NS_PER_MS;
+		weir_admit_left(scene.pool);
+		if (ms == 998)
+			assert_int_equal(admit(), WEIR_HTTP_OK); /* it has not stood for longer than a second */
+	}
+	assert_int_equal(admit(), WEIR_HTTP_OVERLOADED);
+	scene.pool->waiting_count = 380;
+	assert_int_equal(admit(), WEIR_HTTP_OK);
+	scene.exchange.deadline_ns = scene.shard->now_ns + 300 * WEIR_NS_PER_MS;
+	assert_int_equal(admit(), WEIR_HTTP_NO_WORKER);
+}
+
+static void an_empty_queue_begins_anew(void **state)
+{
+	(void)state;
+	waiting(0, 60000, WEIR_NS_PER_MS);
+	scene.pool->drain.distance_ns = 1000000000;
+	weir_admit_joined(scene.shard, scene.pool);
+	scene.pool->waiting_count = 900;
+	scene.shard->now_ns += 500 * WEIR_NS_PER_MS;
+	assert_int_equal(admit(), WEIR_HTTP_OK);
+}
+
 static void long_calls_may_wait_for_a_few_of_their_kind(void **state)
 {
 	(void)state;
@@ -162,6 +192,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(queue_is_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_deadline_that_cannot_be_kept_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_burst_may_wait_and_a_queue_that_stands_is_kept_short, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_left_the_queue_counts_more_than_what_workers_say, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_empty_queue_begins_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(long_calls_may_wait_for_a_few_of_their_kind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_workers_nothing_is_known_and_calls_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lying_worker_counts_for_an_hour_at_most, set_up, tear_down),

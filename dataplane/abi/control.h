@@ -39,7 +39,10 @@
 
 #define WEIR_CONTROL_MAGIC UINT32_C(0x63726577) /* "werc" */
 
-enum { WEIR_CONTROL_FD = 3 };
+enum {
+	WEIR_CONTROL_FD = 3,
+	WEIR_CONTROL_NODE_ANY = 0xffff,
+};
 
 enum weir_control_kind {
 	WEIR_CONTROL_READY = 1,
@@ -71,11 +74,14 @@ struct weir_control {
 	uint32_t abi_major; /* WEIR_ABI_MAJOR; another one is refused */
 	uint32_t reserved;
 	union {
-		/* GATEWAY_START: shards are pinned to cpu[0 .. shard_count-1]. fds: board,
+		/* GATEWAY_START: shards are pinned to cpu[0 .. shard_count-1], which are on these NUMA nodes; what
+		 * a shard keeps to itself lies on its memory node. Numbers are the kernel's. fds: board,
 		 * load board (load.h), read-only; tests may leave the latter out. */
 		struct {
 			uint32_t shard_count;
 			uint16_t cpu[WEIR_SHARDS_MAX];
+			uint16_t node[WEIR_SHARDS_MAX];
+			uint16_t memory_node[WEIR_SHARDS_MAX]; /* or WEIR_CONTROL_NODE_ANY */
 		} gateway_start;
 		/* LISTEN fds: shard_count listening sockets, the i-th for shard i. */
 		struct {
@@ -92,13 +98,16 @@ struct weir_control {
 		} worker_start;
 		/* LINK_OPEN to the gateway: segment, pidfd, then shard_count eventfds, then what the worker's
 		 * control group counts, or nothing.
-		 * To a worker: segment, shard board, then shard_count eventfds. */
+		 * To a worker: segment, shard board, then shard_count eventfds.
+		 * `home` is the worker's home shard, whose node it is on. */
 		struct {
 			uint64_t link_id;
 			uint64_t worker_id;
 			uint64_t pool_key;
 			uint32_t shard_count;
 			int32_t worker_pid;
+			uint32_t home; /* below shard_count */
+			uint32_t reserved;
 		} link_open;
 		/* LINK_CLOSE: start nothing new; let go when idle. LINK_READY, LINK_GONE. */
 		struct {
@@ -128,11 +137,13 @@ struct weir_control {
 			int32_t error;
 			uint32_t directory; /* REVEAL: 1 = with what lies beside its file */
 		} reveal;
-		/* DEMAND: calls of this pool wait and no worker has room. */
+		/* DEMAND: calls of this pool wait in `shard` and no worker has room. */
 		struct {
 			uint64_t pool_key;
 			uint32_t waiting;
 			uint32_t urgent; /* 1 = no worker that it has can ever run them */
+			uint32_t shard;
+			uint32_t reserved;
 		} demand;
 		/* BUILD: run weir-build-RUNTIME on the file `name` of the input folder; its result is the
 		 * file "artifact" of the output folder. fds: input folder, output folder, log. */

@@ -1,64 +1,21 @@
 #include "dataplane/base/cpu.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/base/assert.h"
-#include "dataplane/base/cleanup.h"
 
-#define NODE_MAX 1024 /* CONFIG_NODES_SHIFT allows no more */
+enum {
+	MASK_BITS = 8192, /* machines may have more CPUs than WEIR_CPU_MAX; the kernel refuses a mask that is too short */
+	NUMBER_DIGITS_MAX = 9,
+};
 
-static void directory_close(DIR **directory)
+int weir_cpu_list(uint16_t *out_cpus, size_t max)
 {
-	if (*directory != NULL)
-		(void)closedir(*directory); /* read-only: nothing can be lost */
-}
-
-/* The number in "node<digits>", or -1 for every other name. */
-static int node_number(const char *name)
-{
-	char *end = NULL;
-	long number = 0;
-
-	if (strncmp(name, "node", 4) != 0 || name[4] < '0' || name[4] > '9')
-		return -1;
-	number = strtol(name + 4, &end, 10);
-	return *end == '\0' && number < NODE_MAX ? (int)number : -1;
-}
-
-/* The kernel links each CPU's directory to that of its node: cpu3/node1. */
-static uint16_t cpu_node(unsigned int cpu)
-{
-	WEIR_CLEANUP(directory_close) DIR *directory = NULL;
-	char path[64];
-	const struct dirent *entry = NULL;
-
-	/* Fits: the number has at most 5 digits. */
-	(void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u", cpu);
-	directory = opendir(path);
-	if (directory == NULL)
-		return 0;
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own */
-	while ((entry = readdir(directory)) != NULL) {
-		const int number = node_number(entry->d_name);
-
-		if (number >= 0)
-			return (uint16_t)number;
-	}
-	return 0;
-}
-
-int weir_cpu_list(struct weir_cpu *out_cpus, size_t max)
-{
-	/* Machines may have more CPUs than WEIR_CPU_MAX; the kernel refuses a mask that is too short. */
-	static const unsigned int mask_bits = 8192;
-	cpu_set_t *mask = CPU_ALLOC(mask_bits);
-	const size_t mask_bytes = CPU_ALLOC_SIZE(mask_bits);
+	cpu_set_t *mask = CPU_ALLOC(MASK_BITS);
+	const size_t mask_bytes = CPU_ALLOC_SIZE(MASK_BITS);
 	size_t count = 0;
 
 	WEIR_ASSERT(out_cpus != NULL || max == 0);
@@ -71,29 +28,89 @@ int weir_cpu_list(struct weir_cpu *out_cpus, size_t max)
 		CPU_FREE(mask);
 		return -error;
 	}
-	for (unsigned int cpu = 0; cpu < mask_bits && count < max && count < WEIR_CPU_MAX;
-	     cpu++) {
-		if (!CPU_ISSET_S(cpu, mask_bytes, mask))
-			continue;
-		out_cpus[count++] =
-			(struct weir_cpu){.number = (uint16_t)cpu, .numa_node = cpu_node(cpu)};
+	for (unsigned int cpu = 0; cpu < WEIR_CPU_MAX && count < max; cpu++) {
+		if (CPU_ISSET_S(cpu, mask_bytes, mask))
+			out_cpus[count++] = (uint16_t)cpu;
 	}
 	CPU_FREE(mask);
 	return (int)count;
 }
 
-int weir_cpu_bind(uint16_t number)
+/* A decimal number of `bytes` digits and nothing else; -1 otherwise. */
+static long number_parse(const char *text, size_t bytes)
 {
-	cpu_set_t *mask = CPU_ALLOC((size_t)number + 1);
-	const size_t mask_bytes = CPU_ALLOC_SIZE((size_t)number + 1);
+	long number = 0;
+
+	if (bytes == 0 || bytes > NUMBER_DIGITS_MAX)
+		return -1;
+	for (size_t i = 0; i < bytes; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -1;
+		number = number * 10 + (text[i] - '0');
+	}
+	return number;
+}
+
+/* One element "N" or "A-B". 0 or -EINVAL. */
+static int range_parse(const char *text, size_t bytes, long *out_first, long *out_last)
+{
+	const char *const dash = memchr(text, '-', bytes);
+	const size_t first_bytes = dash == NULL ? bytes : (size_t)(dash - text);
+
+	*out_first = number_parse(text, first_bytes);
+	*out_last = dash == NULL ? *out_first : number_parse(dash + 1, bytes - first_bytes - 1);
+	if (*out_first < 0 || *out_last < *out_first || *out_last >= WEIR_CPU_MAX)
+		return -EINVAL;
+	return 0;
+}
+
+int weir_cpu_list_parse(const char *text, uint16_t *out_cpus, size_t max)
+{
+	uint16_t cpus[WEIR_CPU_MAX];
+	bool seen[WEIR_CPU_MAX] = {false};
+	size_t count = 0;
+
+	while (true) {
+		const size_t bytes = strcspn(text, ",\n");
+		long first = 0;
+		long last = 0;
+
+		if (range_parse(text, bytes, &first, &last) != 0)
+			return -EINVAL;
+		for (long cpu = first; cpu <= last; cpu++) {
+			if (seen[cpu] || count == max || count == WEIR_CPU_MAX)
+				return -EINVAL;
+			seen[cpu] = true;
+			cpus[count++] = (uint16_t)cpu;
+		}
+		if (text[bytes] != ',')
+			break;
+		text += bytes + 1;
+	}
+	memcpy(out_cpus, cpus, count * sizeof(cpus[0]));
+	return (int)count;
+}
+
+int weir_cpu_bind_all(const uint16_t *cpus, size_t count)
+{
+	cpu_set_t *mask = CPU_ALLOC(MASK_BITS);
+	const size_t mask_bytes = CPU_ALLOC_SIZE(MASK_BITS);
 	int error = 0;
 
 	if (mask == NULL)
 		return -ENOMEM;
 	CPU_ZERO_S(mask_bytes, mask);
-	CPU_SET_S(number, mask_bytes, mask);
+	for (size_t i = 0; i < count; i++) {
+		if (cpus[i] < MASK_BITS)
+			CPU_SET_S(cpus[i], mask_bytes, mask);
+	}
 	if (sched_setaffinity(0, mask_bytes, mask) != 0)
 		error = -errno;
 	CPU_FREE(mask);
 	return error;
+}
+
+int weir_cpu_bind(uint16_t number)
+{
+	return weir_cpu_bind_all(&number, 1);
 }

@@ -12,6 +12,7 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/base/numa_memory.h"
 #include "dataplane/base/rights.h"
 #include "dataplane/shm/load.h"
 #include "dataplane/shm/shard_board.h"
@@ -221,6 +222,28 @@ static int open_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cpu
 	return weir_shard_open(shard, &options);
 }
 
+void weir_gateway_memory_enter(const struct weir_gateway *gateway, uint32_t shard)
+{
+	if (gateway->memory_node[shard] != WEIR_CONTROL_NODE_ANY)
+		(void)weir_numa_prefer(gateway->memory_node[shard]); /* then it lies where it may */
+}
+
+void weir_gateway_memory_leave(const struct weir_gateway *gateway)
+{
+	if (gateway->memory_node[0] != WEIR_CONTROL_NODE_ANY) /* of all shards or of none */
+		(void)weir_numa_prefer_own();
+}
+
+static int open_shard_at_home(struct weir_gateway *gateway, uint32_t index, uint16_t cpu)
+{
+	int result;
+
+	weir_gateway_memory_enter(gateway, index);
+	result = open_shard(gateway, index, cpu);
+	weir_gateway_memory_leave(gateway);
+	return result;
+}
+
 static int run_shard(struct weir_gateway *gateway, uint32_t index)
 {
 	pthread_attr_t attributes;
@@ -258,8 +281,10 @@ static int start(struct weir_gateway *gateway, const struct weir_control *contro
 	if (result != 0)
 		return result;
 	gateway->shard_count = control->gateway_start.shard_count;
+	memcpy(gateway->node, control->gateway_start.node, sizeof(gateway->node));
+	memcpy(gateway->memory_node, control->gateway_start.memory_node, sizeof(gateway->memory_node));
 	for (uint32_t i = 0; i < gateway->shard_count && result == 0; i++)
-		result = open_shard(gateway, i, control->gateway_start.cpu[i]);
+		result = open_shard_at_home(gateway, i, control->gateway_start.cpu[i]);
 	if (result == 0)
 		result = weir_rights_drop(0); /* threads to come have none either */
 	for (uint32_t i = 0; i < gateway->shard_count && result == 0; i++)
@@ -359,7 +384,8 @@ static void open_letter(struct weir_gateway *gateway, const struct weir_letter *
 		weir_gateway_tell(gateway, &(struct weir_control){.kind = WEIR_CONTROL_DEMAND,
 								  .demand = {.pool_key = letter->value,
 									     .waiting = letter->count,
-									     .urgent = letter->urgent}});
+									     .urgent = letter->urgent,
+									     .shard = letter->shard}});
 		break;
 	case WEIR_LETTER_STOPPED:
 		gateway->stopped_count++;

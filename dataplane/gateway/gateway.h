@@ -42,6 +42,8 @@ struct weir_gateway {
 	const struct weir_load_board *load; /* what workers use, as measured; NULL = not known */
 	struct weir_shard_board *shard_board;
 	uint32_t shard_count;
+	uint16_t node[WEIR_SHARDS_MAX];        /* NUMA node of each shard */
+	uint16_t memory_node[WEIR_SHARDS_MAX]; /* or WEIR_CONTROL_NODE_ANY */
 	struct weir_shard *shard[WEIR_SHARDS_MAX];
 	pthread_t thread[WEIR_SHARDS_MAX];
 	struct weir_mailbox outbox;
@@ -63,6 +65,10 @@ int weir_gateway_run(int control_fd);
 
 /* Tell the supervisor something; kept and sent later while its socket is full. */
 void weir_gateway_tell(struct weir_gateway *gateway, const struct weir_control *control);
+
+/* What the control thread allocates between the two is for that shard, and lies on its node. */
+void weir_gateway_memory_enter(const struct weir_gateway *gateway, uint32_t shard);
+void weir_gateway_memory_leave(const struct weir_gateway *gateway);
 
 /* Links: an opened one, a shard's letter about one, the supervisor's close, a fired pidfd. */
 void weir_gateway_link_open(struct weir_gateway *gateway, const struct weir_control *control,

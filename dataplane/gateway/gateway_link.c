@@ -43,7 +43,8 @@ static struct weir_gateway_link *create(struct weir_gateway *gateway, const stru
 		fds->fd[2 + i] = -1;
 	}
 	result = weir_segment_attach(fds->fd[0], &link->segment);
-	if (result != 0 || link->segment.shard_count != gateway->shard_count) {
+	if (result != 0 || link->segment.shard_count != gateway->shard_count ||
+	    control->link_open.home >= gateway->shard_count) {
 		weir_log(WEIR_LOG_ERROR, "link refused", "worker=%lu error=\"%s\"",
 			 (unsigned long)control->link_open.worker_id,
 			 result ? strerror(-result) : "other number of shards");
@@ -52,13 +53,16 @@ static struct weir_gateway_link *create(struct weir_gateway *gateway, const stru
 	}
 	for (uint32_t i = 0; i < gateway->shard_count; i++) {
 		weir_segment_prefault_pair(&link->segment, i, PREFAULT_SMALL_CHUNKS);
+		weir_gateway_memory_enter(gateway, i);
 		link->part[i] = weir_link_create(&link->segment, i, control->link_open.pool_key,
 						 link->event_fd[i]);
+		weir_gateway_memory_leave(gateway);
 		if (!link->part[i]) {
 			destroy(link);
 			return NULL;
 		}
 		link->part[i]->owner = link;
+		link->part[i]->home = i == control->link_open.home;
 	}
 	return link;
 }

@@ -71,7 +71,6 @@ bool weir_link_open(struct weir_shard *shard, struct weir_shard_link *link)
 		return false;
 	link->slot = slot;
 	link->pool = pool;
-	link->home = link->worker_id % shard->shard_count == shard->index;
 	shard->link[slot] = link;
 	weir_pick_enter(pool, link);
 	weir_scores_enter(shard, link);

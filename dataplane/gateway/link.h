@@ -142,8 +142,8 @@ struct weir_shard_link {
 	struct weir_shard_call call[WEIR_PAIR_CALLS];
 };
 
-/* Make the private side of a link over an attached segment, for shard `shard_index`. NULL without
- * memory. Control thread; release with free(). */
+/* Make the private side of a link over an attached segment, for shard `shard_index`, which is not its
+ * home unless the caller says so. NULL without memory. Control thread; release with free(). */
 struct weir_shard_link *weir_link_create(struct weir_segment *segment, uint32_t shard_index,
 					 uint64_t pool_key, int event_fd);
 

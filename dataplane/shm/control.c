@@ -38,6 +38,7 @@ static bool message_is_sound(const struct weir_control *control, size_t fd_count
 		       text_is_terminated(control->listen.address, sizeof(control->listen.address));
 	case WEIR_CONTROL_LINK_OPEN:
 		return shards_are_possible(control->link_open.shard_count) &&
+		       control->link_open.home < control->link_open.shard_count &&
 		       fd_count >= 2 + (size_t)control->link_open.shard_count &&
 		       fd_count <= 3 + (size_t)control->link_open.shard_count;
 	case WEIR_CONTROL_SNAPSHOT:

@@ -1,42 +1,10 @@
 #include "dataplane/shm/segment.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "dataplane/base/assert.h"
-#include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
-
-int weir_segment_create(uint64_t link_id, uint64_t worker_id, uint32_t shard_count, int *out_fd)
-{
-	WEIR_CLEANUP(weir_fd_close) int fd = -1;
-	struct weir_link_header *header = NULL;
-	int result = 0;
-
-	if (shard_count == 0 || shard_count > WEIR_SHARDS_MAX)
-		return -EINVAL;
-	result = weir_fd_create_shared("weir-link", weir_link_segment_bytes(shard_count), &fd);
-	if (result != 0)
-		return result;
-	/* No later seal either: one against writing would make the other end's attach fail. */
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL) != 0)
-		return -errno;
-	header = mmap(NULL, sizeof(*header), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (header == MAP_FAILED)
-		return -errno;
-	header->abi_major = WEIR_ABI_MAJOR;
-	header->shard_count = shard_count;
-	header->segment_bytes = weir_link_segment_bytes(shard_count);
-	header->link_id = link_id;
-	header->worker_id = worker_id;
-	header->magic = WEIR_LINK_MAGIC;
-	(void)munmap(header, sizeof(*header)); /* cannot fail for a mapping of ours */
-	*out_fd = fd;
-	fd = -1;
-	return 0;
-}
 
 /* Copy the identity out of a fresh mapping of `bytes` bytes and check the copies. */
 static int identity_check(struct weir_segment *segment)

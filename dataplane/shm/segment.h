@@ -15,9 +15,20 @@ struct weir_segment {
 	uint64_t worker_id;
 };
 
+/* Where the parts of a segment are to lie: the kernel's numbers of nodes (base/numa_memory.h). */
+struct weir_segment_homes {
+	uint16_t header;                /* the worker's: it writes there */
+	uint16_t pair[WEIR_SHARDS_MAX]; /* each shard's */
+};
+
 /* Create the memfd of a link: sealed against resizing, header written, everything else zero.
  * 0 and *out_fd (the caller's), -EINVAL (shard_count outside 1 .. WEIR_SHARDS_MAX) or -errno. */
 int weir_segment_create(uint64_t link_id, uint64_t worker_id, uint32_t shard_count, int *out_fd);
+
+/* The same, where nobody has touched its pages before they got their nodes. *out_place is 0, or why the
+ * kernel did not take them (-errno): the segment is as good, only its pages lie where they are touched. */
+int weir_segment_create_at(uint64_t link_id, uint64_t worker_id, uint32_t shard_count,
+			   const struct weir_segment_homes *homes, int *out_fd, int *out_place);
 
 /* Map a link read-write. Identity fields are copied once and checked; later the copies count.
  * DONTFORK: children of a worker never see it. 0, -EBADMSG (seal, size, magic, bounds), -EPROTO

@@ -11,6 +11,7 @@
 #include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/limits.h"
 #include "dataplane/supervisor/measure.h"
+#include "dataplane/supervisor/nodes.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
 
@@ -57,6 +58,8 @@ static void missing_write(const struct weir_supervisor *supervisor, struct weir_
 		(void)snprintf(line, sizeof(line), "root: functions run as user %u", (unsigned)geteuid());
 		missing_add(board, line);
 	}
+	weir_nodes_lack(supervisor, line, sizeof(line));
+	missing_lines(board, line);
 	missing_lines(board, supervisor->sandbox_lacks);
 	missing_lines(board, supervisor->groups_lack);
 	if (supervisor->groups.tree[WEIR_CGROUP_MEMORY].path[0] == '\0')

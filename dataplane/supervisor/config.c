@@ -13,6 +13,8 @@
 #include "dataplane/abi/runtimes.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/log.h"
+#include "dataplane/supervisor/nodes.h"
+#include "dataplane/supervisor/place.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/records.h"
 
@@ -74,9 +76,11 @@ static struct weir_pool *pools_build(const struct weir_supervisor *supervisor, c
 
 		if (old != NULL)
 			*pool = *old;
+		else
+			pool->asking = WEIR_PLACE_NOBODY;
 		pool->key = from->key;
 		pool->runtime = from->runtime;
-		pool->workers_min = from->workers_min;
+		pool->workers_min = weir_nodes_workers_min(supervisor, from->workers_min, from->workers_max);
 		pool->workers_max = from->workers_max;
 		pool->functions = 0;
 		pool->memory_bytes = from->memory_bytes;

@@ -9,6 +9,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
+#include "dataplane/supervisor/nodes.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/records.h"
 
@@ -74,10 +75,18 @@ void weir_link_release(struct weir_supervisor *supervisor, struct weir_link *lin
 }
 
 /* The shared memory and the bells of a new link. 0 or -errno; the caller releases either way. */
-static int link_fill(const struct weir_supervisor *supervisor, struct weir_link *link)
+static int link_fill(const struct weir_supervisor *supervisor, const struct weir_worker *worker,
+		     struct weir_link *link)
 {
-	int result = weir_segment_create(link->id, link->worker_id, supervisor->shard_count, &link->segment_fd);
+	struct weir_segment_homes homes;
+	const bool placed = weir_nodes_homes(supervisor, worker->home, &homes);
+	int trouble = 0;
+	int result = weir_segment_create_at(link->id, link->worker_id, supervisor->shard_count,
+					    placed ? &homes : NULL, &link->segment_fd, &trouble);
 
+	if (trouble != 0)
+		weir_log(WEIR_LOG_WARN, "a link's memory does not lie on its nodes", "worker=%llu error=\"%s\"",
+			 (unsigned long long)link->worker_id, strerror(-trouble));
 	if (result == 0)
 		result = weir_segment_attach_readonly(link->segment_fd, &link->segment);
 	for (uint32_t i = 0; result == 0 && i < supervisor->shard_count; i++) {
@@ -101,7 +110,7 @@ static void link_create(struct weir_supervisor *supervisor, const struct weir_wo
 		link->state = WEIR_LINK_OPENING;
 		link->segment_fd = -1;
 		memset(link->event_fd, -1, sizeof(link->event_fd));
-		result = link_fill(supervisor, link);
+		result = link_fill(supervisor, worker, link);
 	}
 	if (result == 0) {
 		/* Before either end has it: the next supervisor must know of it to close it. */
@@ -132,6 +141,7 @@ static bool open_send(struct weir_supervisor *supervisor, const struct weir_link
 	control.link_open.pool_key = worker->pool_key;
 	control.link_open.shard_count = supervisor->shard_count;
 	control.link_open.worker_pid = worker->process.pid;
+	control.link_open.home = worker->home;
 	memcpy(&fds[2], link->event_fd, supervisor->shard_count * sizeof(fds[0]));
 	if (events_fd != -1)
 		fds[count++] = events_fd;

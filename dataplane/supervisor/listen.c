@@ -12,6 +12,7 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/supervisor/nodes.h"
 #include "dataplane/supervisor/records.h"
 
 enum {
@@ -207,6 +208,7 @@ int weir_listen_send(const struct weir_supervisor *supervisor, int control_fd)
 
 	control.gateway_start.shard_count = supervisor->shard_count;
 	memcpy(control.gateway_start.cpu, supervisor->cpu, sizeof(control.gateway_start.cpu));
+	weir_nodes_tell(supervisor, &control);
 	boards[0] = supervisor->board_fd;
 	boards[1] = supervisor->load_fd;
 	result = weir_control_send(control_fd, &control, boards, 2);

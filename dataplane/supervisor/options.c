@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dataplane/base/cpu.h"
+
 enum {
 	NUMBER_DIGITS_MAX = 9,
 	LONGEST_SOCKET_NAME_BYTES = sizeof("/run/supervisor.sock") - 1,
@@ -16,7 +18,7 @@ enum {
 const char *weir_options_usage(void)
 {
 	return "usage: weir-keeper [--data DIR] [--listen ADDR:PORT]... [--cpus LIST] [--shards N]\n"
-	       "                   [--sandbox on|required|off] [--probes on|off]\n"
+	       "                   [--sandbox on|required|off] [--probes on|off] [--numa on|off]\n"
 	       "\n"
 	       "Starts Weir on a data directory and keeps it running until SIGINT or SIGTERM.\n"
 	       "\n"
@@ -24,11 +26,13 @@ const char *weir_options_usage(void)
 	       "                      else $XDG_STATE_HOME/weir or ~/.local/state/weir)\n"
 	       "  --listen ADDR:PORT  where to answer HTTP, up to 7 times (default: 127.0.0.1:8080);\n"
 	       "                      IPv6 as [::1]:8080\n"
-	       "  --cpus LIST         CPUs of the gateway's threads, such as 0,2-3 (default: all allowed)\n"
+	       "  --cpus LIST         CPUs of the gateway's threads, such as 0,2-3 (default: all allowed, those of\n"
+	       "                      all NUMA nodes in turn)\n"
 	       "  --shards N          gateway threads, 1 to 64 (default: one per CPU, at most 8)\n"
 	       "  --sandbox MODE      on: each worker gets every layer that this machine has, and status says\n"
 	       "                      what is missing; required: do not start without all; off (default: on)\n"
 	       "  --probes on|off     measure workers by eBPF where that is allowed, or by clocks (default: on)\n"
+	       "  --numa on|off       keep connections, workers and their memory on one NUMA node (default: on)\n"
 	       "  --version, --help\n";
 }
 
@@ -80,46 +84,6 @@ int weir_options_listen_parse(const char *text, struct weir_listen_address *out_
 	(void)strcpy(address.text, text); /* length checked above */
 	*out_address = address;
 	return 0;
-}
-
-/* One element "N" or "A-B" of a CPU list. 0 or -EINVAL. */
-static int cpu_range_parse(const char *text, size_t bytes, long *out_first, long *out_last)
-{
-	const char *const dash = memchr(text, '-', bytes);
-	const size_t first_bytes = dash == NULL ? bytes : (size_t)(dash - text);
-
-	*out_first = number_parse(text, first_bytes);
-	*out_last = dash == NULL ? *out_first : number_parse(dash + 1, bytes - first_bytes - 1);
-	if (*out_first < 0 || *out_last < *out_first || *out_last >= WEIR_CPU_MAX)
-		return -EINVAL;
-	return 0;
-}
-
-int weir_options_cpus_parse(const char *text, uint16_t *out_cpus, size_t max)
-{
-	uint16_t cpus[WEIR_CPU_MAX];
-	bool seen[WEIR_CPU_MAX] = {false};
-	size_t count = 0;
-
-	while (true) {
-		const size_t bytes = strcspn(text, ",");
-		long first = 0;
-		long last = 0;
-
-		if (cpu_range_parse(text, bytes, &first, &last) != 0)
-			return -EINVAL;
-		for (long cpu = first; cpu <= last; cpu++) {
-			if (seen[cpu] || count == max || count == WEIR_CPU_MAX)
-				return -EINVAL;
-			seen[cpu] = true;
-			cpus[count++] = (uint16_t)cpu;
-		}
-		if (text[bytes] == '\0')
-			break;
-		text += bytes + 1;
-	}
-	memcpy(out_cpus, cpus, count * sizeof(cpus[0]));
-	return (int)count;
 }
 
 static int data_default(struct weir_options *options, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
@@ -189,13 +153,13 @@ static int sandbox_apply(struct weir_options *options, const char *value,
 	return 0;
 }
 
-static int probes_apply(struct weir_options *options, const char *value, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
+static int switch_apply(bool *option, const char *name, const char *value, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
 {
 	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
-		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES, "--probes %.100s: give on or off", value);
+		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES, "%s %.100s: give on or off", name, value);
 		return -EINVAL;
 	}
-	options->probes = strcmp(value, "on") == 0;
+	*option = strcmp(value, "on") == 0;
 	return 0;
 }
 
@@ -216,7 +180,7 @@ static int option_apply(struct weir_options *options, const char *name, const ch
 		return -EINVAL;
 	}
 	if (strcmp(name, "--cpus") == 0) {
-		const int count = weir_options_cpus_parse(value, options->cpu, WEIR_SHARDS_MAX);
+		const int count = weir_cpu_list_parse(value, options->cpu, WEIR_SHARDS_MAX);
 
 		if (count > 0) {
 			options->cpu_count = (size_t)count;
@@ -230,7 +194,9 @@ static int option_apply(struct weir_options *options, const char *name, const ch
 	if (strcmp(name, "--sandbox") == 0)
 		return sandbox_apply(options, value, problem);
 	if (strcmp(name, "--probes") == 0)
-		return probes_apply(options, value, problem);
+		return switch_apply(&options->probes, name, value, problem);
+	if (strcmp(name, "--numa") == 0)
+		return switch_apply(&options->numa, name, value, problem);
 	number = number_parse(value, strlen(value));
 	if (number >= 1 && number <= WEIR_SHARDS_MAX) {
 		options->shard_count = (uint32_t)number;
@@ -245,7 +211,7 @@ static int option_apply(struct weir_options *options, const char *name, const ch
 static const char *option_find(const char *argument)
 {
 	static const char *const names[] = {"--data", "--listen", "--cpus", "--shards", "--sandbox",
-					    "--probes"};
+					    "--probes", "--numa"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const size_t bytes = strlen(names[i]);
@@ -264,6 +230,7 @@ int weir_options_parse(int argc, char *const *argv, struct weir_options *out_opt
 
 	memset(options, 0, sizeof(*options));
 	options->probes = true;
+	options->numa = true;
 	for (int i = 1; i < argc; i++) {
 		const char *const name = option_find(argv[i]);
 		const char *value = NULL;
@@ -295,50 +262,6 @@ int weir_options_parse(int argc, char *const *argv, struct weir_options *out_opt
 	if (options->listen_count == 0 && listen_add(options, "127.0.0.1:8080", problem) != 0)
 		return -EINVAL;
 	return options->data[0] != '\0' ? 0 : data_default(options, problem);
-}
-
-static bool cpu_is_allowed(uint16_t number, const struct weir_cpu *allowed, size_t allowed_count)
-{
-	for (size_t i = 0; i < allowed_count; i++) {
-		if (allowed[i].number == number)
-			return true;
-	}
-	return false;
-}
-
-int weir_options_shards(const struct weir_options *options, const struct weir_cpu *allowed,
-			size_t allowed_count, uint16_t out_cpus[WEIR_SHARDS_MAX],
-			char problem[WEIR_OPTIONS_PROBLEM_BYTES])
-{
-	uint16_t cpus[WEIR_CPU_MAX];
-	size_t cpu_count = options->cpu_count;
-	size_t shard_count = options->shard_count;
-
-	for (size_t i = 0; i < options->cpu_count; i++) {
-		if (!cpu_is_allowed(options->cpu[i], allowed, allowed_count)) {
-			(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES,
-				       "--cpus: CPU %u does not exist or this process may not use it",
-				       options->cpu[i]);
-			return -EINVAL;
-		}
-		cpus[i] = options->cpu[i];
-	}
-	if (cpu_count == 0) {
-		for (; cpu_count < allowed_count && cpu_count < WEIR_CPU_MAX; cpu_count++)
-			cpus[cpu_count] = allowed[cpu_count].number;
-	}
-	if (cpu_count == 0) {
-		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES, "this process may use no CPU at all");
-		return -EINVAL;
-	}
-	if (shard_count == 0) {
-		shard_count = cpu_count;
-		if (options->cpu_count == 0 && shard_count > WEIR_OPTIONS_SHARDS_DEFAULT_MAX)
-			shard_count = WEIR_OPTIONS_SHARDS_DEFAULT_MAX;
-	}
-	for (size_t i = 0; i < shard_count; i++)
-		out_cpus[i] = cpus[i % cpu_count];
-	return (int)shard_count;
 }
 
 /* mkdir -p with mode 0700. 0 or -errno; `path` is changed on the way and restored. */

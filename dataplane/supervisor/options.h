@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include "dataplane/abi/link.h"
-#include "dataplane/base/cpu.h"
 
 enum {
 	WEIR_OPTIONS_LISTEN_MAX = 7,    /* TCP addresses; with the Unix socket 8 LISTEN messages */
@@ -42,6 +41,7 @@ struct weir_options {
 	uint32_t shard_count;          /* --shards; 0 = one per CPU, at most 8 by default */
 	enum weir_options_sandbox sandbox; /* --sandbox */
 	bool probes; /* --probes: measure workers by eBPF where that is allowed */
+	bool numa;   /* --numa: keep what belongs together on one node */
 	bool help;
 	bool version;
 };
@@ -56,16 +56,6 @@ int weir_options_parse(int argc, char *const *argv, struct weir_options *out_opt
 
 /* Read "ADDR:PORT" or "[IPV6]:PORT", port 1 .. 65535. 0 or -EINVAL. */
 int weir_options_listen_parse(const char *text, struct weir_listen_address *out_address);
-
-/* Read a list such as "0,2-3" into at most `max` numbers. Returns how many, or -EINVAL: empty,
- * malformed, named twice, a number of WEIR_CPU_MAX or more, or too many. */
-int weir_options_cpus_parse(const char *text, uint16_t *out_cpus, size_t max);
-
-/* Decide how many shards run and where: out_cpus[0 .. return-1]. `allowed` is what the process may
- * use (weir_cpu_list). Returns 1 .. WEIR_SHARDS_MAX, or -EINVAL with the reason in `problem`. */
-int weir_options_shards(const struct weir_options *options, const struct weir_cpu *allowed,
-			size_t allowed_count, uint16_t out_cpus[WEIR_SHARDS_MAX],
-			char problem[WEIR_OPTIONS_PROBLEM_BYTES]);
 
 /* Create DATA (with parents) and DATA/run (0700), make options->data absolute, and refuse a path
  * whose sockets would not fit. Blocks on disk. 0, or -errno with the reason in `problem`. */

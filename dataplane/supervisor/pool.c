@@ -114,6 +114,7 @@ void weir_pool_demand(struct weir_supervisor *supervisor, const struct weir_cont
 
 	if (pool == NULL || pool->functions == 0 || now_ns - pool->raised_ns < raise_ns)
 		return;
+	pool->asking = control->demand.shard;
 	current = weir_pool_workers(supervisor, key);
 	if (current < pool->wanted || is_starting(supervisor, key))
 		return; /* one is on its way: see first whether it is enough */

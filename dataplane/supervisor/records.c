@@ -12,7 +12,7 @@
 #include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 
-enum { RECORD_VERSION = 2 };
+enum { RECORD_VERSION = 3 };
 
 /* The blobs of the store. A supervisor that finds another version ends the process it describes. */
 struct self_record {
@@ -37,6 +37,8 @@ struct process_record {
 	uint64_t finished_before;
 	uint64_t restarts; /* of the place */
 	uint64_t memory_bytes; /* workers: their limit */
+	uint32_t home;         /* workers: shard */
+	uint32_t reserved;
 	char space[64];
 };
 static_assert(sizeof(struct process_record) <= WEIR_STORE_BLOB_BYTES_MAX, "record fits");
@@ -133,6 +135,7 @@ void weir_record_worker_keep(struct weir_supervisor *supervisor, struct weir_wor
 	record.accepted_before = worker->accepted_before;
 	record.finished_before = worker->finished_before;
 	record.memory_bytes = worker->limits.memory_bytes;
+	record.home = worker->home;
 	record.restarts = pool == NULL ? 0 : pool->restart.restarts;
 	memcpy(record.space, worker->space, sizeof(record.space));
 	worker_name(name, worker->process.id);
@@ -269,11 +272,13 @@ static bool worker_restore(struct weir_supervisor *supervisor, struct entry *ent
 	struct weir_pool *pool = NULL;
 
 	if (!blob_take(entry, &record, sizeof(record)) || record.kind != WEIR_PROCESS_WORKER ||
+	    record.home >= supervisor->shard_count ||
 	    supervisor->worker_places == WEIR_SUPERVISOR_WORKERS_MAX)
 		return false;
 	worker = &supervisor->worker[supervisor->worker_places++];
 	process_restore(entry, &record, &worker->process);
 	worker->runtime = record.runtime;
+	worker->home = record.home;
 	worker->pool_key = record.pool_key;
 	worker->accepted_before = record.accepted_before;
 	worker->finished_before = record.finished_before;

@@ -21,6 +21,7 @@
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/listen.h"
 #include "dataplane/supervisor/measure.h"
+#include "dataplane/supervisor/nodes.h"
 #include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
@@ -241,6 +242,7 @@ bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *poo
 	worker->process.id = weir_supervisor_id_next(supervisor);
 	worker->pool_key = pool->key;
 	worker->runtime = pool->runtime;
+	worker->home = weir_nodes_home(supervisor, pool);
 	worker->busy_ns = now_ns;
 	memcpy(worker->space, pool->space, sizeof(worker->space));
 	if (pool->runtime != WEIR_RUNTIME_MISSING && weir_runtime_name(pool->runtime) != NULL) {
@@ -252,8 +254,10 @@ bool weir_spawn_worker(struct weir_supervisor *supervisor, struct weir_pool *poo
 		result = weir_limits_prepare(supervisor, worker, pool, &plan);
 	if (result == 0)
 		result = worker_prepare(supervisor, worker, pool, &theirs);
+	weir_nodes_enter(supervisor, worker->home);
 	if (result == 0)
 		result = worker_start(&worker->process, name, &plan, theirs, now_ns);
+	weir_nodes_leave(supervisor);
 	weir_cgroup_born(&plan);
 	weir_fd_close(&theirs);
 	if (result != 0) {

@@ -20,6 +20,7 @@
 #include "dataplane/supervisor/link.h"
 #include "dataplane/supervisor/limits.h"
 #include "dataplane/supervisor/listen.h"
+#include "dataplane/supervisor/nodes.h"
 #include "dataplane/supervisor/orphans.h"
 #include "dataplane/supervisor/measure.h"
 #include "dataplane/supervisor/outputs.h"
@@ -162,23 +163,6 @@ static void processes_taken_over(struct weir_supervisor *supervisor, uint64_t no
 	weir_link_taken_over(supervisor, now_ns);
 }
 
-static int shards_decide(struct weir_supervisor *supervisor, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
-{
-	static struct weir_cpu allowed[WEIR_CPU_MAX];
-	const int count = weir_cpu_list(allowed, WEIR_CPU_MAX);
-	int shards = 0;
-
-	if (count < 0) {
-		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES, "cannot list the CPUs: %s", strerror(-count));
-		return count;
-	}
-	shards = weir_options_shards(&supervisor->options, allowed, (size_t)count, supervisor->cpu, problem);
-	if (shards < 0)
-		return shards;
-	supervisor->shard_count = (uint32_t)shards;
-	return 0;
-}
-
 static int state_open(struct weir_supervisor *supervisor, const struct weir_options *options)
 {
 	supervisor->options = *options;
@@ -210,10 +194,12 @@ static int supervisor_open(struct weir_supervisor *supervisor, const struct weir
 	if (result != 0)
 		return result;
 	(void)weir_program_descriptors_raise();
-	result = shards_decide(supervisor, problem);
+	result = weir_nodes_open(supervisor, problem);
 	if (result != 0)
 		return result;
 	result = weir_record_take_over(supervisor);
+	if (result == 0)
+		weir_nodes_settle(supervisor);
 	if (result == 0)
 		result = signals_open(supervisor);
 	if (result == 0)

@@ -15,6 +15,7 @@
 
 #include "bpf/load_probe.h"
 #include "dataplane/abi/board.h"
+#include "dataplane/base/numa.h"
 #include "dataplane/sandbox/sandbox.h"
 #include "dataplane/schedule/schedule.h"
 #include "dataplane/shm/control.h"
@@ -41,6 +42,7 @@ struct weir_worker {
 	struct weir_process process; /* pid 0 = free place in the table */
 	uint64_t pool_key;
 	uint32_t runtime; /* enum weir_runtime_kind */
+	uint32_t home;    /* shard, whose node it is on */
 	char space[64];
 	uint64_t accepted_before; /* by links that are gone */
 	uint64_t finished_before;
@@ -93,6 +95,7 @@ struct weir_pool {
 	uint64_t raised_ns; /* when demand last raised it */
 	uint64_t use_ns;    /* when it was last found out whether it lacks CPU */
 	bool lacks_cpu;     /* and then another worker would bring nothing */
+	uint32_t asking;    /* shard that asked for a worker last; WEIR_PLACE_NOBODY */
 	struct weir_restart restart;
 	char space[64];
 	char function[64]; /* of a pool of one function */
@@ -122,6 +125,15 @@ struct weir_build {
 	struct weir_control done;
 };
 
+/* CPUs and NUMA nodes of this machine: nodes.h. */
+struct weir_nodes {
+	struct weir_numa numa; /* one node where there is one, or --numa off */
+	int memory_error;      /* 0 = memory can be placed; else why not, -errno */
+	uint8_t of_shard[WEIR_SHARDS_MAX]; /* index */
+	uint16_t allowed[WEIR_CPU_MAX];    /* CPUs that this process may use */
+	size_t allowed_count;
+};
+
 /* A worker that ended a moment ago: its control group still tells why. */
 struct weir_ended_group {
 	uint64_t worker_id; /* 0 = free place */
@@ -144,6 +156,7 @@ struct weir_supervisor {
 	uint64_t limits_generation; /* of the snapshot that limits follow */
 	uint16_t cpu[WEIR_SHARDS_MAX];
 	uint32_t shard_count;
+	struct weir_nodes nodes;
 	int store_fd;
 	int epoll_fd;
 	int signal_fd;

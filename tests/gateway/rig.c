@@ -207,6 +207,7 @@ void rig_start_with(struct rig *rig, const struct rig_options *options)
 	rig->options.head_timeout_ms = or_default(options->head_timeout_ms, 300);
 	rig->options.send_idle_ms = or_default(options->send_idle_ms, 1000);
 	start.gateway_start.shard_count = rig->options.shard_count;
+	memset(start.gateway_start.memory_node, 0xff, sizeof(start.gateway_start.memory_node));
 	(void)signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(weir_fd_create_shared("board", sizeof(struct weir_board), &rig->board_fd), 0);
 	rig->board = mmap(NULL, sizeof(struct weir_board), PROT_READ, MAP_SHARED, rig->board_fd, 0);
@@ -307,6 +308,7 @@ void rig_worker_offer(struct rig *rig, struct rig_worker *worker)
 	open.link_open.pool_key = rig->pool_key;
 	open.link_open.shard_count = shard_count;
 	open.link_open.worker_pid = worker->pid;
+	open.link_open.home = (uint32_t)(worker->link_id % shard_count);
 	send_fds(rig, &open, fds, 2 + shard_count);
 	close(fds[0]);
 	close(fds[1]);

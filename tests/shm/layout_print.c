@@ -392,6 +392,8 @@ static void print_control(void)
 	FIELD(weir_control, abi_major);
 	FIELD(weir_control, gateway_start.shard_count);
 	FIELD(weir_control, gateway_start.cpu);
+	FIELD(weir_control, gateway_start.node);
+	FIELD(weir_control, gateway_start.memory_node);
 	FIELD(weir_control, listen.local);
 	FIELD(weir_control, listen.address);
 	FIELD(weir_control, worker_start.worker_id);
@@ -402,6 +404,7 @@ static void print_control(void)
 	FIELD(weir_control, link_open.pool_key);
 	FIELD(weir_control, link_open.shard_count);
 	FIELD(weir_control, link_open.worker_pid);
+	FIELD(weir_control, link_open.home);
 	FIELD(weir_control, link.link_id);
 	FIELD(weir_control, link.worker_id);
 	FIELD(weir_control, snapshot.generation);
@@ -415,6 +418,7 @@ static void print_control(void)
 	FIELD(weir_control, demand.pool_key);
 	FIELD(weir_control, demand.waiting);
 	FIELD(weir_control, demand.urgent);
+	FIELD(weir_control, demand.shard);
 	FIELD(weir_control, output.worker_id);
 	FIELD(weir_control, output.space);
 }

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "dataplane/base/fd.h"
+#include "dataplane/base/numa_memory.h"
 #include "dataplane/shm/shard_board.h"
 
 static int created(uint32_t shard_count)
@@ -25,6 +26,59 @@ static void create_refuses_no_shards_and_too_many(void **state)
 	assert_int_equal(weir_segment_create(1, 1, 0, &fd), -EINVAL);
 	assert_int_equal(weir_segment_create(1, 1, WEIR_SHARDS_MAX + 1, &fd), -EINVAL);
 	assert_int_equal(fd, -5);
+}
+
+/* The node of a page of ours that was touched; -errno where the kernel does not say. */
+static int node_of(void *page)
+{
+	int node = -1;
+
+	(void)atomic_load_explicit((_Atomic uint8_t *)page, memory_order_relaxed); /* its value is nobody's */
+	assert_int_equal(weir_numa_where(&page, 1, &node), 0);
+	return node;
+}
+
+static void create_at_puts_each_part_on_its_node_before_it_is_touched(void **state)
+{
+	static struct weir_numa numa;
+	static struct weir_segment_homes homes;
+	struct weir_segment segment;
+	int placed = -1;
+	int fd = -1;
+
+	(void)state;
+	if (weir_numa_memory_check() != 0)
+		skip();
+	(void)weir_numa_read(WEIR_NUMA_ROOT, &numa); /* where nothing is told, node 0 it is */
+	weir_numa_memory_allow(&numa);
+	homes.header = weir_numa_memory_number(&numa, 0);
+	homes.pair[0] = weir_numa_memory_number(&numa, numa.node_count - 1);
+	homes.pair[1] = homes.header;
+	assert_int_equal(weir_segment_create_at(11, 22, 2, &homes, &fd, &placed), 0);
+	assert_int_equal(placed, 0);
+	assert_int_equal(weir_segment_attach(fd, &segment), 0);
+	assert_int_equal(node_of(segment.header), homes.header);
+	weir_segment_prefault_pair(&segment, 0, 1);
+	assert_int_equal(node_of(segment.pair[0].small[0]), homes.pair[0]);
+	assert_int_equal(node_of(&segment.pair[1].to_shard), homes.pair[1]);
+	weir_segment_detach(&segment);
+	(void)close(fd);
+}
+
+static void a_node_that_is_not_there_leaves_a_segment_that_works(void **state)
+{
+	const struct weir_segment_homes homes = {.header = 1000};
+	struct weir_segment segment;
+	int placed = 0;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(weir_segment_create_at(11, 22, 1, &homes, &fd, &placed), 0);
+	assert_true(placed < 0);
+	assert_int_equal(weir_segment_attach(fd, &segment), 0);
+	assert_int_equal(segment.worker_id, 22);
+	weir_segment_detach(&segment);
+	(void)close(fd);
 }
 
 static void both_ends_see_the_same_memory_and_identity(void **state)
@@ -279,6 +333,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(create_refuses_no_shards_and_too_many),
+		cmocka_unit_test(create_at_puts_each_part_on_its_node_before_it_is_touched),
+		cmocka_unit_test(a_node_that_is_not_there_leaves_a_segment_that_works),
 		cmocka_unit_test(both_ends_see_the_same_memory_and_identity),
 		cmocka_unit_test(largest_segment_is_mapped),
 		cmocka_unit_test(segment_can_be_neither_resized_nor_sealed_further),

@@ -50,6 +50,9 @@ static void options_take_their_value_apart_or_joined(void **state)
 	assert_true(options.probes);
 	assert_int_equal(parse("--probes", "off", NULL, NULL), 0);
 	assert_false(options.probes);
+	assert_true(options.numa);
+	assert_int_equal(parse("--numa=off", NULL, NULL, NULL), 0);
+	assert_false(options.numa);
 	assert_int_equal(parse("--sandbox", "off", NULL, NULL), 0);
 	assert_int_equal(options.sandbox, WEIR_OPTIONS_SANDBOX_OFF);
 	assert_int_equal(parse("--sandbox=required", NULL, NULL, NULL), 0);
@@ -76,6 +79,8 @@ static void wrong_options_say_which_and_why(void **state)
 	assert_int_equal(parse("--sandbox", "maybe", NULL, NULL), -EINVAL);
 	assert_non_null(strstr(problem, "--sandbox maybe"));
 	assert_int_equal(parse("--cpus", "x", NULL, NULL), -EINVAL);
+	assert_int_equal(parse("--numa", "perhaps", NULL, NULL), -EINVAL);
+	assert_non_null(strstr(problem, "--numa perhaps: give on or off"));
 	assert_int_equal(parse("--listen", "8080", NULL, NULL), -EINVAL);
 	assert_non_null(strstr(problem, "8080"));
 	assert_int_equal(parse("--listen", "127.0.0.1:1", "--listen", "127.0.0.1:1"), -EINVAL);
@@ -114,44 +119,6 @@ static void addresses_are_numeric_with_a_port(void **state)
 	assert_int_equal(address.socket.any.sa_family, AF_INET6);
 	assert_int_equal(ntohs(address.socket.ipv6.sin6_port), 8080);
 	assert_string_equal(address.text, "[::1]:8080");
-}
-
-static void cpu_lists_are_numbers_and_ranges(void **state)
-{
-	static const char *const wrong[] = {"", ",", "1,", ",1", "a", "2-1", "1-", "-1", "1,1", "0-3,2", "1024", "1 2"};
-	uint16_t cpus[8];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(weir_options_cpus_parse(wrong[i], cpus, 8), -EINVAL);
-	assert_int_equal(weir_options_cpus_parse("5,0-2", cpus, 8), 4);
-	assert_int_equal(cpus[0], 5);
-	assert_int_equal(cpus[3], 2);
-	assert_int_equal(weir_options_cpus_parse("0-7", cpus, 8), 8);
-	assert_int_equal(weir_options_cpus_parse("0-8", cpus, 8), -EINVAL);
-}
-
-static void shards_are_one_per_cpu_with_a_ceiling(void **state)
-{
-	struct weir_cpu allowed[20];
-	uint16_t cpus[WEIR_SHARDS_MAX];
-
-	(void)state;
-	for (uint16_t i = 0; i < 20; i++)
-		allowed[i] = (struct weir_cpu){.number = (uint16_t)(i + 4)};
-	assert_int_equal(parse(NULL, NULL, NULL, NULL), 0);
-	assert_int_equal(weir_options_shards(&options, allowed, 2, cpus, problem), 2);
-	assert_int_equal(cpus[1], 5);
-	assert_int_equal(weir_options_shards(&options, allowed, 20, cpus, problem), 8);
-	assert_int_equal(weir_options_shards(&options, allowed, 0, cpus, problem), -EINVAL);
-	assert_int_equal(parse("--shards", "3", "--cpus", "7,4"), 0);
-	assert_int_equal(weir_options_shards(&options, allowed, 20, cpus, problem), 3);
-	assert_int_equal(cpus[0], 7);
-	assert_int_equal(cpus[1], 4);
-	assert_int_equal(cpus[2], 7);
-	assert_int_equal(parse("--cpus", "3", NULL, NULL), 0);
-	assert_int_equal(weir_options_shards(&options, allowed, 20, cpus, problem), -EINVAL);
-	assert_non_null(strstr(problem, "CPU 3"));
 }
 
 static void data_directory_is_made_private_and_absolute(void **state)
@@ -208,8 +175,6 @@ int main(void)
 		cmocka_unit_test(wrong_options_say_which_and_why),
 		cmocka_unit_test(more_addresses_than_fit_are_refused),
 		cmocka_unit_test(addresses_are_numeric_with_a_port),
-		cmocka_unit_test(cpu_lists_are_numbers_and_ranges),
-		cmocka_unit_test(shards_are_one_per_cpu_with_a_ceiling),
 		cmocka_unit_test(data_directory_is_made_private_and_absolute),
 		cmocka_unit_test(unusable_data_directories_are_named),
 	};

@@ -1,0 +1,44 @@
+/* nodes: what belongs together on one NUMA node: shards, their ends of links, their workers.
+ *
+ *   spawn    the supervisor's own CPUs and memory policy are those of the worker's node for the moment of
+ *            the fork, so that the child is born with them, and so are all its threads and programs
+ *   link     mbind on the memfd before anybody touches it: the header to the worker's node, each pair
+ *            to its shard's (shm/segment.h)
+ * With one node, or --numa off, nothing of this is done. What the machine refuses (a container's filter,
+ * a kernel without nodes) is left out and said once: workers still get their CPUs, or just a home shard.
+ * Threads: the supervisor's one. */
+#ifndef WEIR_DATAPLANE_SUPERVISOR_NODES_H
+#define WEIR_DATAPLANE_SUPERVISOR_NODES_H
+
+#include "dataplane/supervisor/supervisor.h"
+
+/* Find out about CPUs and nodes, and decide where shards run. 0, or -errno with the reason in `problem`. */
+int weir_nodes_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTIONS_PROBLEM_BYTES]);
+
+/* The CPUs of shards are final: an earlier supervisor's may have replaced those of weir_nodes_open(). */
+void weir_nodes_settle(struct weir_supervisor *supervisor);
+
+/* True where there is more than one node to care about. */
+bool weir_nodes_are_several(const struct weir_supervisor *supervisor);
+
+/* The home shard of the pool's next worker. */
+uint32_t weir_nodes_home(const struct weir_supervisor *supervisor, const struct weir_pool *pool);
+
+/* What is started between the two is born on the node of the shard `home`. */
+void weir_nodes_enter(struct weir_supervisor *supervisor, uint32_t home);
+void weir_nodes_leave(struct weir_supervisor *supervisor);
+
+/* Where the link of a worker of shard `home` is to lie; false: anywhere. */
+bool weir_nodes_homes(const struct weir_supervisor *supervisor, uint32_t home, struct weir_segment_homes *out_homes);
+
+/* The nodes of the shards, for the gateway's start. */
+void weir_nodes_tell(const struct weir_supervisor *supervisor, struct weir_control *control);
+
+/* A pool that is never without a worker has one on each node with shards, if it may have so many. */
+uint32_t weir_nodes_workers_min(const struct weir_supervisor *supervisor, uint32_t workers_min,
+				uint32_t workers_max);
+
+/* A line on what cannot be done here, or an empty text. */
+void weir_nodes_lack(const struct weir_supervisor *supervisor, char *line, size_t bytes);
+
+#endif

@@ -78,6 +78,7 @@ static int board_check(struct weir_board *copy)
 	copy->missing[sizeof(copy->missing) - 1] = '\0';
 	copy->sandbox[sizeof(copy->sandbox) - 1] = '\0';
 	copy->load[sizeof(copy->load) - 1] = '\0';
+	copy->steering[sizeof(copy->steering) - 1] = '\0';
 	for (uint32_t i = 0; i < copy->process_count; i++) {
 		copy->process[i].space[sizeof(copy->process[i].space) - 1] = '\0';
 		copy->process[i].function[sizeof(copy->process[i].function) - 1] = '\0';

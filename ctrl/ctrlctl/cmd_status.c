@@ -207,6 +207,7 @@ static cJSON *status_json(const struct weir_board *board, cJSON *control)
 						     memory_order_relaxed));
 		missing_json(json, board);
 		(void)cJSON_AddStringToObject(json, "sandbox", board->sandbox);
+		(void)cJSON_AddStringToObject(json, "steering", board->steering);
 		measured_json(json, board);
 	}
 	(void)cJSON_AddItemToObject(json, "problems",
@@ -404,6 +405,8 @@ static void live_print(const cJSON *json)
 	weir_ctl_print("\nsandbox: ");
 	weir_ctl_print_clean(weir_ctl_json_text(json, "sandbox"));
 	load_print(cJSON_GetObjectItemCaseSensitive(json, "load"));
+	weir_ctl_print("\nconnections: ");
+	weir_ctl_print_clean(weir_ctl_json_text(json, "steering"));
 	weir_ctl_print("\n");
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(json, "missing"))
 	{

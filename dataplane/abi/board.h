@@ -23,6 +23,7 @@ enum {
 	WEIR_BOARD_MISSING_BYTES_MAX = 2048,
 	WEIR_BOARD_SANDBOX_BYTES_MAX = 256,
 	WEIR_BOARD_LOAD_BYTES_MAX = 448,
+	WEIR_BOARD_STEERING_BYTES_MAX = 256,
 };
 
 enum {
@@ -138,6 +139,7 @@ struct weir_board {
 	char missing[WEIR_BOARD_MISSING_BYTES_MAX]; /* what this instance does without, one line each */
 	char sandbox[WEIR_BOARD_SANDBOX_BYTES_MAX]; /* "off" or the layers around workers */
 	char load[WEIR_BOARD_LOAD_BYTES_MAX];       /* what measures workers */
+	char steering[WEIR_BOARD_STEERING_BYTES_MAX]; /* which shard gets a new connection */
 	uint64_t load_period_ns;
 	uint32_t load_source; /* enum weir_load_source */
 	uint32_t load_reserved;

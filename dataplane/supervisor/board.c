@@ -98,6 +98,7 @@ int weir_board_open(struct weir_supervisor *supervisor)
 	missing_write(supervisor, supervisor->board);
 	weir_confine_say(supervisor, supervisor->board);
 	weir_limits_say(supervisor);
+	memcpy(supervisor->board->steering, supervisor->steering, sizeof(supervisor->board->steering));
 	weir_measure_say(supervisor, supervisor->board);
 	supervisor->board->magic = WEIR_BOARD_MAGIC;
 	weir_store_message_set(&message, WEIR_STORE_STORE, "board", NULL, 0);

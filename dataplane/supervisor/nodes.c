@@ -7,7 +7,6 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/numa_memory.h"
-#include "dataplane/supervisor/place.h"
 
 /* Nodes of this machine, as far as they concern us; and whether memory can be put on them. */
 static void nodes_read(struct weir_supervisor *supervisor)
@@ -63,9 +62,8 @@ bool weir_nodes_are_several(const struct weir_supervisor *supervisor)
 	return supervisor->nodes.numa.node_count > 1;
 }
 
-/* Shards, with the workers that each has. `pool` may be NULL. */
-static void shards_count(const struct weir_supervisor *supervisor, const struct weir_pool *pool,
-			 struct weir_place_shard shards[WEIR_SHARDS_MAX])
+void weir_nodes_shards(const struct weir_supervisor *supervisor, const struct weir_pool *pool,
+		       struct weir_place_shard shards[WEIR_SHARDS_MAX])
 {
 	for (uint32_t i = 0; i < supervisor->shard_count; i++)
 		shards[i] = (struct weir_place_shard){.node = supervisor->nodes.of_shard[i]};
@@ -83,7 +81,7 @@ uint32_t weir_nodes_home(const struct weir_supervisor *supervisor, const struct 
 {
 	struct weir_place_shard shards[WEIR_SHARDS_MAX];
 
-	shards_count(supervisor, pool, shards);
+	weir_nodes_shards(supervisor, pool, shards);
 	return weir_place_home(shards, supervisor->shard_count, pool->asking);
 }
 
@@ -95,7 +93,7 @@ uint32_t weir_nodes_workers_min(const struct weir_supervisor *supervisor, uint32
 
 	if (workers_min == 0)
 		return 0;
-	shards_count(supervisor, NULL, shards);
+	weir_nodes_shards(supervisor, NULL, shards);
 	nodes = weir_place_nodes(shards, supervisor->shard_count);
 	if (nodes > workers_max)
 		nodes = workers_max;

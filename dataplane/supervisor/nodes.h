@@ -4,12 +4,14 @@
  *            the fork, so that the child is born with them, and so are all its threads and programs
  *   link     mbind on the memfd before anybody touches it: the header to the worker's node, each pair
  *            to its shard's (shm/segment.h)
+ *   connect  the listening sockets of an address are steered (steer.h)
  * With one node, or --numa off, nothing of this is done. What the machine refuses (a container's filter,
  * a kernel without nodes) is left out and said once: workers still get their CPUs, or just a home shard.
  * Threads: the supervisor's one. */
 #ifndef WEIR_DATAPLANE_SUPERVISOR_NODES_H
 #define WEIR_DATAPLANE_SUPERVISOR_NODES_H
 
+#include "dataplane/supervisor/place.h"
 #include "dataplane/supervisor/supervisor.h"
 
 /* Find out about CPUs and nodes, and decide where shards run. 0, or -errno with the reason in `problem`. */
@@ -20,6 +22,10 @@ void weir_nodes_settle(struct weir_supervisor *supervisor);
 
 /* True where there is more than one node to care about. */
 bool weir_nodes_are_several(const struct weir_supervisor *supervisor);
+
+/* The shards with their nodes, and how many workers each has, of `pool` (or NULL) and of all. */
+void weir_nodes_shards(const struct weir_supervisor *supervisor, const struct weir_pool *pool,
+		       struct weir_place_shard shards[WEIR_SHARDS_MAX]);
 
 /* The home shard of the pool's next worker. */
 uint32_t weir_nodes_home(const struct weir_supervisor *supervisor, const struct weir_pool *pool);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "dataplane/base/assert.h"
 
@@ -146,4 +147,44 @@ uint32_t weir_place_nodes(const struct weir_place_shard *shards, uint32_t count)
 	for (uint32_t i = 0; i < count; i++)
 		seen |= UINT64_C(1) << shards[i].node;
 	return (uint32_t)__builtin_popcountll(seen);
+}
+
+/* The shards of each node stand next to each other. */
+static void steer_order(const struct weir_place_shard *shards, uint32_t count, struct weir_steer_plan *plan,
+			struct weir_steer_range of_node[WEIR_NUMA_NODES_MAX])
+{
+	static_assert((int)WEIR_STEER_SOCKETS_MAX == (int)WEIR_SHARDS_MAX, "a place for each shard");
+	for (uint32_t node = 0; node < WEIR_NUMA_NODES_MAX; node++) {
+		of_node[node] = (struct weir_steer_range){.first = (uint16_t)plan->socket_count};
+		for (uint32_t i = 0; i < count; i++) {
+			if (shards[i].node != node)
+				continue;
+			plan->socket[plan->socket_count++] = (uint16_t)i;
+			of_node[node].count++;
+		}
+	}
+}
+
+void weir_place_steer(const struct weir_numa *numa, const struct weir_place_shard *shards, uint32_t count,
+		      struct weir_steer_plan *out_plan)
+{
+	struct weir_steer_range of_node[WEIR_NUMA_NODES_MAX];
+	struct weir_steer_range nearest[WEIR_NUMA_NODES_MAX];
+
+	WEIR_ASSERT(count >= 1 && count <= WEIR_SHARDS_MAX);
+	memset(out_plan, 0, sizeof(*out_plan));
+	steer_order(shards, count, out_plan, of_node);
+	for (uint32_t node = 0; node < numa->node_count; node++) {
+		uint32_t best = node;
+
+		for (uint32_t i = 0; of_node[node].count == 0 && i < numa->node_count; i++) {
+			if (of_node[i].count > 0 && (of_node[best].count == 0 ||
+						     numa->node[node].distance[i] < numa->node[node].distance[best]))
+				best = i;
+		}
+		nearest[node] = of_node[best];
+	}
+	static_assert((int)WEIR_STEER_CPUS_MAX == (int)WEIR_CPU_MAX, "a range for each CPU");
+	for (uint32_t cpu = 0; cpu < WEIR_CPU_MAX; cpu++)
+		out_plan->of_cpu[cpu] = nearest[numa->node_of_cpu[cpu]];
 }

@@ -10,6 +10,7 @@
 #ifndef WEIR_DATAPLANE_SUPERVISOR_PLACE_H
 #define WEIR_DATAPLANE_SUPERVISOR_PLACE_H
 
+#include "bpf/steer.h"
 #include "dataplane/base/numa.h"
 #include "dataplane/supervisor/options.h"
 
@@ -37,5 +38,10 @@ uint32_t weir_place_home(const struct weir_place_shard *shards, uint32_t count, 
 
 /* On how many nodes there are shards. */
 uint32_t weir_place_nodes(const struct weir_place_shard *shards, uint32_t count);
+
+/* Where connections go that a CPU receives: to the shards of its node, or, where there are none, to those
+ * of the nearest node that has some. */
+void weir_place_steer(const struct weir_numa *numa, const struct weir_place_shard *shards, uint32_t count,
+		      struct weir_steer_plan *out_plan);
 
 #endif

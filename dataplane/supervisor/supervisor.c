@@ -29,6 +29,7 @@
 #include "dataplane/supervisor/records.h"
 #include "dataplane/supervisor/spawn.h"
 #include "dataplane/supervisor/status_socket.h"
+#include "dataplane/supervisor/steer.h"
 
 enum {
 	EVENTS_MAX = 64,
@@ -212,6 +213,8 @@ static int supervisor_open(struct weir_supervisor *supervisor, const struct weir
 		result = weir_limits_open(supervisor, problem);
 	if (result == 0)
 		result = weir_listen_open(supervisor, problem);
+	if (result == 0)
+		weir_steer_listeners(supervisor);
 	if (result == 0)
 		result = weir_status_open(supervisor, problem);
 	if (result != 0)

@@ -185,6 +185,7 @@ struct weir_supervisor {
 	struct weir_status_client client[WEIR_STATUS_CLIENTS_MAX];
 	struct weir_listener listener[WEIR_SUPERVISOR_LISTEN_MAX];
 	size_t listener_count;
+	char steering[WEIR_BOARD_STEERING_BYTES_MAX]; /* for the board */
 
 	struct weir_snapshot snapshot;
 	int snapshot_fd; /* -1 = none yet */

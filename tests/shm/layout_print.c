@@ -373,6 +373,7 @@ static void print_board(void)
 	FIELD(weir_board, missing);
 	FIELD(weir_board, sandbox);
 	FIELD(weir_board, load);
+	FIELD(weir_board, steering);
 	FIELD(weir_board, load_period_ns);
 	FIELD(weir_board, load_source);
 	FIELD(weir_board, process);

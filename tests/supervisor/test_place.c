@@ -178,6 +178,43 @@ static void among_equals_who_asked_and_then_the_emptier_wins(void **state)
 	assert_int_equal(weir_place_home(places, 4, 0), 1);
 }
 
+/* The places that the CPU's connections go to hold exactly the shards of `node`. */
+static void assert_goes_to(const struct weir_steer_plan *plan, const struct weir_place_shard *places, uint32_t cpu,
+			   uint32_t node)
+{
+	uint32_t shards_of_node = 0;
+
+	for (uint32_t i = 0; i < plan->socket_count; i++)
+		shards_of_node += places[i].node == node;
+	assert_true(shards_of_node > 0);
+	assert_int_equal(plan->of_cpu[cpu].count, shards_of_node);
+	for (uint32_t i = 0; i < shards_of_node; i++)
+		assert_int_equal(places[plan->socket[plan->of_cpu[cpu].first + i]].node, node);
+}
+
+static void connections_go_to_the_node_that_received_them_or_the_nearest_with_shards(void **state)
+{
+	static struct weir_steer_plan plan;
+	/* Shards 0 and 2 on node 2, shard 1 on node 0; none on node 1 and on node 3, which has no CPUs. */
+	const struct weir_place_shard places[] = {{.node = 2}, {.node = 0}, {.node = 2}};
+
+	(void)state;
+	MACHINE(2, 2, 2, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		for (uint32_t k = 0; k < 4; k++)
+			numa.node[i].distance[k] = i == k ? 10 : 20;
+	}
+	numa.node[1].distance[2] = 15;
+	weir_place_steer(&numa, places, 3, &plan);
+	assert_int_equal(plan.socket_count, 3);
+	for (uint32_t cpu = 0; cpu < 2; cpu++) {
+		assert_goes_to(&plan, places, cpu, 0);
+		assert_goes_to(&plan, places, 2 + cpu, 2);
+		assert_goes_to(&plan, places, 4 + cpu, 2);
+	}
+	assert_goes_to(&plan, places, 1000, 0); /* a CPU that nobody told of */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +224,7 @@ int main(void)
 		cmocka_unit_test(chosen_cpus_stand_as_they_are_and_must_be_allowed),
 		cmocka_unit_test(workers_of_a_pool_are_even_over_nodes_first),
 		cmocka_unit_test(every_node_of_1_2_4_or_8_gets_its_share),
+		cmocka_unit_test(connections_go_to_the_node_that_received_them_or_the_nearest_with_shards),
 		cmocka_unit_test(among_equals_who_asked_and_then_the_emptier_wins),
 	};
 

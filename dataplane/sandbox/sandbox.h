@@ -70,7 +70,6 @@ struct weir_sandbox_plan {
 	 * of v1's trees that takes whoever writes there. */
 	int group_fd;
 	int tasks_fd[3];
-	int nice; /* its place among those of its group: below 0 goes before */
 };
 
 /* What this machine gives to this process, tried in children: *out_plan with the layers that work, and

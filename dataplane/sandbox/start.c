@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,8 +38,6 @@ static int groups_enter(const struct weir_sandbox_plan *plan)
 		if (plan->tasks_fd[i] != 0 && write(plan->tasks_fd[i], "0", 1) != 1)
 			return -errno;
 	}
-	if (plan->nice != 0)
-		(void)setpriority(PRIO_PROCESS, 0, plan->nice); /* without the right to: as the others */
 	return 0;
 }
 

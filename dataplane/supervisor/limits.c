@@ -18,7 +18,6 @@ enum {
 	EXEC_PROGRAMS = 4,    /* of the largest function's memory, at once in one worker */
 	PROCESSES = 192,      /* up to 65 threads for calls, the runtime's own, and the functions' */
 	PROCESSES_EXEC = 256,
-	NICE_AMONG_PROGRAMS = -20,
 	ENDED_NS = 500 * WEIR_NS_PER_MS,
 	AGAIN_NS = 50 * WEIR_NS_PER_MS,
 	REASON_BYTES = 400,
@@ -81,8 +80,6 @@ int weir_limits_prepare(struct weir_supervisor *supervisor, struct weir_worker *
 			struct weir_sandbox_plan *plan)
 {
 	weir_limits_of(supervisor, pool, &worker->limits);
-	if (worker->limits.cpu_apart != 0 && has(supervisor, WEIR_CGROUP_CPU))
-		plan->nice = NICE_AMONG_PROGRAMS; /* or it would not get to ending them */
 	return weir_cgroup_create(&supervisor->groups, worker->process.id, &worker->limits, plan);
 }
 

@@ -210,6 +210,15 @@ class Limits(weir_instance.Case):
         self.still_right()
         wait_until(lambda: not self.alive("daemon"), "nothing is left of it")
 
+    def test_programs_have_as_much_right_to_a_cpu_as_their_worker(self):
+        """One that went before them would start ever more, and those that run would wait for half a second."""
+        if RUNTIME != "exec":
+            self.skipTest("functions of this runtime cannot start processes")
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        self.still_right()
+        workers = [row["pid"] for row in self.weir.status()["processes"] if row.get("runtime") == "exec"]
+        self.assertEqual({os.getpriority(os.PRIO_PROCESS, pid) for pid in workers}, {own}, workers)
+
     # What its neighbour notices
 
     def ask(self, count):

@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,8 +51,6 @@ static void child_run(struct start *start)
 	(void)syscall(SYS_close_range, WEIR_EXEC_CALL_FD + 1U, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (chdir(start->program->directory) != 0)
 		goto fail;
-	/* A worker in a group with its programs goes before them (supervisor/limits.c). */
-	(void)setpriority(PRIO_PROCESS, 0, 0); /* fails where it was started with less: then it has that */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)execve(start->program->argv[0], start->program->argv,

@@ -1,5 +1,5 @@
-/* policies: the ways of choosing a worker for a call, and the weights of the score. One line each;
- * everything that must know them all reads these tables (schedule/ holds what they do).
+/* policies: the ways of choosing a worker for a call, the weights of the score, and what a pool's size
+ * follows. One line each; everything that must know them all reads these tables (schedule/ holds what they do).
  *
  *   number   name     for people
  *   stands in snapshots and in weir.db, never reused
@@ -45,6 +45,24 @@ static_assert(sizeof(struct weir_weights) == 12, "weights layout");
 
 #define WEIR_WEIGHTS_DEFAULT \
 	((struct weir_weights){.alpha = 500, .beta = 300, .gamma = 200, .delta = 1000, .epsilon = 200, .ema = 700})
+
+enum {
+	WEIR_AUTOSCALE_SAMPLES_MAX = 120,
+	WEIR_AUTOSCALE_STEP_MS_MIN = 50,
+	WEIR_AUTOSCALE_STEP_MS_MAX = 3600000,
+	WEIR_AUTOSCALE_THRESHOLD_ONE = 1000,
+	WEIR_AUTOSCALE_THRESHOLD_MAX = 10000, /* over 1: calls are to wait */
+};
+
+/* How a pool follows its load (schedule/autoscale.h). */
+struct weir_autoscale_rule {
+	uint32_t step_ms;   /* between samples, WEIR_AUTOSCALE_STEP_MS_MIN .. _MAX */
+	uint16_t samples;   /* in a window, 1 .. WEIR_AUTOSCALE_SAMPLES_MAX */
+	uint16_t threshold; /* thousandths of a worker that are to be in use, 1 .. WEIR_AUTOSCALE_THRESHOLD_MAX */
+};
+static_assert(sizeof(struct weir_autoscale_rule) == 8, "rule layout");
+
+#define WEIR_AUTOSCALE_RULE_DEFAULT ((struct weir_autoscale_rule){.step_ms = 5000, .samples = 12, .threshold = 800})
 
 /* "score" and so on; NULL for a number that is none. */
 static inline const char *weir_policy_name(uint32_t policy)

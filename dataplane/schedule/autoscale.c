@@ -1,0 +1,76 @@
+#include "dataplane/schedule/autoscale.h"
+
+#include <math.h>
+
+#include "dataplane/base/assert.h"
+
+static bool is_smaller(struct weir_autoscale_size a, struct weir_autoscale_size b)
+{
+	return a.cpu_millicores != b.cpu_millicores ? a.cpu_millicores < b.cpu_millicores : a.memory_mb < b.memory_mb;
+}
+
+static bool holds(struct weir_autoscale_size spec, struct weir_autoscale_size request)
+{
+	return spec.cpu_millicores >= request.cpu_millicores && spec.memory_mb >= request.memory_mb;
+}
+
+size_t weir_autoscale_spec(const struct weir_autoscale_size *specs, size_t count, struct weir_autoscale_size request)
+{
+	size_t smallest = count; /* of those that hold it */
+	size_t largest = 0;
+
+	WEIR_ASSERT(count > 0);
+	for (size_t i = 0; i < count; i++) {
+		if (!is_smaller(specs[i], specs[largest]))
+			largest = i;
+		if (holds(specs[i], request) && (smallest == count || is_smaller(specs[i], specs[smallest])))
+			smallest = i;
+	}
+	return smallest < count ? smallest : largest;
+}
+
+static double part(uint32_t asked, uint32_t has)
+{
+	return has == 0 ? 0 : (double)asked / (double)has;
+}
+
+double weir_autoscale_demand(struct weir_autoscale_size spec, struct weir_autoscale_size request)
+{
+	return fmax(part(request.cpu_millicores, spec.cpu_millicores), part(request.memory_mb, spec.memory_mb));
+}
+
+static uint32_t samples_of(const struct weir_autoscale_rule *rule)
+{
+	WEIR_DEBUG_ASSERT(rule->samples > 0 && rule->samples <= WEIR_AUTOSCALE_SAMPLES_MAX);
+	return rule->samples;
+}
+
+void weir_autoscale_take(struct weir_autoscale_window *window, const struct weir_autoscale_rule *rule, double demand)
+{
+	const uint32_t samples = samples_of(rule);
+
+	WEIR_DEBUG_ASSERT(window->next < samples && isfinite(demand) && demand >= 0);
+	window->demand[window->next] = demand;
+	window->next = (window->next + 1) % samples;
+	if (window->count < samples)
+		window->count++;
+}
+
+bool weir_autoscale_target(const struct weir_autoscale_window *window, const struct weir_autoscale_rule *rule,
+			   uint32_t workers_min, uint32_t workers_max, uint32_t *out_target)
+{
+	const uint32_t samples = samples_of(rule);
+	double sum = 0;
+	double target;
+
+	if (window->count < samples)
+		return false;
+	/* From the oldest on, as the source adds: floating-point sums depend on the order. */
+	for (uint32_t i = 0; i < samples; i++)
+		sum += window->demand[(window->next + i) % samples];
+	target = round(sum / ((double)samples * ((double)rule->threshold / WEIR_AUTOSCALE_THRESHOLD_ONE)));
+	if (target < (double)workers_min)
+		target = workers_min;
+	*out_target = target > (double)workers_max ? workers_max : (uint32_t)target;
+	return true;
+}

@@ -40,6 +40,7 @@ enum weir_message_kind {
 
 enum {
 	WEIR_MESSAGE_FLAG_END = 1, /* last message of this direction */
+	WEIR_MESSAGE_FLAG_ALONE = 64, /* HEAD: to be started only while the worker runs nothing else */
 };
 
 enum weir_call_state {

@@ -113,6 +113,15 @@ static size_t first_grant_bytes(const struct weir_exchange *exchange)
 	return exchange == exchange->connection->exchanges.first ? exchange->function->answer_bytes : 1;
 }
 
+/* Of a pool whose workers have one task, they see to that themselves: another shard may have bound a call to
+ * the same worker a moment ago. Calls that functions wait for are let in (pick.c). */
+static uint8_t head_flags(const struct weir_exchange *exchange)
+{
+	const bool alone = exchange->pool->one_task && !weir_nested_is_awaited(exchange);
+
+	return (uint8_t)((exchange->stream ? 0 : WEIR_MESSAGE_FLAG_END) | (alone ? WEIR_MESSAGE_FLAG_ALONE : 0));
+}
+
 /* Give the request to the link. False if it has no room after all; nothing is changed then. */
 static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 		      struct weir_exchange *exchange, const struct request_bytes *request)
@@ -127,7 +136,7 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	exchange->call = (uint16_t)call;
 	message = (struct weir_message){
 		.kind = WEIR_MESSAGE_HEAD,
-		.flags = exchange->stream ? 0 : WEIR_MESSAGE_FLAG_END,
+		.flags = head_flags(exchange),
 		.call = exchange->call,
 		.sequence = link->call[call].sequence,
 		.bytes = request_size(request),

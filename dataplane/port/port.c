@@ -276,6 +276,34 @@ static void backlog_add(struct weir_port_pair *pair, const struct weir_message *
 	pair->backlog_count++;
 }
 
+/* Must it wait until nothing runs? Two shards may each have found the worker idle. */
+static bool must_wait(const struct weir_port *port, const struct weir_message *message)
+{
+	return (message->flags & WEIR_MESSAGE_FLAG_ALONE) != 0 && port->call_count != 0;
+}
+
+static uint16_t *backlog_at(struct weir_port_pair *pair, uint16_t place)
+{
+	return &pair->backlog[(pair->backlog_first + place) % WEIR_PAIR_CALLS];
+}
+
+/* Bring the first that may start to the front; those before it keep their order. False: there is none. */
+static bool backlog_find(const struct weir_port *port, struct weir_port_pair *pair)
+{
+	uint16_t place = 0;
+
+	while (place < pair->backlog_count && must_wait(port, &pair->head[*backlog_at(pair, place)]))
+		place++;
+	if (place == pair->backlog_count)
+		return false;
+	const uint16_t index = *backlog_at(pair, place);
+
+	for (; place > 0; place--)
+		*backlog_at(pair, place) = *backlog_at(pair, (uint16_t)(place - 1));
+	*backlog_at(pair, 0) = index;
+	return true;
+}
+
 static struct weir_message backlog_take(struct weir_port_pair *pair)
 {
 	const uint16_t index = pair->backlog[pair->backlog_first];
@@ -328,7 +356,7 @@ static enum turn turn_take(struct weir_port *port, struct weir_port_pair *pair, 
 	struct weir_message message;
 
 	while (port->turn_taken < WEIR_PORT_BATCH) {
-		if (may_start && pair->backlog_count != 0) {
+		if (may_start && pair->backlog_count != 0 && backlog_find(port, pair)) {
 			message = backlog_take(pair);
 		} else {
 			const int popped = weir_ring_pop(&pair->rx, &message);
@@ -344,7 +372,7 @@ static enum turn turn_take(struct weir_port *port, struct weir_port_pair *pair, 
 			port->refused++;
 		} else if (message.kind != WEIR_MESSAGE_HEAD) {
 			message_deliver(port, pair, &message);
-		} else if (!may_start) {
+		} else if (!may_start || must_wait(port, &message)) {
 			backlog_add(pair, &message);
 		} else if (head_start(port, pair, &message, out_call) == 1) {
 			return TURN_CALL;
@@ -383,7 +411,7 @@ int weir_port_next(struct weir_port *port, bool may_start, struct weir_port_call
 bool weir_port_has_backlog(const struct weir_port *port)
 {
 	for (uint32_t i = 0; i < port->pair_count; i++)
-		if (port->pair[i]->backlog_count != 0)
+		if (port->pair[i]->backlog_count != 0 && backlog_find(port, port->pair[i]))
 			return true;
 	return false;
 }

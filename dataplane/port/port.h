@@ -6,8 +6,8 @@
  *     ...                                          answers: port_call.h, published by
  *                                                  weir_port_publish() once a batch
  *
- * A HEAD that may not start yet waits in its pair's backlog, still QUEUED, so that its shard can take
- * it back; one message per call record, a newer HEAD of the same record replaces a stale one.
+ * A HEAD that may not start yet (one to be started alone while another call runs, too) waits in its pair's
+ * backlog, still QUEUED, so that its shard can take it back; one message per call record, a newer HEAD of the same record replaces a stale one.
  * Owns: link_create maps a link, link_destroy unmaps it; a call belongs to its starter from next()
  * until weir_port_call_finish() or _abort().
  * Threads: one at a time (the worker's baton); link_create and link_destroy anywhere.
@@ -113,7 +113,8 @@ int weir_port_link_take(struct weir_port *port, uint64_t link_id,
  * its link was closed. Never blocks. */
 int weir_port_next(struct weir_port *port, bool may_start, struct weir_port_call **out_call);
 
-/* True if a HEAD waits in a backlog: next() with may_start finds something (if only a stale one). */
+/* True if a HEAD that may start waits in a backlog: next() with may_start finds something (if only a stale
+ * one). */
 bool weir_port_has_backlog(const struct weir_port *port);
 
 /* Make everything pushed visible and ring each sleeping shard at most once. */

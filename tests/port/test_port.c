@@ -143,6 +143,50 @@ static void waiting_heads_start_in_their_order(void **state)
 	}
 }
 
+/* The next call that starts, or NULL: what there is may not. */
+static struct weir_port_call *next_call(struct fixture *fixture)
+{
+	struct weir_port_call *call = NULL;
+	int result = -EAGAIN;
+
+	while (result == -EAGAIN) /* the end of a turn */
+		result = weir_port_next(&fixture->port, true, &call);
+	return result == 1 ? call : NULL;
+}
+
+static void a_call_to_be_run_alone_waits_for_others_whichever_shard_sent_it(void **state)
+{
+	struct fixture *const fixture = *state;
+	struct weir_port_call *first = NULL, *call = NULL;
+
+	for (uint16_t i = 0; i < 4; i++) {
+		struct weir_message message = call_queue(fixture, i % SHARDS, (uint16_t)(10 + i), "");
+
+		if (i < 3) /* the last one is a call that one of the others waits for */
+			message.flags |= WEIR_MESSAGE_FLAG_ALONE;
+		push(fixture, i % SHARDS, message);
+	}
+	first = next_call(fixture);
+	assert_non_null(first);
+	call = next_call(fixture); /* passes the one before it in its ring */
+	assert_non_null(call);
+	assert_int_equal(call->index, 13);
+	assert_null(next_call(fixture));
+	assert_false(weir_port_has_backlog(&fixture->port));
+	assert_true(weir_port_call_finish(first));
+	assert_null(next_call(fixture));
+	assert_true(weir_port_call_finish(call));
+	for (uint32_t left = 2; left > 0; left--) {
+		assert_true(weir_port_has_backlog(&fixture->port));
+		call = next_call(fixture);
+		assert_non_null(call);
+		assert_null(next_call(fixture));
+		assert_int_equal(fixture->port.call_count, 1);
+		assert_true(weir_port_call_finish(call));
+	}
+	assert_false(weir_port_has_backlog(&fixture->port));
+}
+
 static void pairs_take_turns_of_bounded_length(void **state)
 {
 	struct fixture *const fixture = *state;
@@ -395,6 +439,7 @@ int main(void)
 		PORT_TEST(a_call_carries_what_its_record_says),
 		PORT_TEST(a_stale_head_is_dropped_and_the_newer_one_of_its_record_starts),
 		PORT_TEST(waiting_heads_start_in_their_order),
+		PORT_TEST(a_call_to_be_run_alone_waits_for_others_whichever_shard_sent_it),
 		PORT_TEST(pairs_take_turns_of_bounded_length),
 		PORT_TEST(no_more_calls_start_than_there_are_places),
 		PORT_TEST(damaged_heads_are_aborted_and_nonsense_is_dropped),

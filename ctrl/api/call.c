@@ -19,6 +19,7 @@ static const struct {
 	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy", weir_api_function_deploy},
 	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions},
 	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback", weir_api_function_rollback},
+	{WEIR_HTTP_PATCH, "/weir/functions/*/*/scale", weir_api_function_scale},
 	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*/environment", weir_api_variable_change},
 	/* The body is a file called ?name=, or an archive: server_upload.c. */

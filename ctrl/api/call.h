@@ -3,6 +3,7 @@
 #define WEIR_CTRL_API_CALL_H
 
 #include "ctrl/api/api.h"
+#include "ctrl/publish/publish.h"
 #include "dataplane/http/http_request.h"
 
 enum {
@@ -52,6 +53,7 @@ weir_api_handler weir_api_route_list, weir_api_route_add, weir_api_route_update,
 weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_write,
 	weir_api_setting_unset;
 weir_api_handler weir_api_pool_list, weir_api_pool_change;
+weir_api_handler weir_api_function_scale;
 weir_api_handler weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_status_get, weir_api_route_test;
 
@@ -68,6 +70,17 @@ void weir_api_variables_release(struct weir_api_variables *variables);
 
 /* One function as people see it. */
 cJSON *weir_api_function_json(const struct weir_model_function *function);
+
+/* The pools that the function of that id runs in, and how many workers each may have: the member "pools". */
+void weir_api_function_pools_add(const struct weir_api_call *call, uint64_t id, cJSON *json);
+
+/* The name of a pool of a snapshot; returns out. */
+const char *weir_api_pool_name(const struct weir_snapshot *snapshot, const struct weir_snapshot_pool *row,
+			       char out[WEIR_PUBLISH_POOL_NAME_BYTES]);
+
+/* Change settings of the pool `name`, which is checked, and wait until that is published. */
+enum weir_api_result weir_api_pool_put(struct weir_api_call *call, const char *name, bool reset,
+				       const struct weir_store_pool_setting *changes, int count);
 
 /* Rows of the public table, as routes. */
 cJSON *weir_api_row_json(const struct weir_public_row *row);

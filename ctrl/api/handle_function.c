@@ -149,6 +149,7 @@ enum weir_api_result weir_api_function_get(struct weir_api_call *call)
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);
 	json = function_told(call, &function);
+	weir_api_function_pools_add(call, function.id, json);
 	code = describe(call, &function, json, &error);
 	if (code != 0) {
 		cJSON_Delete(json);

@@ -4,9 +4,10 @@
 
 #include "ctrl/api/call.h"
 #include "ctrl/api/pool_setting.h"
+#include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SETTINGS_MAX = 16, TEXT_BYTES_MAX = 64 };
+enum { SETTINGS_MAX = 16, MEMBERS_MAX = SETTINGS_MAX + 3, TEXT_BYTES_MAX = 64 };
 
 /* Which settings of a pool are its own, as a JSON object that grows. */
 struct own {
@@ -28,12 +29,19 @@ static void value_add(cJSON *json, const struct weir_publish_pool *pool, const s
 {
 	const uint32_t value = weir_pool_setting_get(pool, setting);
 
+	if (value == WEIR_PUBLISH_WORKERS_UNSET) {
+		(void)cJSON_AddNullToObject(json, setting->name);
+		return;
+	}
 	switch (setting->kind) { /* without memory: members lack */
 	case WEIR_POOL_SETTING_POLICY:
 		(void)cJSON_AddStringToObject(json, setting->name, weir_policy_name(value));
 		break;
-	case WEIR_POOL_SETTING_WEIGHT:
+	case WEIR_POOL_SETTING_DECIMAL:
 		(void)cJSON_AddNumberToObject(json, setting->name, (double)value / WEIR_WEIGHT_ONE);
+		break;
+	case WEIR_POOL_SETTING_COUNT:
+		(void)cJSON_AddNumberToObject(json, setting->name, value);
 		break;
 	case WEIR_POOL_SETTING_SWITCH:
 		(void)cJSON_AddBoolToObject(json, setting->name, value != 0);
@@ -42,7 +50,7 @@ static void value_add(cJSON *json, const struct weir_publish_pool *pool, const s
 }
 
 /* `row`: NULL for the pool "*". */
-static cJSON *pool_json(const struct weir_api_call *call, const struct weir_publish_pool *pool,
+static cJSON *pool_json(const struct weir_api_call *call, struct weir_publish_pool *pool,
 			const struct weir_snapshot_pool *row)
 {
 	struct weir_store_error error = {{0}};
@@ -51,9 +59,9 @@ static cJSON *pool_json(const struct weir_api_call *call, const struct weir_publ
 	struct own own = {.pool = pool->name};
 
 	(void)cJSON_AddStringToObject(json, "pool", pool->name);
-	if (row != NULL) {
-		(void)cJSON_AddNumberToObject(json, "workers_min", row->workers_min);
-		(void)cJSON_AddNumberToObject(json, "workers_max", row->workers_max);
+	if (row != NULL) { /* set or not, these hold */
+		pool->workers_min = row->workers_min;
+		pool->workers_max = row->workers_max;
 		(void)cJSON_AddNumberToObject(json, "memory_mb", (double)(row->memory_bytes >> 20));
 		(void)cJSON_AddNumberToObject(json, "cpu_millicores", row->cpu_millicores); /* 0: no limit */
 	}
@@ -64,11 +72,14 @@ static cJSON *pool_json(const struct weir_api_call *call, const struct weir_publ
 	return json;
 }
 
-static const char *name_of(const struct weir_snapshot *snapshot, const struct weir_snapshot_pool *row,
-			   char out[WEIR_PUBLISH_POOL_NAME_BYTES])
+const char *weir_api_pool_name(const struct weir_snapshot *snapshot, const struct weir_snapshot_pool *row,
+			       char out[WEIR_PUBLISH_POOL_NAME_BYTES])
 {
+	const bool has_spec = (row->flags & WEIR_SNAPSHOT_POOL_SPEC) != 0;
+
 	return weir_publish_pool_name(weir_snapshot_span(snapshot, row->space), row->runtime,
-				      weir_snapshot_span(snapshot, row->function), out);
+				      weir_snapshot_span(snapshot, row->function), row->cpu_millicores,
+				      has_spec ? (uint32_t)(row->memory_bytes >> 20) : 0, out);
 }
 
 /* The published pool of that name, or NULL. */
@@ -77,7 +88,7 @@ static const struct weir_snapshot_pool *row_find(const struct weir_snapshot *sna
 	char other[WEIR_PUBLISH_POOL_NAME_BYTES];
 
 	for (uint32_t i = 0; snapshot != NULL && i < snapshot->pool_count; i++) {
-		if (strcmp(name_of(snapshot, &snapshot->pools[i], other), name) == 0)
+		if (strcmp(weir_api_pool_name(snapshot, &snapshot->pools[i], other), name) == 0)
 			return &snapshot->pools[i];
 	}
 	return NULL;
@@ -106,7 +117,7 @@ static void list_add(const struct weir_api_call *call, const struct weir_pool_li
 
 	(void)cJSON_AddItemToArray(list, pool_json(call, &pool, NULL));
 	for (uint32_t i = 0; snapshot != NULL && i < snapshot->pool_count; i++) {
-		pool = weir_pool_settings_of(settings, name_of(snapshot, &snapshot->pools[i], name));
+		pool = weir_pool_settings_of(settings, weir_api_pool_name(snapshot, &snapshot->pools[i], name));
 		(void)cJSON_AddItemToArray(list, pool_json(call, &pool, &snapshot->pools[i]));
 	}
 }
@@ -136,14 +147,15 @@ enum weir_api_result weir_api_pool_list(struct weir_api_call *call)
 	return WEIR_API_DONE;
 }
 
-/* One member of the body as text: weights may be numbers, switches true or false. NULL: the answer is
+/* One member of the body as text: numbers may be numbers, switches true or false. NULL: the answer is
  * set. */
 static const char *member_text(struct weir_api_call *call, const struct weir_pool_setting *setting,
 			       const cJSON *item, char out[TEXT_BYTES_MAX])
 {
-	if (cJSON_IsNumber(item) && setting->kind == WEIR_POOL_SETTING_WEIGHT) {
-		(void)snprintf(out, TEXT_BYTES_MAX, "%.*f", item->valuedouble > -1e9 && item->valuedouble < 1e9 ? 3 : 0,
-			       item->valuedouble); /* cut is fine */
+	const bool is_number = setting->kind == WEIR_POOL_SETTING_DECIMAL || setting->kind == WEIR_POOL_SETTING_COUNT;
+
+	if (cJSON_IsNumber(item) && is_number) {
+		(void)snprintf(out, TEXT_BYTES_MAX, "%.10g", item->valuedouble); /* cut is fine */
 	} else if (cJSON_IsBool(item) && setting->kind == WEIR_POOL_SETTING_SWITCH) {
 		(void)snprintf(out, TEXT_BYTES_MAX, "%s", cJSON_IsTrue(item) ? "on" : "off");
 	} else if (!weir_api_body_text(call, setting->name, out, TEXT_BYTES_MAX)) {
@@ -178,24 +190,69 @@ static int changes_read(struct weir_api_call *call, struct weir_store_pool_setti
 	return count;
 }
 
+/* Only "pool", "reset" and settings? Else the answer is set. */
+static bool members_known(struct weir_api_call *call)
+{
+	const char *members[MEMBERS_MAX] = {"pool", "reset"};
+	size_t count = 2;
+
+	for (size_t i = 0; weir_pool_setting_at(i) != NULL; i++)
+		members[count++] = weir_pool_setting_at(i)->name;
+	WEIR_ASSERT(count < MEMBERS_MAX); /* the last one is NULL */
+	return weir_api_body_only(call, members);
+}
+
+/* A minimum above the maximum helps nobody. 0; 1: the answer is set; or store.h. */
+static int bounds_check(struct weir_api_call *call, const char *name, bool reset,
+			const struct weir_store_pool_setting *changes, int count, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_pool_settings_release) struct weir_pool_list list = {.count = 0};
+	struct weir_publish_pool pool, other;
+	char sentence[160];
+	const int code = weir_pool_settings_load(call->owner->store, &list, error);
+
+	if (code != 0)
+		return code;
+	other = weir_publish_pool_inherited(list.pool, list.count, name);
+	pool = reset ? other : weir_pool_settings_of(&list, name);
+	for (int i = 0; i < count; i++) {
+		const struct weir_pool_setting *const setting = weir_pool_setting_find(changes[i].name);
+
+		weir_pool_setting_put(&pool, setting,
+				      changes[i].is_unset ? weir_pool_setting_get(&other, setting) : changes[i].value);
+	}
+	if (pool.workers_min == WEIR_PUBLISH_WORKERS_UNSET || pool.workers_min <= pool.workers_max)
+		return 0;
+	(void)snprintf(sentence, sizeof(sentence), "workers_min would be %u, which is larger than workers_max, %u",
+		       pool.workers_min, pool.workers_max); /* fits */
+	(void)weir_api_refuse(call, 422, "invalid", "workers_min", sentence);
+	return 1;
+}
+
+enum weir_api_result weir_api_pool_put(struct weir_api_call *call, const char *name, bool reset,
+				       const struct weir_store_pool_setting *changes, int count)
+{
+	struct weir_store_error error = {{0}};
+	int code = bounds_check(call, name, reset, changes, count, &error);
+
+	if (code == 1)
+		return WEIR_API_DONE;
+	if (code == 0)
+		code = weir_store_pool_change(call->owner->store, name, reset, changes, (size_t)count, &error);
+	return code != 0 ? weir_api_refuse_store(call, code, &error) : weir_api_committed(call, 200);
+}
+
 enum weir_api_result weir_api_pool_change(struct weir_api_call *call)
 {
-	static const char *const members[] = {"pool", "reset", "policy",  "alpha", "beta",     "gamma",
-					      "delta", "epsilon", "ema", "one_task", NULL};
 	struct weir_store_pool_setting changes[SETTINGS_MAX];
-	struct weir_store_error error = {{0}};
 	char name[WEIR_PUBLISH_POOL_NAME_BYTES] = "";
 	int count = 0;
-	int code = 0;
 
-	if (!weir_api_body_only(call, members) || !weir_api_body_text(call, "pool", name, sizeof(name)) ||
-	    !pool_known(call, name))
+	if (!members_known(call) || !weir_api_body_text(call, "pool", name, sizeof(name)) || !pool_known(call, name))
 		return WEIR_API_DONE;
 	count = changes_read(call, changes);
 	if (count < 0)
 		return WEIR_API_DONE;
-	code = weir_store_pool_change(call->owner->store, name,
-				      cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(call->body, "reset")), changes,
-				      (size_t)count, &error);
-	return code != 0 ? weir_api_refuse_store(call, code, &error) : weir_api_committed(call, 200);
+	return weir_api_pool_put(call, name, cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(call->body, "reset")),
+				 changes, count);
 }

@@ -7,17 +7,26 @@
 
 #include "dataplane/base/assert.h"
 
-enum { ROOM_FIRST = 8, DECIMALS = 3 };
+enum { ROOM_FIRST = 8, DECIMALS = 3, VALUE_MAX = 400000 /* times 10 to the DECIMALS + 1 fits 32 bits */ };
+
+enum { WORKERS_MAX = 400 }; /* of the setting workers_max */
 
 static const struct weir_pool_setting settings[] = {
-	{"policy", WEIR_POOL_SETTING_POLICY, WEIR_POLICY_COUNT - 1, "how a worker is chosen"},
-	{"alpha", WEIR_POOL_SETTING_WEIGHT, WEIR_WEIGHT_MAX, "weight of CPU time and waiting for it"},
-	{"beta", WEIR_POOL_SETTING_WEIGHT, WEIR_WEIGHT_MAX, "weight of memory"},
-	{"gamma", WEIR_POOL_SETTING_WEIGHT, WEIR_WEIGHT_MAX, "weight of reading and writing"},
-	{"delta", WEIR_POOL_SETTING_WEIGHT, WEIR_WEIGHT_MAX, "weight of calls in flight"},
-	{"epsilon", WEIR_POOL_SETTING_WEIGHT, WEIR_WEIGHT_MAX, "weight of being on another NUMA node"},
-	{"ema", WEIR_POOL_SETTING_WEIGHT, WEIR_WEIGHT_EMA_MAX, "part of the old value in the moving averages"},
-	{"one_task", WEIR_POOL_SETTING_SWITCH, 1, "a worker takes a call only while it has none"},
+	{"policy", WEIR_POOL_SETTING_POLICY, 0, WEIR_POLICY_COUNT - 1, "how a worker is chosen"},
+	{"alpha", WEIR_POOL_SETTING_DECIMAL, 0, WEIR_WEIGHT_MAX, "weight of CPU time and waiting for it"},
+	{"beta", WEIR_POOL_SETTING_DECIMAL, 0, WEIR_WEIGHT_MAX, "weight of memory"},
+	{"gamma", WEIR_POOL_SETTING_DECIMAL, 0, WEIR_WEIGHT_MAX, "weight of reading and writing"},
+	{"delta", WEIR_POOL_SETTING_DECIMAL, 0, WEIR_WEIGHT_MAX, "weight of calls in flight"},
+	{"epsilon", WEIR_POOL_SETTING_DECIMAL, 0, WEIR_WEIGHT_MAX, "weight of being on another NUMA node"},
+	{"ema", WEIR_POOL_SETTING_DECIMAL, 0, WEIR_WEIGHT_EMA_MAX, "part of the old value in the moving averages"},
+	{"one_task", WEIR_POOL_SETTING_SWITCH, 0, 1, "a worker takes a call only while it has none"},
+	{"workers_min", WEIR_POOL_SETTING_COUNT, 0, WORKERS_MAX, "workers that are kept without requests"},
+	{"workers_max", WEIR_POOL_SETTING_COUNT, 1, WORKERS_MAX, "workers at most"},
+	{"scale_step", WEIR_POOL_SETTING_DECIMAL, WEIR_AUTOSCALE_STEP_MS_MIN, WEIR_AUTOSCALE_STEP_MS_MAX,
+	 "seconds between two looks at the demand"},
+	{"scale_samples", WEIR_POOL_SETTING_COUNT, 1, WEIR_AUTOSCALE_SAMPLES_MAX, "looks that a pool's size follows"},
+	{"scale_threshold", WEIR_POOL_SETTING_DECIMAL, 1, WEIR_AUTOSCALE_THRESHOLD_MAX,
+	 "part of its workers that is to be in use"},
 };
 
 const struct weir_pool_setting *weir_pool_setting_at(size_t i)
@@ -34,55 +43,63 @@ const struct weir_pool_setting *weir_pool_setting_find(const char *name)
 	return NULL;
 }
 
-/* The weight that a setting is. */
-static uint16_t *weight_of(struct weir_publish_pool *pool, const struct weir_pool_setting *setting)
+/* Where a setting's value stands, in 16 or 32 bits. */
+struct place {
+	const char *name;
+	uint16_t *narrow;
+	uint32_t *wide;
+};
+
+static struct place place_of(struct weir_publish_pool *pool, const struct weir_pool_setting *setting)
 {
-	struct weir_weights *weights = &pool->weights;
-	const struct {
-		const char *name;
-		uint16_t *weight;
-	} table[] = {
-		{"alpha", &weights->alpha}, {"beta", &weights->beta},       {"gamma", &weights->gamma},
-		{"delta", &weights->delta}, {"epsilon", &weights->epsilon}, {"ema", &weights->ema},
+	const struct place table[] = {
+		{"policy", NULL, &pool->policy},
+		{"alpha", &pool->weights.alpha, NULL},
+		{"beta", &pool->weights.beta, NULL},
+		{"gamma", &pool->weights.gamma, NULL},
+		{"delta", &pool->weights.delta, NULL},
+		{"epsilon", &pool->weights.epsilon, NULL},
+		{"ema", &pool->weights.ema, NULL},
+		{"workers_min", NULL, &pool->workers_min},
+		{"workers_max", NULL, &pool->workers_max},
+		{"scale_step", NULL, &pool->scale.step_ms},
+		{"scale_samples", &pool->scale.samples, NULL},
+		{"scale_threshold", &pool->scale.threshold, NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (strcmp(table[i].name, setting->name) == 0)
-			return table[i].weight;
+			return table[i];
 	}
-	WEIR_ASSERT(!"every weight of the table has a place");
+	WEIR_ASSERT(!"every setting that is a number has a place");
 }
 
 uint32_t weir_pool_setting_get(const struct weir_publish_pool *pool, const struct weir_pool_setting *setting)
 {
 	struct weir_publish_pool copy = *pool;
+	struct place place;
 
-	switch (setting->kind) {
-	case WEIR_POOL_SETTING_POLICY:
-		return pool->policy;
-	case WEIR_POOL_SETTING_SWITCH:
+	if (setting->kind == WEIR_POOL_SETTING_SWITCH)
 		return pool->one_task;
-	case WEIR_POOL_SETTING_WEIGHT:
-		break;
-	}
-	return *weight_of(&copy, setting);
+	place = place_of(&copy, setting);
+	return place.narrow != NULL ? *place.narrow : *place.wide;
 }
 
 void weir_pool_setting_put(struct weir_publish_pool *pool, const struct weir_pool_setting *setting,
 			   uint32_t value)
 {
-	WEIR_ASSERT(value <= setting->max);
-	switch (setting->kind) {
-	case WEIR_POOL_SETTING_POLICY:
-		pool->policy = value;
-		break;
-	case WEIR_POOL_SETTING_SWITCH:
+	struct place place;
+
+	WEIR_ASSERT((value >= setting->min && value <= setting->max) || value == WEIR_PUBLISH_WORKERS_UNSET);
+	if (setting->kind == WEIR_POOL_SETTING_SWITCH) {
 		pool->one_task = value != 0;
-		break;
-	case WEIR_POOL_SETTING_WEIGHT:
-		*weight_of(pool, setting) = (uint16_t)value;
-		break;
+		return;
 	}
+	place = place_of(pool, setting);
+	if (place.narrow != NULL)
+		*place.narrow = (uint16_t)value;
+	else
+		*place.wide = value;
 }
 
 /* Parsing */
@@ -112,36 +129,49 @@ static int policy_parse(const struct weir_pool_setting *setting, const char *tex
 	return fail(setting, wants, text, error);
 }
 
-/* "1", ".5", "0.25" in thousandths. False: something else. */
-static bool decimal_parse(const char *text, uint32_t *out_value)
+/* "1", ".5", "0.25" in thousandths, or "12" as it is where `decimals_max` is 0. False: something else. */
+static bool decimal_parse(const char *text, int decimals_max, uint32_t *out_value)
 {
 	uint32_t value = 0;
 	int digits = 0;
 	int decimals = -1; /* before the point */
 
 	for (; *text != '\0'; text++) {
-		if (*text == '.' && decimals == -1) {
+		if (*text == '.' && decimals == -1 && decimals_max > 0) {
 			decimals = 0;
 			continue;
 		}
-		if (*text < '0' || *text > '9' || decimals == DECIMALS || value > WEIR_WEIGHT_MAX)
+		if (*text < '0' || *text > '9' || decimals == decimals_max || value > VALUE_MAX)
 			return false;
 		value = value * 10 + (uint32_t)(*text - '0');
 		digits++;
 		decimals += decimals >= 0;
 	}
-	for (decimals = decimals < 0 ? 0 : decimals; decimals < DECIMALS; decimals++)
+	for (decimals = decimals < 0 ? 0 : decimals; decimals < decimals_max; decimals++)
 		value *= 10;
 	*out_value = value;
 	return digits > 0;
 }
 
-int weir_pool_setting_parse(const struct weir_pool_setting *setting, const char *text, uint32_t *out_value,
-			    struct weir_model_error *error)
+static int number_parse(const struct weir_pool_setting *setting, const char *text, uint32_t *out_value,
+			struct weir_model_error *error)
 {
+	const bool is_count = setting->kind == WEIR_POOL_SETTING_COUNT;
+	const double one = is_count ? 1 : WEIR_WEIGHT_ONE;
 	char wants[80];
 	uint32_t value = 0;
 
+	(void)snprintf(wants, sizeof(wants), "is a number from %g to %g%s", (double)setting->min / one,
+		       (double)setting->max / one, is_count ? "" : " with up to three decimals"); /* fits */
+	if (!decimal_parse(text, is_count ? 0 : DECIMALS, &value) || value < setting->min || value > setting->max)
+		return fail(setting, wants, text, error);
+	*out_value = value;
+	return 0;
+}
+
+int weir_pool_setting_parse(const struct weir_pool_setting *setting, const char *text, uint32_t *out_value,
+			    struct weir_model_error *error)
+{
 	switch (setting->kind) {
 	case WEIR_POOL_SETTING_POLICY:
 		return policy_parse(setting, text, out_value, error);
@@ -150,36 +180,19 @@ int weir_pool_setting_parse(const struct weir_pool_setting *setting, const char 
 			return fail(setting, "is on or off", text, error);
 		*out_value = strcmp(text, "on") == 0;
 		return 0;
-	case WEIR_POOL_SETTING_WEIGHT:
+	case WEIR_POOL_SETTING_DECIMAL:
+	case WEIR_POOL_SETTING_COUNT:
 		break;
 	}
-	(void)snprintf(wants, sizeof(wants), "is a number from 0 to %g with up to three decimals",
-		       (double)setting->max / WEIR_WEIGHT_ONE); /* fits */
-	if (!decimal_parse(text, &value) || value > setting->max)
-		return fail(setting, wants, text, error);
-	*out_value = value;
-	return 0;
+	return number_parse(setting, text, out_value, error);
 }
 
 /* Lists */
 
-static int compare(const void *name, const void *pool)
-{
-	return strcmp(name, ((const struct weir_publish_pool *)pool)->name);
-}
-
 struct weir_publish_pool weir_pool_settings_of(const struct weir_pool_list *list, const char *name)
 {
-	const struct weir_publish_pool *found = NULL;
-	struct weir_publish_pool pool = {.policy = WEIR_POLICY_SCORE, .weights = WEIR_WEIGHTS_DEFAULT};
+	struct weir_publish_pool pool = weir_publish_pool_settings(list->pool, list->count, name);
 
-	if (list->count > 0) {
-		found = bsearch(name, list->pool, list->count, sizeof(*found), compare);
-		if (found == NULL)
-			found = bsearch("*", list->pool, list->count, sizeof(*found), compare);
-	}
-	if (found != NULL)
-		pool = *found;
 	(void)snprintf(pool.name, sizeof(pool.name), "%s", name); /* fits: it was made so */
 	return pool;
 }
@@ -208,7 +221,7 @@ static int visit(void *context, const char *name, const char *setting_name, uint
 	const struct weir_pool_setting *setting = weir_pool_setting_find(setting_name);
 	struct weir_publish_pool *pool = list->count == 0 ? NULL : &list->pool[list->count - 1];
 
-	if (setting == NULL || value > setting->max || strlen(name) >= sizeof(pool->name))
+	if (setting == NULL || value < setting->min || value > setting->max || strlen(name) >= sizeof(pool->name))
 		return 0;
 	if (pool == NULL || strcmp(pool->name, name) != 0)
 		pool = add(list, name);

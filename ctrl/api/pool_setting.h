@@ -10,13 +10,15 @@
 
 enum weir_pool_setting_kind {
 	WEIR_POOL_SETTING_POLICY,
-	WEIR_POOL_SETTING_WEIGHT, /* thousandths; ".5" for people */
+	WEIR_POOL_SETTING_DECIMAL, /* thousandths; ".5" for people */
+	WEIR_POOL_SETTING_COUNT,
 	WEIR_POOL_SETTING_SWITCH, /* "on", "off" */
 };
 
 struct weir_pool_setting {
 	const char *name;
 	enum weir_pool_setting_kind kind;
+	uint32_t min;
 	uint32_t max;
 	const char *help;
 };
@@ -25,7 +27,8 @@ struct weir_pool_setting {
 const struct weir_pool_setting *weir_pool_setting_at(size_t i);
 const struct weir_pool_setting *weir_pool_setting_find(const char *name);
 
-/* Read one value, and write one that is within its range. */
+/* Read one value, and write one that is within its range. Numbers of workers may be unset, with
+ * WEIR_PUBLISH_WORKERS_UNSET. */
 uint32_t weir_pool_setting_get(const struct weir_publish_pool *pool, const struct weir_pool_setting *setting);
 void weir_pool_setting_put(struct weir_publish_pool *pool, const struct weir_pool_setting *setting,
 			   uint32_t value);

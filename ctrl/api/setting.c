@@ -53,6 +53,8 @@ static const struct weir_setting settings[] = {
 	 "requests in flight on one connection"},
 	{"shared_memory_bytes_max", WEIR_SETTING_BYTES, 0, 1024 * GIB,
 	 DATA(shared_memory_bytes_max), "all link segments; 0 = a quarter of the memory"},
+	{"resident_bytes_max", WEIR_SETTING_BYTES, 0, 1024 * GIB, DATA(resident_bytes_max),
+	 "memory that all workers use; 0 = three quarters of the machine's"},
 	{"workers_max", WEIR_SETTING_COUNT, 1, 400, DATA(workers_max),
 	 "workers of the instance"},
 	{"worker_cpu_millicores", WEIR_SETTING_COUNT, 0, 1000000, DATA(worker_cpu_millicores),

@@ -1,6 +1,7 @@
 #include "ctrl/ctrlctl/board.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -194,4 +195,15 @@ uint64_t weir_ctl_board_sum(const struct weir_board *board, size_t metric)
 					    memory_order_relaxed);
 	}
 	return sum;
+}
+
+const char *weir_ctl_board_pool(const struct weir_board_process *worker, char out[WEIR_CTL_POOL_BYTES])
+{
+	char spec[32] = "";
+
+	if (worker->memory_mb > 0)
+		(void)snprintf(spec, sizeof(spec), ":%ux%u", worker->cpu_millicores, worker->memory_mb); /* fits */
+	(void)snprintf(out, WEIR_CTL_POOL_BYTES, "%s/%s%s%s%s", worker->space, weir_ctl_board_runtime(worker->runtime),
+		       worker->function[0] == '\0' ? "" : "/", worker->function, spec); /* fits */
+	return out;
 }

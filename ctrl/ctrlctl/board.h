@@ -16,6 +16,10 @@ const char *weir_ctl_board_kind(uint32_t kind);
 const char *weir_ctl_board_state(uint32_t state);
 const char *weir_ctl_board_runtime(uint32_t runtime);
 
+/* The name of a worker's pool, as `ctrlctl pool` knows it; returns out. */
+enum { WEIR_CTL_POOL_BYTES = 192 };
+const char *weir_ctl_board_pool(const struct weir_board_process *worker, char out[WEIR_CTL_POOL_BYTES]);
+
 /* Sum of one metric over all shards. */
 uint64_t weir_ctl_board_sum(const struct weir_board *board, size_t metric);
 

@@ -163,10 +163,29 @@ static void specs_print(struct weir_ctl_table *table, const cJSON *specs)
 	}
 }
 
+/* "default/native, 1..16 workers, shared by 4 functions" */
+static void pool_format(const cJSON *pool, char *out, size_t max)
+{
+	const double low = weir_ctl_json_number(pool, "workers_min");
+	const double high = weir_ctl_json_number(pool, "workers_max");
+	const double functions = weir_ctl_json_number(pool, "functions");
+	char shared[64] = "";
+	char workers[64];
+
+	if (low < high)
+		(void)snprintf(workers, sizeof(workers), "%.0f..%.0f workers", low, high); /* fits */
+	else
+		(void)snprintf(workers, sizeof(workers), "%.0f worker%s", high, high > 1 ? "s" : "");
+	if (functions > 1)
+		(void)snprintf(shared, sizeof(shared), ", shared by %.0f functions", functions);
+	(void)snprintf(out, max, "%s, %s%s", weir_ctl_json_text(pool, "pool"), workers, shared); /* fits */
+}
+
 static void function_print(const cJSON *json)
 {
 	static const char *const titles[] = {"FIELD", "VALUE", NULL};
 	struct weir_ctl_table table = {.titles = titles};
+	const cJSON *pool = NULL;
 	char text[8192];
 
 	(void)snprintf(text, sizeof(text), "%s/%s", weir_ctl_json_text(json, "namespace"),
@@ -187,6 +206,11 @@ static void function_print(const cJSON *json)
 	specs_print(&table, cJSON_GetObjectItemCaseSensitive(json, "specs"));
 	(void)snprintf(text, sizeof(text), "%.0f requests", weir_ctl_json_number(json, "queue_max"));
 	get_row(&table, "queue", text);
+	cJSON_ArrayForEach(pool, cJSON_GetObjectItemCaseSensitive(json, "pools"))
+	{
+		pool_format(pool, text, sizeof(text));
+		get_row(&table, "pool", text);
+	}
 	names_format(cJSON_GetObjectItemCaseSensitive(json, "environment"), text, sizeof(text));
 	get_row(&table, "environment", text);
 	get_row(&table, "problem", weir_ctl_json_text(json, "problem"));

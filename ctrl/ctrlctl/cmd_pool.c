@@ -7,8 +7,9 @@
 
 enum { TARGET_MAX = 1024 };
 
-static const char *const settings[] = {"policy", "alpha",   "beta", "gamma",
-				       "delta",  "epsilon", "ema",  "one_task"};
+static const char *const settings[] = {"policy",      "alpha",      "beta",          "gamma",          "delta",
+				       "epsilon",     "ema",        "one_task",      "workers_min",    "workers_max",
+				       "scale_step", "scale_samples", "scale_threshold"};
 
 enum { SETTINGS_COUNT = sizeof(settings) / sizeof(settings[0]) };
 
@@ -44,6 +45,8 @@ static const char *value_text(const cJSON *pool, const char *setting, char out[6
 		(void)snprintf(out, 64, "%g", item->valuedouble); /* fits */
 	else if (cJSON_IsBool(item))
 		(void)snprintf(out, 64, "%s", cJSON_IsTrue(item) ? "on" : "off");
+	else if (cJSON_IsNull(item))
+		(void)snprintf(out, 64, "-");
 	else
 		(void)snprintf(out, 64, "%s", cJSON_IsString(item) ? item->valuestring : "?"); /* cut is fine */
 	return out;
@@ -51,8 +54,8 @@ static const char *value_text(const cJSON *pool, const char *setting, char out[6
 
 enum weir_ctl_exit weir_ctl_pool_list(const struct weir_ctl_call *call)
 {
-	static const char *const titles[] = {"POOL",  "POLICY",  "ALPHA", "BETA",     "GAMMA",
-					     "DELTA", "EPSILON", "EMA",   "ONE TASK", NULL};
+	static const char *const titles[] = {"POOL", "POLICY",   "ALPHA", "BETA", "GAMMA", "DELTA",   "EPSILON",
+					     "EMA",  "ONE TASK", "MIN",   "MAX",  "STEP",  "SAMPLES", "THRESHOLD", NULL};
 	struct weir_ctl_table table = {.titles = titles};
 	const cJSON *pool = NULL;
 	cJSON *json = NULL;

@@ -21,14 +21,13 @@ static const struct weir_board_process *worker_find(const struct weir_board *boa
 }
 
 /* The name that `ctrlctl pool` knows; "?" for a worker that is gone. */
-static const char *pool_name(const struct weir_board *board, uint64_t worker_id, char out[160])
+static const char *pool_name(const struct weir_board *board, uint64_t worker_id, char out[WEIR_CTL_POOL_BYTES])
 {
 	const struct weir_board_process *worker = worker_find(board, worker_id);
 
-	(void)snprintf(out, 160, "?");
 	if (worker != NULL)
-		(void)snprintf(out, 160, "%s/%s%s%s", worker->space, weir_ctl_board_runtime(worker->runtime),
-			       worker->function[0] == '\0' ? "" : "/", worker->function); /* fits */
+		return weir_ctl_board_pool(worker, out);
+	(void)snprintf(out, WEIR_CTL_POOL_BYTES, "?");
 	return out;
 }
 
@@ -71,7 +70,7 @@ static cJSON *score_json(const struct weir_board *board, const struct weir_board
 	static const char *const sources[] = {"none", "clocks", "probes"};
 	const uint64_t worker_id = atomic_load_explicit(&row->worker_id, memory_order_relaxed);
 	cJSON *json = cJSON_CreateObject();
-	char name[160];
+	char name[WEIR_CTL_POOL_BYTES];
 
 	number_add(json, "worker", (double)worker_id);
 	(void)cJSON_AddStringToObject(json, "pool", pool_name(board, worker_id, name));
@@ -99,7 +98,7 @@ static void picks_json(cJSON *list, const struct weir_board *board, uint32_t sha
 {
 	const struct weir_board_picks *picks = &board->picks[shard];
 	const uint64_t count = atomic_load_explicit(&picks->count, memory_order_relaxed);
-	char name[160];
+	char name[WEIR_CTL_POOL_BYTES];
 
 	for (uint64_t back = 1; back <= count && back <= WEIR_BOARD_PICKS; back++) {
 		const struct weir_board_pick *pick = &picks->pick[(count - back) % WEIR_BOARD_PICKS];

@@ -1,33 +1,10 @@
 #include <string.h>
 
-#include "ctrl/ctrlctl/ctl.h"
+#include "ctrl/ctrlctl/command.h"
 
 #define HOST_OPTION                                                                         \
 	{                                                                                   \
 		.name = "--host", .value = "HOST", .help = "only for requests to this host" \
-	}
-#define TIMEOUT_OPTION                                    \
-	{                                                 \
-		.name = "--timeout", .value = "DURATION", \
-		.help = "time of a call: 250ms, 5s, 2m"   \
-	}
-
-#define ENV_OPTION                                                                   \
-	{                                                                            \
-		.name = "--env", .value = "NAME=VALUE", .is_repeated = true,         \
-		.help = "a variable of its environment; may be repeated"             \
-	}
-#define SECRET_OPTION                                                                \
-	{                                                                            \
-		.name = "--secret", .value = "NAME[=@FILE|=-]", .is_repeated = true, \
-		.help = "a secret one: asked for, a line of standard input, or read from there" \
-	}
-
-#define SPEC_OPTION                                                                              \
-	{                                                                                        \
-		.name = "--spec", .value = "cpu=MILLICORES,memory=MB[,min=N,max=N]",             \
-		.is_repeated = true,                                                             \
-		.help = "what a worker of it has, and how many there may be; may be repeated; none" \
 	}
 
 const struct weir_ctl_option weir_ctl_options_global[] = {
@@ -44,7 +21,7 @@ const struct weir_ctl_option weir_ctl_options_global[] = {
 	{.name = NULL},
 };
 
-static const struct weir_ctl_command commands[] = {
+static const struct weir_ctl_command routes[] = {
 	{
 		.noun = "route",
 		.verb = "add",
@@ -63,7 +40,7 @@ static const struct weir_ctl_command commands[] = {
 				 .help = "the function to call",
 				 .complete = WEIR_CTL_COMPLETE_FUNCTION},
 				HOST_OPTION,
-				TIMEOUT_OPTION,
+				WEIR_CTL_TIMEOUT_OPTION,
 			},
 		.run = weir_ctl_route_add,
 	},
@@ -86,7 +63,7 @@ static const struct weir_ctl_command commands[] = {
 				 .help = "the function to call",
 				 .complete = WEIR_CTL_COMPLETE_FUNCTION},
 				HOST_OPTION,
-				TIMEOUT_OPTION,
+				WEIR_CTL_TIMEOUT_OPTION,
 				{.name = "--file",
 				 .value = "PATH",
 				 .help = "public rows: the module",
@@ -156,251 +133,9 @@ static const struct weir_ctl_command commands[] = {
 			},
 		.run = weir_ctl_route_test,
 	},
-	{
-		.noun = "fn",
-		.verb = "add",
-		.arguments = "[NAMESPACE/]NAME",
-		.arguments_min = 1,
-		.arguments_max = 1,
-		.help = "add a function; fails if it exists",
-		.more = "  ctrlctl fn add hello --runtime native --file ./hello.so\n"
-			"  ctrlctl fn add web/shop --runtime exec --file /srv/shop --memory "
-			"128\n"
-			"  ctrlctl fn add greet --runtime exec --file greet.php   runs php greet.php\n"
-			"  ctrlctl fn add thumbs --runtime native --file thumbs.so --spec cpu=500,memory=128 \\\n"
-			"      --spec cpu=2000,memory=1024,min=1,max=2\n",
-		.options =
-			{
-				{.name = "--runtime",
-				 .value = "RUNTIME",
-				 .help = "native, c, exec, wasm, js, node, php or python",
-				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
-				{.name = "--file",
-				 .value = "PATH",
-				 .help = "the code: a shared object, a program, a script",
-				 .complete = WEIR_CTL_COMPLETE_FILE},
-				{.name = "--handler",
-				 .value = "NAME",
-				 .help = "native: the C function (default: weir_handle)"},
-				TIMEOUT_OPTION,
-				{.name = "--memory",
-				 .value = "MB",
-				 .help = "memory it may use"},
-				{.name = "--queue",
-				 .value = "COUNT",
-				 .help = "requests that may wait for it"},
-				SPEC_OPTION,
-			},
-		.run = weir_ctl_function_add,
-	},
-	{
-		.noun = "fn",
-		.verb = "list",
-		.arguments = "",
-		.help = "list functions",
-		.run = weir_ctl_function_list,
-	},
-	{
-		.noun = "fn",
-		.verb = "get",
-		.arguments = "[NAMESPACE/]NAME",
-		.arguments_min = 1,
-		.arguments_max = 1,
-		.complete = WEIR_CTL_COMPLETE_FUNCTION,
-		.help = "show one function",
-		.run = weir_ctl_function_get,
-	},
-	{
-		.noun = "fn",
-		.verb = "rm",
-		.arguments = "[NAMESPACE/]NAME",
-		.arguments_min = 1,
-		.arguments_max = 1,
-		.complete = WEIR_CTL_COMPLETE_FUNCTION,
-		.help = "remove a function; fails while routes lead to it",
-		.run = weir_ctl_function_remove,
-	},
-	{
-		.noun = "fn",
-		.verb = "init",
-		.arguments = "[DIR/NAME]",
-		.arguments_max = 1,
-		.complete = WEIR_CTL_COMPLETE_DIRECTORY,
-		.help = "write a first function, ready to deploy, into a directory of its name",
-		.more = "Without a name: into this directory. Nothing that is there is overwritten.\n"
-			"  ctrlctl fn init hello --runtime python\n",
-		.options =
-			{
-				{.name = "--runtime",
-				 .value = "RUNTIME",
-				 .help = "native, c, exec, wasm, js, node, php or python",
-				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
-			},
-		.run = weir_ctl_function_init,
-	},
-	{
-		.noun = "fn",
-		.verb = "deploy",
-		.arguments = "DIR|FILE",
-		.arguments_min = 1,
-		.arguments_max = 1,
-		.complete = WEIR_CTL_COMPLETE_FILE,
-		.help = "upload code and let it serve as a function's next version",
-		.more = "The name is the directory's or the file's, the runtime is seen from the "
-			"files:\n"
-			"index.js or package.json, app.py, index.php, *.wasm, *.c, *.so, a program. "
-			"What is not\n"
-			"named of an existing function stays, but for the handler. Before it serves a "
-			"worker of\n"
-			"its own loads it; what fails changes nothing. `ctrlctl fn init` writes a first "
-			"one.\n"
-			"  ctrlctl fn deploy hello.py\n"
-			"  ctrlctl fn deploy ./shop --name web/shop --timeout 5s\n"
-			"  ctrlctl fn deploy ./shop --watch                   while you write it\n",
-		.options =
-			{
-				{.name = "--name",
-				 .value = "[NAMESPACE/]NAME",
-				 .help = "the function (default: after the code)",
-				 .complete = WEIR_CTL_COMPLETE_FUNCTION},
-				{.name = "--runtime",
-				 .value = "RUNTIME",
-				 .help = "what runs it (default: seen from the files)",
-				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
-				{.name = "--entry",
-				 .value = "FILE",
-				 .help = "the file of a directory that it begins with"},
-				{.name = "--handler",
-				 .value = "NAME",
-				 .help = "the function within the code"},
-				{.name = "--health",
-				 .value = "/PATH",
-				 .help = "call it there before it serves (default: only load it)"},
-				{.name = "--watch",
-				 .letter = "-w",
-				 .help = "go on: deploy again whenever something in it changes"},
-				{.name = "--no-trial",
-				 .help = "let it serve untried; also without a gateway"},
-				ENV_OPTION,
-				SECRET_OPTION,
-				TIMEOUT_OPTION,
-				{.name = "--memory",
-				 .value = "MB",
-				 .help = "memory it may use"},
-				{.name = "--queue",
-				 .value = "COUNT",
-				 .help = "requests that may wait for it"},
-				SPEC_OPTION,
-			},
-		.run = weir_ctl_function_deploy,
-	},
-	{
-		.noun = "fn",
-		.verb = "versions",
-		.arguments = "[NAMESPACE/]NAME",
-		.arguments_min = 1,
-		.arguments_max = 1,
-		.complete = WEIR_CTL_COMPLETE_FUNCTION,
-		.help = "list a function's deployed versions, newest first",
-		.run = weir_ctl_function_versions,
-	},
-	{
-		.noun = "fn",
-		.verb = "rollback",
-		.arguments = "[NAMESPACE/]NAME [VERSION]",
-		.arguments_min = 1,
-		.arguments_max = 2,
-		.complete = WEIR_CTL_COMPLETE_FUNCTION,
-		.help = "let an earlier version serve again (default: the one before)",
-		.run = weir_ctl_function_rollback,
-	},
-	{
-		.noun = "fn",
-		.verb = "env",
-		.arguments = "list|set|unset [NAMESPACE/]NAME [VARIABLE ...]",
-		.arguments_min = 2,
-		.arguments_max = WEIR_CTL_ARGUMENTS_MAX - 2,
-		.help = "list, set or unset variables of a function's environment",
-		.more = "Secrets are kept encrypted, and never shown again.\n"
-			"  ctrlctl fn env set web/shop CURRENCY=EUR LIMIT=20\n"
-			"  ctrlctl fn env set web/shop --secret TOKEN              asks for it\n"
-			"  ctrlctl fn env set web/shop --secret CERT=@cert.pem --secret TOKEN=- <token.txt\n"
-			"  ctrlctl fn env unset web/shop LIMIT\n",
-		.options =
-			{
-				SECRET_OPTION,
-			},
-		.run = weir_ctl_function_environment,
-	},
-	{
-		.noun = "fn",
-		.verb = "invoke",
-		.arguments = "[NAMESPACE/]NAME",
-		.arguments_min = 1,
-		.arguments_max = 1,
-		.complete = WEIR_CTL_COMPLETE_FUNCTION,
-		.help = "call a function by its name and print its answer",
-		.more = "No route is needed. Exit code 1 if the answer's status is 400 or "
-			"more.\n"
-			"  ctrlctl fn invoke hello\n"
-			"  ctrlctl fn invoke web/shop -d @order.json --path /orders --show time\n"
-			"  jq .order shop.json | ctrlctl fn invoke web/shop -d - >answer\n",
-		.options =
-			{
-				{.name = "--body",
-				 .letter = "-d",
-				 .value = "DATA|@FILE|-",
-				 .help = "the request's body; - reads standard input",
-				 .complete = WEIR_CTL_COMPLETE_FILE},
-				{.name = "--method",
-				 .letter = "-X",
-				 .value = "METHOD",
-				 .help = "default: GET, with a body POST",
-				 .complete = WEIR_CTL_COMPLETE_METHOD},
-				{.name = "--header",
-				 .letter = "-H",
-				 .value = "'NAME: VALUE'",
-				 .is_repeated = true,
-				 .help = "a field of the request's head; may be repeated"},
-				{.name = "--show",
-				 .value = "head|time",
-				 .help = "also show, on standard error: status and head; and the times",
-				 .complete = WEIR_CTL_COMPLETE_SHOW},
-				{.name = "--path",
-				 .value = "/REST",
-				 .help = "path behind the function's name"},
-			},
-		.run = weir_ctl_function_invoke,
-	},
-	{
-		.noun = "fn",
-		.verb = "logs",
-		.arguments = "[NAMESPACE/]NAME",
-		.arguments_min = 1,
-		.arguments_max = 1,
-		.complete = WEIR_CTL_COMPLETE_FUNCTION,
-		.help = "show what a function printed",
-		.more = "Each line: when, where (stdout, stderr, or the level it was logged with), "
-			"what.\n"
-			"  ctrlctl fn logs hello            the last 100 lines\n"
-			"  ctrlctl fn logs hello --since 5m\n"
-			"  ctrlctl fn logs web/shop -f --ids\n",
-		.options =
-			{
-				{.name = "--follow",
-				 .letter = "-f",
-				 .help = "go on with new lines as they are printed"},
-				{.name = "--since",
-				 .value = "DURATION",
-				 .help = "only what was printed since: 90s, 5m, 2h, 7d"},
-				{.name = "--lines",
-				 .letter = "-n",
-				 .value = "COUNT",
-				 .help = "the last so many lines (1 to 1000)"},
-				{.name = "--ids", .help = "show the activation of each line"},
-			},
-		.run = weir_ctl_function_logs,
-	},
+};
+
+static const struct weir_ctl_command others[] = {
 	{
 		.noun = "activation",
 		.verb = "logs",
@@ -423,7 +158,7 @@ static const struct weir_ctl_command commands[] = {
 		.noun = "pool",
 		.verb = "list",
 		.arguments = "",
-		.help = "list pools of workers, and how each chooses among them",
+		.help = "list pools of workers: how each chooses among them, and how many it has",
 		.run = weir_ctl_pool_list,
 	},
 	{
@@ -433,7 +168,7 @@ static const struct weir_ctl_command commands[] = {
 		.arguments_min = 1,
 		.arguments_max = 1,
 		.complete = WEIR_CTL_COMPLETE_POOL,
-		.help = "show how a pool chooses",
+		.help = "show how a pool chooses, and how many workers it has",
 		.run = weir_ctl_pool_get,
 	},
 	{
@@ -443,12 +178,17 @@ static const struct weir_ctl_command commands[] = {
 		.arguments_min = 1,
 		.arguments_max = 1,
 		.complete = WEIR_CTL_COMPLETE_POOL,
-		.help = "change how a pool chooses; what is not named stays",
-		.more = "A pool is NAMESPACE/RUNTIME, of node and python NAMESPACE/RUNTIME/FUNCTION; '*' stands\n"
+		.help = "change how a pool chooses and grows; what is not named stays",
+		.more = "A pool is NAMESPACE/RUNTIME, of node and python NAMESPACE/RUNTIME/FUNCTION; with a spec\n"
+			":CPUxMEMORY follows, and what is set without that holds for it, too; '*' stands\n"
 			"for all that say nothing else. The score is alpha*cpu + beta*mem + gamma*io +\n"
-			"delta*in flight + epsilon*remote; the lowest wins.\n"
+			"delta*in flight + epsilon*remote; the lowest wins. Each step a look is taken at the\n"
+			"requests that wait or run, as workers that they take up; the pool has their mean over\n"
+			"the last samples, divided by the threshold, between its minimum and maximum. Where\n"
+			"requests wait, it grows at once.\n"
 			"  ctrlctl pool set default/native --policy score --alpha .5 --ema .7\n"
 			"  ctrlctl pool set '*' --policy least-in-flight\n"
+			"  ctrlctl pool set default/native --workers-min 2 --scale-step 1 --scale-samples 30\n"
 			"  ctrlctl pool set default/native --reset\n",
 		.options =
 			{
@@ -470,6 +210,19 @@ static const struct weir_ctl_command commands[] = {
 				 .value = "on|off",
 				 .help = "a worker takes a call only while it has none",
 				 .complete = WEIR_CTL_COMPLETE_SWITCH},
+				{.name = "--workers-min",
+				 .value = "COUNT",
+				 .help = "workers that are kept without requests; 0: none"},
+				{.name = "--workers-max", .value = "COUNT", .help = "workers at most"},
+				{.name = "--scale-step",
+				 .value = "SECONDS",
+				 .help = "between two looks at the demand (default: 5)"},
+				{.name = "--scale-samples",
+				 .value = "COUNT",
+				 .help = "looks that the pool's size follows (default: 12)"},
+				{.name = "--scale-threshold",
+				 .value = "PART",
+				 .help = "of its workers that is to be in use (default: .8)"},
 				{.name = "--reset", .help = "put all that is not named back to its default"},
 			},
 		.run = weir_ctl_pool_set,
@@ -562,7 +315,16 @@ static const struct weir_ctl_command commands[] = {
 
 const struct weir_ctl_command *weir_ctl_command_at(size_t i)
 {
-	return i < sizeof(commands) / sizeof(commands[0]) ? &commands[i] : NULL;
+	static const size_t routes_count = sizeof(routes) / sizeof(routes[0]);
+	static const size_t others_count = sizeof(others) / sizeof(others[0]);
+
+	if (i < routes_count)
+		return &routes[i];
+	i -= routes_count;
+	if (i < weir_ctl_commands_of_functions_count)
+		return &weir_ctl_commands_of_functions[i];
+	i -= weir_ctl_commands_of_functions_count;
+	return i < others_count ? &others[i] : NULL;
 }
 
 const struct weir_ctl_command *weir_ctl_command_find(const char *noun, const char *verb)

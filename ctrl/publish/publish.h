@@ -16,15 +16,27 @@
 #include "ctrl/publish/publish_list.h"
 #include "dataplane/shm/snapshot.h"
 
-enum { WEIR_PUBLISH_POOL_NAME_BYTES = 2 * (WEIR_MODEL_NAME_BYTES_MAX + 1) + 16 }; /* the NUL included */
+enum { WEIR_PUBLISH_POOL_NAME_BYTES = 2 * (WEIR_MODEL_NAME_BYTES_MAX + 1) + 40 }; /* the NUL included */
 
-/* How one pool chooses workers. */
+enum { WEIR_PUBLISH_WORKERS_UNSET = UINT32_MAX }; /* as many as its functions or the input's bounds say */
+
+/* How one pool chooses workers, and how many it has. */
 struct weir_publish_pool {
 	char name[WEIR_PUBLISH_POOL_NAME_BYTES]; /* weir_publish_pool_name(), or "*": all that are not named */
 	uint32_t policy;                         /* enum weir_policy_number */
 	struct weir_weights weights;
 	bool one_task;
+	struct weir_autoscale_rule scale;
+	uint32_t workers_min; /* or WEIR_PUBLISH_WORKERS_UNSET: then what is set moves the other bound */
+	uint32_t workers_max;
 };
+
+#define WEIR_PUBLISH_POOL_DEFAULT                                                                 \
+	((struct weir_publish_pool){.policy = WEIR_POLICY_SCORE,                                  \
+				    .weights = WEIR_WEIGHTS_DEFAULT,                              \
+				    .scale = WEIR_AUTOSCALE_RULE_DEFAULT,                         \
+				    .workers_min = WEIR_PUBLISH_WORKERS_UNSET,                    \
+				    .workers_max = WEIR_PUBLISH_WORKERS_UNSET})
 
 struct weir_publish_input {
 	uint64_t generation;
@@ -44,8 +56,18 @@ struct weir_publish_input {
 /* The defaults of CONVENTIONS.md for settings that nobody set. */
 struct weir_settings weir_publish_settings_default(void);
 
-/* "NAMESPACE/RUNTIME", or "NAMESPACE/RUNTIME/FUNCTION" where `function` is not empty: the pools of all specs. Returns out. */
+/* What holds for the pool of that name, of pools sorted by name: what is set for it, else for its name without
+ * a spec, else for "*", else the defaults. Numbers of workers are not taken over by a pool with a spec: its
+ * functions name them. _inherited: as if nothing was set for the name itself. The result has any name. */
+struct weir_publish_pool weir_publish_pool_settings(const struct weir_publish_pool *pools, size_t count,
+						    const char *name);
+struct weir_publish_pool weir_publish_pool_inherited(const struct weir_publish_pool *pools, size_t count,
+						     const char *name);
+
+/* "NAMESPACE/RUNTIME", or "NAMESPACE/RUNTIME/FUNCTION" where `function` is not empty; of a pool with a spec
+ * ":CPUxMEMORY" behind it (millicores, MB); memory_mb 0 = it has none. Returns out. */
 const char *weir_publish_pool_name(struct weir_span space, uint32_t runtime, struct weir_span function,
+				   uint32_t cpu_millicores, uint32_t memory_mb,
 				   char out[WEIR_PUBLISH_POOL_NAME_BYTES]);
 
 /* Build, seal (write, shrink, grow, seal) and self-check a snapshot. Equal input gives equal tables,

@@ -63,11 +63,16 @@ static int intern(struct weir_publish_plan *plan, const char *text,
 }
 
 const char *weir_publish_pool_name(struct weir_span space, uint32_t runtime, struct weir_span function,
+				   uint32_t cpu_millicores, uint32_t memory_mb,
 				   char out[WEIR_PUBLISH_POOL_NAME_BYTES])
 {
-	(void)snprintf(out, WEIR_PUBLISH_POOL_NAME_BYTES, "%.*s/%s%s%.*s", (int)space.bytes, space.data,
+	char spec[32] = "";
+
+	if (memory_mb > 0)
+		(void)snprintf(spec, sizeof(spec), ":%ux%u", cpu_millicores, memory_mb); /* fits */
+	(void)snprintf(out, WEIR_PUBLISH_POOL_NAME_BYTES, "%.*s/%s%s%.*s%s", (int)space.bytes, space.data,
 		       weir_runtime_name(runtime), function.bytes > 0 ? "/" : "", (int)function.bytes,
-		       function.bytes > 0 ? function.data : ""); /* fits: names are checked */
+		       function.bytes > 0 ? function.data : "", spec); /* fits: names are checked */
 	return out;
 }
 
@@ -209,19 +214,39 @@ static int compare_pool_names(const void *name, const void *pool)
 	return strcmp(name, ((const struct weir_publish_pool *)pool)->name);
 }
 
-/* How the pool of that name is to choose. */
-static struct weir_publish_pool settings_of(const struct weir_publish_input *input, const char *name)
+static const struct weir_publish_pool *pool_find(const struct weir_publish_pool *pools, size_t count,
+						 const char *name)
 {
-	const struct weir_publish_pool *found = NULL;
+	return count == 0 ? NULL : bsearch(name, pools, count, sizeof(*pools), compare_pool_names);
+}
 
-	if (input->pool_count > 0) {
-		found = bsearch(name, input->pools, input->pool_count, sizeof(*found), compare_pool_names);
-		if (found == NULL)
-			found = bsearch("*", input->pools, input->pool_count, sizeof(*found), compare_pool_names);
+struct weir_publish_pool weir_publish_pool_inherited(const struct weir_publish_pool *pools, size_t count,
+						     const char *name)
+{
+	const char *const spec = strchr(name, ':');
+	struct weir_publish_pool pool = WEIR_PUBLISH_POOL_DEFAULT;
+	const struct weir_publish_pool *found = NULL;
+	char without[WEIR_PUBLISH_POOL_NAME_BYTES];
+
+	if (spec != NULL) {
+		(void)snprintf(without, sizeof(without), "%.*s", (int)(spec - name), name); /* fits: names do */
+		found = pool_find(pools, count, without);
 	}
-	return found != NULL ? *found
-			     : (struct weir_publish_pool){.policy = WEIR_POLICY_SCORE,
-							  .weights = WEIR_WEIGHTS_DEFAULT};
+	if (found == NULL && strcmp(name, "*") != 0)
+		found = pool_find(pools, count, "*");
+	if (found != NULL)
+		pool = *found;
+	if (spec != NULL)
+		pool.workers_min = pool.workers_max = WEIR_PUBLISH_WORKERS_UNSET;
+	return pool;
+}
+
+struct weir_publish_pool weir_publish_pool_settings(const struct weir_publish_pool *pools, size_t count,
+						    const char *name)
+{
+	const struct weir_publish_pool *const found = pool_find(pools, count, name);
+
+	return found != NULL ? *found : weir_publish_pool_inherited(pools, count, name);
 }
 
 /* The same in every generation and instance. A function's own pool has its id in the seed, but hashed: of
@@ -240,6 +265,21 @@ static uint64_t pool_key(const struct wish *wish, const struct weir_snapshot_fun
 	return weir_snapshot_edge_hash(seed, function->runtime, space);
 }
 
+/* What people set for the pool that the wish is for. */
+static struct weir_publish_pool settings_of_wish(const struct weir_publish_plan *plan, const struct wish *wish)
+{
+	const struct weir_snapshot_function *function =
+		&((const struct weir_snapshot_function *)plan->functions.data)[wish->function];
+	const struct weir_span space = {.data = plan->strings.text + function->space.offset,
+					.bytes = function->space.bytes};
+	const struct weir_span own = {.data = plan->strings.text + function->name.offset,
+				      .bytes = wish->is_own ? function->name.bytes : 0};
+	char name[WEIR_PUBLISH_POOL_NAME_BYTES];
+
+	(void)weir_publish_pool_name(space, function->runtime, own, wish->cpu_millicores, wish->memory_mb, name);
+	return weir_publish_pool_settings(plan->input->pools, plan->input->pool_count, name);
+}
+
 static int add_pool(struct weir_publish_plan *plan,
 		    const struct wish *wish, uint32_t *out_index)
 {
@@ -248,11 +288,7 @@ static int add_pool(struct weir_publish_plan *plan,
 	const struct weir_snapshot_spec *spec = &((const struct weir_snapshot_spec *)plan->specs.data)[wish->spec];
 	const struct weir_span space = {.data = plan->strings.text + function->space.offset,
 					.bytes = function->space.bytes};
-	const struct weir_span own = {.data = plan->strings.text + function->name.offset,
-				      .bytes = wish->is_own ? function->name.bytes : 0};
-	char name[WEIR_PUBLISH_POOL_NAME_BYTES];
-	const struct weir_publish_pool settings = settings_of(
-		plan->input, weir_publish_pool_name(space, function->runtime, own, name));
+	const struct weir_publish_pool settings = settings_of_wish(plan, wish);
 	const struct weir_snapshot_pool pool = {
 		.key = pool_key(wish, function, space),
 		.runtime = function->runtime,
@@ -261,6 +297,7 @@ static int add_pool(struct weir_publish_plan *plan,
 		.flags = (uint16_t)((settings.one_task ? WEIR_SNAPSHOT_POOL_ONE_TASK : 0) |
 				    (wish->is_named ? WEIR_SNAPSHOT_POOL_SPEC : 0)),
 		.weights = settings.weights,
+		.scale = settings.scale,
 		.space = function->space,
 		.function = wish->is_own ? function->name : (struct weir_snapshot_string){0},
 	};
@@ -289,6 +326,26 @@ static void join_pool(struct weir_publish_plan *plan, const struct wish *wish, u
 		pool->workers_min = spec->workers_min;
 	if (pool->workers_max < spec->workers_max)
 		pool->workers_max = spec->workers_max;
+}
+
+/* What is set for the pool stands above what its functions want; of two bounds that contradict, the one that
+ * was set; of two that were, the maximum. A trial has its one worker. */
+static void bounds_set(struct weir_publish_plan *plan, const struct wish *wish, uint32_t index)
+{
+	struct weir_snapshot_pool *pool = (struct weir_snapshot_pool *)plan->pools.data + index;
+	const struct weir_publish_pool settings = settings_of_wish(plan, wish);
+
+	if (plan->sorted[wish->function]->is_trial)
+		return;
+	if (settings.workers_min != WEIR_PUBLISH_WORKERS_UNSET) {
+		pool->workers_min = settings.workers_min;
+		if (pool->workers_max < pool->workers_min)
+			pool->workers_max = pool->workers_min;
+	}
+	if (settings.workers_max != WEIR_PUBLISH_WORKERS_UNSET)
+		pool->workers_max = settings.workers_max;
+	if (pool->workers_min > pool->workers_max)
+		pool->workers_min = pool->workers_max;
 }
 
 static struct wish wish_of(const struct weir_publish_plan *plan, uint32_t function, uint32_t spec)
@@ -330,6 +387,8 @@ static int add_pools(struct weir_publish_plan *plan)
 		if (result != 0)
 			return result;
 		join_pool(plan, &wishes[i], pool);
+		if (i + 1 == count || !is_same_pool(&wishes[i], &wishes[i + 1]))
+			bounds_set(plan, &wishes[i], pool); /* all of them joined */
 	}
 	return 0;
 }

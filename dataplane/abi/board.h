@@ -1,6 +1,6 @@
 /* board: every number that status, top, metrics and tests show, in one memfd.
  *
- *   | header | processes (supervisor writes) | metrics of each shard | scores | picks of each shard |
+ *   | header | processes (supervisor writes) | metrics of each shard | scores | picks of each shard | queues |
  *
  * Created by the supervisor, held by the keeper, so that counts outlive every other process.
  * Each shard's block has one writer, that shard of the newest gateway; counters go on from the
@@ -70,6 +70,14 @@ struct weir_board_picks {
 	struct weir_board_pick pick[WEIR_BOARD_PICKS];
 };
 
+enum { WEIR_BOARD_QUEUES_MAX = 1024 }; /* shared out evenly among the shards */
+
+/* Requests that wait in one shard for workers of one pool. A shard with more such pools shows no more. */
+struct weir_board_queue {
+	_Atomic uint64_t pool_key;
+	_Atomic uint64_t waiting; /* 0 = free */
+};
+
 enum weir_metric {
 #define WEIR_METRIC(name, kind, unit, help) WEIR_METRIC_##name,
 #include "dataplane/abi/metrics.def"
@@ -111,7 +119,9 @@ struct weir_board_process {
 	uint64_t finished;
 	uint64_t service_ns;
 	uint32_t parked;
+	uint32_t parked_max;
 	uint32_t links;
+	uint32_t reserved_links;
 	uint64_t load[WEIR_LOAD_COUNTS_MAX]; /* workers: by enum weir_load_count (abi/load.h), at load_at_ns */
 	uint64_t load_at_ns;
 	uint64_t rss_bytes;
@@ -147,6 +157,7 @@ struct weir_board {
 	_Alignas(4096) struct weir_board_shard shard[WEIR_SHARDS_MAX];
 	struct weir_board_score score[WEIR_BOARD_SCORES_MAX]; /* shard i of n: from i * (MAX / n) on */
 	struct weir_board_picks picks[WEIR_SHARDS_MAX];
+	_Alignas(WEIR_LINE_BYTES) struct weir_board_queue queue[WEIR_BOARD_QUEUES_MAX]; /* shard i of n: from i * (MAX / n) on */
 };
 
 #endif

@@ -28,7 +28,7 @@
 #define WEIR_SNAPSHOT_NONE UINT32_MAX
 
 enum {
-	WEIR_SNAPSHOT_ABI_MAJOR = 4,
+	WEIR_SNAPSHOT_ABI_MAJOR = 5,
 	WEIR_SNAPSHOT_SEGMENTS_MAX = 32, /* path segments of a pattern */
 	WEIR_SNAPSHOT_METHOD_ANY = 255,
 	WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT = 1, /* function flag: it has variables (environment.h) */
@@ -66,7 +66,8 @@ struct weir_settings {
 	uint32_t workers_max;   /* of the instance */
 	uint32_t worker_cpu_millicores; /* CPU time of each worker, 1,000 = one CPU's; 0 = no limit */
 	uint32_t queue_wait_ms; /* a queue that stands keeps nobody longer; 0 = only deadlines count */
-	uint32_t reserved[3];   /* zero */
+	uint32_t reserved;      /* zero */
+	uint64_t resident_bytes_max; /* memory of all workers; 0 = three quarters of RAM */
 };
 static_assert(sizeof(struct weir_settings) == 80, "settings layout");
 
@@ -112,10 +113,11 @@ struct weir_snapshot_pool {
 	uint64_t memory_bytes; /* the spec's, or the largest limit of its functions */
 	struct weir_weights weights;
 	uint32_t cpu_millicores; /* of each worker; 0 = no limit */
+	struct weir_autoscale_rule scale;
 	struct weir_snapshot_string space;
 	struct weir_snapshot_string function; /* of a pool of one function: its name */
 };
-static_assert(sizeof(struct weir_snapshot_pool) == 64, "pool layout");
+static_assert(sizeof(struct weir_snapshot_pool) == 72, "pool layout");
 
 struct weir_snapshot_node {
 	uint32_t param_child;    /* node, or WEIR_SNAPSHOT_NONE */

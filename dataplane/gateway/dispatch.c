@@ -9,6 +9,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/gateway/admit.h"
 #include "dataplane/gateway/pick.h"
+#include "dataplane/gateway/queues.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/call.h"
 
@@ -261,6 +262,7 @@ static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchang
 	exchange->waiting_since_ns = shard->now_ns;
 	weir_admit_joined(shard, exchange->pool);
 	exchange->pool->waiting_count++;
+	weir_queues_show(shard, exchange->pool);
 	exchange->function->waiting++;
 	shard->waiting_count++;
 	weir_shard_count(shard, WEIR_METRIC_calls_waiting, 1);
@@ -280,6 +282,7 @@ void weir_dispatch_forget(struct weir_shard *shard, struct weir_exchange *exchan
 	exchange->wait_prev = NULL;
 	exchange->waiting = false;
 	exchange->pool->waiting_count--;
+	weir_queues_show(shard, exchange->pool);
 	exchange->function->waiting--;
 	shard->waiting_count--;
 	weir_shard_count(shard, WEIR_METRIC_calls_waiting, -1);

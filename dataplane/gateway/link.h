@@ -45,6 +45,7 @@ struct weir_shard_pool {
 	struct weir_exchange_list waiting;
 	struct weir_exchange_list suspects; /* of functions that must run alone */
 	uint32_t waiting_count;
+	struct weir_board_queue *queue; /* where that is shown; NULL = nowhere */
 	uint32_t link_count;
 	uint32_t workers_max;
 	uint32_t config_count; /* the shard's, when its row was read */

@@ -16,6 +16,7 @@
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/output.h"
 #include "dataplane/gateway/pick.h"
+#include "dataplane/gateway/queues.h"
 #include "dataplane/gateway/scores.h"
 #include "dataplane/gateway/wait.h"
 #include "dataplane/http/http_response.h"
@@ -106,6 +107,7 @@ int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *o
 	shard->load = options->load;
 	shard->outbox = options->outbox;
 	weir_scores_open(shard, options->board);
+	weir_queues_open(shard, options->board);
 	shard->connections_limit = options->connections_max;
 	shard->exchanges_limit = options->connections_max + EXCHANGES_EXTRA;
 	shard->connections = weir_shard_reserve(shard->connections_limit * sizeof(*shard->connections));

@@ -114,6 +114,8 @@ struct weir_shard {
 	struct weir_board_score *scores; /* this shard's part of the board; NULL = none */
 	uint32_t score_count;
 	struct weir_board_picks *picks;  /* likewise */
+	struct weir_board_queue *queues; /* likewise */
+	uint32_t queue_count;
 	struct weir_linger linger;
 	uint32_t bound_in_batch; /* calls handed out since the workers could last have the CPU */
 	uint64_t wake_by_ns; /* the sleep under way was to end by then */

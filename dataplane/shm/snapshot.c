@@ -175,16 +175,23 @@ static bool weights_are_sound(const struct weir_weights *weights)
 	       weights->epsilon <= WEIR_WEIGHT_MAX && weights->ema <= WEIR_WEIGHT_EMA_MAX;
 }
 
+static bool rule_is_sound(const struct weir_autoscale_rule *rule)
+{
+	return rule->step_ms >= WEIR_AUTOSCALE_STEP_MS_MIN && rule->step_ms <= WEIR_AUTOSCALE_STEP_MS_MAX &&
+	       rule->samples >= 1 && rule->samples <= WEIR_AUTOSCALE_SAMPLES_MAX && rule->threshold >= 1 &&
+	       rule->threshold <= WEIR_AUTOSCALE_THRESHOLD_MAX;
+}
+
 static bool pools_are_sound(const struct check *check)
 {
 	for (uint32_t i = 0; i < check->header->pools.count; i++) {
 		const struct weir_snapshot_pool *const pool = &check->view.pools[i];
 
 		if (pool->runtime == WEIR_RUNTIME_MISSING || pool->runtime >= WEIR_RUNTIME_COUNT ||
-		    pool->workers_min > pool->workers_max ||
-		    pool->policy >= WEIR_POLICY_COUNT || (pool->flags & ~(WEIR_SNAPSHOT_POOL_ONE_TASK | WEIR_SNAPSHOT_POOL_SPEC)) != 0 ||
-		    !weights_are_sound(&pool->weights) || !string_is_sound(check, pool->space) ||
-		    !string_is_sound(check, pool->function))
+		    pool->workers_min > pool->workers_max || pool->policy >= WEIR_POLICY_COUNT ||
+		    (pool->flags & ~(WEIR_SNAPSHOT_POOL_ONE_TASK | WEIR_SNAPSHOT_POOL_SPEC)) != 0 ||
+		    !weights_are_sound(&pool->weights) || !rule_is_sound(&pool->scale) ||
+		    !string_is_sound(check, pool->space) || !string_is_sound(check, pool->function))
 			return false;
 	}
 	return true;

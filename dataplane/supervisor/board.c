@@ -121,8 +121,10 @@ void weir_board_worker_counts(const struct weir_supervisor *supervisor, const st
 		row->accepted += atomic_load_explicit(&header->accepted, memory_order_relaxed);
 		row->finished += atomic_load_explicit(&header->finished, memory_order_relaxed);
 		row->parked += atomic_load_explicit(&header->parked, memory_order_relaxed);
-		if (link->gateway_id == supervisor->gateway.id)
-			row->service_ns = atomic_load_explicit(&header->service_ns, memory_order_relaxed);
+		if (link->gateway_id != supervisor->gateway.id)
+			continue;
+		row->parked_max = atomic_load_explicit(&header->parked_max, memory_order_relaxed);
+		row->service_ns = atomic_load_explicit(&header->service_ns, memory_order_relaxed);
 	}
 }
 

@@ -16,6 +16,7 @@
 #include "dataplane/supervisor/nodes.h"
 #include "dataplane/supervisor/place.h"
 #include "dataplane/supervisor/pool.h"
+#include "dataplane/supervisor/pool_scale.h"
 #include "dataplane/supervisor/records.h"
 
 enum { SNAPSHOT_BYTES_MAX = 1 << 30 };
@@ -86,6 +87,8 @@ static struct weir_pool *pools_build(const struct weir_supervisor *supervisor, c
 		pool->memory_bytes = from->memory_bytes;
 		pool->cpu_millicores = from->cpu_millicores;
 		pool->has_spec = (from->flags & WEIR_SNAPSHOT_POOL_SPEC) != 0;
+		pool->one_task = (from->flags & WEIR_SNAPSHOT_POOL_ONE_TASK) != 0;
+		weir_pool_scale_configure(pool, &from->scale);
 		name_copy(pool->space, sizeof(pool->space), space);
 		name_copy(pool->function, sizeof(pool->function), WEIR_SPAN(""));
 	}

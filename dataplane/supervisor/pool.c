@@ -1,13 +1,13 @@
 #include "dataplane/supervisor/pool.h"
 
-#include <unistd.h>
-
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/schedule/schedule.h"
 #include "dataplane/shm/load.h"
 #include "dataplane/supervisor/board.h"
 #include "dataplane/supervisor/link.h"
+#include "dataplane/supervisor/pool_room.h"
+#include "dataplane/supervisor/pool_scale.h"
 #include "dataplane/supervisor/records.h"
 #include "dataplane/supervisor/spawn.h"
 
@@ -15,14 +15,11 @@ enum { STARTS_PER_TURN_MAX = 4 };
 
 static const uint64_t raise_ns = 10 * WEIR_NS_PER_MS;
 static const uint64_t use_span_max_ns = 200 * WEIR_NS_PER_MS;
-static const uint64_t tick_ns = WEIR_NS_PER_SECOND;
-static const uint64_t idle_ns = 10 * WEIR_NS_PER_SECOND;
-static const uint64_t drain_ns = 120 * WEIR_NS_PER_SECOND; /* its calls end before, at their deadlines */
+/* The longest that a call may take, and be late: the gateway ends it before. */
+static const uint64_t drain_ns = 4500 * WEIR_NS_PER_SECOND;
 static const uint64_t patience_ns = 5 * WEIR_NS_PER_SECOND;
-static const uint64_t log_again_ns = 10 * WEIR_NS_PER_SECOND;
-static const uint64_t limit_again_ns = 200 * WEIR_NS_PER_MS;
 
-static bool is_staying(const struct weir_worker *worker)
+bool weir_worker_is_staying(const struct weir_worker *worker)
 {
 	return worker->process.pid != 0 &&
 	       (worker->process.state == WEIR_PROCESS_STARTING || worker->process.state == WEIR_PROCESS_READY);
@@ -42,7 +39,7 @@ uint32_t weir_pool_workers(const struct weir_supervisor *supervisor, uint64_t ke
 	uint32_t count = 0;
 
 	for (size_t i = 0; i < supervisor->worker_places; i++) {
-		if (supervisor->worker[i].pool_key == key && is_staying(&supervisor->worker[i]))
+		if (supervisor->worker[i].pool_key == key && weir_worker_is_staying(&supervisor->worker[i]))
 			count++;
 	}
 	return count;
@@ -60,29 +57,43 @@ static bool is_starting(const struct weir_supervisor *supervisor, uint64_t key)
 	return false;
 }
 
-/* What a worker did since it was last asked for, added to *use. */
-static void use_add(const struct weir_supervisor *supervisor, struct weir_worker *worker, uint64_t now_ns,
-		    struct weir_schedule_use *use)
+/* What a worker did since *before was noted, added to *use. */
+static void use_add(const struct weir_supervisor *supervisor, const struct weir_worker *worker, uint64_t now_ns,
+		    struct weir_schedule_use *noted, struct weir_schedule_use *use)
 {
 	struct weir_board_process counts = {0};
 	struct weir_load_sample load;
-	const struct weir_schedule_use before = worker->use;
+	const struct weir_schedule_use before = *noted;
 
 	if (worker->load_slot >= WEIR_LOAD_SLOTS ||
 	    !weir_load_read(supervisor->load, worker->load_slot, worker->process.id, now_ns, &load))
 		return;
 	weir_board_worker_counts(supervisor, worker, &counts);
-	worker->use = (struct weir_schedule_use){.span_ns = load.at_ns - worker->process.started_ns,
-						 .on_cpu_ns = load.count[WEIR_LOAD_ON_CPU_NS],
-						 .run_queue_ns = load.count[WEIR_LOAD_RUN_QUEUE_NS],
-						 .finished = counts.finished};
+	*noted = (struct weir_schedule_use){.span_ns = load.at_ns - worker->process.started_ns,
+					    .on_cpu_ns = load.count[WEIR_LOAD_ON_CPU_NS],
+					    .run_queue_ns = load.count[WEIR_LOAD_RUN_QUEUE_NS],
+					    .finished = counts.finished};
 	/* The first look only notes; and a total may be less by the moment between clock and reading. */
-	if (before.span_ns == 0 || worker->use.on_cpu_ns < before.on_cpu_ns)
+	if (before.span_ns == 0 || noted->on_cpu_ns < before.on_cpu_ns)
 		return;
-	use->span_ns += worker->use.span_ns - before.span_ns;
-	use->on_cpu_ns += worker->use.on_cpu_ns - before.on_cpu_ns;
-	use->run_queue_ns += worker->use.run_queue_ns - before.run_queue_ns;
-	use->finished += worker->use.finished - before.finished;
+	use->span_ns += noted->span_ns - before.span_ns;
+	use->on_cpu_ns += noted->on_cpu_ns - before.on_cpu_ns;
+	use->run_queue_ns += noted->run_queue_ns - before.run_queue_ns;
+	use->finished += noted->finished - before.finished;
+}
+
+struct weir_schedule_use weir_pool_use(struct weir_supervisor *supervisor, uint64_t key, enum weir_pool_asker asker,
+				       uint64_t now_ns)
+{
+	struct weir_schedule_use use = {0};
+
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		struct weir_worker *const worker = &supervisor->worker[i];
+
+		if (worker->pool_key == key && weir_worker_is_staying(worker))
+			use_add(supervisor, worker, now_ns, &worker->use[asker], &use);
+	}
+	return use;
 }
 
 /* Looked at anew once in a span that tells something; where samples are rare (clocks), the last word
@@ -90,14 +101,11 @@ static void use_add(const struct weir_supervisor *supervisor, struct weir_worker
 static bool lacks_cpu(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
 {
 	const uint64_t span_ns = now_ns - pool->use_ns;
-	struct weir_schedule_use use = {0};
+	struct weir_schedule_use use;
 
 	if (span_ns < raise_ns)
 		return pool->lacks_cpu;
-	for (size_t i = 0; i < supervisor->worker_places; i++) {
-		if (supervisor->worker[i].pool_key == pool->key && is_staying(&supervisor->worker[i]))
-			use_add(supervisor, &supervisor->worker[i], now_ns, &use);
-	}
+	use = weir_pool_use(supervisor, pool->key, WEIR_POOL_ASKER_DEMAND, now_ns);
 	if (span_ns > use_span_max_ns)
 		pool->lacks_cpu = true;
 	else if (use.span_ns > 0)
@@ -128,7 +136,7 @@ void weir_pool_demand(struct weir_supervisor *supervisor, const struct weir_cont
 	}
 }
 
-static void retire(struct weir_supervisor *supervisor, struct weir_worker *worker, const char *reason)
+void weir_pool_retire(struct weir_supervisor *supervisor, struct weir_worker *worker, const char *reason)
 {
 	weir_log(WEIR_LOG_INFO, "worker retires", "worker=%llu pid=%d reason=\"%s\"",
 		 (unsigned long long)worker->process.id, (int)worker->process.pid, reason);
@@ -138,24 +146,22 @@ static void retire(struct weir_supervisor *supervisor, struct weir_worker *worke
 	supervisor->rows_changed = true;
 }
 
-/* The worker of a pool that has been idle for longest, if it has been for `least_ns`. */
-static struct weir_worker *idlest(struct weir_supervisor *supervisor, uint64_t key, uint64_t now_ns,
-				  uint64_t least_ns)
+struct weir_worker *weir_pool_idlest(struct weir_supervisor *supervisor, uint64_t key, uint64_t now_ns,
+				     uint64_t least_ns)
 {
 	struct weir_worker *found = NULL;
 
 	for (size_t i = 0; i < supervisor->worker_places; i++) {
 		struct weir_worker *const worker = &supervisor->worker[i];
 
-		if (worker->pool_key == key && is_staying(worker) && now_ns - worker->busy_ns >= least_ns &&
+		if (worker->pool_key == key && weir_worker_is_staying(worker) && now_ns - worker->busy_ns >= least_ns &&
 		    (found == NULL || worker->busy_ns < found->busy_ns))
 			found = worker;
 	}
 	return found;
 }
 
-/* Note which workers have done something since the last look. */
-static void busy_note(struct weir_supervisor *supervisor, uint64_t now_ns)
+void weir_pool_busy_note(struct weir_supervisor *supervisor, uint64_t now_ns)
 {
 	for (size_t i = 0; i < supervisor->worker_places; i++) {
 		struct weir_worker *const worker = &supervisor->worker[i];
@@ -171,70 +177,6 @@ static void busy_note(struct weir_supervisor *supervisor, uint64_t now_ns)
 	}
 }
 
-static void idle_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
-{
-	if (now_ns < supervisor->tick_ns)
-		return;
-	supervisor->tick_ns = now_ns + tick_ns;
-	busy_note(supervisor, now_ns);
-	for (size_t i = 0; i < supervisor->pool_count; i++) {
-		struct weir_pool *const pool = &supervisor->pool[i];
-		struct weir_worker *const worker = idlest(supervisor, pool->key, now_ns, idle_ns);
-
-		if (worker == NULL || weir_pool_workers(supervisor, pool->key) <= pool->workers_min)
-			continue;
-		retire(supervisor, worker, "idle");
-		if (pool->wanted > pool->workers_min)
-			pool->wanted--;
-	}
-}
-
-static uint64_t memory_max(const struct weir_supervisor *supervisor)
-{
-	const uint64_t set = supervisor->snapshot.header->settings.shared_memory_bytes_max;
-
-	return set != 0 ? set : (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
-}
-
-/* Is there room for one more worker and its link? */
-static bool limits_allow(const struct weir_supervisor *supervisor)
-{
-	const uint32_t set = supervisor->snapshot.header->settings.workers_max;
-	const uint64_t segment_bytes = weir_link_segment_bytes(supervisor->shard_count);
-	uint32_t workers = 0;
-
-	for (size_t i = 0; i < supervisor->worker_places; i++)
-		workers += supervisor->worker[i].process.pid != 0;
-	if (workers >= WEIR_SUPERVISOR_WORKERS_MAX || (set != 0 && workers >= set))
-		return false;
-	return (workers + 1) * segment_bytes <= memory_max(supervisor);
-}
-
-/* A limit of the instance keeps `pool` from growing: let another pool give up an idle worker. */
-static void limit_reached(struct weir_supervisor *supervisor, const struct weir_pool *pool, uint64_t now_ns)
-{
-	if (now_ns - supervisor->refused_ns > log_again_ns) {
-		weir_log(WEIR_LOG_WARN, "no room for another worker", "namespace=%s workers_max=%u memory_max=%llu",
-			 pool->space, supervisor->snapshot.header->settings.workers_max,
-			 (unsigned long long)memory_max(supervisor));
-		supervisor->refused_ns = now_ns;
-	}
-	busy_note(supervisor, now_ns);
-	for (size_t i = 0; i < supervisor->pool_count; i++) {
-		struct weir_pool *const other = &supervisor->pool[i];
-		struct weir_worker *const worker = idlest(supervisor, other->key, now_ns, tick_ns);
-
-		if (other == pool || worker == NULL ||
-		    weir_pool_workers(supervisor, other->key) <= other->workers_min)
-			continue;
-		retire(supervisor, worker, "another pool needs the room");
-		if (other->wanted > other->workers_min)
-			other->wanted--;
-		break;
-	}
-	weir_supervisor_due(supervisor, now_ns + limit_again_ns);
-}
-
 static void pool_fill(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
 {
 	uint32_t has = weir_pool_workers(supervisor, pool->key);
@@ -244,8 +186,8 @@ static void pool_fill(struct weir_supervisor *supervisor, struct weir_pool *pool
 			weir_supervisor_due(supervisor, pool->restart.next_ns);
 			return;
 		}
-		if (!limits_allow(supervisor)) {
-			limit_reached(supervisor, pool, now_ns);
+		if (!weir_pool_room(supervisor, pool)) {
+			weir_pool_room_make(supervisor, pool, now_ns);
 			/* Demand has to ask again; what is below the minimum is tried again. */
 			pool->wanted = has > pool->workers_min ? has : pool->workers_min;
 			return;
@@ -256,11 +198,12 @@ static void pool_fill(struct weir_supervisor *supervisor, struct weir_pool *pool
 		}
 		has++;
 	}
-	if (has > pool->wanted && pool->workers_max < has) {
-		struct weir_worker *const worker = idlest(supervisor, pool->key, now_ns, 0);
+	for (; has > pool->wanted; has--) {
+		struct weir_worker *const worker = weir_pool_idlest(supervisor, pool->key, now_ns, 0);
 
-		if (worker != NULL)
-			retire(supervisor, worker, "the pool became smaller");
+		if (worker == NULL)
+			break;
+		weir_pool_retire(supervisor, worker, "the pool needs fewer");
 	}
 }
 
@@ -281,12 +224,12 @@ void weir_pool_turn(struct weir_supervisor *supervisor, uint64_t now_ns)
 		struct weir_worker *const worker = &supervisor->worker[i];
 		const struct weir_pool *const pool = weir_pool_find(supervisor, worker->pool_key);
 
-		if (is_staying(worker) && (pool == NULL || pool->functions == 0))
-			retire(supervisor, worker, "no function needs it");
+		if (weir_worker_is_staying(worker) && (pool == NULL || pool->functions == 0))
+			weir_pool_retire(supervisor, worker, "no function needs it");
 	}
+	weir_pool_scale_turn(supervisor, now_ns);
 	for (size_t i = 0; i < supervisor->pool_count; i++)
 		pool_fill(supervisor, &supervisor->pool[i], now_ns);
-	idle_turn(supervisor, now_ns);
 	for (size_t i = 0; i < supervisor->worker_places; i++) {
 		struct weir_worker *const worker = &supervisor->worker[i];
 

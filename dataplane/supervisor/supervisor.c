@@ -150,7 +150,8 @@ static void processes_taken_over(struct weir_supervisor *supervisor, uint64_t no
 
 		(void)weir_supervisor_watch(supervisor, worker->pidfd, WEIR_WATCH_PIDFD, worker->id);
 		(void)weir_supervisor_watch(supervisor, worker->control_fd, WEIR_WATCH_CONTROL, worker->id);
-		if (worker->state != WEIR_PROCESS_READY)
+		/* One that drains has the time that its calls have. */
+		if (worker->state == WEIR_PROCESS_STARTING || worker->stop_sent)
 			worker->kill_at_ns = now_ns + 30 * WEIR_NS_PER_SECOND;
 	}
 	for (size_t i = 0; i < supervisor->pool_count; i++) {

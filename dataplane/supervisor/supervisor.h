@@ -17,6 +17,7 @@
 #include "dataplane/abi/board.h"
 #include "dataplane/base/numa.h"
 #include "dataplane/sandbox/sandbox.h"
+#include "dataplane/schedule/autoscale.h"
 #include "dataplane/schedule/schedule.h"
 #include "dataplane/shm/control.h"
 #include "dataplane/shm/segment.h"
@@ -38,6 +39,9 @@ enum {
 };
 static_assert(WEIR_SUPERVISOR_WORKERS_MAX + 4 <= WEIR_BOARD_PROCESSES_MAX, "each process has a row");
 
+/* Who looks at what workers did since the last time. */
+enum weir_pool_asker { WEIR_POOL_ASKER_DEMAND, WEIR_POOL_ASKER_STEP, WEIR_POOL_ASKERS };
+
 struct weir_worker {
 	struct weir_process process; /* pid 0 = free place in the table */
 	uint64_t pool_key;
@@ -53,7 +57,7 @@ struct weir_worker {
 	uint32_t load_slot;     /* on the load board; WEIR_LOAD_SLOTS = none */
 	int load_children;      /* processes that it had started, when its files were last read */
 	uint64_t load_cpu_ns;   /* its CPU clock then */
-	struct weir_schedule_use use; /* its totals when its pool last asked for more */
+	struct weir_schedule_use use[WEIR_POOL_ASKERS]; /* its totals when that one last asked */
 	uint64_t link_next_ns;  /* one of its links was refused: no new one before this */
 };
 
@@ -88,15 +92,20 @@ struct weir_pool {
 	uint32_t workers_min;
 	uint32_t workers_max;
 	uint32_t functions; /* in the newest snapshot; 0 = no workers are kept */
+	bool one_task;      /* a worker has one call at a time, waiting or not */
+	bool has_spec;
 	uint64_t memory_bytes; /* the spec's, or of the function that may have most */
 	uint32_t cpu_millicores; /* of each worker; 0 = no limit */
-	bool has_spec;
 	uint32_t wanted;    /* workers now: between min and max, raised by demand */
 	uint64_t raised_ns; /* when demand last raised it */
 	uint64_t use_ns;    /* when it was last found out whether it lacks CPU */
 	bool lacks_cpu;     /* and then another worker would bring nothing */
 	uint32_t asking;    /* shard that asked for a worker last; WEIR_PLACE_NOBODY */
 	struct weir_restart restart;
+	struct weir_autoscale_rule scale;
+	struct weir_autoscale_window window; /* its demand, step by step */
+	uint64_t step_at_ns; /* the next one; 0 = one begins now */
+	uint64_t used_ns;    /* when it last had something to do, as far as steps saw */
 	char space[64];
 	char function[64]; /* of a pool of one function */
 };
@@ -169,7 +178,7 @@ struct weir_supervisor {
 	bool done;
 	bool rows_changed;
 	uint64_t rows_ns; /* when rows were last written */
-	uint64_t tick_ns; /* next look at idle workers */
+	uint64_t noted_ns; /* when it was last noted which workers did something */
 	uint64_t orphans_ns; /* next look for what functions left behind */
 	uint64_t due_ns;  /* when the next turn is needed at the latest */
 	uint64_t refused_ns; /* when a limit was last logged */

@@ -194,7 +194,8 @@ class Survival(weir_instance.Case):
 
     @contextlib.contextmanager
     def counts_return(self, weir):
-        """Counts before the block, which must come back after it (idle workers retire in 10 s)."""
+        """Counts before the block, which must come back after it (workers that are not needed retire)."""
+        weir.ctrlctl("pool", "set", "*", "--scale-step", "1", "--scale-samples", "5")
         self.warm_up(weir)
         before = wait_until(lambda: self.steady(weir), "counts are steady")
         yield

@@ -363,8 +363,18 @@ static void without_a_spec_the_settings_of_the_instance_hold(void **state)
 static void a_pool_chooses_as_is_set_for_it(void **state)
 {
 	const struct weir_publish_pool pools[] = {
-		{.name = "*", .policy = WEIR_POLICY_RANDOM, .weights = WEIR_WEIGHTS_DEFAULT},
-		{.name = "a/python/2", .policy = WEIR_POLICY_ROUND_ROBIN, .one_task = true},
+		{.name = "*",
+		 .policy = WEIR_POLICY_RANDOM,
+		 .weights = WEIR_WEIGHTS_DEFAULT,
+		 .scale = {.step_ms = 100, .samples = 3, .threshold = 500},
+		 .workers_min = 9, /* above the maximum of all pools, 4 */
+		 .workers_max = WEIR_PUBLISH_WORKERS_UNSET},
+		{.name = "a/python/2",
+		 .policy = WEIR_POLICY_ROUND_ROBIN,
+		 .one_task = true,
+		 .scale = WEIR_AUTOSCALE_RULE_DEFAULT,
+		 .workers_min = WEIR_PUBLISH_WORKERS_UNSET,
+		 .workers_max = 2},
 	};
 	struct publish_test test = {.fd = -1};
 	const struct weir_snapshot_pool *pool = NULL;
@@ -394,7 +404,41 @@ static void a_pool_chooses_as_is_set_for_it(void **state)
 	assert_int_equal(pool[function[1].pool].policy, WEIR_POLICY_ROUND_ROBIN);
 	assert_int_equal(pool[function[1].pool].flags, WEIR_SNAPSHOT_POOL_ONE_TASK);
 	assert_string_equal(text_of(&test, pool[function[1].pool].function), "2");
+	assert_int_equal(pool[function[0].pool].scale.step_ms, 100);
+	assert_int_equal(pool[function[0].pool].scale.samples, 3);
+	assert_int_equal(pool[function[0].pool].scale.threshold, 500);
+	assert_int_equal(pool[function[0].pool].workers_min, 9);
+	assert_int_equal(pool[function[0].pool].workers_max, 9);
+	assert_int_equal(pool[function[1].pool].scale.step_ms, 5000);
+	assert_int_equal(pool[function[1].pool].workers_min, 0);
+	assert_int_equal(pool[function[1].pool].workers_max, 2);
 	publish_test_close(&test);
+}
+
+static void settings_are_inherited_but_not_numbers_of_workers_by_specs(void **state)
+{
+	struct weir_publish_pool pools[] = {WEIR_PUBLISH_POOL_DEFAULT, WEIR_PUBLISH_POOL_DEFAULT,
+					    WEIR_PUBLISH_POOL_DEFAULT};
+	static const char *const names[] = {"*", "a/native", "a/native:500x64"};
+	struct weir_publish_pool pool;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		(void)snprintf(pools[i].name, sizeof(pools[i].name), "%s", names[i]);
+		pools[i].scale.step_ms = (uint32_t)(100 * (i + 1));
+		pools[i].workers_max = (uint32_t)(i + 1);
+	}
+	assert_int_equal(weir_publish_pool_settings(pools, 3, "b/native").scale.step_ms, 100);
+	assert_int_equal(weir_publish_pool_settings(pools, 3, "b/native").workers_max, 1);
+	assert_int_equal(weir_publish_pool_settings(pools, 3, "a/native").workers_max, 2);
+	pool = weir_publish_pool_settings(pools, 3, "a/native:100x64");
+	assert_int_equal(pool.scale.step_ms, 200);
+	assert_int_equal(pool.workers_max, WEIR_PUBLISH_WORKERS_UNSET);
+	assert_int_equal(weir_publish_pool_settings(pools, 3, "a/native:500x64").workers_max, 3);
+	assert_int_equal(weir_publish_pool_inherited(pools, 3, "a/native:500x64").scale.step_ms, 200);
+	assert_int_equal(weir_publish_pool_inherited(pools, 3, "a/native").scale.step_ms, 100);
+	assert_int_equal(weir_publish_pool_inherited(pools, 3, "*").scale.step_ms, 5000);
+	assert_int_equal(weir_publish_pool_settings(NULL, 0, "a/native:1x1").scale.step_ms, 5000);
 }
 
 static void a_row_loses_to_a_route_with_its_host_method_and_pattern(void **state)
@@ -609,6 +653,7 @@ int main(void)
 		cmocka_unit_test(a_function_with_a_heap_of_its_own_has_a_pool_for_each_spec),
 		cmocka_unit_test(without_a_spec_the_settings_of_the_instance_hold),
 		cmocka_unit_test(a_pool_chooses_as_is_set_for_it),
+		cmocka_unit_test(settings_are_inherited_but_not_numbers_of_workers_by_specs),
 		cmocka_unit_test(a_row_loses_to_a_route_with_its_host_method_and_pattern),
 		cmocka_unit_test(
 			patterns_that_differ_in_names_only_are_one_and_the_older_stays),

@@ -165,6 +165,7 @@ static void print_settings(void)
 	FIELD(weir_settings, kill_grace_ms);
 	FIELD(weir_settings, pipeline_max);
 	FIELD(weir_settings, shared_memory_bytes_max);
+	FIELD(weir_settings, resident_bytes_max);
 	FIELD(weir_settings, workers_max);
 	FIELD(weir_settings, worker_cpu_millicores);
 	FIELD(weir_settings, queue_wait_ms);
@@ -180,6 +181,10 @@ static void print_weights(void)
 	FIELD(weir_weights, delta);
 	FIELD(weir_weights, epsilon);
 	FIELD(weir_weights, ema);
+	STRUCT(weir_autoscale_rule);
+	FIELD(weir_autoscale_rule, step_ms);
+	FIELD(weir_autoscale_rule, samples);
+	FIELD(weir_autoscale_rule, threshold);
 }
 
 static void print_snapshot_rows(void)
@@ -219,6 +224,7 @@ static void print_snapshot_rows(void)
 	FIELD(weir_snapshot_pool, memory_bytes);
 	FIELD(weir_snapshot_pool, weights);
 	FIELD(weir_snapshot_pool, cpu_millicores);
+	FIELD(weir_snapshot_pool, scale);
 	FIELD(weir_snapshot_pool, space);
 	FIELD(weir_snapshot_pool, function);
 	STRUCT(weir_snapshot_node);
@@ -333,6 +339,9 @@ static void print_scores(void)
 static void print_board(void)
 {
 	NUMBER(WEIR_BOARD_MAGIC);
+	STRUCT(weir_board_queue);
+	FIELD(weir_board_queue, pool_key);
+	FIELD(weir_board_queue, waiting);
 	STRUCT(weir_board_shard);
 	FIELD(weir_board_shard, metric);
 	STRUCT(weir_board_process);
@@ -348,6 +357,7 @@ static void print_board(void)
 	FIELD(weir_board_process, finished);
 	FIELD(weir_board_process, service_ns);
 	FIELD(weir_board_process, parked);
+	FIELD(weir_board_process, parked_max);
 	FIELD(weir_board_process, links);
 	FIELD(weir_board_process, load);
 	FIELD(weir_board_process, load_at_ns);
@@ -378,6 +388,7 @@ static void print_board(void)
 	FIELD(weir_board, load_source);
 	FIELD(weir_board, process);
 	FIELD(weir_board, shard);
+	FIELD(weir_board, queue);
 }
 
 static void print_control(void)

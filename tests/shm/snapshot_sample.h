@@ -84,7 +84,8 @@ static inline void sample_rows(struct snapshot_sample *sample)
 	for (uint32_t i = 0; i < 2; i++)
 		sample->pools[i] = (struct weir_snapshot_pool){
 			.key = i, .runtime = i + 1, .workers_min = 1, .workers_max = 2, .space = space,
-			.memory_bytes = UINT64_C(4) << 20, .function = empty, .weights = WEIR_WEIGHTS_DEFAULT};
+			.memory_bytes = UINT64_C(4) << 20, .function = empty, .weights = WEIR_WEIGHTS_DEFAULT,
+			.scale = WEIR_AUTOSCALE_RULE_DEFAULT};
 	for (uint32_t i = 0; i < 4; i++)
 		sample->nodes[i].param_child = WEIR_SNAPSHOT_NONE;
 	for (uint32_t i = 0; i < SAMPLE_EDGES; i++)

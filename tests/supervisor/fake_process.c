@@ -185,6 +185,8 @@ static void publish(uint64_t next)
 	sample_build(&sample);
 	sample.header.generation = next;
 	sample.pools[1].workers_max = 1;
+	sample.pools[0].scale = sample.pools[1].scale =
+		(struct weir_autoscale_rule){.step_ms = 1000, .samples = 10, .threshold = 800};
 	sample.header.settings.workers_max = next == 2 ? 2 : 0;
 	if (next >= 3) {
 		sample.functions[1].pool = 0;

@@ -282,7 +282,7 @@ static void demand_adds_workers_up_to_the_maximum_and_idle_ones_retire(void **st
 	assert_true(instance_say(&instance, "demand 77 5", &pid, &links, &generation)); /* no such pool */
 	(void)kill_and_wait(WEIR_PROCESS_SUPERVISOR); /* what demand added is not given up by that */
 	instance_wait_ready(&instance, 2, 1);
-	instance_wait_ready(&instance, 1, 1); /* 10 s idle */
+	instance_wait_ready(&instance, 1, 1); /* its window is 10 s long */
 	instance_close(&instance);
 }
 

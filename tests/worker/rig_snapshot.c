@@ -73,7 +73,8 @@ int rig_snapshot_build(const struct rig_function *functions, size_t count, uint6
 	memset(&layout, 0, sizeof(layout));
 	functions_write(&layout, &used, functions, count);
 	layout.pool = (struct weir_snapshot_pool){
-		.key = 70, .runtime = WEIR_RUNTIME_NATIVE, .workers_max = 1, .memory_bytes = UINT64_C(1) << 28};
+		.key = 70, .runtime = WEIR_RUNTIME_NATIVE, .workers_max = 1, .memory_bytes = UINT64_C(1) << 28,
+		.scale = WEIR_AUTOSCALE_RULE_DEFAULT};
 	layout.spec = (struct weir_snapshot_spec){.memory_mb = 256, .workers_max = 1};
 	layout.pool.space = string_add(&layout, &used, "default");
 	layout.pool.function = string_add(&layout, &used, "");

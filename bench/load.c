@@ -11,8 +11,8 @@
  * Latency runs to the moment the last byte of an answer is taken from the completion queue: in the
  * closed loop from the moment its batch is handed to the kernel, in the open loop from the moment
  * the request was due, so that what waits behind a slow answer is not forgotten. In the open loop
- * the program never sleeps, and its own lateness is measured: the time since it last looked at the
- * clock, where a request that was due then would have left. Requests without an answer at the end
+ * the program never sleeps (but with --sleep), and its own lateness is measured: the time since it last
+ * looked at the clock, where a request that was due then would have left. Requests without an answer at the end
  * count with the time that they have waited.
  * A connection that ends is counted as an error and opened again; so is one whose bytes cannot be
  * followed. Prints one JSON object. Exit: 0, 1 errors or no connection, 2 usage. */
@@ -374,6 +374,21 @@ static int turn(void)
 	return status;
 }
 
+/* Sleep until something arrives, or a request is due for which a connection is free. */
+static int sleep_turn(void)
+{
+	const bool can_send = load.ready_head != load.ready_tail;
+	const uint64_t left_ns = weir_load_pace_left_ns(&load.pace, weir_clock_now_ns());
+	struct __kernel_timespec left = {
+		.tv_sec = (int64_t)(left_ns / WEIR_NS_PER_SECOND),
+		.tv_nsec = (int64_t)(left_ns % WEIR_NS_PER_SECOND),
+	};
+	struct io_uring_cqe *cqe;
+	const int entered = io_uring_submit_and_wait_timeout(&load.ring, &cqe, 1, can_send ? &left : NULL, NULL);
+
+	return entered == -ETIME ? 0 : entered;
+}
+
 /* Look, without sleeping, until there is something to submit, to take or to send. */
 static int poll_turn(void)
 {
@@ -515,7 +530,8 @@ static int run(void)
 	int status = start();
 
 	while (status == 0 && !load.ended) {
-		const int entered = load.options.rate != 0
+		const int entered = load.options.sleep ? sleep_turn()
+				    : load.options.rate != 0
 					    ? poll_turn()
 					    : io_uring_submit_and_wait(&load.ring, 1);
 
@@ -542,11 +558,12 @@ static void descriptors_allow(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* see above */
 }
 
-/* Rates that change are an open loop that begins at the first and lasts as long as all. */
+/* Rates that change are an open loop that begins at the first and lasts as long as all. False where options
+ * contradict each other. */
 static bool phases_take(void)
 {
 	if (!load.options.phases)
-		return true;
+		return !load.options.sleep || load.options.rate != 0;
 	if (!weir_load_phases_parse(load.options.phases, &load.phases) || load.options.rate != 0 || load.options.hold ||
 	    load.options.pipeline != 1)
 		return false;

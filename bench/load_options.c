@@ -19,6 +19,7 @@ static const struct option names[] = {
 	{"seconds", required_argument, NULL, 's'},
 	{"warmup", required_argument, NULL, 'w'},
 	{"mark", no_argument, NULL, 'm'},
+	{"sleep", no_argument, NULL, 'e'},
 	{"hold", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -79,6 +80,9 @@ static bool option_take(int name, const char *text, struct weir_load_options *op
 	case 'm':
 		options->mark = true;
 		return true;
+	case 'e':
+		options->sleep = true;
+		return true;
 	case 'h':
 		options->hold = true;
 		return true;
@@ -136,6 +140,8 @@ void weir_load_options_usage(void)
 	      "                  the answers do; latency runs from when a request was due\n"
 	      "  --phases N:S,... open loop at N requests a second for S seconds, then at the\n"
 	      "                  next rate; 429 and 503 are no errors, each phase is told apart\n"
+	      "  --sleep         in an open loop: sleep while nothing is due, for servers that\n"
+	      "                  share the CPU; see how late it gets in the output\n"
 	      "  --hold          one request on each connection, then \"holding\" on standard\n"
 	      "                  output and silence until standard input ends or SIGTERM\n"
 	      "  --body-bytes N  POST with a body of N bytes, which must come back as it was\n"

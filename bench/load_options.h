@@ -32,6 +32,7 @@ struct weir_load_options {
 	double warmup_seconds;
 	bool mark;
 	bool hold;
+	bool sleep; /* open loop: sleep until something is due, instead of looking at the clock */
 };
 
 /* Read the command line. False where an option is unknown, out of range, or does not go with

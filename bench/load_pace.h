@@ -42,6 +42,12 @@ static inline bool weir_load_pace_due(const struct weir_load_pace *pace, uint64_
 	return pace->next_ns <= now_ns;
 }
 
+/* How long until one is due, at `now_ns`; 0 if one is. */
+static inline uint64_t weir_load_pace_left_ns(const struct weir_load_pace *pace, uint64_t now_ns)
+{
+	return pace->next_ns > now_ns ? pace->next_ns - now_ns : 0;
+}
+
 /* Take the next one off the schedule; the time at which it was due. */
 static inline uint64_t weir_load_pace_take(struct weir_load_pace *pace)
 {

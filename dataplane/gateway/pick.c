@@ -225,14 +225,16 @@ void weir_pick_configure(const struct weir_shard *shard, struct weir_shard_pool 
 	    memcmp(&pool->weights, &row->weights, sizeof(pool->weights)) == 0)
 		return;
 	WEIR_ASSERT(policy != NULL); /* the snapshot was checked */
+	if (pool->policy->runs_only != policy->runs_only || pool->policy->sample_ns != policy->sample_ns) {
+		for (uint32_t i = 0; i < pool->link_count; i++)
+			pool->link[i]->load = (struct weir_schedule_load){0}; /* it is measured in another way */
+	}
 	pool->policy = policy;
 	pool->policy_number = row->policy;
 	pool->weights = row->weights;
 	pool->one_task = one_task;
 	pool->keeps = policy->keeps && !one_task;
 	pool->last = NULL;
-	for (uint32_t i = 0; i < pool->link_count; i++)
-		pool->link[i]->load = (struct weir_schedule_load){0}; /* measured in another way, perhaps */
 	look_at_all(pool); /* prices of another kind */
 }
 

@@ -5,6 +5,12 @@
 enum {
 	MILLICORES_DEFAULT = 1000,
 	PERIODS_MAX = 64, /* .7 to that power is nothing */
+	/* What part of the wanted time was waited for: of the last so much wanted time, and forgotten so much more slowly
+	 * than the rest, since a worker that gets fewer calls for it shows it more seldom; with much less there is
+	 * no saying. */
+	CROWD_WANTED_NS_MAX = 20000000,
+	CROWD_SLOWER = 32,
+	CROWD_EVIDENCE_NS = 500000,
 	JITTER_NS = 1000000, /* time that a running thread is credited with may be corrected by less */
 };
 
@@ -39,6 +45,22 @@ static float average(float old, float now, float weight)
 	return old * weight + now * (1.0F - weight);
 }
 
+/* Of the time in which the worker wanted a CPU, what part it waited for one. */
+static float crowd(const struct weir_schedule_load *load)
+{
+	return load->waited_ns / (load->wanted_ns + (float)CROWD_EVIDENCE_NS);
+}
+
+static void crowd_take(struct weir_schedule_load *load, uint64_t ran_ns, uint64_t waited_ns, float weight)
+{
+	load->wanted_ns = load->wanted_ns * weight + (float)(ran_ns + waited_ns);
+	load->waited_ns = load->waited_ns * weight + (float)waited_ns;
+	if (load->wanted_ns > (float)CROWD_WANTED_NS_MAX) {
+		load->waited_ns *= (float)CROWD_WANTED_NS_MAX / load->wanted_ns;
+		load->wanted_ns = (float)CROWD_WANTED_NS_MAX;
+	}
+}
+
 static float memory_share(const struct weir_schedule_sample *sample, const struct weir_schedule_capacity *capacity)
 {
 	return share(sample->memory_bytes,
@@ -68,12 +90,14 @@ void weir_schedule_load_take(struct weir_schedule_load *load, const struct weir_
 	const float time_ns = (float)passed_ns;
 	const float second_part = time_ns / 1e9F;
 	const uint64_t ran_ns = sample->cpu_ns > last->cpu_ns ? sample->cpu_ns - last->cpu_ns : 0;
-	const float cpu = share(ran_ns + sample->wait_ns - last->wait_ns,
-				time_ns * (float)millicores / (float)MILLICORES_DEFAULT);
+	const uint64_t waited_ns = sample->wait_ns - last->wait_ns;
+	const float cpu = share(ran_ns + waited_ns, time_ns * (float)millicores / (float)MILLICORES_DEFAULT);
 	const float blocked = share(sample->block_ns - last->block_ns, time_ns);
 	const float bytes = share(sample->io_bytes - last->io_bytes, second_part * (float)WEIR_SCHEDULE_IO_BYTES_MAX);
 	const float weight = weight_of_old(passed_ns, capacity->period_ns, ema);
 
+	crowd_take(load, ran_ns, waited_ns,
+		   weight_of_old(passed_ns, capacity->period_ns, WEIR_WEIGHT_ONE - (WEIR_WEIGHT_ONE - ema) / CROWD_SLOWER));
 	load->cpu = average(load->cpu, cpu, load->has_rates ? weight : 0.0F);
 	load->io = average(load->io, blocked > bytes ? blocked : bytes, load->has_rates ? weight : 0.0F);
 	load->memory = average(load->memory, memory_share(sample, capacity), weight);
@@ -89,8 +113,10 @@ struct weir_schedule_terms weir_schedule_load_terms(const struct weir_schedule_l
 
 	if (is_old)
 		return (struct weir_schedule_terms){0};
+	const float crowded = crowd(load);
+
 	return (struct weir_schedule_terms){
-		.cpu = (uint32_t)(load->cpu * (float)WEIR_SCHEDULE_UNIT),
+		.cpu = (uint32_t)((load->cpu > crowded ? load->cpu : crowded) * (float)WEIR_SCHEDULE_UNIT),
 		.memory = (uint32_t)(load->memory * (float)WEIR_SCHEDULE_UNIT),
 		.io = (uint32_t)(load->io * (float)WEIR_SCHEDULE_UNIT),
 	};

@@ -4,8 +4,10 @@
  *   load --expires with age--> terms --weights--> price
  *
  *   term  is                                                            1 means
- *   cpu   on-CPU time + time on the run queue, over the time between    its CPU share was used up:
- *         two samples and the CPU share of the worker                   cpu_millicores, else one CPU
+ *   cpu   the larger of: on-CPU time + time on the run queue, over the  its CPU share was used up
+ *         time between two samples and the CPU share of the worker;     (cpu_millicores, else one CPU);
+ *         time on the run queue over both of these times, of the last   it always waits for others
+ *         20 ms that it wanted: what others on its CPU do to its calls
  *   mem   resident memory over the worker's limit                       its limit, else 512 MB
  *   io    the larger of: waiting for block devices over time;           always waiting, or
  *         bytes read and written over WEIR_SCHEDULE_IO_BYTES_MAX/s      100 MB/s
@@ -53,6 +55,8 @@ struct weir_schedule_load {
 	float cpu;
 	float io;
 	float memory;
+	float wanted_ns; /* on a CPU or on a run queue, the past counting ever less */
+	float waited_ns; /* of these, on a run queue */
 	bool has_rates; /* two samples came */
 };
 

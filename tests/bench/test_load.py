@@ -130,7 +130,7 @@ class Load(unittest.TestCase):
                           ["--port", "80", "--connections", "99999"], ["--port", "80", "--rate", "0"],
                           ["--port", "80", "--rate", "10x"], ["--port", "80", "--rate", "10", "--pipeline", "2"],
                           ["--port", "80", "--body-bytes", "9", "--pipeline", "2"], ["--port", "80", "--hold", "--rate", "1"],
-                          ["--port", "80", "--phases", "10"], ["--port", "80", "--phases", "10:1,"], ["--port", "80", "--phases", "0:1"],
+                          ["--port", "80", "--sleep"], ["--port", "80", "--phases", "10"], ["--port", "80", "--phases", "10:1,"], ["--port", "80", "--phases", "0:1"],
                           ["--port", "80", "--phases", "10:0"], ["--port", "80", "--phases", ",".join(["10:1"] * 9)],
                           ["--port", "80", "--phases", "10:1", "--rate", "10"], ["--port", "80", "--phases", "10:1", "--hold"],
                           ["--port", "80", "--seconds", "-1"], ["--port", "80", "--path", "x"], ["--port", "80", "extra"]):
@@ -143,6 +143,14 @@ class OpenLoop(unittest.TestCase):
         status, result, _ = load(Server(lambda number: GOOD).port, "--connections", "1", "--rate", "500", "--seconds", "1")
         self.assertEqual((status, result["errors"], result["rate_asked"]), (0, 0, 500))
         self.assertAlmostEqual(result["requests"], 500, delta=100)
+
+    def test_asleep_it_keeps_the_rate_and_leaves_the_cpu_to_others(self):
+        for arguments in (["--rate", "500", "--seconds", "1"], ["--phases", "500:1"]):
+            status, result, _ = load(Server(lambda number: GOOD).port, "--connections", "1", "--sleep", *arguments)
+            self.assertEqual((status, result["errors"]), (0, 0))
+            self.assertAlmostEqual(result["requests"], 500, delta=100)
+            self.assertLess(result["own_cpu_seconds"], 0.5)
+            self.assertGreater(result["late_max_us"], 0)
 
     def test_one_stall_counts_for_all_that_were_due_in_it(self):
         """The server stops once for 100 ms. About 100 of 2,000 requests are due meanwhile: 5 %, so

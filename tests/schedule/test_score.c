@@ -107,6 +107,62 @@ static void waiting_for_a_cpu_counts_like_having_it(void **state)
 	assert_share(terms(&board).cpu, 0.5);
 }
 
+/* 1 ms passes: it runs for 200 us and waits for 300. */
+static void board_crowd(struct board *board, int times)
+{
+	while (times-- > 0) {
+		board->sample.wait_ns += 3 * MS / 10;
+		board_pass(board, MS, 2 * MS / 10);
+	}
+}
+
+static void a_worker_that_runs_little_and_waits_long_is_dear(void **state)
+{
+	struct board board = board_open();
+
+	(void)state;
+	board_sample(&board);
+	for (int i = 0; i < 50; i++) { /* 5 % of a CPU, and half as much again of waiting */
+		board.sample.wait_ns += MS * 6 / 4;
+		board_pass(&board, 20 * (uint64_t)MS, MS);
+	}
+	assert_true(terms(&board).cpu > WEIR_SCHEDULE_UNIT / 2); /* its share is an eighth */
+	assert_true(terms(&board).cpu < WEIR_SCHEDULE_UNIT * 6 / 10);
+}
+
+static void a_little_waiting_says_nothing_yet(void **state)
+{
+	struct board board = board_open();
+
+	(void)state;
+	board_sample(&board);
+	board.sample.wait_ns += MS / 20;
+	board_pass(&board, 20 * (uint64_t)MS, MS / 20); /* waited as long as it ran, 50 us of each */
+	assert_true(terms(&board).cpu < WEIR_SCHEDULE_UNIT / 10);
+}
+
+static void what_crowds_a_worker_is_seen_soon_and_remembered_while_it_rests(void **state)
+{
+	struct board board = board_open();
+
+	(void)state;
+	board_sample(&board);
+	for (int i = 0; i < 2000; i++) /* two seconds of running without waiting */
+		board_pass(&board, MS, 2 * MS / 10);
+	assert_share(terms(&board).cpu, 0.2);
+	board_crowd(&board, 40);
+	assert_share(terms(&board).cpu, 0.5); /* its share: what it wants */
+	for (int i = 0; i < 25; i++) /* half a second in which it gets no calls */
+		board_pass(&board, 20 * (uint64_t)MS, 0);
+	assert_true(terms(&board).cpu > WEIR_SCHEDULE_UNIT * 3 / 10);
+	for (int i = 0; i < 1000; i++) /* 20 s: it is tried again */
+		board_pass(&board, 20 * (uint64_t)MS, 0);
+	assert_true(terms(&board).cpu < WEIR_SCHEDULE_UNIT / 50);
+	for (int i = 0; i < 400; i++) /* who crowded it is gone */
+		board_pass(&board, MS, 2 * MS / 10);
+	assert_share(terms(&board).cpu, 0.2);
+}
+
 static void shares_are_of_what_the_worker_may_have_and_end_at_one(void **state)
 {
 	struct board board = board_open();
@@ -238,6 +294,9 @@ int main(void)
 		cmocka_unit_test(the_first_share_stands_and_later_ones_are_averaged),
 		cmocka_unit_test(late_samples_weigh_as_much_as_the_ones_that_lack),
 		cmocka_unit_test(waiting_for_a_cpu_counts_like_having_it),
+		cmocka_unit_test(a_worker_that_runs_little_and_waits_long_is_dear),
+		cmocka_unit_test(a_little_waiting_says_nothing_yet),
+		cmocka_unit_test(what_crowds_a_worker_is_seen_soon_and_remembered_while_it_rests),
 		cmocka_unit_test(shares_are_of_what_the_worker_may_have_and_end_at_one),
 		cmocka_unit_test(io_is_the_larger_of_waiting_and_bytes),
 		cmocka_unit_test(a_sample_that_is_not_newer_changes_nothing),

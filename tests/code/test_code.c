@@ -147,7 +147,7 @@ static void how_large_code_is_is_counted_once(void **state)
 		{"b/c.py", "123", NULL, AE_IFREG, 0644},
 	};
 	struct code_test *test = *state;
-	char command[512];
+	char command[1024];
 	char path[8192];
 
 	assert_int_equal(archive_upload(test, items, 2), 0);

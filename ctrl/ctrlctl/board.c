@@ -74,7 +74,7 @@ static int board_check(struct weir_board *copy)
 	if (copy->abi_major != WEIR_ABI_MAJOR)
 		return -EPROTO;
 	if (copy->shard_count > WEIR_SHARDS_MAX ||
-	    copy->process_count > WEIR_BOARD_PROCESSES_MAX)
+	    copy->process_count > WEIR_BOARD_PROCESSES_MAX || copy->pool_count > WEIR_BOARD_POOLS_MAX)
 		return -EBADMSG;
 	copy->missing[sizeof(copy->missing) - 1] = '\0';
 	copy->sandbox[sizeof(copy->sandbox) - 1] = '\0';
@@ -83,6 +83,10 @@ static int board_check(struct weir_board *copy)
 	for (uint32_t i = 0; i < copy->process_count; i++) {
 		copy->process[i].space[sizeof(copy->process[i].space) - 1] = '\0';
 		copy->process[i].function[sizeof(copy->process[i].function) - 1] = '\0';
+	}
+	for (uint64_t i = 0; i < copy->pool_count; i++) {
+		copy->pool[i].space[sizeof(copy->pool[i].space) - 1] = '\0';
+		copy->pool[i].function[sizeof(copy->pool[i].function) - 1] = '\0';
 	}
 	return 0;
 }
@@ -197,13 +201,50 @@ uint64_t weir_ctl_board_sum(const struct weir_board *board, size_t metric)
 	return sum;
 }
 
-const char *weir_ctl_board_pool(const struct weir_board_process *worker, char out[WEIR_CTL_POOL_BYTES])
+/* "NAMESPACE/RUNTIME[/FUNCTION][:CPUxMEMORY]" */
+struct pool_words {
+	const char *space;
+	uint32_t runtime;
+	const char *function;
+	uint32_t cpu_millicores;
+	uint32_t memory_mb;
+};
+
+static const char *pool_format(const struct pool_words *pool, char out[WEIR_CTL_POOL_BYTES])
 {
 	char spec[32] = "";
 
-	if (worker->memory_mb > 0)
-		(void)snprintf(spec, sizeof(spec), ":%ux%u", worker->cpu_millicores, worker->memory_mb); /* fits */
-	(void)snprintf(out, WEIR_CTL_POOL_BYTES, "%s/%s%s%s%s", worker->space, weir_ctl_board_runtime(worker->runtime),
-		       worker->function[0] == '\0' ? "" : "/", worker->function, spec); /* fits */
+	if (pool->memory_mb > 0)
+		(void)snprintf(spec, sizeof(spec), ":%ux%u", pool->cpu_millicores, pool->memory_mb); /* fits */
+	(void)snprintf(out, WEIR_CTL_POOL_BYTES, "%s/%s%s%s%s", pool->space, weir_ctl_board_runtime(pool->runtime),
+		       pool->function[0] == '\0' ? "" : "/", pool->function, spec); /* fits */
 	return out;
+}
+
+const char *weir_ctl_board_pool(const struct weir_board_process *worker, char out[WEIR_CTL_POOL_BYTES])
+{
+	return pool_format(&(struct pool_words){worker->space, worker->runtime, worker->function,
+						worker->cpu_millicores, worker->memory_mb},
+			   out);
+}
+
+const char *weir_ctl_board_pool_name(const struct weir_board_pool *pool, char out[WEIR_CTL_POOL_BYTES])
+{
+	return pool_format(&(struct pool_words){pool->space, pool->runtime, pool->function, pool->cpu_millicores,
+						pool->memory_mb},
+			   out);
+}
+
+uint64_t weir_ctl_board_waiting(const struct weir_board *board, uint64_t pool_key)
+{
+	uint64_t waiting = 0;
+
+	for (size_t i = 0; i < WEIR_BOARD_QUEUES_MAX; i++) {
+		const struct weir_board_queue *const queue = &board->queue[i];
+		const uint64_t calls = atomic_load_explicit(&queue->waiting, memory_order_relaxed);
+
+		if (calls > 0 && atomic_load_explicit(&queue->pool_key, memory_order_relaxed) == pool_key)
+			waiting += calls;
+	}
+	return waiting;
 }

@@ -16,9 +16,13 @@ const char *weir_ctl_board_kind(uint32_t kind);
 const char *weir_ctl_board_state(uint32_t state);
 const char *weir_ctl_board_runtime(uint32_t runtime);
 
-/* The name of a worker's pool, as `ctrlctl pool` knows it; returns out. */
+/* The name of a worker's pool, and of a pool, as `ctrlctl pool` knows them; return out. */
 enum { WEIR_CTL_POOL_BYTES = 192 };
 const char *weir_ctl_board_pool(const struct weir_board_process *worker, char out[WEIR_CTL_POOL_BYTES]);
+const char *weir_ctl_board_pool_name(const struct weir_board_pool *pool, char out[WEIR_CTL_POOL_BYTES]);
+
+/* Requests that wait for a pool's workers, over all shards. */
+uint64_t weir_ctl_board_waiting(const struct weir_board *board, uint64_t pool_key);
 
 /* Sum of one metric over all shards. */
 uint64_t weir_ctl_board_sum(const struct weir_board *board, size_t metric);

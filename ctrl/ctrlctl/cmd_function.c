@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "ctrl/ctrlctl/body.h"
 #include "ctrl/ctrlctl/client.h"
 #include "ctrl/ctrlctl/output.h"
+#include "ctrl/ctrlctl/pools.h"
 #include "ctrl/model/model.h"
 
 static bool function_name_add(cJSON *body, const char *text)
@@ -210,6 +212,10 @@ static void function_print(const cJSON *json)
 	{
 		pool_format(pool, text, sizeof(text));
 		get_row(&table, "pool", text);
+		if (cJSON_GetObjectItemCaseSensitive(pool, "starts") == NULL)
+			continue; /* nobody could be asked what lives */
+		weir_ctl_pools_format(pool, text, sizeof(text));
+		get_row(&table, "workers", text);
 	}
 	names_format(cJSON_GetObjectItemCaseSensitive(json, "environment"), text, sizeof(text));
 	get_row(&table, "environment", text);
@@ -220,6 +226,7 @@ static void function_print(const cJSON *json)
 enum weir_ctl_exit weir_ctl_function_get(const struct weir_ctl_call *call)
 {
 	char target[WEIR_CTL_TARGET_MAX];
+	struct weir_board *board = NULL;
 	cJSON *json = NULL;
 	enum weir_ctl_exit code = WEIR_CTL_OK;
 
@@ -228,6 +235,9 @@ enum weir_ctl_exit weir_ctl_function_get(const struct weir_ctl_call *call)
 	code = weir_ctl_api(call, "GET", target, NULL, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
+	if (weir_ctl_board_fetch(call, true, &board) == WEIR_CTL_OK)
+		weir_ctl_pools_join(cJSON_GetObjectItemCaseSensitive(json, "pools"), board);
+	free(board);
 	if (call->json)
 		weir_ctl_print_json(json);
 	else

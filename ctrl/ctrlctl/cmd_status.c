@@ -6,6 +6,7 @@
 #include "ctrl/ctrlctl/board.h"
 #include "ctrl/ctrlctl/client.h"
 #include "ctrl/ctrlctl/output.h"
+#include "ctrl/ctrlctl/pools.h"
 #include "ctrl/model/model.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
@@ -93,6 +94,7 @@ static void measured_json(cJSON *json, const struct weir_board *board)
 	(void)cJSON_AddStringToObject(load, "source", source_name(board->load_source));
 	(void)cJSON_AddStringToObject(load, "what", board->load);
 	(void)cJSON_AddNumberToObject(load, "period_ms", (double)(board->load_period_ns / WEIR_NS_PER_MS));
+	(void)cJSON_AddNumberToObject(load, "unplaced", (double)board->load_unplaced);
 	(void)cJSON_AddNumberToObject(load, "workers_probes", count[1]);
 	(void)cJSON_AddNumberToObject(load, "workers_clocks", count[0]);
 	(void)cJSON_AddNumberToObject(load, "oldest_ms", oldest_ms);
@@ -197,6 +199,7 @@ static cJSON *status_json(const struct weir_board *board, cJSON *control)
 			json, "generation",
 			(double)atomic_load_explicit(&board->generation, memory_order_relaxed));
 		(void)cJSON_AddItemToObject(json, "processes", processes_json(board, false));
+		(void)cJSON_AddItemToObject(json, "pools", weir_ctl_pools_json(board));
 		metrics_json(json, board);
 		(void)cJSON_AddNumberToObject(
 			json, "segments",
@@ -374,6 +377,9 @@ static void load_print(const cJSON *load)
 	weir_ctl_print(" (%.0f workers by probes, %.0f by clocks; oldest sample %.0f ms, of memory %.0f ms)",
 		       weir_ctl_json_number(load, "workers_probes"), weir_ctl_json_number(load, "workers_clocks"),
 		       weir_ctl_json_number(load, "oldest_ms"), weir_ctl_json_number(load, "oldest_rss_ms"));
+	if (weir_ctl_json_number(load, "unplaced") > 0)
+		weir_ctl_print("; %.0f processes found no place among the probed ones",
+			       weir_ctl_json_number(load, "unplaced"));
 }
 
 static void live_print(const cJSON *json)
@@ -400,6 +406,8 @@ static void live_print(const cJSON *json)
 	weir_ctl_table_print(&table);
 	weir_ctl_print("\n");
 	workers_print(processes);
+	weir_ctl_print("\n");
+	weir_ctl_pools_print(cJSON_GetObjectItemCaseSensitive(json, "pools"));
 	weir_ctl_print("\n");
 	metrics_print(json);
 	weir_ctl_print("\nsandbox: ");

@@ -1,6 +1,6 @@
 /* board: every number that status, top, metrics and tests show, in one memfd.
  *
- *   | header | processes (supervisor writes) | metrics of each shard | scores | picks of each shard | queues |
+ *   | header | processes, pools (supervisor writes) | metrics of each shard | scores | picks of each shard | queues |
  *
  * Created by the supervisor, held by the keeper, so that counts outlive every other process.
  * Each shard's block has one writer, that shard of the newest gateway; counters go on from the
@@ -20,6 +20,7 @@
 
 enum {
 	WEIR_BOARD_PROCESSES_MAX = 512,
+	WEIR_BOARD_POOLS_MAX = 1024, /* of the newest snapshot; further ones are not shown */
 	WEIR_BOARD_MISSING_BYTES_MAX = 2048,
 	WEIR_BOARD_SANDBOX_BYTES_MAX = 256,
 	WEIR_BOARD_LOAD_BYTES_MAX = 448,
@@ -134,6 +135,33 @@ struct weir_board_process {
 	char function[64];   /* workers of one function: its name; empty = of all of the namespace */
 };
 
+/* What starting a pool's workers takes: how often, all, the last and the longest. */
+struct weir_board_starts {
+	uint64_t count;
+	uint64_t sum_ns;
+	uint64_t last_ns;
+	uint64_t max_ns;
+};
+
+/* How many workers a pool has, and why. */
+struct weir_board_pool {
+	uint64_t key;
+	uint32_t runtime;
+	uint32_t workers_min;
+	uint32_t workers_max;
+	uint32_t wanted;
+	uint32_t ready;
+	uint32_t demand;  /* thousandths of a worker that its requests took up at the last step */
+	uint32_t target;  /* the autoscaler's; UINT32_MAX: its first window is not over */
+	uint32_t cpu_millicores; /* of its spec; 0 and 0: it has none */
+	uint32_t memory_mb;
+	uint32_t reserved;
+	struct weir_board_starts starts; /* of processes, until they were ready */
+	struct weir_board_starts cold;   /* those that a request waited for: from its arrival to its answer */
+	char space[64];
+	char function[64]; /* of a pool of one function */
+};
+
 struct weir_board {
 	uint64_t magic;
 	uint32_t abi_major;
@@ -153,7 +181,10 @@ struct weir_board {
 	uint64_t load_period_ns;
 	uint32_t load_source; /* enum weir_load_source */
 	uint32_t load_reserved;
+	uint64_t load_unplaced; /* processes that the probes' table had no place for */
+	uint64_t pool_count;
 	struct weir_board_process process[WEIR_BOARD_PROCESSES_MAX];
+	struct weir_board_pool pool[WEIR_BOARD_POOLS_MAX]; /* like the processes' rows */
 	_Alignas(4096) struct weir_board_shard shard[WEIR_SHARDS_MAX];
 	struct weir_board_score score[WEIR_BOARD_SCORES_MAX]; /* shard i of n: from i * (MAX / n) on */
 	struct weir_board_picks picks[WEIR_SHARDS_MAX];

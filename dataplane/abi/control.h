@@ -12,6 +12,7 @@
  *   LINK_CLOSE     (drain)                      SNAPSHOT_ACK
  *   SNAPSHOT       memfd                        WORKER_KILL  overdue call or a lie
  *   STOP                                        DEMAND       a pool has waiting calls
+ *                                               COLD_START   a call that waited for a worker's start is answered
  *   to a worker                                 from a worker
  *   WORKER_START   output socket or none,       READY
  *                  memory's counts or none
@@ -66,6 +67,7 @@ enum weir_control_kind {
 	WEIR_CONTROL_REVEAL,
 	WEIR_CONTROL_REVEALED,
 	WEIR_CONTROL_ENVIRONMENT,
+	WEIR_CONTROL_COLD_START,
 };
 
 struct weir_control {
@@ -145,6 +147,11 @@ struct weir_control {
 			uint32_t shard;
 			uint32_t reserved;
 		} demand;
+		/* COLD_START: once for each shard and worker. */
+		struct {
+			uint64_t worker_id;
+			uint64_t took_ns; /* from the call's arrival to the begin of its answer */
+		} cold_start;
 		/* BUILD: run weir-build-RUNTIME on the file `name` of the input folder; its result is the
 		 * file "artifact" of the output folder. fds: input folder, output folder, log. */
 		struct {

@@ -147,6 +147,8 @@ static bool take_part(struct weir_shard *shard, struct weir_shard_link *link,
 		weir_dispatch_answered(exchange, message->bytes);
 		exchange->head_message = *message;
 		exchange->head_waiting = true;
+		if (exchange->cold_since_ns != 0)
+			weir_timing_cold(shard, link, exchange);
 	} else if (has_chunk) {
 		if (exchange->piece_count == WEIR_CALL_CHUNKS_MAX)
 			return false;

@@ -258,7 +258,8 @@ static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchang
 	*(exchange->wait_next ? &exchange->wait_next->wait_prev : &list->last) = exchange;
 	*(exchange->wait_prev ? &exchange->wait_prev->wait_next : &list->first) = exchange;
 	exchange->waiting = true;
-	exchange->cold |= exchange->pool->link_count == 0;
+	if (exchange->pool->link_count == 0 && exchange->cold_since_ns == 0)
+		exchange->cold_since_ns = shard->now_ns;
 	exchange->waiting_since_ns = shard->now_ns;
 	weir_admit_joined(shard, exchange->pool);
 	exchange->pool->waiting_count++;

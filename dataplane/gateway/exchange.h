@@ -40,6 +40,7 @@ struct weir_exchange {
 	struct weir_id activation;
 	uint64_t deadline_ns;
 	uint64_t waiting_since_ns;
+	uint64_t cold_since_ns; /* when it found no worker of its pool; 0 = it found one */
 	uint64_t began_ns; /* 0 = nobody asks for its timing */
 	uint64_t bound_ns; /* to a worker, the last time; of who asks */
 	uint64_t function_id;
@@ -57,7 +58,6 @@ struct weir_exchange {
 	uint8_t piece_count;
 	uint8_t rebinds;
 	bool waiting;
-	bool cold;             /* no worker of its pool was there */
 	bool suspect;
 	bool head_request;
 	bool keep_alive;

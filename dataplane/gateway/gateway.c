@@ -387,6 +387,11 @@ static void open_letter(struct weir_gateway *gateway, const struct weir_letter *
 									     .urgent = letter->urgent,
 									     .shard = letter->shard}});
 		break;
+	case WEIR_LETTER_COLD_START:
+		weir_gateway_tell(gateway, &(struct weir_control){.kind = WEIR_CONTROL_COLD_START,
+								  .cold_start = {.worker_id = letter->value,
+										 .took_ns = letter->took_ns}});
+		break;
 	case WEIR_LETTER_STOPPED:
 		gateway->stopped_count++;
 		break;

@@ -136,6 +136,7 @@ struct weir_shard_link {
 	bool gone_pending; /* ... and it is still on a list of this turn */
 	bool touched_large;
 	bool starved;      /* a call waits for an answer chunk */
+	bool cold_told;    /* a call that had waited for its start was answered */
 	uint64_t lent[(WEIR_PAIR_CHUNKS + 63) / 64]; /* bit set: the chunk is in the worker's hands */
 	struct weir_chunk_arena arena;
 	uint16_t free_call[WEIR_PAIR_CALLS];

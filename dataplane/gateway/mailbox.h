@@ -28,6 +28,7 @@ enum weir_letter_kind {
 	WEIR_LETTER_CONFIG_USED, /* object: this shard now routes by it */
 	WEIR_LETTER_KILL,        /* object: link; value = function id; text = reason */
 	WEIR_LETTER_DEMAND,      /* value = pool key, count = waiting */
+	WEIR_LETTER_COLD_START,  /* value = worker id, took_ns */
 	WEIR_LETTER_STOPPED,
 };
 
@@ -37,6 +38,7 @@ struct weir_letter {
 	uint32_t count;
 	uint32_t shard;
 	uint32_t urgent; /* DEMAND */
+	uint64_t took_ns; /* COLD_START */
 	uint64_t value;
 	void *object;
 	const char *text; /* static storage */

@@ -312,6 +312,7 @@ static void open_letter(struct weir_shard *shard, const struct weir_letter *lett
 	case WEIR_LETTER_CONFIG_USED:
 	case WEIR_LETTER_KILL:
 	case WEIR_LETTER_DEMAND:
+	case WEIR_LETTER_COLD_START:
 	case WEIR_LETTER_STOPPED:
 		WEIR_ASSERT(!"a letter for the control thread");
 	}

@@ -24,4 +24,8 @@ void weir_timing_begin(struct weir_exchange *exchange, const struct weir_http_pa
 bool weir_timing_field(const struct weir_exchange *exchange, char text[WEIR_TIMING_BYTES_MAX],
 		       struct weir_http_field *out_field);
 
+/* The answer begins of an exchange that had to wait for a worker's start: count it, and report the first of
+ * each worker. */
+void weir_timing_cold(struct weir_shard *shard, struct weir_shard_link *link, const struct weir_exchange *exchange);
+
 #endif

@@ -57,6 +57,7 @@ static bool message_is_sound(const struct weir_control *control, size_t fd_count
 	case WEIR_CONTROL_LINK_GONE:
 	case WEIR_CONTROL_SNAPSHOT_ACK:
 	case WEIR_CONTROL_DEMAND:
+	case WEIR_CONTROL_COLD_START:
 	case WEIR_CONTROL_OUTPUT_GONE:
 		return fd_count == 0;
 	default:

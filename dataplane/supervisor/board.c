@@ -72,6 +72,19 @@ static void missing_write(const struct weir_supervisor *supervisor, struct weir_
 	}
 }
 
+/* What the last supervisor counted of the pools that there still are. */
+static void pools_restore(struct weir_supervisor *supervisor, const struct weir_board *board)
+{
+	for (uint64_t i = 0; i < board->pool_count && i < WEIR_BOARD_POOLS_MAX; i++) {
+		struct weir_pool *const pool = weir_pool_find(supervisor, board->pool[i].key);
+
+		if (pool == NULL)
+			continue;
+		pool->starts = board->pool[i].starts;
+		pool->cold = board->pool[i].cold;
+	}
+}
+
 int weir_board_open(struct weir_supervisor *supervisor)
 {
 	const bool fresh = supervisor->board_fd == -1;
@@ -89,8 +102,10 @@ int weir_board_open(struct weir_supervisor *supervisor)
 				 supervisor->board_fd, 0);
 	if (supervisor->board == MAP_FAILED)
 		return -errno;
-	if (!fresh)
+	if (!fresh) {
+		pools_restore(supervisor, supervisor->board);
 		return 0;
+	}
 	supervisor->board->abi_major = WEIR_ABI_MAJOR;
 	supervisor->board->shard_count = supervisor->shard_count;
 	supervisor->board->bytes = sizeof(struct weir_board);
@@ -194,6 +209,51 @@ static uint32_t rows_of_workers(struct weir_supervisor *supervisor, struct weir_
 	return used;
 }
 
+/* A pool's workers that are ready. */
+static uint32_t ready_count(const struct weir_supervisor *supervisor, uint64_t key)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < supervisor->worker_places; i++) {
+		const struct weir_worker *const worker = &supervisor->worker[i];
+
+		count += worker->process.pid != 0 && worker->pool_key == key &&
+			 worker->process.state == WEIR_PROCESS_READY;
+	}
+	return count;
+}
+
+static void pool_row(const struct weir_supervisor *supervisor, const struct weir_pool *pool,
+		     struct weir_board_pool *row)
+{
+	memset(row, 0, sizeof(*row));
+	row->key = pool->key;
+	row->runtime = pool->runtime;
+	row->workers_min = pool->workers_min;
+	row->workers_max = pool->workers_max;
+	row->wanted = pool->wanted;
+	row->ready = ready_count(supervisor, pool->key);
+	row->demand = (uint32_t)(pool->demand * 1000);
+	row->target = pool->target;
+	row->cpu_millicores = pool->has_spec ? pool->cpu_millicores : 0;
+	row->memory_mb = pool->has_spec ? (uint32_t)(pool->memory_bytes >> 20) : 0;
+	row->starts = pool->starts;
+	row->cold = pool->cold;
+	memcpy(row->space, pool->space, sizeof(row->space));
+	memcpy(row->function, pool->function, sizeof(row->function));
+}
+
+static uint64_t rows_of_pools(const struct weir_supervisor *supervisor, struct weir_board_pool *rows)
+{
+	uint64_t used = 0;
+
+	for (size_t i = 0; i < supervisor->pool_count && used < WEIR_BOARD_POOLS_MAX; i++) {
+		if (supervisor->pool[i].functions > 0)
+			pool_row(supervisor, &supervisor->pool[i], &rows[used++]);
+	}
+	return used;
+}
+
 static void segments_count(const struct weir_supervisor *supervisor)
 {
 	uint64_t count = 0;
@@ -230,6 +290,8 @@ void weir_board_rows_write(struct weir_supervisor *supervisor, uint64_t now_ns)
 	row_process(&board->process[ROW_GATEWAY], &supervisor->gateway, &supervisor->gateway_restart);
 	row_process(&board->process[ROW_CTRLD], &supervisor->ctrld, &supervisor->ctrld_restart);
 	board->process_count = rows_of_workers(supervisor, board->process);
+	board->pool_count = rows_of_pools(supervisor, board->pool);
+	board->load_unplaced = atomic_load_explicit(&supervisor->load->unplaced, memory_order_relaxed);
 	/* ORDER board_rows release: the rows are whole again. */
 	atomic_store_explicit(&board->change, change + 1, memory_order_release);
 	segments_count(supervisor);

@@ -44,16 +44,19 @@ static void control_lost(struct weir_supervisor *supervisor, struct weir_process
 	weir_supervisor_due(supervisor, kill_at_ns);
 }
 
-static void ready_note(struct weir_supervisor *supervisor, struct weir_process *process)
+/* Returns how long it took to start, in ns; 0: it was ready before. */
+static uint64_t ready_note(struct weir_supervisor *supervisor, struct weir_process *process)
 {
+	const uint64_t took_ns = weir_clock_now_ns() - process->started_ns;
+
 	if (process->state != WEIR_PROCESS_STARTING)
-		return;
+		return 0;
 	process->state = WEIR_PROCESS_READY;
 	process->kill_at_ns = 0;
 	supervisor->rows_changed = true;
 	weir_log(WEIR_LOG_INFO, "process ready", "process=%s pid=%d took_ms=%llu", process_name(process),
-		 (int)process->pid,
-		 (unsigned long long)((weir_clock_now_ns() - process->started_ns) / WEIR_NS_PER_MS));
+		 (int)process->pid, (unsigned long long)(took_ns / WEIR_NS_PER_MS));
+	return took_ns;
 }
 
 /* READY of the gateway brings the board on which workers see whether a shard sleeps. */
@@ -68,7 +71,7 @@ static void gateway_ready(struct weir_supervisor *supervisor, struct weir_contro
 	weir_fd_close(&supervisor->shard_board_fd);
 	supervisor->shard_board_fd = fds->fd[0];
 	fds->fd[0] = -1;
-	ready_note(supervisor, &supervisor->gateway);
+	(void)ready_note(supervisor, &supervisor->gateway);
 	weir_record_process_keep(supervisor, &supervisor->gateway);
 }
 
@@ -118,6 +121,9 @@ static void gateway_message(struct weir_supervisor *supervisor, const struct wei
 	case WEIR_CONTROL_DEMAND:
 		weir_pool_demand(supervisor, control, weir_clock_now_ns());
 		break;
+	case WEIR_CONTROL_COLD_START:
+		weir_pool_cold(supervisor, control);
+		break;
 	default: /* LINK_READY is for people who trace; others are newer than this version */
 		break;
 	}
@@ -147,7 +153,7 @@ static void ctrld_message(struct weir_supervisor *supervisor, const struct weir_
 			  struct weir_control_fds *fds)
 {
 	if (control->kind == WEIR_CONTROL_READY) {
-		ready_note(supervisor, &supervisor->ctrld);
+		(void)ready_note(supervisor, &supervisor->ctrld);
 		weir_record_process_keep(supervisor, &supervisor->ctrld);
 	} else if (control->kind == WEIR_CONTROL_SNAPSHOT) {
 		ctrld_snapshot(supervisor, fds);
@@ -164,10 +170,13 @@ static void worker_message(struct weir_supervisor *supervisor, struct weir_worke
 			   const struct weir_control *control)
 {
 	const struct weir_link *link = NULL;
+	uint64_t took_ns = 0;
 
 	switch (control->kind) {
 	case WEIR_CONTROL_READY:
-		ready_note(supervisor, &worker->process);
+		took_ns = ready_note(supervisor, &worker->process);
+		if (took_ns > 0)
+			weir_pool_started(supervisor, worker, took_ns);
 		weir_record_worker_keep(supervisor, worker);
 		break;
 	case WEIR_CONTROL_LINK_GONE:
@@ -186,6 +195,7 @@ static void worker_message(struct weir_supervisor *supervisor, struct weir_worke
 	case WEIR_CONTROL_SNAPSHOT:
 	case WEIR_CONTROL_WORKER_KILL:
 	case WEIR_CONTROL_DEMAND:
+	case WEIR_CONTROL_COLD_START:
 	case WEIR_CONTROL_BUILD:
 	case WEIR_CONTROL_OUTPUT_GONE:
 	case WEIR_CONTROL_ENVIRONMENT:

@@ -136,6 +136,36 @@ void weir_pool_demand(struct weir_supervisor *supervisor, const struct weir_cont
 	}
 }
 
+static void starts_add(struct weir_board_starts *starts, uint64_t took_ns)
+{
+	starts->count++;
+	starts->sum_ns += took_ns;
+	starts->last_ns = took_ns;
+	if (took_ns > starts->max_ns)
+		starts->max_ns = took_ns;
+}
+
+void weir_pool_started(struct weir_supervisor *supervisor, const struct weir_worker *worker, uint64_t took_ns)
+{
+	struct weir_pool *const pool = weir_pool_find(supervisor, worker->pool_key);
+
+	if (pool != NULL)
+		starts_add(&pool->starts, took_ns);
+}
+
+void weir_pool_cold(struct weir_supervisor *supervisor, const struct weir_control *control)
+{
+	struct weir_worker *const worker = weir_worker_find(supervisor, control->cold_start.worker_id);
+	struct weir_pool *const pool = worker == NULL ? NULL : weir_pool_find(supervisor, worker->pool_key);
+
+	/* One that served another gateway was not started for this call. */
+	if (pool == NULL || worker->is_cold_noted || worker->finished_before > 0)
+		return;
+	worker->is_cold_noted = true;
+	starts_add(&pool->cold, control->cold_start.took_ns);
+	supervisor->rows_changed = true;
+}
+
 void weir_pool_retire(struct weir_supervisor *supervisor, struct weir_worker *worker, const char *reason)
 {
 	weir_log(WEIR_LOG_INFO, "worker retires", "worker=%llu pid=%d reason=\"%s\"",

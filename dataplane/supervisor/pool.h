@@ -34,6 +34,12 @@ void weir_pool_retire(struct weir_supervisor *supervisor, struct weir_worker *wo
 struct weir_schedule_use weir_pool_use(struct weir_supervisor *supervisor, uint64_t key, enum weir_pool_asker asker,
 				       uint64_t now_ns);
 
+/* Its process is ready, `took_ns` after it was started. */
+void weir_pool_started(struct weir_supervisor *supervisor, const struct weir_worker *worker, uint64_t took_ns);
+
+/* A call that had waited for a worker's start was answered (WEIR_CONTROL_COLD_START): the first of each counts. */
+void weir_pool_cold(struct weir_supervisor *supervisor, const struct weir_control *control);
+
 /* Calls of a pool wait (WEIR_CONTROL_DEMAND): raise its wanted workers, at most once per 10 ms, not while
  * one that was wanted is still starting, and not where all that its workers lack is CPU time. */
 void weir_pool_demand(struct weir_supervisor *supervisor, const struct weir_control *control, uint64_t now_ns);

@@ -15,6 +15,8 @@ void weir_pool_scale_configure(struct weir_pool *pool, const struct weir_autosca
 {
 	if (rule->samples != pool->scale.samples)
 		pool->window = (struct weir_autoscale_window){.count = 0};
+	if (pool->window.count == 0)
+		pool->target = UINT32_MAX;
 	if (rule->step_ms != pool->scale.step_ms)
 		pool->step_at_ns = 0;
 	pool->scale = *rule;
@@ -97,10 +99,12 @@ static void step(struct weir_supervisor *supervisor, struct weir_pool *pool, uin
 	const bool helps = would_help(supervisor, pool, now_ns); /* each step begins a new span */
 	uint32_t target = 0;
 
-	weir_autoscale_take(&pool->window, &pool->scale, demand_of(supervisor, pool, now_ns));
+	pool->demand = demand_of(supervisor, pool, now_ns);
+	pool->target = UINT32_MAX;
+	weir_autoscale_take(&pool->window, &pool->scale, pool->demand);
 	if (!weir_autoscale_target(&pool->window, &pool->scale, pool->workers_min, pool->workers_max, &target))
 		return;
-	target = weir_autoscale_keeps(target, now_ns - pool->used_ns < window_ns(pool), pool->workers_max);
+	target = pool->target = weir_autoscale_keeps(target, now_ns - pool->used_ns < window_ns(pool), pool->workers_max);
 	if (target == pool->wanted || (target > pool->wanted && !helps) ||
 	    (target < pool->wanted && now_ns - pool->raised_ns < window_ns(pool)))
 		return;

@@ -52,6 +52,7 @@ struct weir_worker {
 	uint64_t finished_before;
 	uint64_t accepted_seen; /* when it was last found busy */
 	uint64_t busy_ns;       /* when that was */
+	bool is_cold_noted;     /* how long the first call waited for it is counted */
 	uint64_t environment_sent; /* number of its namespace's variables; 0 = none yet */
 	struct weir_cgroup_limits limits; /* that it has */
 	uint32_t load_slot;     /* on the load board; WEIR_LOAD_SLOTS = none */
@@ -105,6 +106,10 @@ struct weir_pool {
 	struct weir_autoscale_rule scale;
 	struct weir_autoscale_window window; /* its demand, step by step */
 	uint64_t step_at_ns; /* the next one; 0 = one begins now */
+	double demand;       /* at the last step */
+	uint32_t target;     /* then; UINT32_MAX: none yet */
+	struct weir_board_starts starts;
+	struct weir_board_starts cold;
 	uint64_t used_ns;    /* when it last had something to do, as far as steps saw */
 	char space[64];
 	char function[64]; /* of a pool of one function */

@@ -28,6 +28,11 @@ def spaces(weir):
     return sorted(row["namespace"] for row in weir.status()["processes"] if row["kind"] == "worker")
 
 
+def pool(weir, name=POOL):
+    """What `status` says of a pool."""
+    return next(row for row in weir.status()["pools"] if row["pool"] == name)
+
+
 def wait_workers(weir, count, runtime="native"):
     """Until exactly `count` are ready, and none is on its way in or out."""
     return wait_until(lambda: len(workers(weir, runtime)) == count and not workers(weir, runtime, "draining")
@@ -95,6 +100,32 @@ class Autoscale(weir_instance.Case):
             with Traffic(weir, "/hello", 16) as traffic:
                 wait_until(lambda: len(traffic.answers) >= 16, "sixteen that came at once were answered")
             self.check_all_answered(traffic)
+
+    def test_cold_starts_are_counted_with_their_times(self):
+        with self.instance() as weir:
+            wait_workers(weir, 0)
+            before = pool(weir)
+            cold = weir.status()["metrics"]["calls_cold"]
+            self.assertEqual(before["cold_starts"], {"count": 0, "mean_ms": 0, "last_ms": 0, "max_ms": 0})
+            for count in (1, 2):
+                self.assertEqual(weir.request("GET", "/hello").status, 200)
+                now = wait_until(lambda: (row := pool(weir))["cold_starts"]["count"] == count and row, "it is counted")
+                self.assertEqual(now["starts"]["count"], before["starts"]["count"] + count)
+                self.assertGreater(now["starts"]["last_ms"], 0)
+                # The request waits for the start and is answered after it.
+                self.assertGreaterEqual(now["cold_starts"]["last_ms"], now["starts"]["last_ms"])
+                self.assertGreaterEqual(now["cold_starts"]["max_ms"], now["cold_starts"]["mean_ms"])
+                self.assertEqual(weir.request("GET", "/hello").status, 200)  # warm
+                wait_workers(weir, 0)
+            self.assertEqual(weir.status()["metrics"]["calls_cold"], cold + 2)
+            self.assertEqual(pool(weir)["cold_starts"]["count"], 2)
+            told = json.loads(weir.ctrlctl("fn", "get", "hello", "-o", "json").stdout)["pools"][0]
+            self.assertEqual(told["cold_starts"], pool(weir)["cold_starts"])
+            self.assertIn("2 cold ones", weir.ctrlctl("fn", "get", "hello").stdout)
+            self.assertIn(POOL, weir.ctrlctl("status").stdout)
+            os.kill(weir.pid_of("weir-supervisor"), signal.SIGKILL)
+            wait_until(lambda: weir.ctrlctl("ready", check=False).returncode == 0 and
+                       pool(weir)["cold_starts"] == told["cold_starts"], "another supervisor goes on counting")
 
     def test_a_warm_floor_is_kept(self):
         with self.instance("--workers-min", "2") as weir:

@@ -336,9 +336,34 @@ static void print_scores(void)
 	FIELD(weir_board_picks, pick);
 }
 
+static void print_pools(void)
+{
+	STRUCT(weir_board_starts);
+	FIELD(weir_board_starts, count);
+	FIELD(weir_board_starts, sum_ns);
+	FIELD(weir_board_starts, last_ns);
+	FIELD(weir_board_starts, max_ns);
+	STRUCT(weir_board_pool);
+	FIELD(weir_board_pool, key);
+	FIELD(weir_board_pool, runtime);
+	FIELD(weir_board_pool, workers_min);
+	FIELD(weir_board_pool, workers_max);
+	FIELD(weir_board_pool, wanted);
+	FIELD(weir_board_pool, ready);
+	FIELD(weir_board_pool, demand);
+	FIELD(weir_board_pool, target);
+	FIELD(weir_board_pool, cpu_millicores);
+	FIELD(weir_board_pool, memory_mb);
+	FIELD(weir_board_pool, starts);
+	FIELD(weir_board_pool, cold);
+	FIELD(weir_board_pool, space);
+	FIELD(weir_board_pool, function);
+}
+
 static void print_board(void)
 {
 	NUMBER(WEIR_BOARD_MAGIC);
+	print_pools();
 	STRUCT(weir_board_queue);
 	FIELD(weir_board_queue, pool_key);
 	FIELD(weir_board_queue, waiting);
@@ -386,7 +411,10 @@ static void print_board(void)
 	FIELD(weir_board, steering);
 	FIELD(weir_board, load_period_ns);
 	FIELD(weir_board, load_source);
+	FIELD(weir_board, load_unplaced);
+	FIELD(weir_board, pool_count);
 	FIELD(weir_board, process);
+	FIELD(weir_board, pool);
 	FIELD(weir_board, shard);
 	FIELD(weir_board, queue);
 }
@@ -430,6 +458,8 @@ static void print_control(void)
 	FIELD(weir_control, demand.pool_key);
 	FIELD(weir_control, demand.waiting);
 	FIELD(weir_control, demand.urgent);
+	FIELD(weir_control, cold_start.worker_id);
+	FIELD(weir_control, cold_start.took_ns);
 	FIELD(weir_control, demand.shard);
 	FIELD(weir_control, output.worker_id);
 	FIELD(weir_control, output.space);

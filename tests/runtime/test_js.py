@@ -6,12 +6,17 @@ import json
 import os
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
 import javascript  # noqa: E402
 import weir_instance  # noqa: E402
 from weir_instance import wait_until  # noqa: E402
+
+PAUSE_S = 0.1  # twice as long as an instance stays with its function
+RESERVED_BYTES_MIN = 4 << 30  # of an instance's 8 GiB, what is no memory yet
+CALLS = 5
 
 
 class Js(javascript.JavaScript):
@@ -250,6 +255,35 @@ class Js(javascript.JavaScript):
         for turn in range(3):
             for i, name in enumerate(names):
                 self.assertEqual(self.call(name, query=f"?{turn}").body, f"{i} 1 {turn}".encode())
+
+    def workers(self, weir):
+        return [pid for pid, _ in weir.processes() if os.readlink(f"/proc/{pid}/exe").endswith("/weir-worker-js")]
+
+    def test_functions_that_are_called_now_and_then_share_an_instance(self):
+        """To bind one anew takes less than to make another, and its pages are there: no faults, which cost more than
+        most calls."""
+        def faults(pid):
+            return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+        with weir_instance.Instance() as weir:
+            folder = weir.home / "code"
+            folder.mkdir()
+            for i in range(6):
+                (folder / f"f{i}.js").write_text(f"exports.handler = () => '{i}';")
+                weir.ctrlctl("fn", "add", f"f{i}", "--runtime", "js", "--file", folder / f"f{i}.js")
+                weir.ctrlctl("route", "add", f"GET /f{i}", "--fn", f"f{i}")
+            for i in range(6):
+                self.assertEqual(weir.request("GET", f"/f{i}").body, str(i).encode())
+                time.sleep(PAUSE_S)
+            for pid in self.workers(weir):
+                ranges = [[int(end, 16) for end in line.split()[0].split("-")] for line in open(f"/proc/{pid}/maps", encoding="ascii")]
+                memories = sum(end - start > RESERVED_BYTES_MIN for start, end in ranges)
+                self.assertIn(memories, (0, 1, 2), "the base and one instance")
+            before = {pid: faults(pid) for pid in self.workers(weir)}
+            for _ in range(CALLS):
+                self.assertEqual(weir.request("GET", "/f5").body, b"5")
+                time.sleep(PAUSE_S)
+            self.assertLess(sum(faults(pid) - before.get(pid, 0) for pid in self.workers(weir) if pid in before), CALLS * 40)
 
 
 if __name__ == "__main__":

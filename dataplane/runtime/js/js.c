@@ -181,7 +181,10 @@ static int file_run(struct weir_js_function *function, const struct weir_span te
 		if (result != 0)
 			reason_set(out_reason, "no memory to keep the function");
 	}
-	weir_js_engine_give(place);
+	if (result == 0)
+		weir_js_engine_give_loaded(place, function->layer);
+	else
+		weir_js_engine_give(place);
 	said_keep(function, &said, result == 0);
 	return result;
 }

@@ -10,6 +10,7 @@
 
 enum {
 	IDLE_MAX = 16,      /* instances that wait for calls */
+	RESTED_MS = 50,     /* an instance that waits for so long may as well go to another function */
 	SETTLE_CALLS = 16, /* of one function in a row: then more will come */
 	BASE_PAGES_MAX = 256,
 	STACK_BYTES = 1 << 20, /* below this address lies QuickJS's C stack */
@@ -339,7 +340,14 @@ static int place_make(struct weir_wasm_run *run, struct weir_js_place **out_plac
 	return 0;
 }
 
-/* The idle instance that is bound to `layer`; else the one that was used longest ago. NULL: there is none. */
+/* Would it cost more to bind this one again and again than to make another? */
+static bool is_busy(const struct weir_js_place *place)
+{
+	return weir_clock_now_ns() - place->wasm.used_ns < RESTED_MS * WEIR_NS_PER_MS;
+}
+
+/* The idle instance that is bound to `layer`; else the one that was used longest ago, as long as functions do
+ * not take turns with fewer instances than there may be. NULL: there is none. */
 static struct weir_js_place *idle_take(const struct weir_wasm_layer *layer)
 {
 	struct weir_js_place **link = &idle;
@@ -351,7 +359,7 @@ static struct weir_js_place *idle_take(const struct weir_wasm_layer *layer)
 	}
 	if (place == NULL)
 		return NULL;
-	if (place->layer != layer && idle_count < IDLE_MAX)
+	if (place->layer != layer && idle_count < IDLE_MAX && is_busy(place))
 		return NULL; /* there is room for one more */
 	*link = place->next;
 	idle_count--;
@@ -382,6 +390,14 @@ int weir_js_engine_take(const struct weir_wasm_layer *layer, uint32_t pages_limi
 	return 0;
 }
 
+static void idle_add(struct weir_js_place *place)
+{
+	place->wasm.user = NULL;
+	place->next = idle;
+	idle = place;
+	idle_count++;
+}
+
 void weir_js_engine_give(struct weir_js_place *place)
 {
 	if (idle_count == IDLE_MAX) {
@@ -392,10 +408,19 @@ void weir_js_engine_give(struct weir_js_place *place)
 	place->calls++;
 	if (place->calls == SETTLE_CALLS)
 		(void)weir_wasm_instance_settle(&place->wasm); /* it goes on as it is */
-	place->wasm.user = NULL;
-	place->next = idle;
-	idle = place;
-	idle_count++;
+	idle_add(place);
+}
+
+void weir_js_engine_give_loaded(struct weir_js_place *place, const struct weir_wasm_layer *layer)
+{
+	if (idle_count == IDLE_MAX ||
+	    weir_wasm_instance_bind(&place->wasm, layer, place->wasm.pages_limit) != 0) {
+		place_free(place);
+		return;
+	}
+	place->layer = layer;
+	place->calls = 0;
+	idle_add(place);
 }
 
 void weir_js_engine_forget(const struct weir_wasm_layer *layer)

@@ -74,6 +74,9 @@ int weir_js_engine_take(const struct weir_wasm_layer *layer, uint32_t pages_limi
 /* Back, whatever ran in it. */
 void weir_js_engine_give(struct weir_js_place *place);
 
+/* Back from loading: ready for the first call of what was loaded, whose layer that is. */
+void weir_js_engine_give_loaded(struct weir_js_place *place, const struct weir_wasm_layer *layer);
+
 /* That layer goes: no idle instance is bound to it any more. */
 void weir_js_engine_forget(const struct weir_wasm_layer *layer);
 

@@ -295,8 +295,10 @@ static bool gives_back(const struct weir_wasm_instance *instance, bool was_idle)
 {
 	const bool has_many = instance->own_count > WEIR_WASM_OWN_PAGES;
 
+	/* One that was bound, or gave back, has the layer's pages at least: to write those anew is a fault for
+	 * each. How many there are is known after this reset. */
 	if (instance->base != NULL)
-		return has_many && was_idle;
+		return has_many && was_idle && instance->own_count != UINT32_MAX;
 	return was_idle || (has_many && instance->resets > GIVE_BACK_RESETS);
 }
 

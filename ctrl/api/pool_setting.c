@@ -67,11 +67,13 @@ static struct place place_of(struct weir_publish_pool *pool, const struct weir_p
 		{"scale_threshold", &pool->scale.threshold, NULL},
 	};
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (strcmp(table[i].name, setting->name) == 0)
-			return table[i];
-	}
-	WEIR_ASSERT(!"every setting that is a number has a place");
+	const size_t count = sizeof(table) / sizeof(table[0]);
+	size_t i = 0;
+
+	while (i < count && strcmp(table[i].name, setting->name) != 0)
+		i++;
+	WEIR_ASSERT(i < count); /* every setting that is a number has a place */
+	return table[i];
 }
 
 uint32_t weir_pool_setting_get(const struct weir_publish_pool *pool, const struct weir_pool_setting *setting)

@@ -128,9 +128,11 @@ void weir_ctl_table_print(struct weir_ctl_table *table)
 	size_t width[WEIR_CTL_COLUMNS_MAX] = {0};
 	size_t columns = 0;
 
-	for (; table->titles[columns] != NULL; columns++)
+	for (; table->titles[columns] != NULL; columns++) {
+		WEIR_ASSERT(columns < WEIR_CTL_COLUMNS_MAX);
 		width[columns] = text_width(table->titles[columns]);
-	WEIR_ASSERT(columns > 0 && columns <= WEIR_CTL_COLUMNS_MAX);
+	}
+	WEIR_ASSERT(columns > 0);
 	for (size_t i = 0; i < table->cell_count; i++) {
 		const size_t wide = text_width(cell_text(table->cells[i]));
 

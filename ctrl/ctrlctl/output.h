@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { WEIR_CTL_COLUMNS_MAX = 12 };
+enum { WEIR_CTL_COLUMNS_MAX = 16 };
 
 /* Write to standard output; a failure (closed pipe, full disk) shows at the end as exit code 1. */
 void weir_ctl_print(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -62,6 +62,20 @@ int weir_probe_adopt(struct weir_probe *out_probe, const int *fds, size_t fd_cou
 	return 0;
 }
 
+unsigned int weir_probe_choose(unsigned int count, bool (*loads)(void *context, unsigned int on), void *context)
+{
+	const unsigned int all = (unsigned int)((1ull << count) - 1);
+	unsigned int on = 0;
+
+	if (loads(context, all))
+		return all;
+	for (unsigned int i = 0; i < count; i++) {
+		if (loads(context, on | 1u << i))
+			on |= 1u << i;
+	}
+	return on;
+}
+
 /* Never 0, and rarely that of the slot's last owner. */
 static uint32_t tag_of(uint32_t slot, uint64_t worker_id)
 {

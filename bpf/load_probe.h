@@ -68,10 +68,15 @@ struct weir_probe {
 	struct weir_probe_table *table;
 };
 
+/* Which of `count` optional programs (at most 32) go: all, if the kernel takes all; else one by one those that
+ * it takes beside those before. `loads` tries the programs whose bits are set; what it took last is what is
+ * returned, or it never took any. */
+unsigned int weir_probe_choose(unsigned int count, bool (*loads)(void *context, unsigned int on), void *context);
+
 /* Load and attach; the board gets its header. May take 50 ms. 0 and *out_probe, or -errno with the
  * reason in `why`: -ENOSYS (built without libbpf), -EPERM (needs CAP_BPF and CAP_PERFMON), -EXDEV (in a
  * pid namespace: kernel and we number processes differently), or what the kernel refused. With 0, `why`
- * names optional programs that this kernel does not take, or is empty. */
+ * names the kernel's events that are attended to, and optional ones that this kernel does not give. */
 int weir_probe_open(struct weir_probe *out_probe, char why[WEIR_LOAD_WHY_BYTES_MAX]);
 
 /* Go on with the descriptors of a probe that another process opened; taken on success only. */

@@ -15,6 +15,8 @@
 /* The build makes it of load_probe.bpf.c, object and all. */
 #include <load_probe.skel.h>
 
+enum { OPTIONAL_PROGRAMS = 2 }; /* weir_block_... */
+
 /* PROC_PID_INIT_INO of the kernel's proc_ns.h: how the first pid namespace can be told. */
 static const ino_t initial_pid_namespace = 0xeffffffc;
 
@@ -32,16 +34,18 @@ static bool is_optional(const struct bpf_program *program)
 	return strncmp(bpf_program__name(program), "weir_block", strlen("weir_block")) == 0;
 }
 
-static int load(bool optional, struct weir_load_probe **out_skeleton)
+/* Load all that must be and those optional programs whose bits are set, in the object's order. */
+static int load(unsigned int on, struct weir_load_probe **out_skeleton)
 {
 	struct weir_load_probe *const skeleton = weir_load_probe__open();
 	struct bpf_program *program = NULL;
+	unsigned int place = 0;
 	int result = 0;
 
 	if (skeleton == NULL)
 		return errno == 0 ? -ENOMEM : -errno;
 	bpf_object__for_each_program(program, skeleton->obj)
-		(void)bpf_program__set_autoload(program, optional || !is_optional(program));
+		(void)bpf_program__set_autoload(program, !is_optional(program) || (on & 1u << place++) != 0);
 	result = weir_load_probe__load(skeleton);
 	if (result != 0) {
 		weir_load_probe__destroy(skeleton);
@@ -49,6 +53,19 @@ static int load(bool optional, struct weir_load_probe **out_skeleton)
 	}
 	*out_skeleton = skeleton;
 	return 0;
+}
+
+/* A program that the kernel refuses takes all of its object with it. *context: the newest that was taken. */
+static bool loads(void *context, unsigned int on)
+{
+	struct weir_load_probe **const kept = context;
+	struct weir_load_probe *skeleton = NULL;
+
+	if (load(on, &skeleton) != 0)
+		return false;
+	weir_load_probe__destroy(*kept);
+	*kept = skeleton;
+	return true;
 }
 
 /* A descriptor of our own beside the skeleton's, which go with it. */
@@ -74,26 +91,49 @@ static int attach_one(struct weir_probe *probe, const struct bpf_program *progra
 	return result;
 }
 
-/* Optional programs that cannot be attached are left out. */
-static int attach(struct weir_probe *probe, const struct weir_load_probe *skeleton, bool *optional)
+/* "sched_switch": what a program is run at. */
+static const char *event_of(const struct bpf_program *program)
 {
+	const char *const section = bpf_program__section_name(program);
+	const char *const slash = strrchr(section, '/');
+
+	return slash == NULL ? section : slash + 1;
+}
+
+static void name_add(char *names, size_t bytes, const char *name)
+{
+	const size_t used = strlen(names);
+
+	(void)snprintf(names + used, bytes - used, "%s%s", used == 0 ? "" : ", ", name); /* cut is fine */
+}
+
+/* Optional programs that cannot be attached are left out. */
+static int attach(struct weir_probe *probe, const struct weir_load_probe *skeleton, char why[WEIR_LOAD_WHY_BYTES_MAX])
+{
+	char lacks[WEIR_LOAD_WHY_BYTES_MAX / 2] = "";
 	struct bpf_program *program = NULL;
 
 	bpf_object__for_each_program(program, skeleton->obj) {
-		int result = 0;
+		const int result = bpf_program__autoload(program) ? attach_one(probe, program) : -ENOENT;
 
-		if (!bpf_program__autoload(program))
-			continue;
-		result = attach_one(probe, program);
 		if (result != 0 && !is_optional(program))
 			return result;
-		if (result != 0)
-			*optional = false;
+		if (result == 0)
+			name_add(why, WEIR_LOAD_WHY_BYTES_MAX, event_of(program));
+		else
+			name_add(lacks, sizeof(lacks), event_of(program));
+	}
+	if (lacks[0] != '\0') {
+		const size_t used = strlen(why);
+
+		(void)snprintf(why + used, WEIR_LOAD_WHY_BYTES_MAX - used,
+			       "; time in block devices is not measured: this kernel does not give %s", lacks);
 	}
 	return 0;
 }
 
-static int probe_fill(struct weir_probe *probe, const struct weir_load_probe *skeleton, bool *optional)
+static int probe_fill(struct weir_probe *probe, const struct weir_load_probe *skeleton,
+		      char why[WEIR_LOAD_WHY_BYTES_MAX])
 {
 	int result = fd_add(probe, bpf_map__fd(skeleton->maps.weir_load));
 
@@ -104,7 +144,7 @@ static int probe_fill(struct weir_probe *probe, const struct weir_load_probe *sk
 	if (result != 0)
 		return result;
 	weir_load_format(probe->board, WEIR_LOAD_SOURCE_PROBES, weir_clock_now_ns());
-	return attach(probe, skeleton, optional);
+	return attach(probe, skeleton, why);
 }
 
 static bool in_first_pid_namespace(void)
@@ -135,7 +175,6 @@ int weir_probe_open(struct weir_probe *out_probe, char why[WEIR_LOAD_WHY_BYTES_M
 {
 	struct weir_probe probe = {.fd_count = 0};
 	struct weir_load_probe *skeleton = NULL;
-	bool optional = false;
 	int result = 0;
 
 	(void)libbpf_set_print(quiet);
@@ -144,19 +183,16 @@ int weir_probe_open(struct weir_probe *out_probe, char why[WEIR_LOAD_WHY_BYTES_M
 		return say(-E2BIG, why);
 	if (!in_first_pid_namespace())
 		return say(-EXDEV, why);
-	/* A program that the kernel refuses takes all of the object with it. */
-	optional = load(true, &skeleton) == 0;
-	result = optional ? 0 : load(false, &skeleton);
+	(void)weir_probe_choose(OPTIONAL_PROGRAMS, loads, &skeleton); /* it has the programs that were chosen */
+	result = skeleton != NULL ? 0 : load(0, &skeleton);
 	if (result != 0)
 		return say(result, why);
-	result = probe_fill(&probe, skeleton, &optional);
+	result = probe_fill(&probe, skeleton, why);
 	weir_load_probe__destroy(skeleton);
 	if (result != 0) {
 		weir_probe_close(&probe);
 		return say(result, why);
 	}
-	if (!optional)
-		(void)snprintf(why, WEIR_LOAD_WHY_BYTES_MAX, "time in block devices cannot be measured here");
 	*out_probe = probe;
 	return 0;
 }

@@ -213,6 +213,44 @@ int weir_cgroup_events(const struct weir_cgroups *groups, uint64_t id)
 	return open(file, O_RDONLY | O_CLOEXEC);
 }
 
+/* The number behind `word` and a blank at the beginning of a line of the file in the worker's group; 0:
+ * it has none. Without `word` the number that the file is. */
+static uint64_t count_read(const struct weir_cgroups *groups, unsigned kind, uint64_t id, const char *name,
+			   const char *word)
+{
+	char path[WEIR_CGROUP_PATH_BYTES];
+	char file[WEIR_CGROUP_PATH_BYTES + 32];
+	char text[4096] = "\n"; /* so that the first line begins as the others do */
+	char line[32];
+	const char *at = text + 1;
+
+	if (!has(groups, kind))
+		return 0;
+	worker_path(groups, kind, id, path);
+	(void)snprintf(file, sizeof(file), "%s/%s", path, name); /* fits */
+	if (weir_cgroup_read(file, text + 1, sizeof(text) - 1) != 0)
+		return 0;
+	if (word != NULL) {
+		(void)snprintf(line, sizeof(line), "\n%s ", word); /* fits: names of ours */
+		at = strstr(text, line);
+		at = at == NULL ? "" : at + strlen(line);
+	}
+	return strtoull(at, NULL, 10);
+}
+
+void weir_cgroup_count(const struct weir_cgroups *groups, uint64_t id, struct weir_cgroup_counts *out_counts)
+{
+	const bool is_unified = groups->tree[WEIR_CGROUP_MEMORY].is_unified;
+	/* v2 counts CPU time in every group, whatever controllers it has. */
+	const unsigned cpu = is_unified ? WEIR_CGROUP_MEMORY : WEIR_CGROUP_CPU;
+
+	out_counts->cpu_ns = groups->tree[cpu].is_unified
+				     ? count_read(groups, cpu, id, "cpu.stat", "usage_usec") * 1000
+				     : count_read(groups, cpu, id, "cpuacct.usage", NULL);
+	out_counts->faults = count_read(groups, WEIR_CGROUP_MEMORY, id, "memory.stat", "pgfault");
+	out_counts->faults_major = count_read(groups, WEIR_CGROUP_MEMORY, id, "memory.stat", "pgmajfault");
+}
+
 /* "w123": 123; else 0. */
 static uint64_t worker_id(const char *name)
 {

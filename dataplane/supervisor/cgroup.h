@@ -62,6 +62,17 @@ int weir_cgroup_limit(const struct weir_cgroups *groups, uint64_t id, const stru
  * there is none. */
 int weir_cgroup_events(const struct weir_cgroups *groups, uint64_t id);
 
+/* What the kernel has counted for a worker's group since it was made, of processes that are gone, too;
+ * 0 = not counted here. */
+struct weir_cgroup_counts {
+	uint64_t cpu_ns;       /* v2; v1 where cpuacct is mounted with cpu and the worker has such a group */
+	uint64_t faults;       /* of all kinds */
+	uint64_t faults_major;
+};
+
+/* Read them: three small files, 15 us. */
+void weir_cgroup_count(const struct weir_cgroups *groups, uint64_t id, struct weir_cgroup_counts *out_counts);
+
 /* Remove groups of workers that `is_kept` does not know, and end what is still in them. Returns how
  * many could not go yet: their processes are still dying. */
 size_t weir_cgroups_sweep(const struct weir_cgroups *groups, bool (*is_kept)(void *context, uint64_t id),

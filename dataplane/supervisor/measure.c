@@ -155,6 +155,24 @@ static void counts_keep_growing(const struct weir_load_slot *slot, uint64_t *cou
 	}
 }
 
+static void raise(uint64_t *count, uint64_t other)
+{
+	if (*count < other)
+		*count = other;
+}
+
+/* The worker's control group has counted those of its processes, too, that ended and that nobody waited for. */
+static void groups_add(const struct weir_supervisor *supervisor, uint64_t worker_id, uint64_t *counts)
+{
+	struct weir_cgroup_counts group;
+
+	weir_cgroup_count(&supervisor->groups, worker_id, &group);
+	raise(&counts[WEIR_LOAD_ON_CPU_NS], group.cpu_ns);
+	raise(&counts[WEIR_LOAD_FAULTS_MAJOR], group.faults_major);
+	if (group.faults > group.faults_major)
+		raise(&counts[WEIR_LOAD_FAULTS_MINOR], group.faults - group.faults_major);
+}
+
 /* True: by clocks. */
 static bool sample(struct weir_supervisor *supervisor, struct weir_worker *worker, uint64_t now_ns)
 {
@@ -176,6 +194,7 @@ static bool sample(struct weir_supervisor *supervisor, struct weir_worker *worke
 	}
 	worker->load_cpu_ns = cpu_ns;
 	worker->load_children = weir_clocks_read(pid, counts);
+	groups_add(supervisor, worker->process.id, counts);
 	counts_keep_growing(slot, counts);
 	weir_load_publish(supervisor->load, worker->load_slot, counts, weir_clocks_rss_bytes(pid), now_ns);
 	return true;
@@ -227,9 +246,8 @@ void weir_measure_say(const struct weir_supervisor *supervisor, struct weir_boar
 	board->load_source = load->source;
 	board->load_period_ns = atomic_load_explicit(&load->period_ns, memory_order_relaxed);
 	if (is_probed(supervisor)) {
-		(void)snprintf(board->load, sizeof(board->load), "eBPF probes in the kernel%s%s",
-			       why[0] == '\0' ? "" : "; ", why);
+		(void)snprintf(board->load, sizeof(board->load), "eBPF probes in the kernel: %s", why);
 	} else {
-		(void)snprintf(board->load, sizeof(board->load), "process clocks and /proc; no eBPF probes: %s", why);
+		(void)snprintf(board->load, sizeof(board->load), "process clocks, /proc and control groups; no eBPF probes: %s", why);
 	}
 }

@@ -3,7 +3,8 @@
  *
  * PROBES: each worker's process is put into the programs' table when it was started; RSS is sampled once
  * a second. CLOCKS (no rights for eBPF, or no place for this worker): counts are read every
- * WEIR_MEASURE_PERIOD_MS, of workers whose CPU clock moved; a hundred workers take about 3 ms of that.
+ * WEIR_MEASURE_PERIOD_MS from process clocks, /proc and the worker's control group (which knows of what
+ * ended in between), of workers whose CPU clock moved; a hundred workers take about 3 ms of that.
  * The board is made once in an instance's life. Its descriptors, which keep the programs attached, are
  * in the keeper's store: a new supervisor goes on with them, and the gateway keeps its mapping.
  * Threads: the supervisor's one. */

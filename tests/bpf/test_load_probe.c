@@ -669,6 +669,6 @@ int main(void)
 		(void)printf("cannot load the programs: %s\n", why);
 		return 1;
 	}
-	(void)printf("optional programs: %s\n", why[0] == '\0' ? "all there" : why);
+	(void)printf("attended to: %s\n", why);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

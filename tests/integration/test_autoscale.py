@@ -157,6 +157,24 @@ class Autoscale(weir_instance.Case):
             wait_workers(weir, 0)
             self.assertEqual(weir.request("GET", "/hello").status, 200)
 
+    def test_each_spec_of_a_function_is_scaled_by_itself(self):
+        with self.instance() as weir:
+            weir.ctrlctl("fn", "add", "sized", "--runtime", "native", "--file", weir_instance.SAMPLES / "native" / "hello.so",
+                         "--spec", "cpu=200,memory=64,min=0,max=8", "--spec", "cpu=400,memory=64,min=0,max=8")
+            done = weir.ctrlctl("fn", "scale", "sized", "2", check=False)
+            self.assertEqual(done.returncode, 7)
+            self.assertIn("cpu 200 memory 64, cpu 400 memory 64", done.stderr)
+            done = weir.ctrlctl("fn", "scale", "sized", "2", "--cpu", "300", "--memory", "64", check=False)
+            self.assertEqual(done.returncode, 7)
+            weir.ctrlctl("fn", "scale", "sized", "2", "--cpu", "400", "--memory", "64")
+            wait_until(lambda: pool(weir, "default/native:400x64")["ready"] == 2, "the larger spec has two workers")
+            self.assertEqual(pool(weir, "default/native:200x64")["ready"], 0)
+            # What is set for all pools does not stand above what functions name for their specs.
+            self.assertEqual(pool(weir, "default/native:200x64")["workers_max"], 8)
+            weir.ctrlctl("fn", "scale", "sized", "auto", "--cpu", "400", "--memory", "64")
+            wait_until(lambda: pool(weir, "default/native:400x64")["ready"] == 0, "and none again")
+            self.assertEqual(weir.ctrlctl("fn", "invoke", "sized").returncode, 0)
+
     def test_what_cannot_be_is_refused_with_what_is_right(self):
         with self.instance() as weir:
             for count, word in (("0", "0..16"), ("x", "0..16"), ("3..", "0..16"), ("..3", "0..16"), ("-1", ""),

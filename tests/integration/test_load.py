@@ -54,7 +54,7 @@ class Load(weir_instance.Case):
             load = weir.status()["load"]
             if load["source"] != "probes":
                 raise unittest.SkipTest(f"no eBPF here: {load['what']}")
-            self.assertIn("eBPF probes", weir.ctrlctl("status").stdout)
+            self.assertIn("eBPF probes in the kernel: sched_switch", weir.ctrlctl("status").stdout)
             self.assertNotIn("load measurement", weir.ctrlctl("status").stdout)
             self.burner_install(weir)
             self.burn(weir)

@@ -118,6 +118,21 @@ class Pools(weir_instance.Case):
             self.assertIn("PICKED", text)
             self.assertNotIn("\033", text)
 
+    def test_one_task_holds_with_several_shards(self):
+        with Instance(extra=("--shards", "2")) as weir:
+            # Each call finds a directory of its worker's own /tmp, or fails: exec would run many at once.
+            program = weir.home / "alone.sh"
+            program.write_text("#!/bin/sh\nmkdir /tmp/busy || exit 1\nsleep 0.02\nrmdir /tmp/busy\necho done\n")
+            program.chmod(0o755)
+            weir.ctrlctl("config", "set", "pool.workers_min", "2")
+            weir.ctrlctl("config", "set", "pool.workers_max", "2")
+            weir.ctrlctl("fn", "add", "alone", "--runtime", "exec", "--file", program)
+            weir.ctrlctl("pool", "set", "default/exec", "--one-task", "on", "--policy", "random")
+            weir.ctrlctl("route", "add", "GET /alone", "--fn", "alone")
+            weir.ctrlctl("ready", "--wait", "30s")
+            for _ in range(4):
+                self.assertEqual(burst(weir, "/alone", 16), [200] * 16)
+
     def test_one_task_means_one_at_a_time(self):
         with Instance(samples=True) as weir:
             weir.ctrlctl("config", "set", "pool.workers_min", "2")

@@ -87,6 +87,60 @@ static void both_kinds_of_counts_are_read(void **state)
 	assert_int_equal(weir_memory_events_kills(-1), 0);
 }
 
+/* Write a file of the worker 7's group in a tree that is only a folder. */
+static void file_write(const char *tree, const char *name, const char *text)
+{
+	char path[256];
+	FILE *file = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/w7", tree);
+	(void)mkdir(path, 0700); /* or it is there */
+	(void)snprintf(path, sizeof(path), "%s/w7/%s", tree, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void tree_remove(const char *tree)
+{
+	char command[300];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", tree);
+	assert_int_equal(system(command), 0);
+}
+
+static void a_group_tells_what_its_processes_used(void **state)
+{
+	char tree[] = "/tmp/it-weir-XXXXXX";
+	struct weir_cgroups unified = {0}, legacy = {0};
+	struct weir_cgroup_counts counts;
+
+	(void)state;
+	assert_non_null(mkdtemp(tree));
+	for (unsigned kind = 0; kind < WEIR_CGROUP_KINDS; kind++) {
+		unified.tree[kind].is_unified = true;
+		(void)snprintf(unified.tree[kind].path, sizeof(unified.tree[kind].path), "%s", tree);
+		(void)snprintf(legacy.tree[kind].path, sizeof(legacy.tree[kind].path), "%s", tree);
+	}
+	weir_cgroup_count(&unified, 7, &counts);
+	assert_int_equal(counts.cpu_ns + counts.faults + counts.faults_major, 0);
+	file_write(tree, "cpu.stat", "usage_usec 1234567\nuser_usec 9\nsystem_usec 8\n");
+	file_write(tree, "cpuacct.usage", "98765\n");
+	file_write(tree, "memory.stat", "cache 5\nworkingset_pgfault 3\npgfault 70\npgmajfault 2\n");
+	weir_cgroup_count(&unified, 7, &counts);
+	assert_int_equal(counts.cpu_ns, UINT64_C(1234567000));
+	assert_int_equal(counts.faults, 70);
+	assert_int_equal(counts.faults_major, 2);
+	weir_cgroup_count(&legacy, 7, &counts);
+	assert_int_equal(counts.cpu_ns, 98765);
+	weir_cgroup_count(&unified, 8, &counts);
+	assert_int_equal(counts.cpu_ns + counts.faults + counts.faults_major, 0);
+	weir_cgroup_count(&(struct weir_cgroups){0}, 7, &counts);
+	assert_int_equal(counts.cpu_ns + counts.faults + counts.faults_major, 0);
+	tree_remove(tree);
+}
+
 /* ---- on this machine ---- */
 
 static char data[] = "/tmp/it-weir-XXXXXX";
@@ -163,6 +217,7 @@ int main(void)
 		cmocka_unit_test(a_container_sees_its_part_of_the_tree),
 		cmocka_unit_test(what_cannot_be_seen_is_nowhere),
 		cmocka_unit_test(both_kinds_of_counts_are_read),
+		cmocka_unit_test(a_group_tells_what_its_processes_used),
 		cmocka_unit_test(groups_come_and_go),
 	};
 

@@ -233,7 +233,7 @@ static void pool_row(const struct weir_supervisor *supervisor, const struct weir
 	row->workers_max = pool->workers_max;
 	row->wanted = pool->wanted;
 	row->ready = ready_count(supervisor, pool->key);
-	row->demand = (uint32_t)(pool->demand * 1000);
+	row->demand = pool->demand < 1e6 ? (uint32_t)(pool->demand * 1000) : 1000000000;
 	row->target = pool->target;
 	row->cpu_millicores = pool->has_spec ? pool->cpu_millicores : 0;
 	row->memory_mb = pool->has_spec ? (uint32_t)(pool->memory_bytes >> 20) : 0;

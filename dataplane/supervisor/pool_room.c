@@ -103,6 +103,9 @@ void weir_pool_room_make(struct weir_supervisor *supervisor, const struct weir_p
 	struct weir_pool *oldest = NULL;
 	uint64_t oldest_ns = 0;
 
+	weir_supervisor_due(supervisor, now_ns + again_ns);
+	if (now_ns - supervisor->room_made_ns < again_ns)
+		return; /* whoever gave up a worker then needs a moment to be without it */
 	if (now_ns - supervisor->refused_ns > log_again_ns) {
 		weir_log(WEIR_LOG_WARN, "no room for another worker",
 			 "namespace=%s workers_max=%u shared_max=%llu resident=%llu resident_max=%llu", pool->space,
@@ -128,6 +131,6 @@ void weir_pool_room_make(struct weir_supervisor *supervisor, const struct weir_p
 				 "another pool needs the room");
 		if (oldest->wanted > oldest->workers_min)
 			oldest->wanted--;
+		supervisor->room_made_ns = now_ns;
 	}
-	weir_supervisor_due(supervisor, now_ns + again_ns);
 }

@@ -187,6 +187,7 @@ struct weir_supervisor {
 	uint64_t orphans_ns; /* next look for what functions left behind */
 	uint64_t due_ns;  /* when the next turn is needed at the latest */
 	uint64_t refused_ns; /* when a limit was last logged */
+	uint64_t room_made_ns; /* when an idle worker was last given up for another pool */
 
 	struct weir_probe probe;      /* not open: clocks fill the load board */
 	struct weir_load_board *load;

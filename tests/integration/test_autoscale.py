@@ -4,6 +4,7 @@
 """A pool's size over a day: load makes it grow, silence shrinks it to nothing, the first request wakes it,
 people scale it while requests flow, and nothing of that costs a request."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -101,6 +102,16 @@ class Autoscale(weir_instance.Case):
                 wait_until(lambda: len(traffic.answers) >= 16, "sixteen that came at once were answered")
             self.check_all_answered(traffic)
 
+    def test_many_that_come_at_once_start_no_stampede(self):
+        with self.instance("--one-task", "off", "--workers-max", "16") as weir:
+            wait_workers(weir, 0)
+            before = pool(weir)["starts"]["count"]
+            with concurrent.futures.ThreadPoolExecutor(32) as threads:
+                statuses = list(threads.map(lambda _: weir.request("GET", "/hello").status, range(64)))
+            self.assertEqual(statuses, [200] * 64)
+            started = wait_until(lambda: pool(weir)["starts"]["count"] - before, "a start is counted")
+            self.assertLess(started, 8)  # one, and perhaps some more where all CPUs were taken
+
     def test_cold_starts_are_counted_with_their_times(self):
         with self.instance() as weir:
             wait_workers(weir, 0)
@@ -189,7 +200,10 @@ class Autoscale(weir_instance.Case):
                 done = weir.ctrlctl("pool", "set", POOL, option, value, check=False)
                 self.assertEqual((done.returncode, "is a number from" in done.stderr), (7, True), (option, done))
 
-    def test_a_worker_that_is_killed_while_it_drains_fails_only_what_it_had(self):
+    @contextlib.contextmanager
+    def one_of_two_drains(self):
+        """Two workers with a call each, of which one is on its way out: (weir, its pid, statuses to be).
+        The calls have ended behind the block."""
         with self.instance() as weir:
             weir.ctrlctl("fn", "scale", "sleep", "2")
             wait_workers(weir, 2)
@@ -202,12 +216,22 @@ class Autoscale(weir_instance.Case):
                                    if row["kind"] == "worker") == 2, "both workers run one")
             weir.ctrlctl("fn", "scale", "sleep", "1")
             draining = wait_until(lambda: workers(weir, state="draining"), "one worker drains")
-            os.kill(draining.pop(), signal.SIGKILL)
+            yield weir, draining.pop(), statuses
             for thread in threads:
                 thread.join()
-            self.assertEqual(sorted(statuses), [200, 502])
             wait_workers(weir, 1)
             self.assertEqual(weir.request("GET", "/hello").status, 200)
+
+    def test_a_worker_that_is_killed_while_it_drains_fails_only_what_it_had(self):
+        with self.one_of_two_drains() as (_, draining, statuses):
+            os.kill(draining, signal.SIGKILL)
+        self.assertEqual(sorted(statuses), [200, 502])
+
+    def test_a_worker_drains_on_under_another_supervisor(self):
+        with self.one_of_two_drains() as (weir, draining, statuses):
+            os.kill(weir.pid_of("weir-supervisor"), signal.SIGKILL)
+            wait_until(lambda: draining in workers(weir, state="draining"), "another supervisor lets it drain")
+        self.assertEqual(statuses, [200, 200])
 
     def test_who_was_used_longest_ago_makes_room(self):
         with self.instance() as weir:

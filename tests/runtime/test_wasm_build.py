@@ -10,6 +10,11 @@ import sys
 import tempfile
 import unittest
 
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import wasm_hostile  # noqa: E402
+
 BUILD_WASM = pathlib.Path(os.environ["WEIR_BIN"]) / "weir-build-wasm"
 NEEDS = ("wasm2c", "wat2wasm", "wasm-validate", "cc")
 
@@ -96,6 +101,15 @@ class Build(unittest.TestCase):
             self.assertEqual(status != 0, said != "")
             built += status == 0
         self.assertLess(built, 60)
+
+    def test_too_much_of_anything_is_refused_in_words(self):
+        for name, (data, words) in wasm_hostile.BUILT.items():
+            with self.subTest(name):
+                (self.here / "out.so").unlink(missing_ok=True)
+                (self.here / "in.wasm").write_bytes(data)
+                status, said = self.build(self.here / "in.wasm", "--optimize", "0", "--cpu-seconds", "60")
+                self.assertEqual(status, 0 if words is None else 1, said)
+                self.assertIn(words or "", said)
 
     def test_limits_hold(self):
         work = "local.get 0 i64.const 3 i64.mul local.set 0 local.get 0 i64.popcnt local.get 0 i64.xor local.set 0 " * 2000

@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
+import wasm_hostile  # noqa: E402
 import weir_instance  # noqa: E402
 from weir_instance import BUILD, Instance, wait_until  # noqa: E402
 
@@ -97,6 +98,25 @@ class Limits(weir_instance.Case):
             self.assertEqual(answer.status, 200, answer)
             got = dict(line.rsplit(" ", 1) for line in answer.body.decode().splitlines())
             self.assertEqual({name: int(number) for name, number in got.items()}, wanted)
+
+    def test_what_cannot_start_says_so_and_disturbs_nobody(self):
+        with Instance() as weir:
+            weir.ctrlctl("fn", "add", "loops", "--runtime", "wasm", "--file", FUNCTIONS / "loops.wasm", "--memory", 8)
+            weir.ctrlctl("route", "add", "GET /state", "--fn", "loops")
+            for name, (data, _) in wasm_hostile.STARTED.items():
+                (weir.home / f"{name}.wasm").write_bytes(data)
+                weir.ctrlctl("fn", "add", name, "--runtime", "wasm", "--file", weir.home / f"{name}.wasm", "--memory", 64)
+                weir.ctrlctl("route", "add", f"GET /{name}", "--fn", name)
+            for path in ("state?x", *wasm_hostile.STARTED):
+                wait_until(lambda: weir.request("GET", f"/{path}").status != 501, "the module is built")
+            workers = self.workers(weir)
+            for _ in range(3):
+                for name, (_, words) in wasm_hostile.STARTED.items():
+                    answer = weir.request("GET", f"/{name}")
+                    self.assertEqual(answer.status, 502, answer)
+                    self.assertIn(words, answer.json()["error"])
+                    self.assertEqual(weir.request("GET", "/state?x").body, STATE)
+            self.assertEqual(workers - self.workers(weir), set(), "no worker died of it")
 
     def test_what_is_no_module_is_refused(self):
         with Instance() as weir:

@@ -322,6 +322,20 @@ static void section_content(struct reader *section, uint8_t id)
 	case SECTION_EXPORT:
 		exports_read(section);
 		break;
+	/* Counted only: what they hold is for wasm-validate, and time and memory of the compiler grow with the
+	 * square of it. */
+	case SECTION_GLOBAL:
+		(void)count_read(section, WEIR_WASM_SEGMENTS_MAX, "globals");
+		is_read = false;
+		break;
+	case SECTION_ELEMENT:
+		(void)count_read(section, WEIR_WASM_SEGMENTS_MAX, "element segments");
+		is_read = false;
+		break;
+	case SECTION_DATA:
+		(void)count_read(section, WEIR_WASM_SEGMENTS_MAX, "data segments");
+		is_read = false;
+		break;
 	default:
 		is_read = false;
 		break;

@@ -19,18 +19,18 @@ enum {
 	PATIENCE_S = 3, /* a supervisor that was killed is back by then */
 	COPY_TRIES = 200,
 	COPY_PAUSE_NS = 5000000,
+	QUESTION_BYTES = 8,
 };
 
 /* Ask and receive the descriptor. 0 or -errno. */
-static int board_ask(int socket_fd, int *out_fd)
+static int board_ask(int socket_fd, const char question[QUESTION_BYTES], int *out_fd)
 {
-	static const char question[8] = {'w', 'e', 'i', 'r', 's', 't', 'a', 't'};
 	const struct timeval patience = {.tv_sec = PATIENCE_S};
 	char answer[64];
 	size_t count = 0;
 	int fd = -1;
 	ssize_t got = 0;
-	const int code = weir_fd_send(socket_fd, question, sizeof(question), NULL, 0);
+	const int code = weir_fd_send(socket_fd, question, QUESTION_BYTES, NULL, 0);
 
 	if (code != 0)
 		return code;
@@ -73,13 +73,19 @@ static int board_check(struct weir_board *copy)
 		return -EBADMSG;
 	if (copy->abi_major != WEIR_ABI_MAJOR)
 		return -EPROTO;
-	if (copy->shard_count > WEIR_SHARDS_MAX ||
+	if (copy->shard_count > WEIR_SHARDS_MAX || copy->node_count > WEIR_BOARD_NODES_MAX ||
 	    copy->process_count > WEIR_BOARD_PROCESSES_MAX || copy->pool_count > WEIR_BOARD_POOLS_MAX)
 		return -EBADMSG;
 	copy->missing[sizeof(copy->missing) - 1] = '\0';
 	copy->sandbox[sizeof(copy->sandbox) - 1] = '\0';
 	copy->load[sizeof(copy->load) - 1] = '\0';
 	copy->steering[sizeof(copy->steering) - 1] = '\0';
+	for (uint32_t i = 0; i < copy->shard_count; i++) {
+		if (copy->shard_node[i] >= copy->node_count)
+			return -EBADMSG;
+	}
+	for (uint32_t i = 0; i < copy->node_count; i++)
+		copy->node[i].cpus[sizeof(copy->node[i].cpus) - 1] = '\0';
 	for (uint32_t i = 0; i < copy->process_count; i++) {
 		copy->process[i].space[sizeof(copy->process[i].space) - 1] = '\0';
 		copy->process[i].function[sizeof(copy->process[i].function) - 1] = '\0';
@@ -114,12 +120,12 @@ static void scores_copy(const struct weir_board *board, struct weir_board *copy)
 	}
 }
 
-static int board_read(int socket_fd, struct weir_board *copy)
+static int board_read(int socket_fd, const char question[QUESTION_BYTES], struct weir_board *copy)
 {
 	WEIR_CLEANUP(weir_fd_close) int fd = -1;
 	const struct weir_board *board = NULL;
 	size_t bytes = 0;
-	int code = board_ask(socket_fd, &fd);
+	int code = board_ask(socket_fd, question, &fd);
 
 	if (code == 0)
 		code = weir_fd_check_shared(fd, sizeof(*board), &bytes);
@@ -135,8 +141,8 @@ static int board_read(int socket_fd, struct weir_board *copy)
 	return code == 0 ? board_check(copy) : code;
 }
 
-enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool quiet,
-					struct weir_board **out_board)
+static enum weir_ctl_exit fetch(const struct weir_ctl_call *call, bool quiet, const char question[QUESTION_BYTES],
+				struct weir_board **out_board)
 {
 	WEIR_CLEANUP(weir_fd_close) int fd = -1;
 	WEIR_CLEANUP(weir_free) struct weir_board *copy = NULL;
@@ -148,7 +154,7 @@ enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool q
 		return reached;
 	copy = aligned_alloc(_Alignof(struct weir_board), sizeof(*copy));
 	WEIR_ASSERT(copy != NULL); /* a command line that has no memory left cannot go on */
-	code = board_read(fd, copy);
+	code = board_read(fd, question, copy);
 	if (code == 0) {
 		*out_board = copy;
 		copy = NULL;
@@ -166,6 +172,17 @@ enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool q
 			       WEIR_CTL_UNREACHABLE, "it may be starting; try again",
 			       "the supervisor at %s/run/supervisor.sock does not answer: %s",
 			       call->data, strerror(-code));
+}
+
+enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool quiet,
+					struct weir_board **out_board)
+{
+	return fetch(call, quiet, "weirstat", out_board);
+}
+
+enum weir_ctl_exit weir_ctl_board_fetch_pages(const struct weir_ctl_call *call, struct weir_board **out_board)
+{
+	return fetch(call, false, "weirnuma", out_board);
 }
 
 const char *weir_ctl_board_kind(uint32_t kind)

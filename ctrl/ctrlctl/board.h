@@ -11,6 +11,9 @@
 enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool quiet,
 					struct weir_board **out_board);
 
+/* The same, with the pages of links just looked up: where they lie. */
+enum weir_ctl_exit weir_ctl_board_fetch_pages(const struct weir_ctl_call *call, struct weir_board **out_board);
+
 /* Names of the kinds and states of processes and of runtimes; "unknown" for others. */
 const char *weir_ctl_board_kind(uint32_t kind);
 const char *weir_ctl_board_state(uint32_t state);

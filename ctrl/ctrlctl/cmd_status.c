@@ -495,6 +495,8 @@ static enum weir_ctl_exit status_whole(const struct weir_ctl_call *call)
 
 enum weir_ctl_exit weir_ctl_status(const struct weir_ctl_call *call)
 {
+	if (weir_ctl_option(call, "--numa") != NULL)
+		return weir_ctl_numa(call);
 	return weir_ctl_option(call, "--scores") != NULL ? weir_ctl_scores(call) : status_whole(call);
 }
 

@@ -272,10 +272,13 @@ static const struct weir_ctl_command others[] = {
 		.arguments = "",
 		.help = "what runs, what it does, what it does without, what is wrong",
 		.more = "  ctrlctl status --scores   how each worker is scored: the terms (0 to 1), the age of what was\n"
-			"                            measured, when it was seen, calls; and the last picks\n",
+			"                            measured, when it was seen, calls; and the last picks\n"
+			"  ctrlctl status --numa     nodes with their CPUs, shards and workers, the calls that left their\n"
+			"                            node, and on which node the pages of links lie, looked up now\n",
 		.options =
 			{
 				{.name = "--scores", .help = "how workers are chosen, and which were"},
+				{.name = "--numa", .help = "NUMA nodes: what runs and lies where"},
 			},
 		.run = weir_ctl_status,
 	},

@@ -136,6 +136,7 @@ enum weir_ctl_exit weir_ctl_activation_logs(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_worker_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_status(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_scores(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_numa(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_ready(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_get(const struct weir_ctl_call *call);

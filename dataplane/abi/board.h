@@ -1,6 +1,6 @@
 /* board: every number that status, top, metrics and tests show, in one memfd.
  *
- *   | header | processes, pools (supervisor writes) | metrics of each shard | scores | picks of each shard | queues |
+ *   | header, NUMA nodes | processes, pools (supervisor writes) | metrics of each shard | scores | picks of each shard | queues |
  *
  * Created by the supervisor, held by the keeper, so that counts outlive every other process.
  * Each shard's block has one writer, that shard of the newest gateway; counters go on from the
@@ -25,6 +25,8 @@ enum {
 	WEIR_BOARD_SANDBOX_BYTES_MAX = 256,
 	WEIR_BOARD_LOAD_BYTES_MAX = 448,
 	WEIR_BOARD_STEERING_BYTES_MAX = 256,
+	WEIR_BOARD_NODES_MAX = 64,
+	WEIR_BOARD_NODE_CPUS_BYTES_MAX = 96,
 };
 
 enum {
@@ -130,9 +132,22 @@ struct weir_board_process {
 	uint32_t load_source; /* enum weir_load_source; NONE: nothing was measured yet */
 	uint32_t cpu_millicores; /* workers: of their spec; 0 and 0: they have none */
 	uint32_t memory_mb;
-	uint32_t reserved;
+	uint32_t home;       /* workers: shard, whose NUMA node it is on */
+	uint64_t pages;      /* workers: of their links, looked up at pages_ns */
+	uint64_t pages_astray; /* of these, on another node than the one they belong to */
 	char space[64];      /* workers: namespace */
 	char function[64];   /* workers of one function: its name; empty = of all of the namespace */
+};
+
+/* One NUMA node, and what lies there. Written by the supervisor. */
+struct weir_board_node {
+	uint32_t number;    /* the kernel's */
+	uint32_t cpu_count; /* 0 = it has memory only */
+	uint64_t memory_bytes; /* 0 = it has CPUs only */
+	uint64_t pages;        /* of links, found here when they were looked up last */
+	uint64_t pages_astray; /* of these, belong to another node */
+	char cpus[WEIR_BOARD_NODE_CPUS_BYTES_MAX]; /* such as 0-3,8; empty = all of the machine's */
+	uint8_t distance[WEIR_BOARD_NODES_MAX];    /* to the node of each row; 10 = itself */
 };
 
 /* What starting a pool's workers takes: how often, all, the last and the longest. */
@@ -180,7 +195,14 @@ struct weir_board {
 	char steering[WEIR_BOARD_STEERING_BYTES_MAX]; /* which shard gets a new connection */
 	uint64_t load_period_ns;
 	uint32_t load_source; /* enum weir_load_source */
-	uint32_t load_reserved;
+	uint32_t node_count;      /* rows of node[] */
+	uint64_t pages_ns;        /* when pages of links were looked up last, CLOCK_MONOTONIC; 0 = never */
+	uint64_t pages_left_out;  /* that were too many then */
+	int32_t pages_error;      /* 0, or why the kernel did not say (-errno) */
+	uint32_t pages_reserved;
+	uint16_t shard_cpu[WEIR_SHARDS_MAX];
+	uint16_t shard_node[WEIR_SHARDS_MAX]; /* row of node[] */
+	struct weir_board_node node[WEIR_BOARD_NODES_MAX];
 	uint64_t load_unplaced; /* processes that the probes' table had no place for */
 	uint64_t pool_count;
 	struct weir_board_process process[WEIR_BOARD_PROCESSES_MAX];

@@ -76,13 +76,12 @@ struct weir_control {
 	uint32_t abi_major; /* WEIR_ABI_MAJOR; another one is refused */
 	uint32_t reserved;
 	union {
-		/* GATEWAY_START: shards are pinned to cpu[0 .. shard_count-1], which are on these NUMA nodes; what
-		 * a shard keeps to itself lies on its memory node. Numbers are the kernel's. fds: board,
+		/* GATEWAY_START: shards are pinned to cpu[0 .. shard_count-1]; what a shard keeps to itself lies
+		 * on its NUMA node, or the nearest with memory. Numbers are the kernel's. fds: board,
 		 * load board (load.h), read-only; tests may leave the latter out. */
 		struct {
 			uint32_t shard_count;
 			uint16_t cpu[WEIR_SHARDS_MAX];
-			uint16_t node[WEIR_SHARDS_MAX];
 			uint16_t memory_node[WEIR_SHARDS_MAX]; /* or WEIR_CONTROL_NODE_ANY */
 		} gateway_start;
 		/* LISTEN fds: shard_count listening sockets, the i-th for shard i. */
@@ -101,7 +100,8 @@ struct weir_control {
 		/* LINK_OPEN to the gateway: segment, pidfd, then shard_count eventfds, then what the worker's
 		 * control group counts, or nothing.
 		 * To a worker: segment, shard board, then shard_count eventfds.
-		 * `home` is the worker's home shard, whose node it is on. */
+		 * `home` is the worker's home shard, whose node it is on; `remote` how far that is from each
+		 * shard's: 0 = the same node, 255 = the farthest two that this machine has. */
 		struct {
 			uint64_t link_id;
 			uint64_t worker_id;
@@ -109,6 +109,7 @@ struct weir_control {
 			uint32_t shard_count;
 			int32_t worker_pid;
 			uint32_t home; /* below shard_count */
+			uint8_t remote[WEIR_SHARDS_MAX];
 			uint32_t reserved;
 		} link_open;
 		/* LINK_CLOSE: start nothing new; let go when idle. LINK_READY, LINK_GONE. */

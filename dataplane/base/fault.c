@@ -54,11 +54,22 @@ static void die(void)
 	__builtin_trap();
 }
 
-void weir_fault_pass(const char *name)
+static bool is_wanted(const char *name)
 {
 	(void)pthread_once(&wanted_once, wanted_read); /* fails only for a bad once object */
-	if (wanted.name_bytes == 0 || strlen(name) != wanted.name_bytes ||
-	    memcmp(name, wanted.name, wanted.name_bytes) != 0)
+	return wanted.name_bytes != 0 && strlen(name) == wanted.name_bytes &&
+	       memcmp(name, wanted.name, wanted.name_bytes) == 0;
+}
+
+bool weir_fault_fails(const char *name)
+{
+	return is_wanted(name) && action_is("fail") &&
+	       atomic_fetch_add_explicit(&passes, 1, memory_order_relaxed) + 1 >= wanted.passes_wanted;
+}
+
+void weir_fault_pass(const char *name)
+{
+	if (!is_wanted(name))
 		return;
 	if (atomic_fetch_add_explicit(&passes, 1, memory_order_relaxed) + 1 !=
 	    wanted.passes_wanted)

@@ -77,6 +77,8 @@ static int cpus_read(const char *root, struct weir_numa *numa, uint32_t index)
 	if (count < 0)
 		return -EBADMSG;
 	numa->node[index].cpu_count = (uint16_t)count;
+	text[strcspn(text, "\n")] = '\0';
+	(void)snprintf(numa->node[index].cpus, WEIR_NUMA_CPUS_BYTES_MAX, "%.95s", text);
 	for (int i = 0; i < count; i++)
 		numa->node_of_cpu[cpus[i]] = (uint8_t)index;
 	return 0;

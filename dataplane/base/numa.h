@@ -21,6 +21,7 @@
 enum {
 	WEIR_NUMA_NODES_MAX = 64, /* more are left out: their CPUs count as those of node 0 */
 	WEIR_NUMA_DISTANCE_SELF = 10,
+	WEIR_NUMA_CPUS_BYTES_MAX = 96,
 };
 
 struct weir_numa_node {
@@ -30,6 +31,7 @@ struct weir_numa_node {
 	uint16_t reserved;
 	uint64_t memory_bytes; /* 0 = none */
 	uint8_t distance[WEIR_NUMA_NODES_MAX]; /* to the node of each index; 10 = itself */
+	char cpus[WEIR_NUMA_CPUS_BYTES_MAX]; /* as the kernel writes them: 0-3,8; cut where there are many */
 };
 
 struct weir_numa {

@@ -174,6 +174,8 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	if (exchange->suspect)
 		link->exclusive = exchange;
 	weir_shard_count(shard, WEIR_METRIC_calls_bound, 1);
+	if (link->remote > 0)
+		weir_shard_count(shard, WEIR_METRIC_calls_remote, 1);
 	weir_timer_arm(&shard->wheel, &link->timer, shard->now_ns + 5 * WEIR_NS_PER_MS);
 	return true;
 no_room:

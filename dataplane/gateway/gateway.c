@@ -281,7 +281,6 @@ static int start(struct weir_gateway *gateway, const struct weir_control *contro
 	if (result != 0)
 		return result;
 	gateway->shard_count = control->gateway_start.shard_count;
-	memcpy(gateway->node, control->gateway_start.node, sizeof(gateway->node));
 	memcpy(gateway->memory_node, control->gateway_start.memory_node, sizeof(gateway->memory_node));
 	for (uint32_t i = 0; i < gateway->shard_count && result == 0; i++)
 		result = open_shard_at_home(gateway, i, control->gateway_start.cpu[i]);

@@ -42,8 +42,7 @@ struct weir_gateway {
 	const struct weir_load_board *load; /* what workers use, as measured; NULL = not known */
 	struct weir_shard_board *shard_board;
 	uint32_t shard_count;
-	uint16_t node[WEIR_SHARDS_MAX];        /* NUMA node of each shard */
-	uint16_t memory_node[WEIR_SHARDS_MAX]; /* or WEIR_CONTROL_NODE_ANY */
+	uint16_t memory_node[WEIR_SHARDS_MAX]; /* of each shard, or WEIR_CONTROL_NODE_ANY */
 	struct weir_shard *shard[WEIR_SHARDS_MAX];
 	pthread_t thread[WEIR_SHARDS_MAX];
 	struct weir_mailbox outbox;

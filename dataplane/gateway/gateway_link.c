@@ -63,6 +63,7 @@ static struct weir_gateway_link *create(struct weir_gateway *gateway, const stru
 		}
 		link->part[i]->owner = link;
 		link->part[i]->home = i == control->link_open.home;
+		link->part[i]->remote = control->link_open.remote[i];
 	}
 	return link;
 }

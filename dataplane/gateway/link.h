@@ -64,7 +64,9 @@ struct weir_shard_pool {
 	uint32_t policy_number;
 	uint64_t memory_bytes; /* what a worker may have; 0 = not known */
 	struct weir_weights weights;
+	uint32_t near_count; /* links of workers on this shard's node: they stand before the others */
 	struct weir_schedule_turn turn;
+	struct weir_schedule_turn far_turn; /* the same, among those of other nodes */
 	struct weir_shard_link *link[WEIR_GATEWAY_POOL_LINKS_MAX];
 	int16_t price[WEIR_GATEWAY_POOL_LINKS_MAX]; /* of each link when it was last looked at: pick.c */
 };
@@ -125,6 +127,7 @@ struct weir_shard_link {
 	bool set_aside;    /* being drained for a suspect */
 	bool opened;       /* this shard uses it: it is in the tables */
 	bool home;         /* this shard is its home */
+	uint8_t remote;    /* how far its node is: 0 = this shard's, 255 = the farthest there is */
 	bool active;
 	bool polling;      /* the eventfd poll is in the ring */
 	bool dirty;        /* pushed something this turn */

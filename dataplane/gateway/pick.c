@@ -18,25 +18,43 @@ void weir_pick_open(struct weir_shard_pool *pool, uint64_t key)
 		.policy = weir_schedule_policy(WEIR_POLICY_SCORE),
 		.weights = WEIR_WEIGHTS_DEFAULT,
 		.turn = {.random = key},
+		.far_turn = {.random = ~key},
 	};
 	pool->keeps = pool->policy->keeps;
 }
 
+static void move(struct weir_shard_pool *pool, uint32_t from, uint32_t to)
+{
+	if (from == to) /* what stands there may have moved on already */
+		return;
+	pool->link[to] = pool->link[from];
+	pool->price[to] = pool->price[from];
+	pool->link[to]->place = to;
+}
+
 void weir_pick_enter(struct weir_shard_pool *pool, struct weir_shard_link *link)
 {
-	link->place = pool->link_count++;
-	pool->link[link->place] = link;
-	pool->price[link->place] = 0; /* worth a look */
+	uint32_t place = pool->link_count++;
+
+	if (link->remote == 0) {
+		move(pool, pool->near_count, place);
+		place = pool->near_count++;
+	}
+	link->place = place;
+	pool->link[place] = link;
+	pool->price[place] = 0; /* worth a look */
 }
 
 void weir_pick_leave(struct weir_shard_pool *pool, const struct weir_shard_link *link)
 {
-	const uint32_t last = --pool->link_count;
+	uint32_t hole = link->place;
 
-	WEIR_ASSERT(pool->link[link->place] == link);
-	pool->link[link->place] = pool->link[last];
-	pool->price[link->place] = pool->price[last];
-	pool->link[link->place]->place = link->place;
+	WEIR_ASSERT(pool->link[hole] == link);
+	if (hole < pool->near_count) {
+		move(pool, --pool->near_count, hole);
+		hole = pool->near_count;
+	}
+	move(pool, --pool->link_count, hole);
 	if (pool->last == link)
 		pool->last = NULL;
 }
@@ -155,12 +173,12 @@ static int16_t look(struct weir_shard_pool *pool, uint32_t place, struct weir_sc
 	return pool->price[place];
 }
 
-/* Look at each, and see what one call more would add. */
-static void look_at_all(struct weir_shard_pool *pool)
+/* Look at each of [first, end), and see what one call more would add. */
+static void look_at(struct weir_shard_pool *pool, uint32_t first, uint32_t end)
 {
 	struct weir_schedule_candidate candidate;
 
-	for (uint32_t i = 0; i < pool->link_count; i++) {
+	for (uint32_t i = first; i < end; i++) {
 		const int16_t price = look(pool, i, &candidate);
 
 		candidate.in_flight++;
@@ -179,17 +197,20 @@ static void raise_price(int16_t *price, int16_t step)
 	*price = raised < WEIR_SCHEDULE_PRICE_FULL ? (int16_t)raised : WEIR_SCHEDULE_PRICE_FULL - 1;
 }
 
-/* Choose by what is known, and look whether it is still so. The candidate is pool->last_seen. */
-static int choose(struct weir_shard_pool *pool)
+/* Choose in [first, end) by what is known, and look whether it is still so. The candidate is
+ * pool->last_seen. */
+static int choose_known(struct weir_shard_pool *pool, uint32_t first, uint32_t end)
 {
+	struct weir_schedule_turn *turn = first == 0 ? &pool->turn : &pool->far_turn;
 	int16_t best_price = WEIR_SCHEDULE_PRICE_FULL;
 	int best = -1;
 
 	for (int looks = 0; looks < LOOKS_MAX; looks++) {
-		const int place = pool->policy->choose(pool->price, pool->link_count, &pool->turn);
+		int place = pool->policy->choose(pool->price + first, end - first, turn);
 
 		if (place < 0)
 			break;
+		place += (int)first;
 		const int16_t believed = pool->price[place];
 		const int16_t price = look(pool, (uint32_t)place, &pool->last_seen);
 
@@ -203,6 +224,27 @@ static int choose(struct weir_shard_pool *pool)
 	if (best >= 0)
 		(void)look(pool, (uint32_t)best, &pool->last_seen); /* as a moment ago, or a little dearer */
 	return best;
+}
+
+/* The same; what is believed of them may be old. */
+static int choose_in(struct weir_shard_pool *pool, uint32_t first, uint32_t end)
+{
+	const int place = choose_known(pool, first, end);
+
+	if (place >= 0 || first == end)
+		return place;
+	look_at(pool, first, end);
+	return choose_known(pool, first, end);
+}
+
+/* Near first. */
+static int choose(struct weir_shard_pool *pool)
+{
+	const int place = choose_in(pool, 0, pool->near_count);
+
+	if (place >= 0 || pool->near_count == pool->link_count)
+		return place;
+	return choose_in(pool, pool->near_count, pool->link_count);
 }
 
 /* One worker is no choice: it has room, or not. */
@@ -235,7 +277,7 @@ void weir_pick_configure(const struct weir_shard *shard, struct weir_shard_pool 
 	pool->one_task = one_task;
 	pool->keeps = policy->keeps && !one_task;
 	pool->last = NULL;
-	look_at_all(pool); /* prices of another kind */
+	look_at(pool, 0, pool->link_count); /* prices of another kind */
 }
 
 struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_pool *pool)
@@ -250,10 +292,6 @@ struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_po
 		return link;
 	pool->last = NULL;
 	place = pool->link_count == 1 ? the_only(pool) : choose(pool);
-	if (place < 0 && pool->link_count > 1) { /* what is believed of them may be old */
-		look_at_all(pool);
-		place = choose(pool);
-	}
 	if (place < 0)
 		return NULL;
 	link = pool->link[place];
@@ -270,7 +308,7 @@ static bool is_last_dear(const struct weir_shard_pool *pool)
 {
 	if (!pool->last || pool->policy_number != WEIR_POLICY_SCORE)
 		return false;
-	for (uint32_t i = 0; i < pool->link_count; i++) {
+	for (uint32_t i = 0; i < pool->near_count; i++) {
 		if (pool->price[i] < WEIR_SCHEDULE_PRICE_FULL &&
 		    pool->link[i]->load_price + LOAD_MARGIN < pool->last->load_price)
 			return true;
@@ -282,7 +320,7 @@ static bool is_last_dear(const struct weir_shard_pool *pool)
 static void look_closely(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
 	weir_scores_measure(shard, pool);
-	look_at_all(pool);
+	look_at(pool, 0, pool->link_count);
 	if (is_last_dear(pool))
 		pool->last = NULL;
 	for (uint32_t i = 0; i < pool->link_count; i++) {
@@ -324,6 +362,8 @@ struct weir_shard_link *weir_pick_nested(struct weir_shard_pool *pool, const str
 
 	for (uint32_t i = 0; i < pool->link_count; i++) {
 		pool->has_shut = pool->has_shut || is_shut(pool->link[i]);
+		if (best && i >= pool->near_count && best->remote == 0)
+			continue; /* near ones come first, and one has room */
 		if (!takes_nested(pool->link[i], exchange, &in_flight) || in_flight >= best_in_flight)
 			continue;
 		best = pool->link[i];

@@ -1,12 +1,15 @@
 /* pick: which worker of a pool gets a call. Reads what workers write of themselves (abi/link.h) and
  * decides with schedule/.
  *
- *   price[] of the pool   | 8 | 3 | full | 3 |    what each link cost when it was looked at last
+ *                             near               far
+ *   price[] of the pool   | 8 | 3 | full | 3 || 9 | 2 |   what each link cost when it was looked at last
  *     choose a place -> look at that worker now -> as cheap as believed: it is the one
  *                                               -> dearer: note that, choose again, a few times
  *   nobody has room: look at all.   A finished call makes its worker cheaper.
  *   All are looked at every WEIR_SCHEDULE_SAMPLE_NS.
  *
+ * Near are the workers on this shard's NUMA node, which is all of them on most machines. The others are
+ * chosen among only when no near one has room.
  * So a pick reads the lines of one worker or a few, not of hundreds; short calls stay on the worker
  * of the last one and read none. Threads: the owning shard. */
 #ifndef WEIR_DATAPLANE_GATEWAY_PICK_H

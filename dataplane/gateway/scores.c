@@ -71,6 +71,15 @@ static bool read_sample(const struct weir_shard *shard, struct weir_shard_link *
 	return true;
 }
 
+/* What was measured of it, if that is not too old, and how far away it is. */
+static struct weir_schedule_terms terms_of(const struct weir_shard *shard, const struct weir_shard_link *link)
+{
+	struct weir_schedule_terms terms = weir_schedule_load_terms(&link->load, shard->now_ns);
+
+	terms.remote = (uint32_t)WEIR_SCHEDULE_UNIT * link->remote / UINT8_MAX;
+	return terms;
+}
+
 static void measure(const struct weir_shard *shard, const struct weir_shard_pool *pool, struct weir_shard_link *link)
 {
 	const struct weir_schedule_capacity capacity = {.memory_bytes = pool->memory_bytes,
@@ -84,7 +93,7 @@ static void measure(const struct weir_shard *shard, const struct weir_shard_pool
 			sample.wait_ns = sample.block_ns = 0;
 		weir_schedule_load_take(&link->load, &sample, &capacity, pool->weights.ema);
 	}
-	terms = weir_schedule_load_terms(&link->load, shard->now_ns);
+	terms = terms_of(shard, link);
 	link->load_price = weir_schedule_terms_price(&terms, &pool->weights);
 }
 
@@ -97,7 +106,7 @@ void weir_scores_measure(struct weir_shard *shard, struct weir_shard_pool *pool)
 void weir_scores_show(struct weir_shard *shard, const struct weir_shard_link *link,
 		      const struct weir_schedule_candidate *candidate)
 {
-	const struct weir_schedule_terms terms = weir_schedule_load_terms(&link->load, shard->now_ns);
+	const struct weir_schedule_terms terms = terms_of(shard, link);
 	const struct weir_shard_pool *pool = link->pool;
 	struct weir_board_score *row = link->score;
 	uint64_t change;

@@ -11,6 +11,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/cpu.h"
+#include "dataplane/base/fault.h"
 #include "dataplane/base/log.h"
 #include "dataplane/gateway/body.h"
 #include "dataplane/gateway/dispatch.h"
@@ -37,26 +38,42 @@ void *weir_shard_reserve(size_t bytes)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* The flags that fit this kernel: 6.1 has them all, older ones get what they take. */
-static int open_ring(struct io_uring *ring)
+enum ring_mode { RING_DEFERRED, RING_COOPERATIVE, RING_PLAIN, RING_MODES };
+
+static const struct {
+	const char *name;
+	unsigned flags;
+} ring_mode[RING_MODES] = {
+	[RING_DEFERRED] = {"deferred", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG},
+	[RING_COOPERATIVE] = {"cooperative",
+			      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG},
+	[RING_PLAIN] = {"plain", 0},
+};
+
+/* The mode that a test wants is the first that is tried. */
+static enum ring_mode first_mode(void)
 {
-	static const unsigned candidate[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-		0,
-	};
+	if (WEIR_FAULT_FAILS(gateway_ring_plain))
+		return RING_PLAIN;
+	return WEIR_FAULT_FAILS(gateway_ring_cooperative) ? RING_COOPERATIVE : RING_DEFERRED;
+}
+
+/* The flags that fit this kernel: 6.1 has them all, older ones get what they take. */
+static int open_ring(struct io_uring *ring, enum ring_mode *out_mode)
+{
 	int result = -EINVAL;
 
-	for (size_t i = 0; i < sizeof(candidate) / sizeof(candidate[0]) && result == -EINVAL; i++) {
+	for (enum ring_mode mode = first_mode(); mode < RING_MODES && result == -EINVAL; mode++) {
 		struct io_uring_params params = {
-			.flags = candidate[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+			.flags = ring_mode[mode].flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
 				 IORING_SETUP_R_DISABLED,
 			.cq_entries = COMPLETIONS,
 		};
 
-		if (!(candidate[i] & IORING_SETUP_SINGLE_ISSUER))
+		if (!(ring_mode[mode].flags & IORING_SETUP_SINGLE_ISSUER))
 			params.flags &= ~(unsigned)IORING_SETUP_R_DISABLED;
 		result = io_uring_queue_init_params(SUBMISSIONS, ring, &params);
+		*out_mode = mode;
 	}
 	return result;
 }
@@ -97,6 +114,7 @@ static int open_buffers(struct weir_shard *shard)
 
 int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *options)
 {
+	enum ring_mode mode = RING_DEFERRED;
 	int result;
 
 	shard->index = options->index;
@@ -124,7 +142,9 @@ int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *o
 	if (result == 0)
 		result = weir_mailbox_open(&shard->inbox);
 	if (result == 0)
-		result = open_ring(&shard->ring);
+		result = open_ring(&shard->ring, &mode);
+	if (result == 0 && shard->index == 0) /* as all are */
+		weir_log(WEIR_LOG_INFO, "io_uring", "mode=%s features=%#x", ring_mode[mode].name, shard->ring.features);
 	if (result == -ENOMEM)
 		memory_say(shard);
 	if (result == 0)

@@ -11,7 +11,7 @@
  *   mem   resident memory over the worker's limit                       its limit, else 512 MB
  *   io    the larger of: waiting for block devices over time;           always waiting, or
  *         bytes read and written over WEIR_SCHEDULE_IO_BYTES_MAX/s      100 MB/s
- *   remote                                                              it is on another NUMA node
+ *   remote  how far its NUMA node is from the shard's                   as far as two nodes can be
  * Shares are cut at 1. The moving average is ema * old + (1 - ema) * new for each
  * WEIR_SCHEDULE_SAMPLE_NS that passed; the first share stands as it is. After
  * WEIR_SCHEDULE_SAMPLE_AGE_MAX_NS without a sample, or where nobody measures, the terms are 0: then

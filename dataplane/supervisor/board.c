@@ -12,6 +12,7 @@
 #include "dataplane/supervisor/limits.h"
 #include "dataplane/supervisor/measure.h"
 #include "dataplane/supervisor/nodes.h"
+#include "dataplane/supervisor/pages.h"
 #include "dataplane/supervisor/pool.h"
 #include "dataplane/supervisor/program.h"
 
@@ -174,6 +175,9 @@ static void row_worker(const struct weir_supervisor *supervisor, const struct we
 		row_pool(row, pool);
 	weir_board_worker_counts(supervisor, worker, row);
 	weir_measure_row(supervisor, worker, weir_clock_now_ns(), row);
+	row->home = worker->home;
+	row->pages = worker->pages;
+	row->pages_astray = worker->pages_astray;
 }
 
 /* Rows of workers, and one for each that a pool lacks. Returns the number of rows in use. */
@@ -292,6 +296,8 @@ void weir_board_rows_write(struct weir_supervisor *supervisor, uint64_t now_ns)
 	board->process_count = rows_of_workers(supervisor, board->process);
 	board->pool_count = rows_of_pools(supervisor, board->pool);
 	board->load_unplaced = atomic_load_explicit(&supervisor->load->unplaced, memory_order_relaxed);
+	weir_nodes_show(supervisor, board);
+	weir_pages_show(supervisor, board);
 	/* ORDER board_rows release: the rows are whole again. */
 	atomic_store_explicit(&board->change, change + 1, memory_order_release);
 	segments_count(supervisor);

@@ -142,6 +142,7 @@ static bool open_send(struct weir_supervisor *supervisor, const struct weir_link
 	control.link_open.shard_count = supervisor->shard_count;
 	control.link_open.worker_pid = worker->process.pid;
 	control.link_open.home = worker->home;
+	weir_nodes_remote(supervisor, worker->home, control.link_open.remote);
 	memcpy(&fds[2], link->event_fd, supervisor->shard_count * sizeof(fds[0]));
 	if (events_fd != -1)
 		fds[count++] = events_fd;

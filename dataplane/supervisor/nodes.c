@@ -62,8 +62,9 @@ bool weir_nodes_are_several(const struct weir_supervisor *supervisor)
 	return supervisor->nodes.numa.node_count > 1;
 }
 
-void weir_nodes_shards(const struct weir_supervisor *supervisor, const struct weir_pool *pool,
-		       struct weir_place_shard shards[WEIR_SHARDS_MAX])
+/* `pool_key` 0 is no pool's. */
+static void shards_count(const struct weir_supervisor *supervisor, uint64_t pool_key,
+			 struct weir_place_shard shards[WEIR_SHARDS_MAX])
 {
 	for (uint32_t i = 0; i < supervisor->shard_count; i++)
 		shards[i] = (struct weir_place_shard){.node = supervisor->nodes.of_shard[i]};
@@ -73,15 +74,30 @@ void weir_nodes_shards(const struct weir_supervisor *supervisor, const struct we
 		if (worker->process.pid == 0 || worker->process.state == WEIR_PROCESS_DRAINING)
 			continue;
 		shards[worker->home].all++;
-		shards[worker->home].mine += pool != NULL && worker->pool_key == pool->key;
+		shards[worker->home].mine += worker->pool_key == pool_key;
 	}
+}
+
+void weir_nodes_shards(const struct weir_supervisor *supervisor, struct weir_place_shard shards[WEIR_SHARDS_MAX])
+{
+	shards_count(supervisor, 0, shards);
+}
+
+bool weir_nodes_is_spare(const struct weir_supervisor *supervisor, const struct weir_worker *worker)
+{
+	struct weir_place_shard shards[WEIR_SHARDS_MAX];
+
+	if (!weir_nodes_are_several(supervisor))
+		return true;
+	shards_count(supervisor, worker->pool_key, shards);
+	return weir_place_is_spare(shards, supervisor->shard_count, worker->home);
 }
 
 uint32_t weir_nodes_home(const struct weir_supervisor *supervisor, const struct weir_pool *pool)
 {
 	struct weir_place_shard shards[WEIR_SHARDS_MAX];
 
-	weir_nodes_shards(supervisor, pool, shards);
+	shards_count(supervisor, pool->key, shards);
 	return weir_place_home(shards, supervisor->shard_count, pool->asking);
 }
 
@@ -93,7 +109,7 @@ uint32_t weir_nodes_workers_min(const struct weir_supervisor *supervisor, uint32
 
 	if (workers_min == 0)
 		return 0;
-	weir_nodes_shards(supervisor, NULL, shards);
+	weir_nodes_shards(supervisor, shards);
 	nodes = weir_place_nodes(shards, supervisor->shard_count);
 	if (nodes > workers_max)
 		nodes = workers_max;
@@ -162,13 +178,17 @@ bool weir_nodes_homes(const struct weir_supervisor *supervisor, uint32_t home, s
 
 void weir_nodes_tell(const struct weir_supervisor *supervisor, struct weir_control *control)
 {
-	const struct weir_nodes *const nodes = &supervisor->nodes;
-
-	for (uint32_t i = 0; i < supervisor->shard_count; i++) {
-		control->gateway_start.node[i] = nodes->numa.node[nodes->of_shard[i]].number;
+	for (uint32_t i = 0; i < supervisor->shard_count; i++)
 		control->gateway_start.memory_node[i] =
 			places_memory(supervisor) ? memory_number(supervisor, i) : WEIR_CONTROL_NODE_ANY;
-	}
+}
+
+void weir_nodes_remote(const struct weir_supervisor *supervisor, uint32_t home, uint8_t out_remote[WEIR_SHARDS_MAX])
+{
+	const struct weir_nodes *const nodes = &supervisor->nodes;
+
+	for (uint32_t i = 0; i < supervisor->shard_count; i++)
+		out_remote[i] = weir_place_remote(&nodes->numa, nodes->of_shard[home], nodes->of_shard[i]);
 }
 
 void weir_nodes_lack(const struct weir_supervisor *supervisor, char *line, size_t bytes)
@@ -177,4 +197,28 @@ void weir_nodes_lack(const struct weir_supervisor *supervisor, char *line, size_
 	if (weir_nodes_are_several(supervisor) && supervisor->nodes.memory_error != 0)
 		(void)snprintf(line, bytes, "memory on the node of who uses it: mbind and set_mempolicy are refused (%s)",
 			       strerror(-supervisor->nodes.memory_error));
+}
+
+static_assert((int)WEIR_BOARD_NODES_MAX == (int)WEIR_NUMA_NODES_MAX, "each node has a row");
+static_assert((int)WEIR_BOARD_NODE_CPUS_BYTES_MAX == (int)WEIR_NUMA_CPUS_BYTES_MAX, "its CPUs fit");
+
+void weir_nodes_show(const struct weir_supervisor *supervisor, struct weir_board *board)
+{
+	const struct weir_nodes *const nodes = &supervisor->nodes;
+
+	board->node_count = nodes->numa.node_count;
+	for (uint32_t i = 0; i < nodes->numa.node_count; i++) {
+		const struct weir_numa_node *const node = &nodes->numa.node[i];
+		struct weir_board_node *const row = &board->node[i];
+
+		row->number = node->number;
+		row->cpu_count = node->cpu_count;
+		row->memory_bytes = node->memory_bytes;
+		memcpy(row->cpus, node->cpus, sizeof(row->cpus));
+		memcpy(row->distance, node->distance, sizeof(row->distance));
+	}
+	for (uint32_t i = 0; i < supervisor->shard_count; i++) {
+		board->shard_cpu[i] = supervisor->cpu[i];
+		board->shard_node[i] = nodes->of_shard[i];
+	}
 }

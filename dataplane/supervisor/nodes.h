@@ -23,12 +23,14 @@ void weir_nodes_settle(struct weir_supervisor *supervisor);
 /* True where there is more than one node to care about. */
 bool weir_nodes_are_several(const struct weir_supervisor *supervisor);
 
-/* The shards with their nodes, and how many workers each has, of `pool` (or NULL) and of all. */
-void weir_nodes_shards(const struct weir_supervisor *supervisor, const struct weir_pool *pool,
-		       struct weir_place_shard shards[WEIR_SHARDS_MAX]);
+/* The shards with their nodes, and how many workers each has. */
+void weir_nodes_shards(const struct weir_supervisor *supervisor, struct weir_place_shard shards[WEIR_SHARDS_MAX]);
 
 /* The home shard of the pool's next worker. */
 uint32_t weir_nodes_home(const struct weir_supervisor *supervisor, const struct weir_pool *pool);
+
+/* May this worker go before others of its pool? */
+bool weir_nodes_is_spare(const struct weir_supervisor *supervisor, const struct weir_worker *worker);
 
 /* What is started between the two is born on the node of the shard `home`. */
 void weir_nodes_enter(struct weir_supervisor *supervisor, uint32_t home);
@@ -37,12 +39,18 @@ void weir_nodes_leave(struct weir_supervisor *supervisor);
 /* Where the link of a worker of shard `home` is to lie; false: anywhere. */
 bool weir_nodes_homes(const struct weir_supervisor *supervisor, uint32_t home, struct weir_segment_homes *out_homes);
 
-/* The nodes of the shards, for the gateway's start. */
+/* Where the shards' own memory is to lie, for the gateway's start. */
 void weir_nodes_tell(const struct weir_supervisor *supervisor, struct weir_control *control);
+
+/* How far a worker of shard `home` is from each shard: 0 = on its node, 255 = as far as two nodes can be. */
+void weir_nodes_remote(const struct weir_supervisor *supervisor, uint32_t home, uint8_t out_remote[WEIR_SHARDS_MAX]);
 
 /* A pool that is never without a worker has one on each node with shards, if it may have so many. */
 uint32_t weir_nodes_workers_min(const struct weir_supervisor *supervisor, uint32_t workers_min,
 				uint32_t workers_max);
+
+/* Write nodes and shards to the board. */
+void weir_nodes_show(const struct weir_supervisor *supervisor, struct weir_board *board);
 
 /* A line on what cannot be done here, or an empty text. */
 void weir_nodes_lack(const struct weir_supervisor *supervisor, char *line, size_t bytes);

@@ -139,6 +139,20 @@ uint32_t weir_place_home(const struct weir_place_shard *shards, uint32_t count, 
 	return best;
 }
 
+bool weir_place_is_spare(const struct weir_place_shard *shards, uint32_t count, uint32_t home)
+{
+	uint64_t most = 0;
+
+	if (weight(shards, count, shards[home].node) >> 32 > 1)
+		return true;
+	for (uint32_t i = 0; i < count; i++) {
+		const uint64_t mine = weight(shards, count, shards[i].node) >> 32;
+
+		most = mine > most ? mine : most;
+	}
+	return most <= 1;
+}
+
 uint32_t weir_place_nodes(const struct weir_place_shard *shards, uint32_t count)
 {
 	uint64_t seen = 0;
@@ -147,6 +161,23 @@ uint32_t weir_place_nodes(const struct weir_place_shard *shards, uint32_t count)
 	for (uint32_t i = 0; i < count; i++)
 		seen |= UINT64_C(1) << shards[i].node;
 	return (uint32_t)__builtin_popcountll(seen);
+}
+
+uint8_t weir_place_remote(const struct weir_numa *numa, uint32_t one, uint32_t other)
+{
+	uint32_t farthest = 0;
+	uint32_t between = 0;
+
+	if (one == other)
+		return 0;
+	for (uint32_t i = 0; i < numa->node_count; i++) {
+		for (uint32_t k = 0; k < numa->node_count; k++)
+			farthest = numa->node[i].distance[k] > farthest ? numa->node[i].distance[k] : farthest;
+	}
+	between = numa->node[one].distance[other];
+	if (between <= WEIR_NUMA_DISTANCE_SELF) /* firmware that makes no difference */
+		return farthest <= WEIR_NUMA_DISTANCE_SELF ? UINT8_MAX : 1;
+	return (uint8_t)(UINT8_MAX * (between - WEIR_NUMA_DISTANCE_SELF) / (farthest - WEIR_NUMA_DISTANCE_SELF));
 }
 
 /* The shards of each node stand next to each other. */

@@ -36,8 +36,15 @@ enum { WEIR_PLACE_NOBODY = 0xffff };
  * workers of all, then the first. `count` is 1 .. WEIR_SHARDS_MAX. */
 uint32_t weir_place_home(const struct weir_place_shard *shards, uint32_t count, uint32_t asking);
 
+/* May the pool give up a worker of shard `home`, if it has to give up one? Not the last of its node while
+ * another node has several. */
+bool weir_place_is_spare(const struct weir_place_shard *shards, uint32_t count, uint32_t home);
+
 /* On how many nodes there are shards. */
 uint32_t weir_place_nodes(const struct weir_place_shard *shards, uint32_t count);
+
+/* How far two nodes are from each other: 0 = they are the same, 255 = no two of this machine are farther. */
+uint8_t weir_place_remote(const struct weir_numa *numa, uint32_t one, uint32_t other);
 
 /* Where connections go that a CPU receives: to the shards of its node, or, where there are none, to those
  * of the nearest node that has some. */

@@ -6,6 +6,7 @@
 #include "dataplane/shm/load.h"
 #include "dataplane/supervisor/board.h"
 #include "dataplane/supervisor/link.h"
+#include "dataplane/supervisor/nodes.h"
 #include "dataplane/supervisor/pool_room.h"
 #include "dataplane/supervisor/pool_scale.h"
 #include "dataplane/supervisor/records.h"
@@ -185,7 +186,7 @@ struct weir_worker *weir_pool_idlest(struct weir_supervisor *supervisor, uint64_
 		struct weir_worker *const worker = &supervisor->worker[i];
 
 		if (worker->pool_key == key && weir_worker_is_staying(worker) && now_ns - worker->busy_ns >= least_ns &&
-		    (found == NULL || worker->busy_ns < found->busy_ns))
+		    (found == NULL || worker->busy_ns < found->busy_ns) && weir_nodes_is_spare(supervisor, worker))
 			found = worker;
 	}
 	return found;

@@ -11,9 +11,11 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/supervisor/board.h"
 #include "dataplane/supervisor/listen.h"
+#include "dataplane/supervisor/pages.h"
 
-/* What a client sends and gets back, the latter with the board. */
+/* What a client sends and gets back, the latter with the board. The second: look first where pages lie. */
 static const char question[8] = {'w', 'e', 'i', 'r', 's', 't', 'a', 't'};
+static const char question_pages[8] = {'w', 'e', 'i', 'r', 'n', 'u', 'm', 'a'};
 
 static const uint64_t patience_ns = 2 * WEIR_NS_PER_SECOND;
 
@@ -58,6 +60,11 @@ void weir_status_accept(struct weir_supervisor *supervisor, uint64_t now_ns)
 		weir_fd_close(&supervisor->client[i].fd);
 }
 
+static bool is_question(const char *text)
+{
+	return memcmp(text, question, sizeof(question)) == 0 || memcmp(text, question_pages, sizeof(question)) == 0;
+}
+
 void weir_status_answer(struct weir_supervisor *supervisor, uint64_t client)
 {
 	WEIR_CLEANUP(weir_fd_close) int readable = -1;
@@ -67,14 +74,15 @@ void weir_status_answer(struct weir_supervisor *supervisor, uint64_t client)
 
 	if (*fd == -1)
 		return;
-	if (recv(*fd, text, sizeof(text), 0) == (ssize_t)sizeof(question) &&
-	    memcmp(text, question, sizeof(question)) == 0) {
+	if (recv(*fd, text, sizeof(text), 0) == (ssize_t)sizeof(question) && is_question(text)) {
+		if (memcmp(text, question_pages, sizeof(text)) == 0)
+			weir_pages_look(supervisor, weir_clock_now_ns());
 		weir_board_rows_write(supervisor, weir_clock_now_ns());
 		/* A descriptor of its own, which can't be mapped for writing. */
 		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", supervisor->board_fd);
 		readable = open(path, O_RDONLY | O_CLOEXEC);
 		if (readable != -1)
-			(void)weir_fd_send(*fd, question, sizeof(question), &readable, 1); /* or it left */
+			(void)weir_fd_send(*fd, text, sizeof(text), &readable, 1); /* or it left */
 	}
 	weir_fd_close(fd);
 }

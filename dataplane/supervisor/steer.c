@@ -58,7 +58,7 @@ void weir_steer_listeners(struct weir_supervisor *supervisor)
 	enum steering worst = BY_NODE;
 	char why[WEIR_STEER_WHY_BYTES_MAX] = "";
 
-	weir_nodes_shards(supervisor, NULL, shards);
+	weir_nodes_shards(supervisor, shards);
 	if (weir_place_nodes(shards, supervisor->shard_count) == 1) {
 		(void)snprintf(supervisor->steering, sizeof(supervisor->steering),
 			       "to any shard: they are all on one NUMA node%s",

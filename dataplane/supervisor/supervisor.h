@@ -59,6 +59,8 @@ struct weir_worker {
 	int load_children;      /* processes that it had started, when its files were last read */
 	uint64_t load_cpu_ns;   /* its CPU clock then */
 	struct weir_schedule_use use[WEIR_POOL_ASKERS]; /* its totals when that one last asked */
+	uint64_t pages;         /* of its links, when they were looked up, */
+	uint64_t pages_astray;  /* and those that lie on another node than they should */
 	uint64_t link_next_ns;  /* one of its links was refused: no new one before this */
 };
 
@@ -148,6 +150,16 @@ struct weir_nodes {
 	size_t allowed_count;
 };
 
+/* Where the pages of links lie: pages.h. */
+struct weir_pages {
+	uint64_t at_ns; /* when they were looked up; 0 = never */
+	uint64_t looked;
+	uint64_t left_out;
+	int error; /* the last, -errno; 0 = none */
+	uint64_t on_node[WEIR_NUMA_NODES_MAX]; /* by index */
+	uint64_t astray[WEIR_NUMA_NODES_MAX];  /* of these, belong to another */
+};
+
 /* A worker that ended a moment ago: its control group still tells why. */
 struct weir_ended_group {
 	uint64_t worker_id; /* 0 = free place */
@@ -171,6 +183,7 @@ struct weir_supervisor {
 	uint16_t cpu[WEIR_SHARDS_MAX];
 	uint32_t shard_count;
 	struct weir_nodes nodes;
+	struct weir_pages pages;
 	int store_fd;
 	int epoll_fd;
 	int signal_fd;

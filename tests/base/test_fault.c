@@ -74,6 +74,25 @@ static void stop_stops_until_continued(void **state)
 	assert_int_equal(WEXITSTATUS(status), 5);
 }
 
+static void fails_asked(void *argument)
+{
+	(void)argument;
+	(void)setenv("WEIR_FAULT", "open:fail:2", 1);
+	if (WEIR_FAULT_FAILS(elsewhere) || WEIR_FAULT_FAILS(open) || !WEIR_FAULT_FAILS(open) || !WEIR_FAULT_FAILS(open))
+		_exit(1);
+	WEIR_FAULT(open); /* nothing dies of it */
+}
+
+static void fail_is_true_from_the_named_pass_on(void **state)
+{
+	char text[64];
+	const int status = base_run_child(fails_asked, NULL, text, sizeof(text));
+
+	(void)state;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -81,6 +100,7 @@ int main(void)
 		cmocka_unit_test(abort_aborts),
 		cmocka_unit_test(another_name_or_a_prefix_or_nonsense_does_nothing),
 		cmocka_unit_test(stop_stops_until_continued),
+		cmocka_unit_test(fail_is_true_from_the_named_pass_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,7 @@ static void nodes_have_the_cpus_memory_and_distances_that_the_kernel_tells(void 
 	assert_int_equal(numa->node_count, 2);
 	assert_int_equal(numa->node[0].cpu_count, 3);
 	assert_int_equal(numa->node[1].cpu_count, 2);
+	assert_string_equal(numa->node[0].cpus, "0-1,4");
 	assert_int_equal(numa->node_of_cpu[4], 0);
 	assert_int_equal(numa->node_of_cpu[3], 1);
 	assert_int_equal(numa->node[1].memory_bytes, 2048 * 1024);

@@ -240,6 +240,7 @@ static struct weir_board *board_make(int *out_fd)
 	board->magic = WEIR_BOARD_MAGIC;
 	board->abi_major = WEIR_ABI_MAJOR;
 	board->shard_count = 2;
+	board->node_count = 1;
 	board->bytes = sizeof(*board);
 	board->started_ns = 1;
 	board->generation = 7;

@@ -309,6 +309,7 @@ void rig_worker_offer(struct rig *rig, struct rig_worker *worker)
 	open.link_open.shard_count = shard_count;
 	open.link_open.worker_pid = worker->pid;
 	open.link_open.home = (uint32_t)(worker->link_id % shard_count);
+	memset(open.link_open.remote, (int)rig->options.workers_remote, sizeof(open.link_open.remote));
 	send_fds(rig, &open, fds, 2 + shard_count);
 	close(fds[0]);
 	close(fds[1]);

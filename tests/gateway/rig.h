@@ -20,6 +20,7 @@ struct rig_options {
 	uint32_t send_idle_ms;       /* [1000] */
 	uint32_t descriptors_max;    /* [inherited] at most the gateway's RLIMIT_NOFILE */
 	uint32_t workers_max;        /* [1] of the pool; a suspect function may use the only worker */
+	uint32_t workers_remote;     /* [0] how far the workers' node is: 255 = the farthest */
 	uint32_t control_send_bytes; /* [the kernel's] what waits unread for the supervisor at most */
 };
 

@@ -453,6 +453,40 @@ static void a_client_that_resets_cancels_its_call(void **state)
 	rig_worker_kill(&worker);
 }
 
+/* One call, to a worker that is so far away; how many were counted as such. */
+static uint64_t calls_remote_of_one(uint32_t remote)
+{
+	const struct rig_options options = {.workers_remote = remote};
+	struct rig rig;
+	struct rig_worker worker;
+	struct weir_message head;
+	char answer[512];
+	uint64_t count;
+	int client;
+
+	rig_start_with(&rig, &options);
+	rig_worker_start(&rig, &worker);
+	client = rig_client(&rig);
+	rig_send(client, GET);
+	head = rig_worker_accept(&worker);
+	rig_worker_answer(&worker, &head, 200, "far");
+	rig_read_answer(client, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "far"));
+	close(client);
+	rig_expect_metric(&rig, WEIR_METRIC_calls_bound, 1);
+	count = atomic_load(&rig.board->shard[0].metric[WEIR_METRIC_calls_remote]);
+	rig_worker_kill(&worker);
+	rig_stop(&rig);
+	return count;
+}
+
+static void a_call_to_another_node_is_counted(void **state)
+{
+	(void)state;
+	assert_int_equal(calls_remote_of_one(0), 0);
+	assert_int_equal(calls_remote_of_one(255), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +508,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_chunk_of_an_ended_call_cannot_be_returned_later, setup,
 						teardown),
+		cmocka_unit_test(a_call_to_another_node_is_counted),
 		cmocka_unit_test_setup_teardown(a_client_that_resets_cancels_its_call, setup, teardown),
 	};
 

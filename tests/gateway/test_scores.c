@@ -277,6 +277,76 @@ static void links_come_and_go_with_their_prices(void **state)
 	assert_int_equal(call_begin(scene), 0);
 }
 
+/* The worker is on a node so far away, and this shard is not its home. */
+static void put_away(struct scene *scene, uint32_t worker, uint8_t remote)
+{
+	struct weir_shard_link *link = scene->link[worker];
+
+	weir_pick_leave(scene->pool, link);
+	link->remote = remote;
+	link->home = remote == 0;
+	weir_pick_enter(scene->pool, link);
+}
+
+static void a_call_leaves_its_node_only_when_no_worker_there_has_room(void **state)
+{
+	static const uint32_t percent[WORKERS] = {100, 0, 100}; /* only the remote one is idle */
+	struct scene *scene = *state;
+	struct weir_snapshot_pool row = {.key = 7, .workers_max = 3, .weights = WEIR_WEIGHTS_DEFAULT};
+
+	measured(scene);
+	put_away(scene, 1, 255);
+	for (uint32_t policy = 0; policy < WEIR_POLICY_COUNT; policy++) {
+		row.policy = (uint16_t)policy;
+		weir_pick_configure(scene->shard, scene->pool, &row);
+		for (int i = 0; i < 5; i++)
+			pass(scene, percent);
+		for (int i = 0; i < 2 * LIMIT; i++)
+			assert_int_not_equal(call_begin(scene), 1);
+		for (int i = 0; i < LIMIT; i++)
+			assert_int_equal(call_begin(scene), 1);
+		assert_null(weir_pick(scene->shard, scene->pool));
+		call_end(scene, 2);
+		assert_int_equal(call_begin(scene), 2); /* room at home again */
+		for (uint32_t i = 0; i < WORKERS; i++) {
+			while (scene->link[i]->in_flight > 0)
+				call_end(scene, i);
+		}
+	}
+}
+
+static void of_other_nodes_the_nearest_gets_it(void **state)
+{
+	struct scene *scene = *state;
+
+	put_away(scene, 0, 255);
+	put_away(scene, 1, 100);
+	put_away(scene, 2, 255);
+	pass(scene, NULL);
+	assert_int_equal(scene->pool->near_count, 0);
+	assert_int_equal(call_begin(scene), 1);
+	/* epsilon .2 of which 155/255 more are as much as 1.9 of 16 calls */
+	assert_int_equal(call_begin(scene), 1);
+	assert_int_not_equal(call_begin(scene), 1);
+}
+
+static void near_workers_stand_first_however_they_come_and_go(void **state)
+{
+	struct scene *scene = *state;
+	const struct weir_shard_pool *pool = scene->pool;
+	uint32_t random = 1;
+
+	for (int i = 0; i < 500; i++) {
+		random = random * 1664525 + 1013904223;
+		put_away(scene, (random >> 8) % WORKERS, (random >> 24) % 2 * 255);
+		assert_int_equal(pool->link_count, WORKERS);
+		for (uint32_t place = 0; place < WORKERS; place++) {
+			assert_int_equal(pool->link[place]->place, place);
+			assert_int_equal(pool->link[place]->remote == 0, place < pool->near_count);
+		}
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -288,6 +358,9 @@ int main(void)
 		TEST(each_worker_has_a_row_that_says_how_it_stands),
 		TEST(another_policy_takes_effect_with_its_row),
 		TEST(links_come_and_go_with_their_prices),
+		TEST(a_call_leaves_its_node_only_when_no_worker_there_has_room),
+		TEST(of_other_nodes_the_nearest_gets_it),
+		TEST(near_workers_stand_first_however_they_come_and_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

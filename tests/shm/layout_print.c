@@ -336,6 +336,18 @@ static void print_scores(void)
 	FIELD(weir_board_picks, pick);
 }
 
+static void print_node(void)
+{
+	STRUCT(weir_board_node);
+	FIELD(weir_board_node, number);
+	FIELD(weir_board_node, cpu_count);
+	FIELD(weir_board_node, memory_bytes);
+	FIELD(weir_board_node, pages);
+	FIELD(weir_board_node, pages_astray);
+	FIELD(weir_board_node, cpus);
+	FIELD(weir_board_node, distance);
+}
+
 static void print_pools(void)
 {
 	STRUCT(weir_board_starts);
@@ -391,9 +403,13 @@ static void print_board(void)
 	FIELD(weir_board_process, load_source);
 	FIELD(weir_board_process, cpu_millicores);
 	FIELD(weir_board_process, memory_mb);
+	FIELD(weir_board_process, home);
+	FIELD(weir_board_process, pages);
+	FIELD(weir_board_process, pages_astray);
 	FIELD(weir_board_process, space);
 	FIELD(weir_board_process, function);
 	print_scores();
+	print_node();
 	STRUCT(weir_board);
 	FIELD(weir_board, magic);
 	FIELD(weir_board, abi_major);
@@ -411,6 +427,13 @@ static void print_board(void)
 	FIELD(weir_board, steering);
 	FIELD(weir_board, load_period_ns);
 	FIELD(weir_board, load_source);
+	FIELD(weir_board, node_count);
+	FIELD(weir_board, pages_ns);
+	FIELD(weir_board, pages_left_out);
+	FIELD(weir_board, pages_error);
+	FIELD(weir_board, shard_cpu);
+	FIELD(weir_board, shard_node);
+	FIELD(weir_board, node);
 	FIELD(weir_board, load_unplaced);
 	FIELD(weir_board, pool_count);
 	FIELD(weir_board, process);
@@ -432,7 +455,6 @@ static void print_control(void)
 	FIELD(weir_control, abi_major);
 	FIELD(weir_control, gateway_start.shard_count);
 	FIELD(weir_control, gateway_start.cpu);
-	FIELD(weir_control, gateway_start.node);
 	FIELD(weir_control, gateway_start.memory_node);
 	FIELD(weir_control, listen.local);
 	FIELD(weir_control, listen.address);
@@ -445,6 +467,7 @@ static void print_control(void)
 	FIELD(weir_control, link_open.shard_count);
 	FIELD(weir_control, link_open.worker_pid);
 	FIELD(weir_control, link_open.home);
+	FIELD(weir_control, link_open.remote);
 	FIELD(weir_control, link.link_id);
 	FIELD(weir_control, link.worker_id);
 	FIELD(weir_control, snapshot.generation);

@@ -215,6 +215,34 @@ static void connections_go_to_the_node_that_received_them_or_the_nearest_with_sh
 	assert_goes_to(&plan, places, 1000, 0); /* a CPU that nobody told of */
 }
 
+static void distance_is_told_as_a_share_of_the_farthest(void **state)
+{
+	(void)state;
+	MACHINE(1, 1, 1);
+	numa.node[0].distance[0] = numa.node[1].distance[1] = numa.node[2].distance[2] = 10;
+	numa.node[0].distance[1] = numa.node[1].distance[0] = 20;
+	numa.node[0].distance[2] = numa.node[2].distance[0] = 30;
+	numa.node[1].distance[2] = 10; /* which cannot be: another node all the same */
+	assert_int_equal(weir_place_remote(&numa, 1, 1), 0);
+	assert_int_equal(weir_place_remote(&numa, 0, 1), 127);
+	assert_int_equal(weir_place_remote(&numa, 0, 2), 255);
+	assert_int_equal(weir_place_remote(&numa, 1, 2), 1);
+	memset(numa.node, 0, sizeof(numa.node)); /* nothing is known */
+	assert_int_equal(weir_place_remote(&numa, 0, 2), 255);
+}
+
+static void the_last_worker_of_a_node_stays_while_another_has_several(void **state)
+{
+	struct weir_place_shard places[] = {{.node = 0, .mine = 1}, {.node = 0, .mine = 1}, {.node = 1, .mine = 1}};
+
+	(void)state;
+	assert_true(weir_place_is_spare(places, 3, 0));
+	assert_false(weir_place_is_spare(places, 3, 2));
+	places[1].mine = 0; /* one on each */
+	assert_true(weir_place_is_spare(places, 3, 0));
+	assert_true(weir_place_is_spare(places, 3, 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +253,8 @@ int main(void)
 		cmocka_unit_test(workers_of_a_pool_are_even_over_nodes_first),
 		cmocka_unit_test(every_node_of_1_2_4_or_8_gets_its_share),
 		cmocka_unit_test(connections_go_to_the_node_that_received_them_or_the_nearest_with_shards),
+		cmocka_unit_test(distance_is_told_as_a_share_of_the_farthest),
+		cmocka_unit_test(the_last_worker_of_a_node_stays_while_another_has_several),
 		cmocka_unit_test(among_equals_who_asked_and_then_the_emptier_wins),
 	};
 

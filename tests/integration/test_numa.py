@@ -1,0 +1,69 @@
+# labels: integration
+# timeout: 200
+"""Nodes on this machine, whatever it has: ctrlctl status --numa, --numa off, chosen CPUs. Machines with two and
+four nodes: test_vm_numa.py."""
+
+import json
+import os
+
+import weir_instance
+from weir_instance import Instance
+
+
+def numa(weir):
+    return json.loads(weir.ctrlctl("status", "--numa", "-o", "json").stdout)
+
+
+def shards(shown):
+    return [shard for node in shown["nodes"] for shard in node["shards"]]
+
+
+class Nodes(weir_instance.Case):
+    def test_every_shard_and_worker_has_a_node_and_every_page_is_where_it_belongs(self):
+        with Instance(samples=True) as weir:
+            for _ in range(20):
+                self.assertEqual(weir.request("GET", "/hello").status, 200)
+            shown = numa(weir)
+            cpus = [shard["cpu"] for shard in shards(shown)]
+            self.assertEqual(len(set(cpus)), len(cpus), "one shard to a CPU")
+            self.assertLessEqual(set(cpus), os.sched_getaffinity(0))
+            workers = [worker for node in shown["nodes"] for worker in node["workers"]]
+            alive = [row for row in weir.status()["processes"] if row["kind"] == "worker" and row["pid"] > 0]
+            self.assertEqual({worker["worker"] for worker in workers}, {row["worker"] for row in alive})
+            self.assertEqual(sum(shard["calls_bound"] for shard in shards(shown)), shown["calls_bound"])
+            pages = shown["pages"]
+            if "error" not in pages:
+                self.assertGreater(pages["looked_up"], 0)
+                self.assertEqual(pages["astray"], 0)
+                self.assertEqual(sum(worker["pages"] for worker in workers), pages["looked_up"])
+            if len(shown["nodes"]) == 1:
+                self.assertEqual(shown["calls_remote"], 0)
+                self.assertIn("one NUMA node", shown["steering"])
+            self.assertIn(f"connections: {shown['steering']}", weir.ctrlctl("status").stdout)
+            drawn = weir.ctrlctl("status", "--numa").stdout
+            self.assertTrue(drawn.isascii(), "plain when it goes into a pipe")
+            self.assertEqual(drawn.count("home shard"), len(workers))
+
+    def test_looking_makes_no_pages(self):
+        with Instance(samples=True) as weir:
+            self.assertEqual(weir.request("GET", "/hello").status, 200)
+            first = numa(weir)["pages"]
+            for _ in range(3):
+                self.assertEqual(numa(weir)["pages"]["looked_up"], first["looked_up"])
+
+    def test_off_is_one_node_with_everything(self):
+        with Instance(samples=True, extra=("--numa", "off")) as weir:
+            self.assertEqual(weir.request("GET", "/hello").status, 200)
+            shown = numa(weir)
+            self.assertEqual(len(shown["nodes"]), 1)
+            self.assertIn("--numa off", shown["steering"])
+            self.assertIn("all CPUs and all memory", weir.ctrlctl("status", "--numa").stdout)
+
+    def test_chosen_cpus_get_the_shards(self):
+        cpu = max(os.sched_getaffinity(0))
+        with Instance(extra=("--cpus", str(cpu), "--shards", "2")) as weir:
+            self.assertEqual([shard["cpu"] for shard in shards(numa(weir))], [cpu, cpu])
+
+
+if __name__ == "__main__":
+    weir_instance.main()

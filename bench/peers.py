@@ -149,6 +149,7 @@ class Weir(Peer):
     name = "weir"
     title = "Weir, native hello"
     options = ()  # more of weir-keeper's
+    settings = ()  # (key, value) of `ctrlctl config set`, before there are functions
 
     def __init__(self, home, build, cpus, reference=None):
         super().__init__(home, build, cpus, reference)
@@ -177,6 +178,8 @@ class Weir(Peer):
             if self.roots[-1].poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"weir does not get ready:\n{self.log()}")
             time.sleep(0.05)
+        for key, value in self.settings:
+            self.ctrlctl("config", "set", key, value)
 
     def ctrlctl(self, *arguments, check=True):
         command = [str(self.build / "bin" / "ctrlctl"), "--data", str(self.data), *map(str, arguments)]

@@ -9,6 +9,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
+#include "dataplane/base/fault.h"
 
 enum { MASK_BITS = 1024, LONG_BITS = sizeof(unsigned long) * CHAR_BIT }; /* CONFIG_NODES_SHIFT is at most 10 */
 
@@ -48,6 +49,8 @@ int weir_numa_memory_check(void)
 	void *memory = NULL;
 	int result = 0;
 
+	if (WEIR_FAULT_FAILS(numa_memory))
+		return -EPERM;
 	if (numa_available() == -1)
 		return -ENOSYS;
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -9,7 +9,7 @@ Each guest has four CPUs. What is looked at:
   (move_pages, by the supervisor; the kernel's own list in /proc/PID/numa_maps says the same);
 - one node's worker is kept busy: then calls go to another node;
 - the probes measure, and both of the io_uring's fall-backs serve on this kernel;
-- an ordinary user without eBPF gets SO_INCOMING_CPU, and everything else.
+- where memory may not be placed, and as an ordinary user without eBPF (SO_INCOMING_CPU), the rest goes on.
 Skipped where qemu, the kernel package or a tool for it cannot be had."""
 
 import json
@@ -95,6 +95,15 @@ for ring in cooperative plain; do
 	echo "ring $ring: $(grep -o 'io_uring.*' /tmp/log)"
 	stop $ring
 done
+# A machine that lets nobody place memory, such as a container: the rest goes on.
+export WEIR_FAULT=numa_memory:fail:1
+keep refused
+hello 3 30 refused
+ctrlctl status | grep 'mbind and set_mempolicy are refused'
+show refused
+echo "refused" $(grep weir-link /proc/$(pidof weir-gateway)/numa_maps)
+for pid in $(pidof weir-worker-native); do echo "unplaced $(grep Cpus_allowed_list /proc/$pid/status | tr -d '\\t')"; done
+stop refused
 unset WEIR_FAULT
 mkdir /data/user
 chown 65534:65534 /data/user
@@ -205,6 +214,11 @@ class Numa(weir_instance.Case):
         self.assertRegex(machine.said, r"(?m)^load: eBPF probes")
         for ring in ("cooperative", "plain"):
             self.assertRegex(machine.said, rf"ring {ring}: io_uring mode={ring} ")
+        self.assertIn("mbind and set_mempolicy are refused (Operation not permitted)", machine.said)
+        self.assertNotIn("prefer:", re.search(r"^refused .*$", machine.said, re.M).group(0))
+        self.assertGreater(machine.seen["refused"]["pages"]["astray"], 0, "looking tells what is not where it should be")
+        self.assertEqual(len(set(re.findall(r"^unplaced Cpus_allowed_list:(\S+)$", machine.said, re.M))), machine.nodes,
+                         "workers keep to their CPUs all the same")
         user = machine.seen["user"]
         self.assertIn("by SO_INCOMING_CPU", user["steering"])
         last = [shard for shard in user["nodes"][-1]["shards"] if shard["cpu"] == CPUS - 1][0]

@@ -27,15 +27,25 @@ static uint64_t service_ns(const struct weir_shard_pool *pool)
 	return pool->link_count == 0 ? 0 : sum_ns / pool->link_count;
 }
 
-uint64_t weir_admit_queue_ns(const struct weir_shard_pool *pool)
+/* How long the workers will run for so many calls. */
+static uint64_t calls_ns(const struct weir_shard_pool *pool, uint32_t calls)
 {
-	return pool->link_count == 0 ? 0 : pool->waiting_count * service_ns(pool) / pool->link_count;
+	return pool->link_count == 0 ? 0 : calls * service_ns(pool) / pool->link_count;
 }
 
-/* How long a call that joins the queue now would wait in it. */
-static uint64_t wait_ns_of(const struct weir_shard *shard, struct weir_shard_pool *pool)
+uint64_t weir_admit_queue_ns(const struct weir_shard_pool *pool)
 {
+	return calls_ns(pool, pool->waiting_count);
+}
+
+/* How long this call would wait in the queue if it joined now. One that asks for nothing passes by those
+ * that do. */
+static uint64_t wait_ns_of(const struct weir_shard *shard, const struct weir_exchange *exchange)
+{
+	struct weir_shard_pool *pool = exchange->pool;
 	struct weir_shard_drain *drain = &pool->drain;
+	const uint32_t ahead =
+		pool->waiting_count - (weir_schedule_asks(&exchange->ask) ? 0 : pool->asker_count);
 	const uint64_t counted_ns = shard->now_ns - drain->since_ns;
 
 	if (drain->left >= DRAIN_WINDOW_CALLS && counted_ns >= DRAIN_WINDOW_MS * WEIR_NS_PER_MS) {
@@ -47,8 +57,7 @@ static uint64_t wait_ns_of(const struct weir_shard *shard, struct weir_shard_poo
 			.distance_ns = distance_ns < UINT32_MAX ? (uint32_t)distance_ns : UINT32_MAX,
 		};
 	}
-	return drain->distance_ns == 0 ? weir_admit_queue_ns(pool)
-				       : (uint64_t)pool->waiting_count * drain->distance_ns;
+	return drain->distance_ns == 0 ? calls_ns(pool, ahead) : (uint64_t)ahead * drain->distance_ns;
 }
 
 bool weir_admit_is_stuck(struct weir_shard *shard, struct weir_shard_pool *pool)
@@ -81,7 +90,7 @@ enum weir_http_failure weir_admit(struct weir_shard *shard, const struct weir_ex
 	}
 	if (weir_nested_is_awaited(exchange)) /* it stands before all others */
 		return weir_admit_is_stuck(shard, pool) ? WEIR_HTTP_NO_WORKER : WEIR_HTTP_OK;
-	wait_ns = wait_ns_of(shard, pool);
+	wait_ns = wait_ns_of(shard, exchange);
 	if (shard->now_ns + wait_ns > exchange->deadline_ns) /* refusing now beats a late 504 */
 		return WEIR_HTTP_NO_WORKER;
 	if (is_overloaded(shard, pool, wait_ns)) {

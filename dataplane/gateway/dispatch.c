@@ -10,6 +10,7 @@
 #include "dataplane/gateway/admit.h"
 #include "dataplane/gateway/pick.h"
 #include "dataplane/gateway/queues.h"
+#include "dataplane/gateway/rehouse.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/call.h"
 
@@ -19,6 +20,7 @@ enum {
 	DEMAND_WAIT_MS = 10,    /* a queue that lasted this long may need another worker, */
 	DEMAND_QUEUE_MS = 2,    /* namely if the functions' own time is what it waits for, */
 	DEMAND_PATIENCE_MS = 100, /* or whatever the reason, after this long */
+	ASKER_PATIENCE_MS = 1000, /* then a worker is kept for a call that asks for much */
 	REBINDS_MAX = 8,        /* a call before which so many workers died is given up */
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
 };
@@ -107,6 +109,14 @@ static struct weir_function_state *function_state(struct weir_shard *shard, uint
 	return &shard->functions[0];
 }
 
+/* The pool of a call. Most go where the function's last one went; there may be thousands. */
+static inline struct weir_shard_pool *pool_of(struct weir_shard *shard, struct weir_function_state *function, uint64_t key)
+{
+	if (!function->pool || function->pool->key != key) /* its place may have been given to another */
+		function->pool = weir_dispatch_pool(shard, key);
+	return function->pool;
+}
+
 /* How large a chunk the answer starts in: what the function's answers need, but a small one for a
  * request that others of its connection stand before; those behind could hold all large ones. */
 static size_t first_grant_bytes(const struct weir_exchange *exchange)
@@ -135,6 +145,8 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	if (call < 0)
 		return false;
 	exchange->call = (uint16_t)call;
+	if (weir_schedule_asks(&exchange->ask) && !weir_link_room_take(link, exchange))
+		goto no_room;
 	message = (struct weir_message){
 		.kind = WEIR_MESSAGE_HEAD,
 		.flags = head_flags(exchange),
@@ -162,7 +174,7 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	weir_link_chunk_lend(link, message.chunk);
 	weir_link_chunk_lend(link, message.grant);
 	link->call[call].granted = 1;
-	link->call[call].request_chunk = message.chunk;
+	link->call[call].request_chunk = (uint16_t)message.chunk;
 	link->queued++;
 	shard->bound_in_batch++;
 	exchange->link = link;
@@ -191,17 +203,23 @@ static bool is_urgent(const struct weir_shard_pool *pool)
 {
 	const struct weir_exchange *first = pool->waiting.first;
 
-	if (pool->link_count == 0 || pool->suspects_starve)
+	if (pool->link_count == 0 || pool->suspects_starve || (pool->askers.first && pool->lacks_room))
 		return true;
 	return first && weir_nested_is_awaited(first) && weir_pick_is_full(pool); /* its callers stand still until it has run */
+}
+
+static uint64_t first_waited_ns(const struct weir_shard *shard, const struct weir_exchange_list *list)
+{
+	return list->first ? shard->now_ns - list->first->waiting_since_ns : 0;
 }
 
 /* Would another worker help? A short queue in front of busy ones is no reason. (One in front of workers
  * that are short of CPU only is none either: the supervisor sees that.) */
 static bool needs_worker(const struct weir_shard *shard, const struct weir_shard_pool *pool)
 {
-	const struct weir_exchange *first = pool->waiting.first;
-	const uint64_t waited_ns = first ? shard->now_ns - first->waiting_since_ns : 0;
+	const uint64_t waiting_ns = first_waited_ns(shard, &pool->waiting);
+	const uint64_t asking_ns = first_waited_ns(shard, &pool->askers);
+	const uint64_t waited_ns = waiting_ns > asking_ns ? waiting_ns : asking_ns;
 
 	if (waited_ns < DEMAND_WAIT_MS * WEIR_NS_PER_MS)
 		return false;
@@ -241,7 +259,22 @@ static void end_set_aside(struct weir_shard_pool *pool)
 
 static struct weir_exchange_list *room_of(struct weir_exchange *exchange)
 {
-	return exchange->suspect ? &exchange->pool->suspects : &exchange->pool->waiting;
+	if (exchange->suspect)
+		return &exchange->pool->suspects;
+	return weir_schedule_asks(&exchange->ask) ? &exchange->pool->askers : &exchange->pool->waiting;
+}
+
+/* It joins (1) or leaves (-1) its room. */
+static void waiting_add(struct weir_shard *shard, struct weir_exchange *exchange, int32_t change)
+{
+	exchange->waiting = change > 0;
+	exchange->pool->waiting_count += (uint32_t)change;
+	if (room_of(exchange) == &exchange->pool->askers)
+		exchange->pool->asker_count += (uint32_t)change;
+	weir_queues_show(shard, exchange->pool);
+	exchange->function->waiting += (uint32_t)change;
+	shard->waiting_count += (uint32_t)change;
+	weir_shard_count(shard, WEIR_METRIC_calls_waiting, change);
 }
 
 static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchange, bool first)
@@ -259,36 +292,28 @@ static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchang
 	exchange->wait_prev = exchange->wait_next ? exchange->wait_next->wait_prev : list->last;
 	*(exchange->wait_next ? &exchange->wait_next->wait_prev : &list->last) = exchange;
 	*(exchange->wait_prev ? &exchange->wait_prev->wait_next : &list->first) = exchange;
-	exchange->waiting = true;
 	if (exchange->pool->link_count == 0 && exchange->cold_since_ns == 0)
 		exchange->cold_since_ns = shard->now_ns;
 	exchange->waiting_since_ns = shard->now_ns;
 	weir_admit_joined(shard, exchange->pool);
-	exchange->pool->waiting_count++;
-	weir_queues_show(shard, exchange->pool);
-	exchange->function->waiting++;
-	shard->waiting_count++;
-	weir_shard_count(shard, WEIR_METRIC_calls_waiting, 1);
+	waiting_add(shard, exchange, 1);
 	demand(shard, exchange->pool);
 }
 
-void weir_dispatch_forget(struct weir_shard *shard, struct weir_exchange *exchange)
+void weir_dispatch_wait(struct weir_shard *shard, struct weir_exchange *exchange)
 {
-	struct weir_exchange_list *list;
+	wait_in_line(shard, exchange, false);
+}
 
-	if (!exchange->waiting)
-		return;
-	list = room_of(exchange);
+void weir_dispatch_leave(struct weir_shard *shard, struct weir_exchange *exchange)
+{
+	struct weir_exchange_list *list = room_of(exchange);
+
 	*(exchange->wait_next ? &exchange->wait_next->wait_prev : &list->last) = exchange->wait_prev;
 	*(exchange->wait_prev ? &exchange->wait_prev->wait_next : &list->first) = exchange->wait_next;
 	exchange->wait_next = NULL;
 	exchange->wait_prev = NULL;
-	exchange->waiting = false;
-	exchange->pool->waiting_count--;
-	weir_queues_show(shard, exchange->pool);
-	exchange->function->waiting--;
-	shard->waiting_count--;
-	weir_shard_count(shard, WEIR_METRIC_calls_waiting, -1);
+	waiting_add(shard, exchange, -1);
 	if (exchange->suspect && !exchange->pool->suspects.first)
 		end_set_aside(exchange->pool);
 }
@@ -315,15 +340,33 @@ static void submit_waiting(struct weir_shard *shard, struct weir_exchange *excha
 	wait_in_line(shard, exchange, false);
 }
 
+/* What a call is to its pool. */
+enum manner { MANNER_PLAIN, MANNER_ASKING, MANNER_AWAITED };
+
+/* For a call that was not queued: none passes by others, but for one that asks, if they ask for more. */
+static inline struct weir_shard_link *pick_at_once(struct weir_shard *shard, struct weir_exchange *exchange,
+						   enum manner manner)
+{
+	if (manner == MANNER_AWAITED)
+		return weir_pick_nested(exchange->pool, exchange);
+	exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
+	if (exchange->suspect)
+		return NULL;
+	if (manner == MANNER_ASKING)
+		return weir_pick_fullest(shard, exchange->pool, exchange);
+	return exchange->pool->waiting.first ? NULL : weir_pick(shard, exchange->pool);
+}
+
 /* Bind or queue an encoded request. */
 static inline void submit_request(struct weir_shard *shard, struct weir_exchange *exchange,
 				  const struct weir_snapshot_function *function,
 				  const struct weir_snapshot_pool *pool_row, struct request_bytes request,
-				  bool awaited)
+				  enum manner manner)
 {
 	struct weir_shard_link *link = NULL;
 
-	exchange->pool = weir_dispatch_pool(shard, pool_row->key);
+	exchange->function = function_state(shard, function->id);
+	exchange->pool = pool_of(shard, exchange->function, pool_row->key);
 	if (!exchange->pool || request.head.bytes == 0 || request_size(&request) > WEIR_CHUNK_LARGE_BYTES) {
 		weir_exchange_fail(shard, exchange,
 				   exchange->pool ? WEIR_HTTP_HEAD_TOO_LARGE : WEIR_HTTP_NO_MEMORY,
@@ -332,16 +375,22 @@ static inline void submit_request(struct weir_shard *shard, struct weir_exchange
 	}
 	if (exchange->pool->config_count != shard->config_count)
 		weir_pick_configure(shard, exchange->pool, pool_row);
-	exchange->function = function_state(shard, function->id);
-	if (awaited) {
-		link = weir_pick_nested(exchange->pool, exchange);
-	} else {
-		exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
-		if (!exchange->suspect && !exchange->pool->waiting.first)
-			link = weir_pick(shard, exchange->pool);
-	}
+	link = pick_at_once(shard, exchange, manner);
 	if (!link || !bind_call(shard, link, exchange, &request))
 		submit_waiting(shard, exchange, &request, function->queue_max);
+}
+
+/* Apart: hardly any request asks. */
+static __attribute__((noinline, cold)) void submit_asking(struct weir_shard *shard, struct weir_exchange *exchange,
+							  const struct weir_snapshot *snapshot,
+							  const struct weir_snapshot_function *function,
+							  struct request_bytes request)
+{
+	const struct weir_snapshot_spec *specs = snapshot->specs + function->spec_first;
+	const int spec = weir_schedule_match(specs, function->spec_count, &exchange->ask);
+
+	WEIR_ASSERT(spec >= 0); /* ask.h looked */
+	submit_request(shard, exchange, function, &snapshot->pools[specs[spec].pool], request, MANNER_ASKING);
 }
 
 void weir_dispatch_submit(struct weir_shard *shard, struct weir_exchange *exchange,
@@ -353,8 +402,11 @@ void weir_dispatch_submit(struct weir_shard *shard, struct weir_exchange *exchan
 		.body = body,
 	};
 
-	submit_request(shard, exchange, function, &input->snapshot->pools[function->pool], request,
-		       false);
+	if (weir_schedule_asks(&exchange->ask))
+		submit_asking(shard, exchange, input->snapshot, function, request);
+	else
+		submit_request(shard, exchange, function, &input->snapshot->pools[function->pool], request,
+			       MANNER_PLAIN);
 }
 
 void weir_dispatch_submit_head(struct weir_shard *shard, struct weir_exchange *exchange,
@@ -363,7 +415,7 @@ void weir_dispatch_submit_head(struct weir_shard *shard, struct weir_exchange *e
 {
 	submit_request(shard, exchange, function, &shard->config->snapshot.pools[function->pool],
 		       (struct request_bytes){.head = head, .body = body},
-		       weir_nested_is_awaited(exchange));
+		       weir_nested_is_awaited(exchange) ? MANNER_AWAITED : MANNER_PLAIN);
 }
 
 /* The bytes of a request that waits in its block. */
@@ -407,6 +459,7 @@ void weir_dispatch_again(struct weir_shard *shard, struct weir_exchange *exchang
 		return;
 	}
 	weir_shard_count(shard, WEIR_METRIC_calls_rebound, 1);
+	exchange->pool->rehoused_count = shard->config_count - 1; /* it may have been bound before a change */
 	wait_in_line(shard, exchange, true);
 }
 
@@ -429,10 +482,38 @@ static bool bind_waiting(struct weir_shard *shard, struct weir_shard_link *link,
 	return true;
 }
 
+/* Calls that ask for resources, oldest first. One that finds no room holds back only those that ask for
+ * as much or more; so it may be passed by for long, and after a second a worker is kept for it. */
+static void bind_askers(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	struct weir_schedule_resources refused = {.cpu_millicores = UINT32_MAX, .memory_mb = UINT32_MAX};
+	struct weir_exchange *exchange = pool->askers.first;
+	struct weir_exchange *next;
+
+	pool->lacks_room = false;
+	pool->kept = NULL;
+	for (; exchange; exchange = next) {
+		struct weir_shard_link *link = NULL;
+
+		next = exchange->wait_next;
+		if (!weir_schedule_is_less(&exchange->ask, &refused))
+			continue;
+		link = weir_pick_fullest(shard, pool, exchange);
+		if (link && bind_waiting(shard, link, exchange))
+			continue;
+		refused = exchange->ask;
+		if (exchange == pool->askers.first &&
+		    shard->now_ns - exchange->waiting_since_ns > ASKER_PATIENCE_MS * WEIR_NS_PER_MS)
+			weir_pick_keep(pool);
+	}
+}
+
 static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
 	struct weir_shard_link *link;
 
+	if (pool->rehoused_count != shard->config_count)
+		weir_rehouse_pool(shard, pool);
 	while (pool->waiting.first && (link = weir_pick_for(shard, pool, pool->waiting.first)) != NULL) {
 		if (!bind_waiting(shard, link, pool->waiting.first))
 			break;
@@ -440,6 +521,8 @@ static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
 	/* Awaited calls stand first. */
 	if (pool->waiting.first && weir_nested_is_awaited(pool->waiting.first) && weir_admit_is_stuck(shard, pool))
 		weir_exchange_fail(shard, pool->waiting.first, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
+	if (pool->askers.first)
+		bind_askers(shard, pool);
 	while (pool->suspects.first && (link = weir_pick_alone(pool)) != NULL) {
 		if (!bind_waiting(shard, link, pool->suspects.first))
 			break;
@@ -464,6 +547,8 @@ void weir_dispatch_fail_all(struct weir_shard *shard, enum weir_http_failure fai
 
 		while (pool->waiting.first)
 			weir_exchange_fail(shard, pool->waiting.first, failure, (struct weir_span){0});
+		while (pool->askers.first)
+			weir_exchange_fail(shard, pool->askers.first, failure, (struct weir_span){0});
 		while (pool->suspects.first)
 			weir_exchange_fail(shard, pool->suspects.first, failure, (struct weir_span){0});
 	}

@@ -4,6 +4,8 @@
  *      `--no room--> waiting room of the pool (bounded per function) --room--> bind
  *   recalled or never started before its worker died: again, in front of the waiting room
  *
+ * A request that asks for resources (ask.h) waits in a room of its own, where it is passed by whoever needs
+ * less. A new configuration may move who waits to another pool.
  * Late binding: a request waits here, where every worker of its pool can take it, and not behind
  * one of them. A function that crashed or hung a worker is suspect for a while: its calls run one
  * per worker with nothing else bound there, and always leave one worker to the others.
@@ -30,8 +32,18 @@ void weir_dispatch_submit_head(struct weir_shard *shard, struct weir_exchange *e
 /* Its call was recalled (and is finished): queue it again, first in line. */
 void weir_dispatch_again(struct weir_shard *shard, struct weir_exchange *exchange);
 
-/* Take it out of the waiting room, if it is there. */
-void weir_dispatch_forget(struct weir_shard *shard, struct weir_exchange *exchange);
+/* Put it at the end of the waiting room of exchange->pool, its request in its block. */
+void weir_dispatch_wait(struct weir_shard *shard, struct weir_exchange *exchange);
+
+/* Take it out of the waiting room. */
+void weir_dispatch_leave(struct weir_shard *shard, struct weir_exchange *exchange);
+
+/* The same, if it is there. */
+static inline void weir_dispatch_forget(struct weir_shard *shard, struct weir_exchange *exchange)
+{
+	if (exchange->waiting)
+		weir_dispatch_leave(shard, exchange);
+}
 
 /* Its function took a worker down or ran past its deadline. */
 void weir_dispatch_suspect(struct weir_shard *shard, struct weir_exchange *exchange);

@@ -9,6 +9,7 @@
 #include "dataplane/gateway/block.h"
 #include "dataplane/gateway/link.h"
 #include "dataplane/http/http_failure.h"
+#include "dataplane/schedule/fit.h"
 
 struct weir_connection;
 
@@ -50,6 +51,7 @@ struct weir_exchange {
 	uint64_t answer_left;  /* of a length-framed answer */
 	uint32_t request_bytes;
 	uint32_t request_head_bytes;
+	struct weir_schedule_resources ask; /* what the request says that it needs */
 	uint16_t call;
 	uint16_t allow;        /* methods, for 405 */
 	uint8_t failure;       /* enum weir_http_failure */

@@ -3,6 +3,7 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/gateway/ask.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/output.h"
 #include "dataplane/gateway/shard.h"
@@ -22,7 +23,8 @@ struct candidate {
 	bool stream;         /* the body comes later */
 	struct weir_span path;
 	enum weir_http_failure failure;
-	struct weir_route_match match; /* last: parameters and rest are not initialised */
+	struct weir_route_match match; /* parameters and what follows are not initialised */
+	struct weir_schedule_resources ask; /* of a head with resource fields */
 };
 
 void weir_input_consume(struct weir_shard *shard, struct weir_connection *connection, uint32_t bytes)
@@ -108,6 +110,14 @@ static bool pull_up(struct weir_shard *shard, struct weir_connection *connection
 	return true;
 }
 
+/* What the head asks for of the worker that will run it; if it can't have that, why: in shard->scratch. */
+static __attribute__((noinline)) void read_ask(struct weir_shard *shard, struct candidate *candidate)
+{
+	static_assert(sizeof(shard->scratch) >= WEIR_ASK_REASON_BYTES, "the reason waits there until it is kept");
+	candidate->failure = weir_ask_read(&shard->parser, candidate->head, &shard->config->snapshot,
+					   candidate->match.function, &candidate->ask, shard->scratch);
+}
+
 static void route(struct weir_shard *shard, struct weir_connection *connection,
 		  struct candidate *candidate)
 {
@@ -128,6 +138,8 @@ static void route(struct weir_shard *shard, struct weir_connection *connection,
 	case WEIR_ROUTE_MATCH:
 		if (candidate->match.function->runtime == WEIR_RUNTIME_MISSING)
 			candidate->failure = WEIR_HTTP_RUNTIME_MISSING;
+		else if (parser->resource_fields > 0)
+			read_ask(shard, candidate);
 		break;
 	case WEIR_ROUTE_NONE:
 		candidate->failure = WEIR_HTTP_NO_ROUTE;
@@ -256,6 +268,8 @@ static void fail_early(struct weir_shard *shard, struct weir_connection *connect
 		connection->close_after = true;
 	if (candidate->failure == WEIR_HTTP_RUNTIME_MISSING)
 		detail = weir_snapshot_span(&shard->config->snapshot, candidate->match.function->reason);
+	else if (candidate->failure == WEIR_HTTP_BAD_RESOURCES || candidate->failure == WEIR_HTTP_NO_SPEC)
+		detail = weir_span_of(shard->scratch);
 	weir_exchange_fail(shard, exchange, candidate->failure, detail);
 }
 
@@ -281,6 +295,8 @@ static void submit(struct weir_shard *shard, struct weir_connection *connection,
 		fail_early(shard, connection, exchange, candidate);
 		return;
 	}
+	if (shard->parser.resource_fields > 0)
+		exchange->ask = candidate->ask;
 	exchange->function_id = function->id;
 	exchange->generation = shard->config->snapshot.header->generation;
 	exchange->deadline_ns =

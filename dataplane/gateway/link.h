@@ -10,7 +10,7 @@
 #include "dataplane/gateway/limits.h"
 #include "dataplane/abi/board.h"
 #include "dataplane/gateway/timer.h"
-#include "dataplane/schedule/schedule.h"
+#include "dataplane/schedule/fit.h"
 #include "dataplane/shm/chunk.h"
 #include "dataplane/shm/ring.h"
 #include "dataplane/shm/segment.h"
@@ -18,6 +18,7 @@
 struct weir_exchange;
 struct weir_shard;
 struct weir_shard_link;
+struct weir_shard_pool;
 
 /* What a shard remembers of a function, whatever generation. */
 struct weir_function_state {
@@ -25,6 +26,7 @@ struct weir_function_state {
 	uint32_t waiting;
 	uint32_t answer_bytes; /* moving average: decides the first grant */
 	uint64_t suspect_until_ns; /* crashed or hung a worker: runs alone until then */
+	struct weir_shard_pool *pool; /* of its last call; pools are never freed, but their places are reused */
 };
 
 struct weir_exchange_list {
@@ -32,7 +34,6 @@ struct weir_exchange_list {
 	struct weir_exchange *last;
 };
 
-/* The workers of one namespace and runtime, as this shard sees them, and who waits for them. */
 /* How fast a pool's queue drains while it is not empty. */
 struct weir_shard_drain {
 	uint64_t since_ns;    /* counted since then: */
@@ -40,15 +41,19 @@ struct weir_shard_drain {
 	uint32_t distance_ns; /* between two of them, on average; 0 = not known yet */
 };
 
+/* The workers of one pool, as this shard sees them, and who waits for them. */
 struct weir_shard_pool {
 	uint64_t key;
 	struct weir_exchange_list waiting;
+	struct weir_exchange_list askers;   /* who ask for resources: one that finds no room is passed by */
 	struct weir_exchange_list suspects; /* of functions that must run alone */
-	uint32_t waiting_count;
+	uint32_t waiting_count; /* in all three */
+	uint32_t asker_count;   /* of these, askers */
 	struct weir_board_queue *queue; /* where that is shown; NULL = nowhere */
 	uint32_t link_count;
 	uint32_t workers_max;
 	uint32_t config_count; /* the shard's, when its row was read */
+	uint32_t rehoused_count; /* the shard's config_count when who waits was last found to be right here */
 	uint64_t demand_sent_ns;
 	uint64_t queue_began_ns; /* since when something waits */
 	struct weir_shard_drain drain;
@@ -58,15 +63,18 @@ struct weir_shard_pool {
 	struct weir_schedule_candidate last_seen; /* what it looked like at last_ns, later calls added */
 	uint64_t last_ns;
 	bool suspects_starve; /* too few workers to give one to a suspect */
+	bool lacks_room;      /* a call waits that none of its workers could hold, whatever they have to do */
 	bool keeps;           /* short calls may stay on `last` */
 	bool one_task;        /* its workers take a call only while they have none */
 	const struct weir_schedule_policy *policy;
 	uint32_t policy_number;
-	uint64_t memory_bytes; /* what a worker may have; 0 = not known */
+	struct weir_schedule_resources capacity; /* of a worker; memory 0 = not known */
 	struct weir_weights weights;
 	uint32_t near_count; /* links of workers on this shard's node: they stand before the others */
 	struct weir_schedule_turn turn;
 	struct weir_schedule_turn far_turn; /* the same, among those of other nodes */
+	struct weir_schedule_turn ask_turn;
+	const struct weir_shard_link *kept; /* for the first of askers; NULL = none */
 	struct weir_shard_link *link[WEIR_GATEWAY_POOL_LINKS_MAX];
 	int16_t price[WEIR_GATEWAY_POOL_LINKS_MAX]; /* of each link when it was last looked at: pick.c */
 };
@@ -86,8 +94,10 @@ struct weir_shard_call {
 	bool cancelled;
 	uint8_t nested_made; /* calls that it made to other functions, */
 	uint32_t nested;     /* and those that are in progress: 1 + place of the newest, 0 = none */
-	uint32_t request_chunk;
+	uint16_t request_chunk;
+	bool has_room; /* of the worker's: link->room */
 };
+static_assert(WEIR_PAIR_CHUNKS <= UINT16_MAX, "a chunk's index fits");
 static_assert(sizeof(struct weir_shard_call) == 48, "zeroed with every call");
 
 struct weir_shard_link {
@@ -98,6 +108,7 @@ struct weir_shard_link {
 	struct weir_ring_tx to_worker;
 	struct weir_ring_rx from_worker;
 	void *owner;       /* control thread's object */
+	_Atomic uint64_t *room_used; /* in it: what calls of all shards asked for, and have (schedule/fit.h) */
 	uint64_t link_id;
 	uint64_t worker_id;
 	uint64_t pool_key;
@@ -145,6 +156,7 @@ struct weir_shard_link {
 	uint16_t free_call[WEIR_PAIR_CALLS];
 	uint32_t free_call_count;
 	struct weir_shard_call call[WEIR_PAIR_CALLS];
+	uint64_t room[WEIR_PAIR_CALLS]; /* what each that has_room takes: weir_schedule_takes() */
 };
 
 /* Make the private side of a link over an attached segment, for shard `shard_index`, which is not its
@@ -183,6 +195,11 @@ void weir_link_publish_all(struct weir_shard *shard);
 /* Take a free call record for `exchange`; the index, or -1. */
 int weir_link_call_take(struct weir_shard *shard, struct weir_shard_link *link,
 			struct weir_exchange *exchange);
+
+/* Take what the exchange asks for of the worker's room, for its call there; false: another shard was
+ * faster, or it was never there. Given back when the call record is. */
+__attribute__((noinline, cold)) bool weir_link_room_take(struct weir_shard_link *link,
+							const struct weir_exchange *exchange);
 
 /* Free a call record if it is finished and no kernel operation holds its chunks. */
 void weir_link_call_settle(struct weir_shard *shard, struct weir_shard_link *link, uint16_t call);

@@ -57,6 +57,8 @@ void weir_pick_leave(struct weir_shard_pool *pool, const struct weir_shard_link 
 	move(pool, --pool->link_count, hole);
 	if (pool->last == link)
 		pool->last = NULL;
+	if (pool->kept == link)
+		pool->kept = NULL;
 }
 
 /* How many calls the link has in flight, over all shards: the worker's word for those that started,
@@ -262,7 +264,8 @@ void weir_pick_configure(const struct weir_shard *shard, struct weir_shard_pool 
 
 	pool->config_count = shard->config_count;
 	pool->workers_max = row->workers_max;
-	pool->memory_bytes = row->memory_bytes;
+	pool->capacity = (struct weir_schedule_resources){.cpu_millicores = row->cpu_millicores,
+							  .memory_mb = (uint32_t)(row->memory_bytes >> 20)};
 	if (pool->policy == policy && pool->one_task == one_task &&
 	    memcmp(&pool->weights, &row->weights, sizeof(pool->weights)) == 0)
 		return;
@@ -301,6 +304,69 @@ struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_po
 	pool->last_ns = shard->now_ns;
 	pool->last = link->home && pool->keeps ? link : NULL; /* others' workers are for a pinch */
 	return link;
+}
+
+/* Near first. */
+static int choose_fullest(struct weir_shard_pool *pool, const int16_t *price, const uint64_t *fullness)
+{
+	const uint32_t near = pool->near_count;
+	int place = weir_schedule_choose_fullest(price, fullness, near, &pool->ask_turn);
+
+	if (place >= 0)
+		return place;
+	place = weir_schedule_choose_fullest(price + near, fullness + near, pool->link_count - near, &pool->ask_turn);
+	return place < 0 ? -1 : place + (int)near;
+}
+
+struct weir_shard_link *weir_pick_fullest(struct weir_shard *shard, struct weir_shard_pool *pool,
+					  const struct weir_exchange *exchange)
+{
+	const uint64_t takes = weir_schedule_takes(&pool->capacity, &exchange->ask);
+	const struct weir_shard_link *kept = exchange == pool->askers.first ? NULL : pool->kept;
+	int16_t price[WEIR_GATEWAY_POOL_LINKS_MAX];
+	uint64_t fullness[WEIR_GATEWAY_POOL_LINKS_MAX];
+	bool has_room = false;
+	int place;
+
+	if (is_kept_free(pool))
+		return NULL;
+	for (uint32_t i = 0; i < pool->link_count; i++) {
+		const uint64_t used = atomic_load_explicit(pool->link[i]->room_used, memory_order_relaxed);
+		struct weir_schedule_candidate candidate = candidate_of(pool->link[i]);
+
+		candidate.too_small = pool->link[i] == kept || !weir_schedule_fits(&pool->capacity, used, takes);
+		has_room |= !candidate.too_small;
+		price[i] = weir_schedule_price(pool->policy, &candidate, &pool->weights);
+		fullness[i] = weir_schedule_fullness(&pool->capacity, used);
+	}
+	place = choose_fullest(pool, price, fullness);
+	if (place < 0) {
+		pool->lacks_room |= !has_room;
+		return NULL;
+	}
+	weir_scores_picked(shard->picks, shard->now_ns, pool->link[place], price[place]);
+	raise_price(&pool->price[place], pool->link[place]->price_step);
+	pool->last = NULL; /* what was seen of it does not count this call */
+	return pool->link[place];
+}
+
+void weir_pick_keep(struct weir_shard_pool *pool)
+{
+	uint64_t least = UINT64_MAX;
+
+	pool->kept = NULL;
+	if (pool->link_count < 2)
+		return; /* never the only one */
+	for (uint32_t i = 0; i < pool->link_count; i++) {
+		struct weir_shard_link *link = pool->link[i];
+		const uint64_t used = atomic_load_explicit(link->room_used, memory_order_relaxed);
+		const uint64_t fullness = weir_schedule_fullness(&pool->capacity, used);
+
+		if (link->dead || link->draining || link->condemned || fullness >= least)
+			continue;
+		pool->kept = link;
+		least = fullness;
+	}
 }
 
 /* A worker that short calls stay on must not be a loaded one while others are not. */

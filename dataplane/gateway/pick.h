@@ -50,7 +50,16 @@ struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_po
 __attribute__((noinline)) struct weir_shard_link *
 weir_pick_nested(struct weir_shard_pool *pool, const struct weir_exchange *exchange);
 
-/* The one of the two that fits the exchange. */
+/* For one that asks for resources: of the near workers that have room for that the fullest, else of the far
+ * ones, or NULL; then pool->lacks_room is set if only more workers could help. */
+__attribute__((noinline, cold)) struct weir_shard_link *
+weir_pick_fullest(struct weir_shard *shard, struct weir_shard_pool *pool, const struct weir_exchange *exchange);
+
+/* Keep the emptiest worker of the pool, where it has several, for the call that has asked for longest:
+ * the others that ask pass it by. */
+void weir_pick_keep(struct weir_shard_pool *pool);
+
+/* The one of the two that fits an exchange that asks for nothing. */
 struct weir_shard_link *weir_pick_for(struct weir_shard *shard, struct weir_shard_pool *pool,
 				      const struct weir_exchange *exchange);
 

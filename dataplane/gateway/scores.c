@@ -82,7 +82,7 @@ static struct weir_schedule_terms terms_of(const struct weir_shard *shard, const
 
 static void measure(const struct weir_shard *shard, const struct weir_shard_pool *pool, struct weir_shard_link *link)
 {
-	const struct weir_schedule_capacity capacity = {.memory_bytes = pool->memory_bytes,
+	const struct weir_schedule_capacity capacity = {.memory_bytes = (uint64_t)pool->capacity.memory_mb << 20,
 							.period_ns = pool->policy->sample_ns};
 	struct weir_schedule_sample sample;
 	struct weir_schedule_terms terms;

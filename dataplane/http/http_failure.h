@@ -17,6 +17,7 @@ enum weir_http_failure {
 	WEIR_HTTP_BAD_PATH,             /* 400 bad escape, NUL, climbs above the root */
 	WEIR_HTTP_BAD_FRAMING,          /* 400 conflicting or malformed length or coding */
 	WEIR_HTTP_BAD_CHUNK,            /* 400 chunked body malformed */
+	WEIR_HTTP_BAD_RESOURCES,        /* 400 x-weir-cpu-millicores or x-weir-memory-mb malformed or repeated */
 	WEIR_HTTP_HEAD_TIMEOUT,         /* 408 */
 	WEIR_HTTP_BODY_TIMEOUT,         /* 408 */
 	WEIR_HTTP_LENGTH_REQUIRED,      /* 411 */
@@ -43,6 +44,7 @@ enum weir_http_failure {
 	WEIR_HTTP_CONNECTIONS_FULL,     /* 503 with Retry-After */
 	WEIR_HTTP_CALLS_FULL,           /* 503 calls between functions */
 	WEIR_HTTP_NO_WORKER,            /* 503 with Retry-After */
+	WEIR_HTTP_NO_SPEC,              /* 503 no spec of the function holds what the request asks for */
 	WEIR_HTTP_NO_MEMORY,            /* 503 with Retry-After: shard's buffers are used up */
 	WEIR_HTTP_QUEUE_TIMEOUT,        /* 504 the deadline passed before a worker was free */
 	WEIR_HTTP_SHUTTING_DOWN,        /* 503 with Retry-After */

@@ -146,7 +146,15 @@ static void coding_add(struct head_fields *fields, struct weir_span value)
 	}
 }
 
-static void field_add(struct head_fields *fields, const char *head,
+/* Apart: hardly any request has one. */
+static __attribute__((noinline, cold)) void resource_note(struct weir_http_parser *parser, struct weir_span name)
+{
+	if (weir_span_equal_word(name, WEIR_SPAN("x-weir-memory-mb")) ||
+	    weir_span_equal_word(name, WEIR_SPAN("x-weir-cpu-millicores")))
+		parser->resource_fields++;
+}
+
+static void field_add(struct weir_http_parser *parser, struct head_fields *fields, const char *head,
 		      const struct weir_http_header *header)
 {
 	const struct weir_span name = weir_http_slice_span(head, header->name);
@@ -180,6 +188,10 @@ static void field_add(struct head_fields *fields, const char *head,
 	case 17:
 		if (weir_span_equal_word(name, WEIR_SPAN("transfer-encoding")))
 			coding_add(fields, value);
+		break;
+	case 16:
+	case 21:
+		resource_note(parser, name);
 		break;
 	default:
 		break;
@@ -385,7 +397,7 @@ enum weir_http_failure weir_http_head_check(struct weir_http_parser *parser, con
 	struct head_fields fields = {0};
 
 	for (size_t i = 0; i < parser->header_count; i++)
-		field_add(&fields, head, &parser->headers[i]);
+		field_add(parser, &fields, head, &parser->headers[i]);
 	enum weir_http_failure failure = host_check(parser, head, &fields, absolute);
 	if (failure == WEIR_HTTP_OK)
 		failure = framing_check(parser, head, &fields, coding);

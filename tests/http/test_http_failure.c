@@ -26,7 +26,9 @@ static void each_failure_has_a_whole_row(void **state)
 			    strlen(row->code) + strlen(row->part) <= 40);
 		assert_true(strlen(row->sentence) > 0);
 		assert_string_not_equal(weir_http_reason(row->status), "");
-		assert_int_equal(row->retry_after, row->status == 429 || row->status == 503);
+		/* What is never there needs no second try. */
+		assert_int_equal(row->retry_after,
+				 (row->status == 429 || row->status == 503) && i != WEIR_HTTP_NO_SPEC);
 		for (unsigned k = WEIR_HTTP_OK + 1; k < i; k++)
 			assert_string_not_equal(
 				row->code,
@@ -70,6 +72,8 @@ static void statuses_are_those_of_the_contract(void **state)
 		{WEIR_HTTP_CONNECTIONS_FULL, 503, true},
 		{WEIR_HTTP_CALLS_FULL, 503, false},
 		{WEIR_HTTP_NO_WORKER, 503, false},
+		{WEIR_HTTP_NO_SPEC, 503, false},
+		{WEIR_HTTP_BAD_RESOURCES, 400, false},
 		{WEIR_HTTP_NO_MEMORY, 503, false},
 		{WEIR_HTTP_QUEUE_TIMEOUT, 504, false},
 		{WEIR_HTTP_SHUTTING_DOWN, 503, true},

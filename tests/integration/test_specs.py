@@ -3,6 +3,8 @@
 """Resource specs: a function may have several, each with workers of its own that have what it says."""
 
 import json
+import threading
+import time
 import unittest
 
 import weir_instance
@@ -59,6 +61,144 @@ class Records(weir_instance.Case):
             add(weir, "hello", "cpu=8192,memory=32768,min=1,max=5", "cpu=4096,memory=16384,min=1,max=5")
             wait_until(lambda: [row[:2] for row in workers(weir)] == [(4096, 16384), (8192, 32768)], "one of each is there")
             self.assertEqual(weir.request("GET", "/hello/").status, 200)
+
+
+class Background:
+    """Requests under way: each ends in `answers` under its name."""
+
+    def __init__(self, weir):
+        self.weir, self.answers, self.threads = weir, {}, []
+
+    def send(self, name, path, **ask):
+        def run():
+            self.answers[name] = self.weir.request("GET", path, headers=fields(**ask), timeout_s=120)
+        thread = threading.Thread(target=run)
+        thread.start()
+        self.threads.append(thread)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for thread in self.threads:
+            thread.join()
+
+
+def fields(cpu=None, memory=None):
+    """The fields of a head that asks for so much."""
+    named = {"x-weir-cpu-millicores": cpu, "x-weir-memory-mb": memory}
+    return {name: str(value) for name, value in named.items() if value is not None}
+
+
+def accepted(weir):
+    """{(millicores, MB): [calls that each worker of that spec took, the least first]}"""
+    found = {}
+    for row in weir.status()["processes"]:
+        if row["kind"] == "worker" and row["state"] == "ready":
+            found.setdefault((row.get("cpu_millicores", 0), row.get("memory_mb", 0)), []).append(row["accepted"])
+    return {spec: sorted(counts) for spec, counts in found.items()}
+
+
+class Requests(weir_instance.Case):
+    SMALL, LARGE = "cpu=500,memory=64,min=1,max=1", "cpu=2000,memory=192,min=1,max=1"
+
+    def running(self, weir, count):
+        wait_until(lambda: weir.status()["metrics"]["calls_in_flight"] == count, f"{count} calls run")
+
+    def waiting(self, weir, count):
+        wait_until(lambda: weir.status()["metrics"]["calls_waiting"] == count, f"{count} calls wait")
+
+    def test_a_request_gets_the_smallest_spec_that_holds_what_it_asks_for(self):
+        with Instance() as weir:
+            add(weir, "hello", self.SMALL, self.LARGE)
+            wait_until(lambda: len(workers(weir)) == 2, "one worker of each spec is there")
+            for asks, small, large in (({}, 1, 0), ({"cpu": 500}, 2, 0), ({"cpu": 501}, 2, 1), ({"memory": 65}, 2, 2),
+                                       ({"cpu": 0, "memory": 0}, 3, 2), ({"cpu": 2000, "memory": 192}, 3, 3)):
+                self.assertEqual(weir.request("GET", "/hello/", headers=fields(**asks)).status, 200, asks)
+                wait_until(lambda: accepted(weir) == {(500, 64): [small], (2000, 192): [large]}, f"{asks} counts there")
+
+    def test_what_no_spec_holds_is_503_and_says_what_there_is(self):
+        with Instance() as weir:
+            add(weir, "hello", self.SMALL, self.LARGE)
+            for asks in ({"cpu": 2001}, {"memory": 193}, {"cpu": 999999999}):
+                answer = weir.request("POST", "/hello/", b"body", headers=fields(**asks))
+                self.assertEqual((answer.status, answer.json()["code"]), (503, "no_spec"), answer)
+                self.assertIn("smallest first: 500 millicores and 64 MB, 2000 and 192", answer.json()["error"])
+                self.assertNotIn("retry-after", answer.headers, "it would never help")
+            weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "hello.so", "--spec", "none")
+            self.assertEqual(weir.request("GET", "/hello/", headers=fields(cpu=64000, memory=256)).status, 200)
+            self.assertEqual(weir.request("GET", "/hello/", headers=fields(memory=257)).status, 503)
+            weir.ctrlctl("config", "set", "worker_cpu_millicores", 400)
+            self.assertEqual(weir.request("GET", "/hello/", headers=fields(cpu=401)).status, 503)
+            self.assertEqual(weir.request("GET", "/hello/", headers=fields(cpu=400)).status, 200)
+
+    def test_a_malformed_ask_is_400_and_the_connection_goes_on(self):
+        with Instance() as weir:
+            add(weir, "hello", self.SMALL)
+            for head in ("x-weir-cpu-millicores: half", "x-weir-memory-mb: -1", "x-weir-memory-mb: 1\r\nx-weir-memory-mb: 1"):
+                answers = weir.raw(f"GET /hello/ HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n"
+                                   "GET /hello/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+                self.assertIn(b"400 Bad Request", answers)
+                self.assertIn(b'"code":"bad_resources"', answers)
+                self.assertIn(b"a whole number of", answers)
+                self.assertIn(b"200 OK", answers)
+
+    def test_requests_that_ask_fill_one_instance_before_the_next(self):
+        with Instance() as weir, Background(weir) as background:
+            add(weir, "nap", "cpu=1000,memory=256,min=2,max=2", sample="sleep")
+            weir.ctrlctl("route", "add", "GET /nap/{ms}", "--fn", "nap")
+            wait_until(lambda: len(workers(weir)) == 2, "both workers are there")
+            for i in range(4):
+                background.send(i, "/nap/1500", cpu=250)
+            self.running(weir, 4)
+            background.send("fifth", "/nap/500", cpu=1)
+            self.running(weir, 5)
+            wait_until(lambda: accepted(weir) == {(1000, 256): [1, 4]}, "one worker has four, and no room for a fifth")
+        self.assertEqual({answer.status for answer in background.answers.values()}, {200})
+
+    def test_who_waits_for_room_holds_nobody_back(self):
+        with Instance() as weir, Background(weir) as background:
+            add(weir, "nap", "cpu=1000,memory=256,min=1,max=1", "cpu=4000,memory=512,min=1,max=1", sample="sleep")
+            weir.ctrlctl("route", "add", "GET /nap/{ms}", "--fn", "nap")
+            wait_until(lambda: len(workers(weir)) == 2, "both workers are there")
+            began = time.monotonic()
+            background.send("large", "/nap/4000", cpu=3000)
+            background.send("most", "/nap/4000", cpu=700)
+            self.running(weir, 2)
+            background.send("large too", "/nap/1", cpu=3000)
+            background.send("half", "/nap/1", cpu=600)
+            self.waiting(weir, 2)
+            for asks in ({}, {"cpu": 200}, {"cpu": 1000 - 700, "memory": 1}, {"cpu": 1001}, {"memory": 300}):
+                self.assertEqual(weir.request("GET", "/nap/1", headers=fields(**asks)).status, 200, asks)
+            passed = time.monotonic() - began
+            if passed < 4:
+                self.waiting(weir, 2)
+                self.assertEqual(background.answers, {}, "these passed them by")
+        self.assertEqual({name: answer.status for name, answer in background.answers.items()},
+                         {"large": 200, "most": 200, "large too": 200, "half": 200})
+
+    def test_a_pool_grows_for_who_finds_no_room(self):
+        with Instance() as weir, Background(weir) as background:
+            add(weir, "nap", "cpu=1000,memory=64,min=0,max=3", sample="sleep")
+            weir.ctrlctl("route", "add", "GET /nap/{ms}", "--fn", "nap")
+            for i in range(3):
+                background.send(i, "/nap/2000", cpu=600)
+            wait_until(lambda: accepted(weir) == {(1000, 64): [1, 1, 1]}, "each has a worker of its own")
+        self.assertEqual({answer.status for answer in background.answers.values()}, {200})
+
+    def test_who_waits_goes_along_when_the_function_gets_other_specs(self):
+        with Instance() as weir, Background(weir) as background:
+            add(weir, "sleep", "cpu=1000,memory=64,min=1,max=1", sample="sleep")
+            weir.ctrlctl("route", "add", "GET /nap/{ms}", "--fn", "sleep")
+            wait_until(lambda: len(workers(weir)) == 1, "its worker is there")
+            background.send("runs", "/nap/3000", cpu=1000)
+            self.running(weir, 1)
+            background.send("waits", "/nap/1", cpu=1000)
+            background.send("asks for more than there will be", "/nap/1", cpu=900, memory=64)
+            self.waiting(weir, 2)
+            weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "sleep.so", "--spec", "cpu=3000,memory=32")
+        self.assertEqual({name: answer.status for name, answer in background.answers.items()},
+                         {"runs": 200, "waits": 200, "asks for more than there will be": 503})
 
 
 class Limits(weir_instance.Case):

@@ -215,6 +215,10 @@ class Survival(weir_instance.Case):
 
         def replaced():
             now = programs(weir, name)
+            # What the supervisor starts is called like it until it has become another program.
+            if name == "weir-supervisor":
+                now = [(row["pid"], name) for row in weir.status()["processes"]
+                       if row["kind"] == "supervisor" and row["state"] == "ready"]
             return old[0] not in now and len(now) >= 1
 
         wait_until(replaced, f"{name} is replaced")

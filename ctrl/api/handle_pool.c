@@ -62,6 +62,7 @@ static cJSON *pool_json(const struct weir_api_call *call, struct weir_publish_po
 	if (row != NULL) { /* set or not, these hold */
 		pool->workers_min = row->workers_min;
 		pool->workers_max = row->workers_max;
+		(void)cJSON_AddBoolToObject(json, "has_spec", (row->flags & WEIR_SNAPSHOT_POOL_SPEC) != 0);
 		(void)cJSON_AddNumberToObject(json, "memory_mb", (double)(row->memory_bytes >> 20));
 		(void)cJSON_AddNumberToObject(json, "cpu_millicores", row->cpu_millicores); /* 0: no limit */
 	}

@@ -52,9 +52,19 @@ static const char *value_text(const cJSON *pool, const char *setting, char out[6
 	return out;
 }
 
+/* "500m 256MB" as `ctrlctl worker list` has it: pools of one name differ in that. */
+static const char *spec_text(const cJSON *pool, char out[64])
+{
+	(void)snprintf(out, 64, "-");
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(pool, "has_spec")))
+		(void)snprintf(out, 64, "%.0fm %.0fMB", weir_ctl_json_number(pool, "cpu_millicores"),
+			       weir_ctl_json_number(pool, "memory_mb")); /* fits */
+	return out;
+}
+
 enum weir_ctl_exit weir_ctl_pool_list(const struct weir_ctl_call *call)
 {
-	static const char *const titles[] = {"POOL", "POLICY",   "ALPHA", "BETA", "GAMMA", "DELTA",   "EPSILON",
+	static const char *const titles[] = {"POOL", "SPEC", "POLICY",   "ALPHA", "BETA", "GAMMA", "DELTA",   "EPSILON",
 					     "EMA",  "ONE TASK", "MIN",   "MAX",  "STEP",  "SAMPLES", "THRESHOLD", NULL};
 	struct weir_ctl_table table = {.titles = titles};
 	const cJSON *pool = NULL;
@@ -72,6 +82,7 @@ enum weir_ctl_exit weir_ctl_pool_list(const struct weir_ctl_call *call)
 	cJSON_ArrayForEach(pool, cJSON_GetObjectItemCaseSensitive(json, "pools"))
 	{
 		weir_ctl_table_cell(&table, weir_ctl_json_text(pool, "pool"));
+		weir_ctl_table_cell(&table, spec_text(pool, text));
 		for (size_t i = 0; i < SETTINGS_COUNT; i++)
 			weir_ctl_table_cell(&table, value_text(pool, settings[i], text));
 	}

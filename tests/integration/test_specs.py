@@ -217,6 +217,7 @@ class Limits(weir_instance.Case):
             rows = wait_until(lambda: len(workers(weir)) == 2 and workers(weir), "one worker of each spec is there")
             self.assertEqual([row[:2] for row in rows], [(250, 64), (1500, 192)])
             self.assertIn("250m 64MB", weir.ctrlctl("worker", "list").stdout)
+            self.assertIn("1500m 192MB", weir.ctrlctl("pool", "list").stdout)
             if not weir.groups_note():
                 raise unittest.SkipTest("no control groups here: " + "; ".join(weir.status()["missing"]))
             memory = [int(self.limit(weir, row[2], ["memory.limit_in_bytes", "memory.max"])) for row in rows]

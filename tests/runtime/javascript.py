@@ -102,6 +102,13 @@ class JavaScript(weir_instance.Case):
                              f"  return replies.map((reply, i) => reply.body.every((byte) => byte === (i === 20 ? 9 : i)) ? reply.body.length : -1); }};")
         self.assertEqual(self.call(name).json(), [i * 10007 for i in range(20)] + [1 << 20])
 
+    def test_nested_calls_one_after_another(self):
+        called = self.function("exports.handler = ({ query }) => query;")
+        name = self.function(f"exports.handler = async (request) => {{ let all = '';"
+                             f"  for (let i = 0; i < 40; i++) all += (await request.call('{called}', '', {{ query: `${{i}} ` }})).text();"
+                             f"  return all; }};")
+        self.assertEqual(self.call(name).body.decode(), "".join(f"{i} " for i in range(40)))
+
     def test_nested_calls_that_go_wrong(self):
         name = self.function("exports.handler = async (request) => {"
                              "  const reply = await request.call('nobody'); const large = Buffer.alloc((1 << 20) + 1);"

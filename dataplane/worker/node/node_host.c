@@ -319,7 +319,8 @@ static void on_prepare(uv_prepare_t *handle)
 	}
 	turn(host);
 	while (!is_loop_due(host, &until_ns)) {
-		if (weir_port_is_empty(&host->port) && !weir_alarm_is_rung(&host->alarm))
+		/* An answer that came in the turn may have let a handler call again. */
+		if (!host->has_events && weir_port_is_empty(&host->port) && !weir_alarm_is_rung(&host->alarm))
 			weir_alarm_sleep(&host->alarm, &host->port, until_ns);
 		turn(host);
 	}

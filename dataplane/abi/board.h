@@ -75,10 +75,15 @@ struct weir_board_picks {
 
 enum { WEIR_BOARD_QUEUES_MAX = 1024 }; /* shared out evenly among the shards */
 
-/* Requests that wait in one shard for workers of one pool. A shard with more such pools shows no more. */
+enum { WEIR_BOARD_ASKED_ONE = 1000000 };
+
+/* Requests of one shard that wait for workers of one pool, or asked for a part of one. A shard with more such
+ * pools shows no more. A row with neither is free. */
 struct weir_board_queue {
 	_Atomic uint64_t pool_key;
-	_Atomic uint64_t waiting; /* 0 = free */
+	_Atomic uint64_t waiting;
+	_Atomic uint64_t asking; /* of these, who ask for resources */
+	_Atomic uint64_t asked;  /* parts of a worker that such requests take up, running or waiting: ASKED_ONE = 1 */
 };
 
 enum weir_metric {

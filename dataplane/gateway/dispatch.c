@@ -59,7 +59,7 @@ static struct weir_shard_pool *reuse_pool(struct weir_shard *shard, uint64_t key
 	for (uint32_t i = 0; i < shard->pool_count; i++) {
 		struct weir_shard_pool *pool = shard->pool[i];
 
-		if (pool->link_count > 0 || pool->waiting_count > 0)
+		if (pool->link_count > 0 || pool->waiting_count > 0 || pool->asked > 0)
 			continue;
 		weir_pick_open(pool, key);
 		return pool;
@@ -145,7 +145,7 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	if (call < 0)
 		return false;
 	exchange->call = (uint16_t)call;
-	if (weir_schedule_asks(&exchange->ask) && !weir_link_room_take(link, exchange))
+	if (weir_schedule_asks(&exchange->ask) && !weir_link_room_take(shard, link, exchange))
 		goto no_room;
 	message = (struct weir_message){
 		.kind = WEIR_MESSAGE_HEAD,
@@ -264,13 +264,23 @@ static struct weir_exchange_list *room_of(struct weir_exchange *exchange)
 	return weir_schedule_asks(&exchange->ask) ? &exchange->pool->askers : &exchange->pool->waiting;
 }
 
+static void asking_add(struct weir_exchange *exchange, int32_t change)
+{
+	struct weir_shard_pool *pool = exchange->pool;
+
+	pool->asker_count += (uint32_t)change;
+	if (change > 0)
+		exchange->ask_part = weir_queues_part(pool, exchange);
+	pool->asked += (uint64_t)((int64_t)exchange->ask_part * change);
+}
+
 /* It joins (1) or leaves (-1) its room. */
 static void waiting_add(struct weir_shard *shard, struct weir_exchange *exchange, int32_t change)
 {
 	exchange->waiting = change > 0;
 	exchange->pool->waiting_count += (uint32_t)change;
 	if (room_of(exchange) == &exchange->pool->askers)
-		exchange->pool->asker_count += (uint32_t)change;
+		asking_add(exchange, change);
 	weir_queues_show(shard, exchange->pool);
 	exchange->function->waiting += (uint32_t)change;
 	shard->waiting_count += (uint32_t)change;

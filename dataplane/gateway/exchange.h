@@ -52,6 +52,7 @@ struct weir_exchange {
 	uint32_t request_bytes;
 	uint32_t request_head_bytes;
 	struct weir_schedule_resources ask; /* what the request says that it needs */
+	uint32_t ask_part;     /* that, while it waits, as a part of a worker: queues.h */
 	uint16_t call;
 	uint16_t allow;        /* methods, for 405 */
 	uint8_t failure;       /* enum weir_http_failure */

@@ -49,6 +49,7 @@ struct weir_shard_pool {
 	struct weir_exchange_list suspects; /* of functions that must run alone */
 	uint32_t waiting_count; /* in all three */
 	uint32_t asker_count;   /* of these, askers */
+	uint64_t asked;         /* parts of a worker that calls of this shard ask for, running or waiting: queues.h */
 	struct weir_board_queue *queue; /* where that is shown; NULL = nowhere */
 	uint32_t link_count;
 	uint32_t workers_max;
@@ -157,6 +158,7 @@ struct weir_shard_link {
 	uint32_t free_call_count;
 	struct weir_shard_call call[WEIR_PAIR_CALLS];
 	uint64_t room[WEIR_PAIR_CALLS]; /* what each that has_room takes: weir_schedule_takes() */
+	uint32_t room_part[WEIR_PAIR_CALLS]; /* the same in pool->asked */
 };
 
 /* Make the private side of a link over an attached segment, for shard `shard_index`, which is not its
@@ -198,7 +200,7 @@ int weir_link_call_take(struct weir_shard *shard, struct weir_shard_link *link,
 
 /* Take what the exchange asks for of the worker's room, for its call there; false: another shard was
  * faster, or it was never there. Given back when the call record is. */
-__attribute__((noinline, cold)) bool weir_link_room_take(struct weir_shard_link *link,
+__attribute__((noinline, cold)) bool weir_link_room_take(struct weir_shard *shard, struct weir_shard_link *link,
 							const struct weir_exchange *exchange);
 
 /* Free a call record if it is finished and no kernel operation holds its chunks. */

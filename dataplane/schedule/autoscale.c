@@ -4,17 +4,17 @@
 
 #include "dataplane/base/assert.h"
 
-static bool is_smaller(struct weir_autoscale_size a, struct weir_autoscale_size b)
+static bool is_smaller(struct weir_schedule_resources a, struct weir_schedule_resources b)
 {
 	return a.cpu_millicores != b.cpu_millicores ? a.cpu_millicores < b.cpu_millicores : a.memory_mb < b.memory_mb;
 }
 
-static bool holds(struct weir_autoscale_size spec, struct weir_autoscale_size request)
+static bool holds(struct weir_schedule_resources spec, struct weir_schedule_resources request)
 {
 	return spec.cpu_millicores >= request.cpu_millicores && spec.memory_mb >= request.memory_mb;
 }
 
-size_t weir_autoscale_spec(const struct weir_autoscale_size *specs, size_t count, struct weir_autoscale_size request)
+size_t weir_autoscale_spec(const struct weir_schedule_resources *specs, size_t count, struct weir_schedule_resources request)
 {
 	size_t smallest = count; /* of those that hold it */
 	size_t largest = 0;
@@ -34,7 +34,7 @@ static double part(uint32_t asked, uint32_t has)
 	return has == 0 ? 0 : (double)asked / (double)has;
 }
 
-double weir_autoscale_demand(struct weir_autoscale_size spec, struct weir_autoscale_size request)
+double weir_autoscale_demand(struct weir_schedule_resources spec, struct weir_schedule_resources request)
 {
 	return fmax(part(request.cpu_millicores, spec.cpu_millicores), part(request.memory_mb, spec.memory_mb));
 }

@@ -25,21 +25,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dataplane/abi/policies.h"
-
-/* What a request asks for, and what one worker of a spec has. 0 of a request: it asks for none. */
-struct weir_autoscale_size {
-	uint32_t cpu_millicores;
-	uint32_t memory_mb;
-};
+#include "dataplane/schedule/fit.h"
 
 /* The spec that a request counts for: index of the smallest that holds it (of equal ones the first), else
  * of the largest (of equal ones the last), in any order. `count` is 1 or more. */
-size_t weir_autoscale_spec(const struct weir_autoscale_size *specs, size_t count, struct weir_autoscale_size request);
+size_t weir_autoscale_spec(const struct weir_schedule_resources *specs, size_t count, struct weir_schedule_resources request);
 
 /* How many workers of that spec the request takes up; 0 where it asks for nothing. A resource that the spec
  * does not limit (0) is not counted. */
-double weir_autoscale_demand(struct weir_autoscale_size spec, struct weir_autoscale_size request);
+double weir_autoscale_demand(struct weir_schedule_resources spec, struct weir_schedule_resources request);
 
 /* The last samples of one pool. Zeroed: none yet. */
 struct weir_autoscale_window {

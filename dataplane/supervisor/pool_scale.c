@@ -35,27 +35,38 @@ static double worker_demand(const struct weir_board_process *counts, bool one_ta
 	return (in_flight > parked ? 1.0 : 0.0) + (double)parked / (double)parked_max;
 }
 
-/* Requests that wait in all shards. What a gateway that is gone left there says nothing. */
-static uint64_t waiting_of(const struct weir_supervisor *supervisor, uint64_t key)
+/* What all shards show of a pool. */
+struct queued {
+	uint64_t waiting; /* without those that ask */
+	double asked;     /* workers that those take up, running ones included */
+};
+
+/* What a gateway that is gone left on the board says nothing. */
+static struct queued queued_of(const struct weir_supervisor *supervisor, uint64_t key)
 {
-	uint64_t waiting = 0;
+	struct queued sum = {0};
 
 	if (supervisor->gateway.state != WEIR_PROCESS_READY)
-		return 0;
+		return sum;
 	for (size_t i = 0; i < WEIR_BOARD_QUEUES_MAX; i++) {
 		const struct weir_board_queue *const queue = &supervisor->board->queue[i];
-		const uint64_t calls = atomic_load_explicit(&queue->waiting, memory_order_relaxed);
+		const uint64_t waiting = atomic_load_explicit(&queue->waiting, memory_order_relaxed);
+		const uint64_t asking = atomic_load_explicit(&queue->asking, memory_order_relaxed);
+		const uint64_t asked = atomic_load_explicit(&queue->asked, memory_order_relaxed);
 
-		if (calls > 0 && atomic_load_explicit(&queue->pool_key, memory_order_relaxed) == key)
-			waiting += calls;
+		if ((waiting == 0 && asked == 0) ||
+		    atomic_load_explicit(&queue->pool_key, memory_order_relaxed) != key)
+			continue;
+		sum.waiting += waiting > asking ? waiting - asking : 0; /* not read at one moment */
+		sum.asked += (double)asked / WEIR_BOARD_ASKED_ONE;
 	}
-	return waiting;
+	return sum;
 }
 
 /* Workers that the pool's requests take up now; those that are leaving have some, too. */
 static double demand_of(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
 {
-	const uint64_t waiting = waiting_of(supervisor, pool->key);
+	const struct queued queued = queued_of(supervisor, pool->key);
 	uint64_t service_ns = 0;
 	uint32_t ahead;
 	double demand = 0;
@@ -75,10 +86,12 @@ static double demand_of(struct weir_supervisor *supervisor, struct weir_pool *po
 		if (counts.accepted != worker->accepted_seen)
 			pool->used_ns = now_ns;
 	}
-	if (demand > 0 || waiting > 0)
+	if (demand < queued.asked)
+		demand = queued.asked;
+	if (demand > 0 || queued.waiting > 0)
 		pool->used_ns = now_ns;
 	ahead = pool->one_task || service_ns == 0 ? 1 : weir_schedule_ahead_max(service_ns);
-	return demand + (double)waiting / (double)ahead;
+	return demand + (double)queued.waiting / (double)ahead;
 }
 
 /* A worker more is of use unless all that the others lack is CPU time. */

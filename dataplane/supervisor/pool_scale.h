@@ -9,6 +9,7 @@
  *     --> window --> target --> wanted       growth only where another worker would not just share the
  *                                            CPU time of those that there are
  * So a request counts as the part of a worker that it takes, where pixels-spike has only what it asks for.
+ * Those that ask for CPU or memory, running and waiting, count as what they ask for instead, where that is more.
  * After DEMAND raised a pool (pool.h) nothing is taken away for a window: only then the mean is of the time
  * since. A pool that did something within its window keeps a worker, whatever is rounded; without, and with
  * workers_min 0, it ends with none, and the next request wakes it (pool.h, DEMAND).

@@ -13,6 +13,7 @@
 
 #include "dataplane/gateway/ask.h"
 #include "dataplane/gateway/pick.h"
+#include "dataplane/gateway/queues.h"
 #include "dataplane/gateway/shard.h"
 
 enum { WORKERS = 3 };
@@ -170,7 +171,7 @@ static int place(struct scene *scene, uint32_t cpu_millicores, uint32_t memory_m
 	link = weir_pick_fullest(scene->shard, scene->pool, &scene->exchange);
 	if (!link)
 		return -1;
-	assert_true(weir_link_room_take(link, &scene->exchange));
+	assert_true(weir_link_room_take(scene->shard, link, &scene->exchange));
 	return (int)link->worker_id - 1;
 }
 
@@ -212,13 +213,37 @@ static void a_worker_that_takes_nothing_now_lacks_no_room(void **state)
 	assert_false(scene->pool->lacks_room); /* another worker would not be asked for at once */
 }
 
+static void what_calls_ask_for_is_shown_as_parts_of_a_worker(void **state)
+{
+	struct scene *scene = *state;
+	struct weir_board *board = weir_shard_allocate(sizeof(*board));
+	struct weir_board_queue *queue;
+
+	assert_non_null(board);
+	queue = &board->queue[0];
+	atomic_store(&queue->asked, 1); /* of a gateway that is gone */
+	weir_queues_open(scene->shard, board);
+	assert_int_equal(atomic_load(&queue->asked), 0);
+	(void)place(scene, 400, 64);
+	scene->exchange.call = 1;
+	(void)place(scene, 100, 128); /* memory is its larger part */
+	assert_int_equal(atomic_load(&queue->pool_key), 7);
+	assert_int_equal(atomic_load(&queue->asked), 900000);
+	assert_int_equal(atomic_load(&queue->waiting), 0);
+	scene->pool->asked = 0;
+	weir_queues_show(scene->shard, scene->pool);
+	assert_int_equal(atomic_load(&queue->asked), 0);
+	assert_null(scene->pool->queue);
+	free(board);
+}
+
 static void room_that_another_shard_took_in_between_is_not_given_twice(void **state)
 {
 	struct scene *scene = *state;
 
 	scene->exchange.ask = (struct weir_schedule_resources){600, 0};
 	atomic_store(&scene->used[0], UINT64_C(500) << 32);
-	assert_false(weir_link_room_take(scene->link[0], &scene->exchange));
+	assert_false(weir_link_room_take(scene->shard, scene->link[0], &scene->exchange));
 	assert_int_equal(atomic_load(&scene->used[0]), UINT64_C(500) << 32);
 	assert_false(scene->link[0]->call[0].has_room);
 }
@@ -276,6 +301,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(room_that_another_shard_took_in_between_is_not_given_twice, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_fuller_worker_of_another_node_waits_until_none_here_has_room, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_calls_ask_for_is_shown_as_parts_of_a_worker, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(the_emptiest_of_several_workers_is_kept_for_who_asked_first, setup,
 						teardown),

@@ -43,7 +43,8 @@ def wait_workers(weir, count, runtime="native"):
 class Traffic:
     """Requests from `count` threads until the block ends; `answers` has the statuses."""
 
-    def __init__(self, weir, path, count):
+    def __init__(self, weir, path, count, headers=None):
+        self.headers = headers
         self.answers = []
         self.failures = []
         self.ended = threading.Event()
@@ -52,7 +53,7 @@ class Traffic:
     def run(self, weir, path):
         while not self.ended.is_set():
             try:
-                self.answers.append(weir.request("GET", path).status)
+                self.answers.append(weir.request("GET", path, headers=self.headers).status)
             except OSError as failure:
                 self.failures.append(failure)
 
@@ -185,6 +186,18 @@ class Autoscale(weir_instance.Case):
             weir.ctrlctl("fn", "scale", "sized", "auto", "--cpu", "400", "--memory", "64")
             wait_until(lambda: pool(weir, "default/native:400x64")["ready"] == 0, "and none again")
             self.assertEqual(weir.ctrlctl("fn", "invoke", "sized").returncode, 0)
+
+    def test_requests_that_ask_count_as_what_they_ask_for(self):
+        with self.instance("--one-task", "off") as weir:
+            weir.ctrlctl("fn", "add", "sized", "--runtime", "native", "--file", weir_instance.SAMPLES / "native" / "sleep.so",
+                         "--spec", "cpu=1000,memory=64,min=0,max=8")
+            weir.ctrlctl("route", "add", "GET /nap/{ms}", "--fn", "sized")
+            # They sleep, so one worker could have all six; but each asks for half of one.
+            with Traffic(weir, "/nap/500", 6, {"x-weir-cpu-millicores": "500"}) as traffic:
+                wait_until(lambda: (pool(weir, "default/native:1000x64")["target"] or 0) >= 3, "three workers are asked for")
+                wait_until(lambda: pool(weir, "default/native:1000x64")["ready"] >= 3, "and there")
+            self.check_all_answered(traffic)
+            wait_until(lambda: pool(weir, "default/native:1000x64")["ready"] == 0, "and go when nobody asks")
 
     def test_what_cannot_be_is_refused_with_what_is_right(self):
         with self.instance() as weir:

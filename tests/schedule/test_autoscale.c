@@ -40,9 +40,9 @@ static void the_defaults_are_those_of_the_source(void **state)
 static void a_request_counts_for_the_smallest_spec_that_holds_it(void **state)
 {
 	/* In no order: the smallest by CPU is the third; of two with the same CPU the one with less memory. */
-	const struct weir_autoscale_size specs[] = {{2048, 4096}, {1024, 4096}, {512, 1024}, {1024, 2048}};
+	const struct weir_schedule_resources specs[] = {{2048, 4096}, {1024, 4096}, {512, 1024}, {1024, 2048}};
 	const struct {
-		struct weir_autoscale_size request;
+		struct weir_schedule_resources request;
 		size_t spec;
 	} table[] = {
 		{{0, 0}, 2},       {{512, 1024}, 2},  {{513, 0}, 3},      {{0, 1025}, 3},     {{1024, 2048}, 3},
@@ -53,20 +53,20 @@ static void a_request_counts_for_the_smallest_spec_that_holds_it(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		assert_int_equal(weir_autoscale_spec(specs, 4, table[i].request), table[i].spec);
-	assert_int_equal(weir_autoscale_spec(specs, 1, (struct weir_autoscale_size){9999, 0}), 0);
+	assert_int_equal(weir_autoscale_spec(specs, 1, (struct weir_schedule_resources){9999, 0}), 0);
 }
 
 static void demand_is_the_larger_part_of_the_spec(void **state)
 {
-	const struct weir_autoscale_size spec = {1024, 2048};
+	const struct weir_schedule_resources spec = {1024, 2048};
 
 	(void)state;
-	assert_true(weir_autoscale_demand(spec, (struct weir_autoscale_size){0, 0}) == 0.0);
-	assert_true(weir_autoscale_demand(spec, (struct weir_autoscale_size){512, 0}) == 0.5);
-	assert_true(weir_autoscale_demand(spec, (struct weir_autoscale_size){256, 1024}) == 0.5);
-	assert_true(weir_autoscale_demand(spec, (struct weir_autoscale_size){1024, 1}) == 1.0);
-	assert_true(weir_autoscale_demand(spec, (struct weir_autoscale_size){2048, 2048}) == 2.0); /* the largest spec */
-	assert_true(weir_autoscale_demand((struct weir_autoscale_size){0, 2048}, (struct weir_autoscale_size){512, 1024}) == 0.5);
+	assert_true(weir_autoscale_demand(spec, (struct weir_schedule_resources){0, 0}) == 0.0);
+	assert_true(weir_autoscale_demand(spec, (struct weir_schedule_resources){512, 0}) == 0.5);
+	assert_true(weir_autoscale_demand(spec, (struct weir_schedule_resources){256, 1024}) == 0.5);
+	assert_true(weir_autoscale_demand(spec, (struct weir_schedule_resources){1024, 1}) == 1.0);
+	assert_true(weir_autoscale_demand(spec, (struct weir_schedule_resources){2048, 2048}) == 2.0); /* the largest spec */
+	assert_true(weir_autoscale_demand((struct weir_schedule_resources){0, 2048}, (struct weir_schedule_resources){512, 1024}) == 0.5);
 }
 
 static void nothing_is_said_before_the_window_is_full(void **state)
@@ -140,24 +140,24 @@ static uint32_t below(uint32_t limit)
 	return (uint32_t)(random() % limit);
 }
 
-static struct weir_autoscale_size random_size(void)
+static struct weir_schedule_resources random_size(void)
 {
-	return (struct weir_autoscale_size){.cpu_millicores = 1 + below(4096), .memory_mb = 1 + below(4096)};
+	return (struct weir_schedule_resources){.cpu_millicores = 1 + below(4096), .memory_mb = 1 + below(4096)};
 }
 
 static void no_other_spec_that_holds_a_request_is_smaller(void **state)
 {
-	struct weir_autoscale_size specs[8];
+	struct weir_schedule_resources specs[8];
 
 	(void)state;
 	for (int run = 0; run < 20000; run++) {
 		const size_t count = 1 + below(8);
-		const struct weir_autoscale_size request = random_size();
+		const struct weir_schedule_resources request = random_size();
 		bool any = false;
 
 		for (size_t i = 0; i < count; i++)
 			specs[i] = random_size();
-		const struct weir_autoscale_size chosen = specs[weir_autoscale_spec(specs, count, request)];
+		const struct weir_schedule_resources chosen = specs[weir_autoscale_spec(specs, count, request)];
 		const double demand = weir_autoscale_demand(chosen, request);
 
 		for (size_t i = 0; i < count; i++) {

@@ -370,15 +370,17 @@ static void print_pools(void)
 	FIELD(weir_board_pool, cold);
 	FIELD(weir_board_pool, space);
 	FIELD(weir_board_pool, function);
+	STRUCT(weir_board_queue);
+	FIELD(weir_board_queue, pool_key);
+	FIELD(weir_board_queue, waiting);
+	FIELD(weir_board_queue, asking);
+	FIELD(weir_board_queue, asked);
 }
 
 static void print_board(void)
 {
 	NUMBER(WEIR_BOARD_MAGIC);
 	print_pools();
-	STRUCT(weir_board_queue);
-	FIELD(weir_board_queue, pool_key);
-	FIELD(weir_board_queue, waiting);
 	STRUCT(weir_board_shard);
 	FIELD(weir_board_shard, metric);
 	STRUCT(weir_board_process);

@@ -15,6 +15,7 @@ static const struct {
 	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list},
 	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add},
 	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get},
+	{WEIR_HTTP_PATCH, "/weir/functions/*/*", weir_api_function_change},
 	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove},
 	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy", weir_api_function_deploy},
 	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions},

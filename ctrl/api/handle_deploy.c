@@ -271,3 +271,49 @@ enum weir_api_result weir_api_function_rollback(struct weir_api_call *call)
 		deployed_tell(call, &version.function);
 	return result;
 }
+
+static int code_of_current(void *context, const struct weir_store_version *version)
+{
+	if (version->is_current)
+		memcpy(context, version->code, sizeof(version->code));
+	return 0;
+}
+
+/* A next version with the same code and other limits. It needs no trial: the code serves already. */
+enum weir_api_result weir_api_function_change(struct weir_api_call *call)
+{
+	static const char *const members[] = {"timeout_ms", "memory_mb", "queue_max", "specs", NULL};
+	struct weir_store_error error = {{0}};
+	struct weir_model_function function;
+	struct weir_setting_values values;
+	struct weir_model_error wrong;
+	char code_hash[sizeof(((struct weir_store_version *)0)->code)] = "";
+	struct weir_store_deployment deployment = {.code = code_hash};
+	enum weir_api_result result = WEIR_API_DONE;
+	uint32_t number = 0;
+	int code = weir_setting_load(call->owner->store, &values, &error);
+
+	if (code == 0)
+		code = weir_store_function_find(call->owner->store, call->param[0], call->param[1], &function, &error);
+	if (code == 0)
+		code = weir_store_version_each(call->owner->store, call->param[0], call->param[1], code_of_current,
+					       code_hash, &error);
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	if (!weir_api_body_only(call, members) || !weir_api_body_number(call, "timeout_ms", &function.timeout_ms) ||
+	    !weir_api_body_number(call, "memory_mb", &function.memory_mb) ||
+	    !weir_api_body_number(call, "queue_max", &function.queue_max) || !weir_api_body_specs(call, &function))
+		return WEIR_API_DONE;
+	if (weir_model_function_check(&function, &wrong) != 0)
+		return weir_api_refuse_field(call, &wrong);
+	deployment.versions_max = values.function_versions_max;
+	code = weir_store_deploy(call->owner->store, &function, &deployment, &number, &error);
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	result = weir_api_committed(call, 200);
+	if (result == WEIR_API_WAIT) {
+		function.number = number;
+		deployed_tell(call, &function);
+	}
+	return result;
+}

@@ -246,6 +246,27 @@ enum weir_ctl_exit weir_ctl_function_get(const struct weir_ctl_call *call)
 	return WEIR_CTL_OK;
 }
 
+enum weir_ctl_exit weir_ctl_function_set(const struct weir_ctl_call *call)
+{
+	char target[WEIR_CTL_TARGET_MAX];
+	cJSON *body = NULL;
+
+	if (!weir_ctl_function_target(call->arguments[0], "", target))
+		return WEIR_CTL_INVALID;
+	body = cJSON_CreateObject();
+	if (!weir_ctl_body_duration(body, call) || !weir_ctl_body_number(body, call, "--memory", "memory_mb") ||
+	    !weir_ctl_body_number(body, call, "--queue", "queue_max") || !weir_ctl_body_specs(body, call)) {
+		cJSON_Delete(body);
+		return WEIR_CTL_INVALID;
+	}
+	if (cJSON_GetArraySize(body) == 0) {
+		cJSON_Delete(body);
+		return weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl fn set hello --spec cpu=500,memory=256",
+				     "nothing is to be set; name --timeout, --memory, --queue or --spec");
+	}
+	return weir_ctl_api_change(call, "PATCH", target, body);
+}
+
 enum weir_ctl_exit weir_ctl_function_remove(const struct weir_ctl_call *call)
 {
 	char target[WEIR_CTL_TARGET_MAX];

@@ -158,6 +158,30 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 	},
 	{
 		.noun = "fn",
+		.verb = "set",
+		.arguments = "[NAMESPACE/]NAME",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_FUNCTION,
+		.help = "change a function's limits: a next version with the same code",
+		.more = "  ctrlctl fn set web/shop --timeout 10s\n"
+			"  ctrlctl fn set thumbs --spec cpu=500,memory=128 --spec cpu=2000,memory=1024\n"
+			"  ctrlctl fn set thumbs --spec none\n",
+		.options =
+			{
+				WEIR_CTL_TIMEOUT_OPTION,
+				{.name = "--memory",
+				 .value = "MB",
+				 .help = "memory it may use"},
+				{.name = "--queue",
+				 .value = "COUNT",
+				 .help = "requests that may wait for it"},
+				SPEC_OPTION,
+			},
+		.run = weir_ctl_function_set,
+	},
+	{
+		.noun = "fn",
 		.verb = "versions",
 		.arguments = "[NAMESPACE/]NAME",
 		.arguments_min = 1,

@@ -216,7 +216,7 @@ static void completion_is_sound_and_offers_what_the_table_has(void **state)
 	ctl_test_shell(test, command, &output);
 	assert_string_equal(output.err, "");
 	assert_string_equal(output.out,
-			    "route\nadd\n--fn\njson\n--help add list get rm init deploy versions rollback scale "
+			    "route\nadd\n--fn\njson\n--help add list get rm init deploy set versions rollback scale "
 			    "env invoke logs\n");
 	ctl_test_start(test, -1);
 	ctl_test_run(test, "fn add thumbs --runtime exec --file /bin/cat", 0, &output);

@@ -45,6 +45,25 @@ class Records(weir_instance.Case):
             self.assertEqual(json.loads(weir.ctrlctl("fn", "get", "hello", "-o", "json").stdout)["specs"], [])
             self.assertEqual(weir.request("GET", "/hello/").status, 200)
 
+    def test_limits_change_without_the_code(self):
+        with Instance() as weir:
+            add(weir, "hello")
+            weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "hello.so")
+            before = json.loads(weir.ctrlctl("fn", "get", "hello", "-o", "json").stdout)
+            weir.ctrlctl("fn", "set", "hello", "--spec", "cpu=700,memory=48,min=1,max=1", "--timeout", "7s")
+            after = json.loads(weir.ctrlctl("fn", "get", "hello", "-o", "json").stdout)
+            self.assertEqual(after["specs"], [{"cpu_millicores": 700, "memory_mb": 48, "min": 1, "max": 1}])
+            self.assertEqual((after["timeout_ms"], after["deployed"]), (7000, before["deployed"] + 1))
+            self.assertEqual((after["code"], after["file"], after["memory_mb"]),
+                             (before["code"], before["file"], before["memory_mb"]))
+            wait_until(lambda: (700, 48) in [row[:2] for row in workers(weir)], "its worker is there")
+            self.assertEqual(weir.request("GET", "/hello/").status, 200)
+            weir.ctrlctl("fn", "rollback", "hello")
+            self.assertEqual(json.loads(weir.ctrlctl("fn", "get", "hello", "-o", "json").stdout)["specs"], [])
+            for options, status in (([], 2), (["--spec", "cpu=1"], 7), (["--memory", "0"], 7)):
+                self.assertEqual(weir.ctrlctl("fn", "set", "hello", *options, check=False).returncode, status, options)
+            self.assertEqual(weir.ctrlctl("fn", "set", "nobody", "--memory", "5", check=False).returncode, 5)
+
     def test_a_wrong_spec_is_refused_with_what_would_be_right(self):
         with Instance() as weir:
             for specs, words in ((["500"], "write cpu=500,memory=256,min=0,max=4"),

@@ -7,6 +7,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/numa_memory.h"
+#include "dataplane/supervisor/quota.h"
 
 /* Nodes of this machine, as far as they concern us; and whether memory can be put on them. */
 static void nodes_read(struct weir_supervisor *supervisor)
@@ -29,6 +30,16 @@ static void nodes_read(struct weir_supervisor *supervisor)
 		weir_numa_memory_allow(&nodes->numa);
 }
 
+/* Where nobody chose, there are no more shards than the CPU time that control groups leave us is good for. */
+static void shards_bound(const struct weir_nodes *nodes, struct weir_options *options)
+{
+	const uint32_t quota = weir_quota_own();
+
+	if (options->shard_count == 0 && options->cpu_count == 0 && quota != 0 &&
+	    quota < WEIR_OPTIONS_SHARDS_DEFAULT_MAX && quota < nodes->allowed_count)
+		options->shard_count = quota;
+}
+
 int weir_nodes_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
 {
 	struct weir_nodes *const nodes = &supervisor->nodes;
@@ -41,6 +52,7 @@ int weir_nodes_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTION
 	}
 	nodes->allowed_count = (size_t)count;
 	nodes_read(supervisor);
+	shards_bound(nodes, &supervisor->options);
 	shards = weir_place_shards(&supervisor->options, &nodes->numa, nodes->allowed, nodes->allowed_count,
 				   supervisor->cpu, problem);
 	if (shards < 0)

@@ -19,9 +19,9 @@ POOL = "default/native"
 
 
 def workers(weir, runtime="native", state="ready"):
-    """The pids of a runtime's workers in that state."""
-    return {row["pid"] for row in weir.status()["processes"]
-            if row["kind"] == "worker" and row["runtime"] == runtime and row["state"] == state}
+    """The pids of a runtime's workers in that state, of the namespace `default`."""
+    return {row["pid"] for row in weir.status()["processes"] if row["kind"] == "worker" and row["runtime"] == runtime
+            and row["state"] == state and row["namespace"] == "default"}
 
 
 def spaces(weir):

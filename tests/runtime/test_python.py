@@ -454,6 +454,7 @@ class Workers(PythonCase):
     def test_they_come_when_called_and_go_when_not(self):
         self.add("rare", "def handler(request):\n    return 'here'\n")
         self.add("never", "def handler(request):\n    return 'x'\n")
+        self.weir.ctrlctl("pool", "set", "*", "--scale-step", "1", "--scale-samples", "3")
         self.assertEqual(self.workers(), [])
         self.assertEqual(self.call("/rare").status, 200)
         first, = self.workers()

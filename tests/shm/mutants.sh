@@ -21,16 +21,16 @@ copy() {
 build() (
 	cd "$1"
 	plain="dataplane/base/assert.c dataplane/base/fd.c dataplane/base/log.c dataplane/shm/chunk.c dataplane/shm/segment.c
-		dataplane/shm/shard_board.c"
+		dataplane/shm/segment_create.c dataplane/base/cpu.c dataplane/base/numa.c dataplane/base/numa_memory.c dataplane/shm/shard_board.c"
 	atomic="dataplane/shm/call.c dataplane/shm/doorbell.c dataplane/shm/ring.c"
 	# shellcheck disable=SC2086
 	case $2 in
 	interleave)
 		$cc $flags -c $plain
-		$cc $flags -include tests/shm/sim.h tests/shm/test_interleave.c tests/shm/sim.c $atomic ./*.o -o test -lcmocka
+		$cc $flags -include tests/shm/sim.h tests/shm/test_interleave.c tests/shm/sim.c $atomic ./*.o -o test -lcmocka -lnuma
 		;;
-	tsan) $cc $flags -fsanitize=thread tests/shm/test_stress.c $atomic $plain -o test -lcmocka ;;
-	*) $cc $flags "tests/shm/test_$2.c" $atomic $plain -o test -lcmocka ;;
+	tsan) $cc $flags -fsanitize=thread tests/shm/test_stress.c $atomic $plain -o test -lcmocka -lnuma ;;
+	*) $cc $flags "tests/shm/test_$2.c" $atomic $plain -o test -lcmocka -lnuma ;;
 	esac
 )
 

@@ -30,6 +30,8 @@
 enum {
 	LOOK_NS = 20 * WEIR_NS_PER_MS, /* at 5 GB/s, 100 MB come on top */
 	LOOK_PART = 20,                /* looking takes a twentieth of the time at most */
+	START_AGAIN_NS = 10 * WEIR_NS_PER_MS, /* between two tries of starting a program, */
+	START_TRIES = 300,                    /* where a worker has as many processes as it may have */
 };
 
 struct instance {
@@ -350,6 +352,21 @@ static int child_serve(struct running *running)
 	}
 }
 
+/* A call that was killed may have left so many processes that there is no room for another before the kernel
+ * has ended them all. 0, what weir_exec_child_start() returned, -ETIMEDOUT, -ECANCELED. */
+static int program_start(struct running *running, const struct weir_exec_program *program)
+{
+	struct weir_runtime_call *const call = running->call;
+	int result = weir_exec_child_start(&running->child, program);
+
+	for (int tries = 1; result == -EAGAIN && tries < START_TRIES; tries++) {
+		result = call->ops->wait(call, NULL, 0, weir_clock_now_ns() + START_AGAIN_NS);
+		if (result == 0)
+			result = weir_exec_child_start(&running->child, program);
+	}
+	return result;
+}
+
 static int child_start(const struct instance *instance, struct running *running)
 {
 	struct weir_runtime_call *const call = running->call;
@@ -370,7 +387,7 @@ static int child_start(const struct instance *instance, struct running *running)
 			result = weir_exec_nested_open(&running->nested, call, &call_fd);
 		program.call_fd = call_fd;
 		if (result == 0)
-			result = weir_exec_child_start(&running->child, &program);
+			result = program_start(running, &program);
 		weir_exec_environment_close(&environment);
 		if (result != 0)
 			reason_set(call->abort_reason, "cannot start '%s': %s", argv[0],

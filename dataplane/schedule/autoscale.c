@@ -4,31 +4,6 @@
 
 #include "dataplane/base/assert.h"
 
-static bool is_smaller(struct weir_schedule_resources a, struct weir_schedule_resources b)
-{
-	return a.cpu_millicores != b.cpu_millicores ? a.cpu_millicores < b.cpu_millicores : a.memory_mb < b.memory_mb;
-}
-
-static bool holds(struct weir_schedule_resources spec, struct weir_schedule_resources request)
-{
-	return spec.cpu_millicores >= request.cpu_millicores && spec.memory_mb >= request.memory_mb;
-}
-
-size_t weir_autoscale_spec(const struct weir_schedule_resources *specs, size_t count, struct weir_schedule_resources request)
-{
-	size_t smallest = count; /* of those that hold it */
-	size_t largest = 0;
-
-	WEIR_ASSERT(count > 0);
-	for (size_t i = 0; i < count; i++) {
-		if (!is_smaller(specs[i], specs[largest]))
-			largest = i;
-		if (holds(specs[i], request) && (smallest == count || is_smaller(specs[i], specs[smallest])))
-			smallest = i;
-	}
-	return smallest < count ? smallest : largest;
-}
-
 static double part(uint32_t asked, uint32_t has)
 {
 	return has == 0 ? 0 : (double)asked / (double)has;

@@ -2,7 +2,7 @@
  * Go), number for number:
  *
  *   every step (5 s) look at all requests that wait or run
- *     each counts for the smallest spec that holds it (CPU first, then memory), else for the largest,
+ *     each counts for the smallest spec that holds it (CPU first, then memory: fit.h),
  *     as demand = max(its CPU / the spec's, its memory / the spec's)
  *   once samples (12) were taken, for each spec
  *     target = clamp(round(sum of demand / (samples * threshold (0.8))), min, max), halves away from 0
@@ -22,14 +22,9 @@
 #define WEIR_DATAPLANE_SCHEDULE_AUTOSCALE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "dataplane/schedule/fit.h"
-
-/* The spec that a request counts for: index of the smallest that holds it (of equal ones the first), else
- * of the largest (of equal ones the last), in any order. `count` is 1 or more. */
-size_t weir_autoscale_spec(const struct weir_schedule_resources *specs, size_t count, struct weir_schedule_resources request);
 
 /* How many workers of that spec the request takes up; 0 where it asks for nothing. A resource that the spec
  * does not limit (0) is not counted. */

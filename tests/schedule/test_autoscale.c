@@ -37,25 +37,6 @@ static void the_defaults_are_those_of_the_source(void **state)
 	assert_memory_equal(&rule, &seed_rule, sizeof(rule));
 }
 
-static void a_request_counts_for_the_smallest_spec_that_holds_it(void **state)
-{
-	/* In no order: the smallest by CPU is the third; of two with the same CPU the one with less memory. */
-	const struct weir_schedule_resources specs[] = {{2048, 4096}, {1024, 4096}, {512, 1024}, {1024, 2048}};
-	const struct {
-		struct weir_schedule_resources request;
-		size_t spec;
-	} table[] = {
-		{{0, 0}, 2},       {{512, 1024}, 2},  {{513, 0}, 3},      {{0, 1025}, 3},     {{1024, 2048}, 3},
-		{{1024, 2049}, 1}, {{1025, 1}, 0},    {{2048, 4096}, 0},  {{2049, 1}, 0},     {{1, 4097}, 0},
-		{{9999, 9999}, 0},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		assert_int_equal(weir_autoscale_spec(specs, 4, table[i].request), table[i].spec);
-	assert_int_equal(weir_autoscale_spec(specs, 1, (struct weir_schedule_resources){9999, 0}), 0);
-}
-
 static void demand_is_the_larger_part_of_the_spec(void **state)
 {
 	const struct weir_schedule_resources spec = {1024, 2048};
@@ -140,41 +121,6 @@ static uint32_t below(uint32_t limit)
 	return (uint32_t)(random() % limit);
 }
 
-static struct weir_schedule_resources random_size(void)
-{
-	return (struct weir_schedule_resources){.cpu_millicores = 1 + below(4096), .memory_mb = 1 + below(4096)};
-}
-
-static void no_other_spec_that_holds_a_request_is_smaller(void **state)
-{
-	struct weir_schedule_resources specs[8];
-
-	(void)state;
-	for (int run = 0; run < 20000; run++) {
-		const size_t count = 1 + below(8);
-		const struct weir_schedule_resources request = random_size();
-		bool any = false;
-
-		for (size_t i = 0; i < count; i++)
-			specs[i] = random_size();
-		const struct weir_schedule_resources chosen = specs[weir_autoscale_spec(specs, count, request)];
-		const double demand = weir_autoscale_demand(chosen, request);
-
-		for (size_t i = 0; i < count; i++) {
-			const bool holds = weir_autoscale_demand(specs[i], request) <= 1;
-
-			any |= holds;
-			if (holds)
-				assert_true(specs[i].cpu_millicores > chosen.cpu_millicores ||
-					    (specs[i].cpu_millicores == chosen.cpu_millicores &&
-					     specs[i].memory_mb >= chosen.memory_mb));
-			else if (demand > 1)
-				assert_true(specs[i].cpu_millicores <= chosen.cpu_millicores);
-		}
-		assert_true(any == (demand <= 1));
-	}
-}
-
 /* Whatever was sampled: within the bounds, as a slow and plain sum over the last samples says, and never
  * less for more demand. */
 static void the_target_is_that_of_the_last_samples_and_grows_with_them(void **state)
@@ -211,14 +157,12 @@ int main(void)
 	const unsigned seed = (unsigned)time(NULL);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_defaults_are_those_of_the_source),
-		cmocka_unit_test(a_request_counts_for_the_smallest_spec_that_holds_it),
 		cmocka_unit_test(demand_is_the_larger_part_of_the_spec),
 		cmocka_unit_test(nothing_is_said_before_the_window_is_full),
 		cmocka_unit_test(targets_of_the_source),
 		cmocka_unit_test(halves_round_away_from_zero_as_go_does),
 		cmocka_unit_test(silence_lets_the_target_fall_step_by_step),
 		cmocka_unit_test(a_pool_in_use_keeps_one_worker),
-		cmocka_unit_test(no_other_spec_that_holds_a_request_is_smaller),
 		cmocka_unit_test(the_target_is_that_of_the_last_samples_and_grows_with_them),
 	};
 

@@ -90,7 +90,7 @@ static double demand_of(struct weir_supervisor *supervisor, struct weir_pool *po
 		demand = queued.asked;
 	if (demand > 0 || queued.waiting > 0)
 		pool->used_ns = now_ns;
-	ahead = pool->one_task || service_ns == 0 ? 1 : weir_schedule_ahead_max(service_ns);
+	ahead = pool->one_task ? 1 : weir_schedule_ahead_max(service_ns);
 	return demand + (double)queued.waiting / (double)ahead;
 }
 

@@ -298,8 +298,11 @@ class Instance:
         return done
 
     def status(self):
-        """`ctrlctl status -o json`, parsed."""
-        return json.loads(self.ctrlctl("status", "-o", "json").stdout)
+        """`ctrlctl status -o json`, parsed, as soon as it has what the supervisor tells, too."""
+        def whole():
+            status = json.loads(self.ctrlctl("status", "-o", "json").stdout)
+            return status if "processes" in status else None
+        return wait_until(whole, "the supervisor tells its part of the status")
 
     def url(self, path="/"):
         return f"http://127.0.0.1:{self.port}{path}"

@@ -98,6 +98,7 @@ static void store_close(struct weir_store *store, bool checkpoint)
 		(void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	(void)sqlite3_close_v2(store->db); /* cannot fail: statements are finalized first */
 	store->db = NULL;
+	WEIR_ASSERT(store->depth == 0);
 }
 
 void weir_store_destroy(struct weir_store *store)
@@ -184,6 +185,15 @@ static int number_write(struct weir_store *store, const char *name, uint64_t val
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
 }
 
+/* Forget what was written since BEGIN; SQLite may have done so itself. */
+static void rollback(struct weir_store *store)
+{
+	if (store->db != NULL && sqlite3_get_autocommit(store->db) == 0) {
+		(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL,
+				   NULL); /* the first error counts */
+	}
+}
+
 static int schema_migrate(struct weir_store *store, bool may_create,
 			  struct weir_store_error *error)
 {
@@ -213,7 +223,7 @@ static int schema_migrate(struct weir_store *store, bool may_create,
 	if (code == 0)
 		code = weir_sql_run(store->db, store->path, "COMMIT", error);
 	if (code != 0)
-		weir_store_undo(store);
+		rollback(store);
 	return code;
 }
 
@@ -323,42 +333,74 @@ int weir_store_check(struct weir_store *store, struct weir_store_error *error)
 	return 0;
 }
 
+static int spoiled(struct weir_store_error *error)
+{
+	return weir_store_fail(error, -ECANCELED, "a part of this change failed; nothing was changed");
+}
+
 int weir_store_begin(struct weir_store *store, struct weir_store_error *error)
 {
-	const int code = weir_store_check(store, error);
+	int code = 0;
 
-	return code != 0 ? code
-			 : weir_sql_run(store->db, store->path, "BEGIN IMMEDIATE", error);
+	if (store->is_spoiled)
+		return spoiled(error);
+	if (store->depth == 0) {
+		code = weir_store_check(store, error);
+		if (code == 0)
+			code = weir_sql_run(store->db, store->path, "BEGIN IMMEDIATE", error);
+	}
+	if (code == 0)
+		store->depth++;
+	return code;
 }
 
 void weir_store_undo(struct weir_store *store)
 {
-	if (store->db != NULL && sqlite3_get_autocommit(store->db) == 0) {
-		(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL,
-				   NULL); /* the first error counts */
-	}
+	WEIR_ASSERT(store->depth > 0);
+	store->depth--;
+	store->is_spoiled = store->depth > 0;
+	if (store->depth == 0)
+		rollback(store);
 }
 
-int weir_store_finish(struct weir_store *store, struct weir_store_error *error)
+static int commit(struct weir_store *store, struct weir_store_error *error)
 {
 	const uint64_t generation = store->generation + 1;
-	int code = number_write(store, "generation", generation, error);
+	int code = store->is_spoiled ? spoiled(error)
+				     : number_write(store, "generation", generation, error);
 
 	if (code == 0)
 		code = weir_sql_run(store->db, store->path, "COMMIT", error);
-	if (code != 0) {
-		weir_store_undo(store);
+	if (code != 0)
 		return code;
-	}
 	store->generation = generation;
 	store_note(store);
 	return 0;
 }
 
+int weir_store_finish(struct weir_store *store, struct weir_store_error *error)
+{
+	int code = 0;
+
+	WEIR_ASSERT(store->depth > 0);
+	if (store->depth > 1) {
+		store->depth--;
+		return store->is_spoiled ? spoiled(error) : 0;
+	}
+	code = commit(store, error);
+	if (code == 0)
+		store->depth = 0;
+	else
+		weir_store_undo(store);
+	return code;
+}
+
 int weir_store_generation_next(struct weir_store *store, struct weir_store_error *error)
 {
-	int code = weir_store_begin(store, error);
+	int code = 0;
 
+	WEIR_ASSERT(store->depth == 0);
+	code = weir_store_begin(store, error);
 	if (code == 0)
 		code = weir_store_finish(store, error);
 	if (code != 0)

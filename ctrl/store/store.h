@@ -74,6 +74,15 @@ void weir_store_generation_raise(struct weir_store *store, uint64_t generation);
  * says why, and the next change saves it. */
 int weir_store_generation_next(struct weir_store *store, struct weir_store_error *error);
 
+/* One change: begin, then any of the calls below, then either finish, which commits and counts one
+ * generation, or undo. Changes nest: each call below that changes something is one of its own, and within
+ * another it is a part of that one: only the outermost commits and counts. A part that is undone, as those
+ * below are when they fail, spoils the whole: what follows is refused with -ECANCELED, and nothing is changed.
+ * Every begin that returned 0 is ended by one finish (whatever that returns) or one undo. */
+int weir_store_begin(struct weir_store *store, struct weir_store_error *error);
+int weir_store_finish(struct weir_store *store, struct weir_store_error *error);
+void weir_store_undo(struct weir_store *store);
+
 /* Functions. `function->id` and `version` are set by the store. -EEXIST, -ENOENT, -EINVAL (a field),
  * -EBUSY (routes still lead to it: named in the sentence), -EDQUOT (WEIR_STORE_FUNCTIONS_MAX). */
 int weir_store_function_add(struct weir_store *store,

@@ -20,15 +20,12 @@ struct weir_store {
 	uint64_t generation;
 	struct weir_store_changes changes; /* of routes, since they were taken */
 	int64_t data_version;              /* counts the commits of others; as of then */
+	uint32_t depth;                    /* of changes within changes; 0: none is open */
+	bool is_spoiled;                   /* a part of the open change was undone */
 };
 
 /* Note that a route is about to change; one that then does not is looked at in vain. */
 void weir_store_route_note(struct weir_store *store, uint64_t id);
-
-/* One change: begin, write, then either finish (commits and counts the generation) or undo. */
-int weir_store_begin(struct weir_store *store, struct weir_store_error *error);
-int weir_store_finish(struct weir_store *store, struct weir_store_error *error);
-void weir_store_undo(struct weir_store *store);
 
 /* Prepare on weir.db. 0 or as weir_sql_error(); -EBADMSG if the store is closed. */
 int weir_store_prepare(struct weir_store *store, const char *text, sqlite3_stmt **out_statement,

@@ -378,6 +378,50 @@ static void failed_change_leaves_generation_and_tables_alone(void **state)
 	weir_store_catalog_release(&catalog);
 }
 
+static void parts_of_a_change_are_committed_together_as_one_generation(void **state)
+{
+	struct store_test *test = opened(state);
+
+	assert_int_equal(weir_store_begin(test->store, &test->error), 0);
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
+	assert_int_equal(weir_store_setting_set(test->store, "s", 1, &test->error), 0);
+	assert_int_equal(weir_store_generation(test->store), 0);
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM functions"), 0);
+	assert_int_equal(weir_store_finish(test->store, &test->error), 0);
+	assert_int_equal(weir_store_generation(test->store), 1);
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM routes, functions, settings"), 1);
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT version FROM functions"), 1);
+}
+
+static void one_part_undone_undoes_the_whole_change(void **state)
+{
+	struct store_test *test = opened(state);
+
+	assert_int_equal(weir_store_begin(test->store, &test->error), 0);
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(function_add(test, "a"), -EEXIST);
+	assert_int_equal(function_add(test, "b"), -ECANCELED);
+	assert_int_equal(weir_store_finish(test->store, &test->error), -ECANCELED);
+	assert_non_null(strstr(test->error.text, "nothing was changed"));
+	assert_int_equal(weir_store_generation(test->store), 0);
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM functions"), 0);
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(weir_store_generation(test->store), 1);
+}
+
+static void change_that_is_undone_outside_takes_its_parts_along(void **state)
+{
+	struct store_test *test = opened(state);
+
+	assert_int_equal(weir_store_begin(test->store, &test->error), 0);
+	assert_int_equal(function_add(test, "a"), 0);
+	weir_store_undo(test->store);
+	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(weir_store_generation(test->store), 1);
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM functions"), 1);
+}
+
 static void ids_are_never_used_again(void **state)
 {
 	struct store_test *test = opened(state);
@@ -671,6 +715,9 @@ int main(void)
 		TEST(too_many_changes_and_those_of_others_mean_all_routes),
 		TEST(each_route_is_visited_until_the_visitor_has_enough),
 		TEST(failed_change_leaves_generation_and_tables_alone),
+		TEST(parts_of_a_change_are_committed_together_as_one_generation),
+		TEST(one_part_undone_undoes_the_whole_change),
+		TEST(change_that_is_undone_outside_takes_its_parts_along),
 		TEST(ids_are_never_used_again),
 		TEST(routes_exclude_each_other_by_method_host_and_shape),
 		TEST(update_changes_one_route_and_never_creates),

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctrl/model/model_json.h"
 #include "dataplane/base/clock.h"
 
 /* The one list of what the API offers. '*' stands for one path segment. */
@@ -352,41 +353,19 @@ bool weir_api_body_only(struct weir_api_call *call, const char *const *names)
 	return true;
 }
 
-/* cJSON recurses once per level; this looks before it does. */
-static bool json_depth_ok(const char *text, size_t bytes)
+int weir_api_json_parse(char *text, size_t *bytes, cJSON **out_json, struct weir_model_error *error)
 {
-	int depth = 0;
-	bool inside = false;
+	const struct weir_span from = {.data = text, .bytes = *bytes};
+	const int code =
+		weir_model_json_canonicalize(from, "body", WEIR_API_JSON_DEPTH_MAX, text, bytes, error);
 
-	for (size_t i = 0; i < bytes; i++) {
-		if (text[i] == '\0' || (bytes - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0))
-			return false; /* a string with a NUL would be cut short */
-		if (inside && text[i] == '\\') {
-			i++;
-		} else if (text[i] == '"') {
-			inside = !inside;
-		} else if (!inside && (text[i] == '[' || text[i] == '{') &&
-			   ++depth > WEIR_API_JSON_DEPTH_MAX) {
-			return false;
-		} else if (!inside && (text[i] == ']' || text[i] == '}')) {
-			depth--;
-		}
+	if (code != 0)
+		return code;
+	if (text[0] != '{') {
+		(void)snprintf(error->field, sizeof(error->field), "body"); /* fits */
+		(void)snprintf(error->reason, sizeof(error->reason), "must be a JSON object, {...}");
+		return -EINVAL;
 	}
-	return true;
-}
-
-cJSON *weir_api_json_parse(const char *text, size_t bytes)
-{
-	const char *end = NULL;
-	cJSON *json = NULL;
-
-	if (!json_depth_ok(text, bytes))
-		return NULL;
-	json = cJSON_ParseWithLengthOpts(text, bytes, &end, false);
-	while (json != NULL && end < text + bytes && strchr(" \t\r\n", *end) != NULL)
-		end++;
-	if (json != NULL && cJSON_IsObject(json) && end == text + bytes)
-		return json;
-	cJSON_Delete(json);
-	return NULL;
+	*out_json = cJSON_ParseWithLength(text, *bytes);
+	return *out_json == NULL ? -ENOMEM : 0; /* it is sound */
 }

@@ -24,7 +24,8 @@ struct weir_api_call {
 	struct weir_span query; /* undecoded */
 	char param[WEIR_API_PARAMS_MAX]
 		  [WEIR_API_PARAM_BYTES_MAX]; /* what '*' of the endpoint's path stood for */
-	cJSON *body;                          /* an object, or NULL */
+	struct weir_span text;                /* the body in canonical form (model_json.h) */
+	cJSON *body;                          /* it parsed: an object, or NULL */
 	char code[WEIR_CODE_HASH_BYTES];      /* of an upload: where it is now */
 	bool is_rerun;  /* the handler ran before, and waits */
 	uint64_t trial; /* of a deployment: the version is being tried */
@@ -123,7 +124,18 @@ bool weir_api_body_specs(struct weir_api_call *call, struct weir_model_function 
 /* Refuse members of the body that are not in the NULL-terminated list. */
 bool weir_api_body_only(struct weir_api_call *call, const char *const *names);
 
-/* Parse a JSON text after checking its depth. NULL if it is no JSON object. */
-cJSON *weir_api_json_parse(const char *text, size_t bytes);
+/* "description", "parameters" and "annotations" of the body, each in place of what `function` carries. Those
+ * are read to *details, which starts zeroed and is released by the caller; *out_given is NULL where the body
+ * has none of them. False: *out_result is the handler's. */
+bool weir_api_details_read(struct weir_api_call *call, const struct weir_model_function *function,
+			   struct weir_model_details *details, const struct weir_model_details **out_given,
+			   enum weir_api_result *out_result);
+
+/* The same, as members of an answer. */
+void weir_api_details_add(cJSON *json, const struct weir_model_details *details);
+
+/* One JSON object of somebody else, in canonical form in `text` itself (room for a NUL behind it), *bytes
+ * of it, and parsed (cJSON_Delete()). 0; -EINVAL with *error, whose field says where; -ENOMEM. */
+int weir_api_json_parse(char *text, size_t *bytes, cJSON **out_json, struct weir_model_error *error);
 
 #endif

@@ -49,6 +49,7 @@ static bool deploy_defaults(struct weir_api_call *call, struct weir_model_functi
 		(void)snprintf(function->name, sizeof(function->name), "%.63s", call->param[1]);
 	} else {
 		function->handler[0] = '\0'; /* of other code */
+		function->image[0] = '\0';
 	}
 	*out_versions_max = values.function_versions_max;
 	return true;
@@ -171,7 +172,8 @@ static bool deploy_read(struct weir_api_call *call, struct weir_model_function *
 {
 	static const char *const members[] = {"code",      "runtime",	"entry",       "handler",
 					      "timeout_ms", "memory_mb", "queue_max",   "specs",	  "health",
-					      "trial",	   "environment", "secrets", "unset", NULL};
+					      "trial",	   "environment", "secrets", "unset", "description", "parameters",
+					      "annotations", NULL};
 	struct weir_model_error wrong;
 
 	*out_result = WEIR_API_DONE;
@@ -193,6 +195,7 @@ static bool deploy_read(struct weir_api_call *call, struct weir_model_function *
 enum weir_api_result weir_api_function_deploy(struct weir_api_call *call)
 {
 	WEIR_CLEANUP(weir_api_variables_release) struct weir_api_variables variables = {.plain = NULL};
+	WEIR_CLEANUP(weir_model_details_release) struct weir_model_details details = {.parameters = NULL};
 	enum weir_api_result result = WEIR_API_DONE;
 	struct weir_model_function function;
 	struct weir_store_error error = {{0}};
@@ -202,6 +205,7 @@ enum weir_api_result weir_api_function_deploy(struct weir_api_call *call)
 	int code = 0;
 
 	if (!deploy_read(call, &function, &deployment, hash, &result) ||
+	    !weir_api_details_read(call, &function, &details, &deployment.details, &result) ||
 	    !weir_api_variables_read(call, &variables) ||
 	    !deploy_build(call, function.runtime, function.code_path, &result) ||
 	    !deploy_try(call, &function, &variables, &result))
@@ -279,14 +283,31 @@ static int code_of_current(void *context, const struct weir_store_version *versi
 	return 0;
 }
 
+/* What a change without new code may say. */
+static bool change_read(struct weir_api_call *call, struct weir_model_function *function)
+{
+	static const char *const members[] = {"timeout_ms",  "memory_mb",	"queue_max",   "specs", "owner",
+					      "description", "parameters", "annotations", NULL};
+	struct weir_model_error wrong;
+
+	if (!weir_api_body_only(call, members) || !weir_api_body_number(call, "timeout_ms", &function->timeout_ms) ||
+	    !weir_api_body_number(call, "memory_mb", &function->memory_mb) ||
+	    !weir_api_body_number(call, "queue_max", &function->queue_max) || !weir_api_body_specs(call, function) ||
+	    !weir_api_body_text(call, "owner", function->owner, sizeof(function->owner)))
+		return false;
+	if (weir_model_function_check(function, &wrong) == 0)
+		return true;
+	(void)weir_api_refuse_field(call, &wrong);
+	return false;
+}
+
 /* A next version with the same code and other limits. It needs no trial: the code serves already. */
 enum weir_api_result weir_api_function_change(struct weir_api_call *call)
 {
-	static const char *const members[] = {"timeout_ms", "memory_mb", "queue_max", "specs", NULL};
+	WEIR_CLEANUP(weir_model_details_release) struct weir_model_details details = {.parameters = NULL};
 	struct weir_store_error error = {{0}};
 	struct weir_model_function function;
 	struct weir_setting_values values;
-	struct weir_model_error wrong;
 	char code_hash[sizeof(((struct weir_store_version *)0)->code)] = "";
 	struct weir_store_deployment deployment = {.code = code_hash};
 	enum weir_api_result result = WEIR_API_DONE;
@@ -300,12 +321,9 @@ enum weir_api_result weir_api_function_change(struct weir_api_call *call)
 					       code_hash, &error);
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);
-	if (!weir_api_body_only(call, members) || !weir_api_body_number(call, "timeout_ms", &function.timeout_ms) ||
-	    !weir_api_body_number(call, "memory_mb", &function.memory_mb) ||
-	    !weir_api_body_number(call, "queue_max", &function.queue_max) || !weir_api_body_specs(call, &function))
-		return WEIR_API_DONE;
-	if (weir_model_function_check(&function, &wrong) != 0)
-		return weir_api_refuse_field(call, &wrong);
+	if (!change_read(call, &function) ||
+	    !weir_api_details_read(call, &function, &details, &deployment.details, &result))
+		return result;
 	deployment.versions_max = values.function_versions_max;
 	code = weir_store_deploy(call->owner->store, &function, &deployment, &number, &error);
 	if (code != 0)

@@ -6,6 +6,7 @@
 
 #include "ctrl/api/call.h"
 #include "ctrl/api/setting.h"
+#include "dataplane/base/cleanup.h"
 
 static void specs_add(cJSON *json, const struct weir_model_function *function)
 {
@@ -32,11 +33,13 @@ cJSON *weir_api_function_json(const struct weir_model_function *function)
 	(void)cJSON_AddStringToObject(json, "name", function->name);
 	(void)cJSON_AddStringToObject(json, "runtime", function->runtime);
 	(void)cJSON_AddStringToObject(json, "file", function->code_path);
+	(void)cJSON_AddStringToObject(json, "image", function->image);
 	(void)cJSON_AddStringToObject(json, "handler", function->handler);
 	(void)cJSON_AddNumberToObject(json, "timeout_ms", function->timeout_ms);
 	(void)cJSON_AddNumberToObject(json, "memory_mb", function->memory_mb);
 	(void)cJSON_AddNumberToObject(json, "queue_max", function->queue_max);
 	specs_add(json, function);
+	(void)cJSON_AddStringToObject(json, "owner", function->owner);
 	(void)cJSON_AddNumberToObject(json, "version", (double)function->version);
 	if (function->number != 0)
 		(void)cJSON_AddNumberToObject(json, "deployed", function->number);
@@ -120,10 +123,11 @@ static int variable_visit(void *context, const struct weir_model_function *funct
 	return cJSON_AddItemToArray(description->environment, json) ? 0 : -ENOMEM;
 }
 
-/* Where its code, its versions and its variables are concerned. */
+/* Where its code, its versions, its variables and what it carries are concerned. */
 static int describe(const struct weir_api_call *call, const struct weir_model_function *function,
 		    cJSON *json, struct weir_store_error *error)
 {
+	WEIR_CLEANUP(weir_model_details_release) struct weir_model_details details = {.parameters = NULL};
 	struct description description = {.call = call, .function = function, .json = json};
 	struct stat info;
 	int code = weir_store_version_each(call->owner->store, call->param[0], call->param[1],
@@ -133,6 +137,10 @@ static int describe(const struct weir_api_call *call, const struct weir_model_fu
 		(void)cJSON_AddNumberToObject(json, "code_bytes", (double)info.st_size);
 	(void)cJSON_AddNumberToObject(json, "versions", description.version_count);
 	description.environment = cJSON_AddArrayToObject(json, "environment");
+	if (code == 0)
+		code = weir_store_details_get(call->owner->store, function, &details, error);
+	if (code == 0)
+		weir_api_details_add(json, &details);
 	return code != 0 ? code
 			 : weir_store_variable_each(call->owner->store, variable_visit, &description,
 						    error);
@@ -181,9 +189,10 @@ static bool function_file_check(struct weir_api_call *call,
 
 static bool function_body_read(struct weir_api_call *call, struct weir_model_function *function)
 {
-	static const char *const members[] = {"namespace", "name",      "runtime",
-					      "file",      "handler",   "timeout_ms",
-					      "memory_mb", "queue_max", "specs", NULL};
+	static const char *const members[] = {"namespace",  "name",	    "runtime",	   "file",
+					      "image",	    "handler",	    "timeout_ms",  "memory_mb",
+					      "queue_max",  "specs",	    "owner",	   "description",
+					      "parameters", "annotations", NULL};
 
 	return weir_api_body_only(call, members) &&
 	       weir_api_body_text(call, "namespace", function->space,
@@ -193,6 +202,8 @@ static bool function_body_read(struct weir_api_call *call, struct weir_model_fun
 				  sizeof(function->runtime)) &&
 	       weir_api_body_text(call, "file", function->code_path,
 				  sizeof(function->code_path)) &&
+	       weir_api_body_text(call, "image", function->image, sizeof(function->image)) &&
+	       weir_api_body_text(call, "owner", function->owner, sizeof(function->owner)) &&
 	       weir_api_body_text(call, "handler", function->handler,
 				  sizeof(function->handler)) &&
 	       weir_api_body_number(call, "timeout_ms", &function->timeout_ms) &&
@@ -203,6 +214,9 @@ static bool function_body_read(struct weir_api_call *call, struct weir_model_fun
 
 enum weir_api_result weir_api_function_add(struct weir_api_call *call)
 {
+	WEIR_CLEANUP(weir_model_details_release) struct weir_model_details details = {.parameters = NULL};
+	const struct weir_model_details *given = NULL;
+	enum weir_api_result result = WEIR_API_DONE;
 	struct weir_store_error error = {{0}};
 	struct weir_model_function function = {.space = "default"};
 	struct weir_setting_values values;
@@ -218,9 +232,11 @@ enum weir_api_result weir_api_function_add(struct weir_api_call *call)
 		return WEIR_API_DONE;
 	if (weir_model_function_check(&function, &wrong) != 0)
 		return weir_api_refuse_field(call, &wrong);
-	if (!function_file_check(call, &function))
+	if (function.image[0] == '\0' && !function_file_check(call, &function))
 		return WEIR_API_DONE;
-	code = weir_store_function_add(call->owner->store, &function, &error);
+	if (!weir_api_details_read(call, &function, &details, &given, &result))
+		return result;
+	code = weir_store_function_add(call->owner->store, &function, given, &error);
 	return code != 0 ? weir_api_refuse_store(call, code, &error)
 			 : weir_api_committed(call, 201);
 }

@@ -116,7 +116,7 @@ enum weir_api_result weir_api_row_update(struct weir_api_call *call,
 	struct weir_model_function function;
 	struct weir_model_route route;
 	const char *value = row->value == NULL ? "{}" : row->value;
-	WEIR_CLEANUP(json_release) cJSON *json = weir_api_json_parse(value, strlen(value));
+	WEIR_CLEANUP(json_release) cJSON *json = cJSON_Parse(value); /* it was read: sound, of few levels */
 	WEIR_CLEANUP(json_text_release) char *text = NULL;
 	int code = 0;
 

@@ -38,6 +38,7 @@ struct weir_api_connection {
 	uint64_t upload_left;            /* bytes that are still to come */
 	weir_api_handler *handler;
 	char *query;         /* keeps call.query */
+	char *body;          /* keeps call.text */
 	uint64_t started_ns; /* of the call */
 };
 

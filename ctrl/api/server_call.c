@@ -13,9 +13,36 @@ void weir_api_call_clear(struct weir_api_connection *connection)
 	cJSON_Delete(connection->call.body);
 	cJSON_Delete(connection->call.answer);
 	free(connection->query);
+	free(connection->body);
 	connection->query = NULL;
+	connection->body = NULL;
 	connection->handler = NULL;
 	memset(&connection->call, 0, sizeof(connection->call));
+}
+
+/* False: the answer is set. */
+static bool body_take(struct weir_api_connection *connection, const char *text, size_t bytes)
+{
+	struct weir_api_call *call = &connection->call;
+	struct weir_model_error wrong;
+	char sentence[sizeof(wrong.field) + sizeof(wrong.reason) + 2];
+	int code = -ENOMEM;
+
+	connection->body = malloc(bytes + 1);
+	if (connection->body != NULL) {
+		memcpy(connection->body, text, bytes);
+		code = weir_api_json_parse(connection->body, &bytes, &call->body, &wrong);
+	}
+	if (code == 0) {
+		call->text = (struct weir_span){.data = connection->body, .bytes = bytes};
+		return true;
+	}
+	(void)snprintf(sentence, sizeof(sentence), "%s %s", wrong.field, wrong.reason); /* fits */
+	if (code == -EINVAL)
+		(void)weir_api_refuse(call, 400, "bad_json", wrong.field, sentence);
+	else
+		(void)weir_api_refuse(call, 503, "memory", NULL, "not enough memory for this request");
+	return false;
 }
 
 void weir_api_call_start(struct weir_api_connection *connection, size_t head_bytes,
@@ -38,12 +65,8 @@ void weir_api_call_start(struct weir_api_connection *connection, size_t head_byt
 	connection->handler = weir_api_endpoint_find(call, path_text);
 	if (connection->handler == NULL || body_bytes == 0)
 		return;
-	call->body = weir_api_json_parse(connection->in + head_bytes, body_bytes);
-	if (call->body != NULL)
-		return;
-	connection->handler = NULL;
-	(void)weir_api_refuse(call, 400, "bad_json", NULL,
-			      "the body is not one sound JSON object of at most 16 levels");
+	if (!body_take(connection, connection->in + head_bytes, body_bytes))
+		connection->handler = NULL;
 }
 
 /* The answer of a call that is done: its JSON, with the activation id in errors. */

@@ -1,5 +1,6 @@
 #include "ctrl/ctrlctl/body.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,10 @@
 
 #include "ctrl/ctrlctl/client.h"
 #include "ctrl/ctrlctl/output.h"
-#include "ctrl/model/model.h"
+#include "ctrl/model/model_json.h"
+#include "dataplane/base/assert.h"
+
+enum { DATA_BYTES_MAX = 1 << 30, JSON_LEVELS_MAX = 20 /* the instance says what is too deep */ };
 
 bool weir_ctl_body_text(cJSON *body, const struct weir_ctl_call *call, const char *option,
 			const char *member)
@@ -89,6 +93,150 @@ bool weir_ctl_body_specs(cJSON *body, const struct weir_ctl_call *call)
 			return false;
 	}
 	return true;
+}
+
+/* All of a file. NULL: said why. */
+static char *file_read(FILE *file, const char *name, size_t *out_bytes)
+{
+	size_t room = 65536;
+	size_t bytes = 0;
+	char *data = malloc(room);
+
+	WEIR_ASSERT(data != NULL); /* a command line that has no memory left cannot go on */
+	while (true) {
+		const size_t got = fread(data + bytes, 1, room - bytes, file);
+
+		bytes += got;
+		if (got == 0)
+			break;
+		if (bytes < room)
+			continue;
+		if (room >= DATA_BYTES_MAX) {
+			free(data);
+			(void)weir_ctl_fail(WEIR_CTL_FAILED, NULL, "%s is larger than 1 GiB",
+					    name);
+			return NULL;
+		}
+		room *= 2;
+		data = realloc(data, room);
+		WEIR_ASSERT(data != NULL);
+	}
+	if (ferror(file) != 0) {
+		free(data);
+		(void)weir_ctl_fail(WEIR_CTL_FAILED, NULL, "cannot read %s", name);
+		return NULL;
+	}
+	*out_bytes = bytes;
+	return data;
+}
+
+bool weir_ctl_data_read(const char *option, char **out_body, size_t *out_bytes)
+{
+	FILE *file = NULL;
+
+	if (option == NULL)
+		return true;
+	if (option[0] != '@' && strcmp(option, "-") != 0) {
+		*out_body = strdup(option);
+		*out_bytes = strlen(option);
+		return *out_body != NULL;
+	}
+	if (strcmp(option + strlen(option) - 1, "-") == 0 && strlen(option) <= 2) {
+		*out_body = file_read(stdin, "standard input", out_bytes);
+		return *out_body != NULL;
+	}
+	file = fopen(option + 1, "rbe");
+	if (file == NULL) {
+		(void)weir_ctl_fail(WEIR_CTL_FAILED, NULL, "cannot open %s: %s", option + 1,
+				    strerror(errno));
+		return false;
+	}
+	*out_body = file_read(file, option + 1, out_bytes);
+	(void)fclose(file); /* it was only read */
+	return *out_body != NULL;
+}
+
+/* JSON as it is, anything else as a text. */
+static bool value_add(cJSON *object, const char *name, char *text, size_t bytes)
+{
+	struct weir_model_error wrong;
+	const struct weir_span span = {.data = text, .bytes = bytes};
+	char *canonical = malloc(bytes + 1);
+	bool added = false;
+
+	WEIR_ASSERT(canonical != NULL); /* a command line that has no memory left cannot go on */
+	text[bytes] = '\0';
+	if (weir_model_json_canonicalize(span, name, JSON_LEVELS_MAX, canonical, &bytes, &wrong) == 0)
+		added = cJSON_AddRawToObject(object, name, canonical) != NULL;
+	else
+		added = cJSON_AddStringToObject(object, name, text) != NULL;
+	free(canonical);
+	return added;
+}
+
+/* "@FILE", without the line's end that an editor puts at its end. False: said why. */
+static bool file_read_text(const char *option, char **out_data, size_t *out_bytes)
+{
+	if (!weir_ctl_data_read(option, out_data, out_bytes))
+		return false;
+	if (memchr(*out_data, '\0', *out_bytes) != NULL) {
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, "base64 it, and let the function undo that",
+				    "%s is no text: no value for a parameter", option + 1);
+		return false;
+	}
+	if (*out_bytes > 0 && (*out_data)[*out_bytes - 1] == '\n')
+		--*out_bytes;
+	return true;
+}
+
+/* One "NAME=VALUE" or "NAME=@FILE". False: wrong, and said. */
+static bool pair_add(cJSON *object, const char *option, const char *pair)
+{
+	const char *equals = strchr(pair, '=');
+	char *name = strndup(pair, strcspn(pair, "="));
+	char *data = NULL;
+	size_t bytes = 0;
+	bool added = false;
+
+	if (equals == NULL || equals == pair) {
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, "a value that is no JSON is a text: --param greeting=hello",
+				    "%s is '%s'; it takes NAME=VALUE, NAME=@FILE, or none", option, pair);
+	} else if (equals[1] == '@') {
+		added = file_read_text(equals + 1, &data, &bytes);
+	} else {
+		data = strdup(equals + 1);
+		bytes = strlen(equals + 1);
+		added = data != NULL;
+	}
+	added = added && name != NULL && value_add(object, name, data, bytes);
+	free(name);
+	free(data);
+	return added;
+}
+
+/* All of one kind of option as one object; "none" is an empty one. */
+static bool pairs_add(cJSON *body, const struct weir_ctl_call *call, const char *option, const char *member)
+{
+	cJSON *object = NULL;
+
+	if (weir_ctl_option(call, option) == NULL)
+		return true;
+	object = cJSON_AddObjectToObject(body, member);
+	for (size_t i = 0; i < call->repeated_count; i++) {
+		const char *pair = call->repeated[i].value;
+
+		if (strcmp(call->repeated[i].name, option) == 0 && strcmp(pair, "none") != 0 &&
+		    !pair_add(object, option, pair))
+			return false;
+	}
+	return true;
+}
+
+bool weir_ctl_body_details(cJSON *body, const struct weir_ctl_call *call)
+{
+	return weir_ctl_body_text(body, call, "--description", "description") &&
+	       pairs_add(body, call, "--param", "parameters") &&
+	       pairs_add(body, call, "--annotation", "annotations");
 }
 
 bool weir_ctl_function_target(const char *text, const char *rest,

@@ -36,6 +36,14 @@ bool weir_ctl_body_variables(cJSON *body, const struct weir_ctl_call *call);
 /* All --spec of the call as "specs"; "none" is an empty list. False: wrong, and said. */
 bool weir_ctl_body_specs(cJSON *body, const struct weir_ctl_call *call);
 
+/* --description, and all --param and --annotation, each replacing what was there: a value is JSON where it
+ * reads as that, else a text. False: wrong, and said. */
+bool weir_ctl_body_details(cJSON *body, const struct weir_ctl_call *call);
+
+/* DATA as it stands, @FILE, @- or - (standard input). NULL stays *out_data = NULL. *out_data has room for one
+ * byte more and is the caller's (free()). False: said why. */
+bool weir_ctl_data_read(const char *option, char **out_data, size_t *out_bytes);
+
 /* "5s", "250ms"; "-" for 0. */
 void weir_ctl_duration_format(double ms, char *out, size_t max);
 

@@ -72,7 +72,7 @@ static cJSON *options_make(const struct weir_ctl_call *call)
 	    weir_ctl_body_duration(body, call) &&
 	    weir_ctl_body_number(body, call, "--memory", "memory_mb") &&
 	    weir_ctl_body_number(body, call, "--queue", "queue_max") &&
-	    weir_ctl_body_specs(body, call) &&
+	    weir_ctl_body_specs(body, call) && weir_ctl_body_details(body, call) &&
 	    weir_ctl_body_variables(body, call))
 		return body;
 	cJSON_Delete(body);

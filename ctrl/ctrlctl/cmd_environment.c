@@ -152,12 +152,11 @@ bool weir_ctl_body_secret(cJSON *body, const char *text)
 bool weir_ctl_body_variables(cJSON *body, const struct weir_ctl_call *call)
 {
 	for (size_t i = 0; i < call->repeated_count; i++) {
+		const char *name = call->repeated[i].name;
 		const char *value = call->repeated[i].value;
 
-		if (strcmp(call->repeated[i].name, "--spec") == 0)
-			continue; /* weir_ctl_body_specs() */
-		if (strcmp(call->repeated[i].name, "--secret") == 0 ? !weir_ctl_body_secret(body, value)
-								    : !weir_ctl_body_variable(body, value))
+		if ((strcmp(name, "--secret") == 0 && !weir_ctl_body_secret(body, value)) ||
+		    (strcmp(name, "--env") == 0 && !weir_ctl_body_variable(body, value)))
 			return false;
 	}
 	return true;

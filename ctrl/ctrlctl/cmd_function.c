@@ -11,6 +11,8 @@
 #include "ctrl/ctrlctl/pools.h"
 #include "ctrl/model/model.h"
 
+enum { PAIR_VALUE_BYTES_MAX = 200 }; /* that are shown */
+
 static bool function_name_add(cJSON *body, const char *text)
 {
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
@@ -49,7 +51,7 @@ enum weir_ctl_exit weir_ctl_function_add(const struct weir_ctl_call *call)
 		weir_ctl_body_duration(body, call) &&
 		weir_ctl_body_number(body, call, "--memory", "memory_mb") &&
 		weir_ctl_body_number(body, call, "--queue", "queue_max") &&
-		weir_ctl_body_specs(body, call);
+		weir_ctl_body_specs(body, call) && weir_ctl_body_details(body, call);
 	if (!sound) {
 		cJSON_Delete(body);
 		return WEIR_CTL_INVALID;
@@ -183,6 +185,25 @@ static void pool_format(const cJSON *pool, char *out, size_t max)
 	(void)snprintf(out, max, "%s, %s%s", weir_ctl_json_text(pool, "pool"), workers, shared); /* fits */
 }
 
+/* "parameter greeting" and its value, each in a row; a long value is cut. */
+static void pairs_print(struct weir_ctl_table *table, const char *what, const cJSON *object)
+{
+	const cJSON *pair = NULL;
+
+	cJSON_ArrayForEach(pair, object)
+	{
+		char *value = cJSON_PrintUnformatted(pair);
+		char name[160];
+		char text[PAIR_VALUE_BYTES_MAX + 4];
+
+		(void)snprintf(name, sizeof(name), "%s %s", what, pair->string); /* cut is fine */
+		(void)snprintf(text, sizeof(text), "%.*s%s", (int)PAIR_VALUE_BYTES_MAX, value == NULL ? "" : value,
+			       value != NULL && strlen(value) > PAIR_VALUE_BYTES_MAX ? "..." : "");
+		get_row(table, name, text);
+		cJSON_free(value);
+	}
+}
+
 static void function_print(const cJSON *json)
 {
 	static const char *const titles[] = {"FIELD", "VALUE", NULL};
@@ -193,6 +214,8 @@ static void function_print(const cJSON *json)
 	(void)snprintf(text, sizeof(text), "%s/%s", weir_ctl_json_text(json, "namespace"),
 		       weir_ctl_json_text(json, "name")); /* fits */
 	get_row(&table, "name", text);
+	get_row(&table, "description", weir_ctl_json_text(json, "description"));
+	get_row(&table, "owner", weir_ctl_json_text(json, "owner"));
 	get_row(&table, "runtime", weir_ctl_json_text(json, "runtime"));
 	version_format(json, text, sizeof(text));
 	get_row(&table, "version", text);
@@ -200,6 +223,7 @@ static void function_print(const cJSON *json)
 	bytes_format(weir_ctl_json_number(json, "code_bytes"), text, sizeof(text));
 	get_row(&table, "size", text);
 	get_row(&table, "file", weir_ctl_json_text(json, "file"));
+	get_row(&table, "image", weir_ctl_json_text(json, "image"));
 	get_row(&table, "handler", weir_ctl_json_text(json, "handler"));
 	weir_ctl_duration_format(weir_ctl_json_number(json, "timeout_ms"), text, sizeof(text));
 	get_row(&table, "timeout", text);
@@ -219,6 +243,8 @@ static void function_print(const cJSON *json)
 	}
 	names_format(cJSON_GetObjectItemCaseSensitive(json, "environment"), text, sizeof(text));
 	get_row(&table, "environment", text);
+	pairs_print(&table, "parameter", cJSON_GetObjectItemCaseSensitive(json, "parameters"));
+	pairs_print(&table, "annotation", cJSON_GetObjectItemCaseSensitive(json, "annotations"));
 	get_row(&table, "problem", weir_ctl_json_text(json, "problem"));
 	weir_ctl_table_print(&table);
 }
@@ -255,14 +281,16 @@ enum weir_ctl_exit weir_ctl_function_set(const struct weir_ctl_call *call)
 		return WEIR_CTL_INVALID;
 	body = cJSON_CreateObject();
 	if (!weir_ctl_body_duration(body, call) || !weir_ctl_body_number(body, call, "--memory", "memory_mb") ||
-	    !weir_ctl_body_number(body, call, "--queue", "queue_max") || !weir_ctl_body_specs(body, call)) {
+	    !weir_ctl_body_number(body, call, "--queue", "queue_max") || !weir_ctl_body_specs(body, call) ||
+	    !weir_ctl_body_details(body, call)) {
 		cJSON_Delete(body);
 		return WEIR_CTL_INVALID;
 	}
 	if (cJSON_GetArraySize(body) == 0) {
 		cJSON_Delete(body);
 		return weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl fn set hello --spec cpu=500,memory=256",
-				     "nothing is to be set; name --timeout, --memory, --queue or --spec");
+				     "nothing is to be set; name --timeout, --memory, --queue, --spec, --description, "
+				     "--param or --annotation");
 	}
 	return weir_ctl_api_change(call, "PATCH", target, body);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "ctrl/ctrlctl/body.h"
 #include "ctrl/ctrlctl/client.h"
 #include "ctrl/ctrlctl/output.h"
 #include "ctrl/model/model.h"
@@ -16,72 +17,9 @@
 
 enum {
 	TARGET_MAX = 8192,
-	BODY_BYTES_MAX = 1 << 30,
 	FIELDS_BYTES_MAX = 8192,
 	PATIENCE_MS = WEIR_MODEL_TIMEOUT_MS_MAX + 60000, /* the gateway ends the call, not we */
 };
-
-/* All of a file. NULL: said why. */
-static char *file_read(FILE *file, const char *name, size_t *out_bytes)
-{
-	size_t room = 65536;
-	size_t bytes = 0;
-	char *data = malloc(room);
-
-	WEIR_ASSERT(data != NULL); /* a command line that has no memory left cannot go on */
-	while (true) {
-		const size_t got = fread(data + bytes, 1, room - bytes, file);
-
-		bytes += got;
-		if (got == 0)
-			break;
-		if (bytes < room)
-			continue;
-		if (room >= BODY_BYTES_MAX) {
-			free(data);
-			(void)weir_ctl_fail(WEIR_CTL_FAILED, NULL, "%s is larger than 1 GiB",
-					    name);
-			return NULL;
-		}
-		room *= 2;
-		data = realloc(data, room);
-		WEIR_ASSERT(data != NULL);
-	}
-	if (ferror(file) != 0) {
-		free(data);
-		(void)weir_ctl_fail(WEIR_CTL_FAILED, NULL, "cannot read %s", name);
-		return NULL;
-	}
-	*out_bytes = bytes;
-	return data;
-}
-
-/* -d DATA, -d @FILE, -d @- or -d -. False: said why. *out_body stays NULL without -d. */
-static bool body_read(const char *option, char **out_body, size_t *out_bytes)
-{
-	FILE *file = NULL;
-
-	if (option == NULL)
-		return true;
-	if (option[0] != '@' && strcmp(option, "-") != 0) {
-		*out_body = strdup(option);
-		*out_bytes = strlen(option);
-		return *out_body != NULL;
-	}
-	if (strcmp(option + strlen(option) - 1, "-") == 0 && strlen(option) <= 2) {
-		*out_body = file_read(stdin, "standard input", out_bytes);
-		return *out_body != NULL;
-	}
-	file = fopen(option + 1, "rbe");
-	if (file == NULL) {
-		(void)weir_ctl_fail(WEIR_CTL_FAILED, NULL, "cannot open %s: %s", option + 1,
-				    strerror(errno));
-		return false;
-	}
-	*out_body = file_read(file, option + 1, out_bytes);
-	(void)fclose(file); /* it was only read */
-	return *out_body != NULL;
-}
 
 /* /NAMESPACE/NAME/rest. WEIR_CTL_OK, or the exit code with all said. */
 static enum weir_ctl_exit target_make(const struct weir_ctl_call *call, char target[TARGET_MAX])
@@ -356,7 +294,7 @@ enum weir_ctl_exit weir_ctl_function_invoke(const struct weir_ctl_call *call)
 				     "--show is head or time, not '%s'", show);
 	if (!fields_make(call, show != NULL && strcmp(show, "time") == 0, fields, &has_type))
 		return WEIR_CTL_INVALID;
-	if (!body_read(option, &body, &body_bytes))
+	if (!weir_ctl_data_read(option, &body, &body_bytes))
 		return WEIR_CTL_FAILED;
 	const struct weir_ctl_request request = {
 		.socket_name = "http.sock",

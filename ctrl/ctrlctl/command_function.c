@@ -16,6 +16,20 @@
 		.is_repeated = true,                                                             \
 		.help = "what a worker of it has, and how many there may be; may be repeated; none" \
 	}
+#define DESCRIPTION_OPTION                                                                 \
+	{                                                                                  \
+		.name = "--description", .value = "TEXT", .help = "what it is for, one line" \
+	}
+#define PARAM_OPTION                                                                           \
+	{                                                                                      \
+		.name = "--param", .value = "NAME=VALUE|NAME=@FILE", .is_repeated = true,      \
+		.help = "a parameter, JSON or a text; may be repeated, all are replaced; none" \
+	}
+#define ANNOTATION_OPTION                                                                   \
+	{                                                                                   \
+		.name = "--annotation", .value = "NAME=VALUE|NAME=@FILE", .is_repeated = true, \
+		.help = "an annotation, likewise"                                           \
+	}
 
 const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 	{
@@ -52,6 +66,9 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 				 .value = "COUNT",
 				 .help = "requests that may wait for it"},
 				SPEC_OPTION,
+				DESCRIPTION_OPTION,
+				PARAM_OPTION,
+				ANNOTATION_OPTION,
 			},
 		.run = weir_ctl_function_add,
 	},
@@ -70,6 +87,10 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 		.arguments_max = 1,
 		.complete = WEIR_CTL_COMPLETE_FUNCTION,
 		.help = "show one function",
+		.more = "Parameters are handed to it by the dialects, under those of the call; a call over a\n"
+			"route or `fn invoke` gets what it sends and nothing more. Long values are cut;\n"
+			"-o json shows them whole.\n"
+			"  ctrlctl fn get web/shop -o json\n",
 		.run = weir_ctl_function_get,
 	},
 	{
@@ -153,6 +174,9 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 				 .value = "COUNT",
 				 .help = "requests that may wait for it"},
 				SPEC_OPTION,
+				DESCRIPTION_OPTION,
+				PARAM_OPTION,
+				ANNOTATION_OPTION,
 			},
 		.run = weir_ctl_function_deploy,
 	},
@@ -163,10 +187,12 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 		.arguments_min = 1,
 		.arguments_max = 1,
 		.complete = WEIR_CTL_COMPLETE_FUNCTION,
-		.help = "change a function's limits: a next version with the same code",
+		.help = "change a function's limits and what it carries: a next version with the same code",
 		.more = "  ctrlctl fn set web/shop --timeout 10s\n"
 			"  ctrlctl fn set thumbs --spec cpu=500,memory=128 --spec cpu=2000,memory=1024\n"
-			"  ctrlctl fn set thumbs --spec none\n",
+			"  ctrlctl fn set thumbs --spec none\n"
+			"  ctrlctl fn set web/shop --description 'sells things' --param currency=EUR \\\n"
+			"      --param 'limits={\"items\":20}' --param terms=@terms.json\n",
 		.options =
 			{
 				WEIR_CTL_TIMEOUT_OPTION,
@@ -177,6 +203,9 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 				 .value = "COUNT",
 				 .help = "requests that may wait for it"},
 				SPEC_OPTION,
+				DESCRIPTION_OPTION,
+				PARAM_OPTION,
+				ANNOTATION_OPTION,
 			},
 		.run = weir_ctl_function_set,
 	},

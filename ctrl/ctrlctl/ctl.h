@@ -27,7 +27,7 @@ enum weir_ctl_exit {
 };
 
 enum {
-	WEIR_CTL_OPTIONS_MAX = 16, /* of one command */
+	WEIR_CTL_OPTIONS_MAX = 20, /* of one command */
 	WEIR_CTL_ARGUMENTS_MAX = 32,
 	WEIR_CTL_REPEATED_MAX = 64,
 	WEIR_CTL_PATH_MAX = 4096,

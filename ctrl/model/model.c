@@ -77,6 +77,33 @@ static bool is_identifier(const char *text)
 	return true;
 }
 
+/* An image's reference: NAME[:TAG][@DIGEST], a registry's name before it or not. */
+static int check_image(const struct weir_model_function *function, struct weir_model_error *error)
+{
+	const size_t bytes = strnlen(function->image, sizeof(function->image));
+	char quote[WEIR_MODEL_QUOTE_BYTES_MAX];
+
+	if (bytes == 0)
+		return 0;
+	if (bytes > WEIR_MODEL_IMAGE_BYTES_MAX)
+		return weir_model_fail(error, "image", "is longer than %d bytes",
+				       WEIR_MODEL_IMAGE_BYTES_MAX);
+	if (strcmp(function->runtime, "container") != 0)
+		return weir_model_fail(error, "image", "is for runtime container; this one is %s",
+				       function->runtime);
+	if (function->code_path[0] != '\0')
+		return weir_model_fail(error, "image", "and file exclude each other");
+	for (size_t i = 0; i < bytes; i++) {
+		if (!is_alphanumeric(function->image[i]) &&
+		    (i == 0 || strchr("._-/:@+", function->image[i]) == NULL))
+			return weir_model_fail(error, "image",
+					       "is '%s'; a reference holds letters and digits, after the first "
+					       "also '.', '_', '-', '/', ':', '@' and '+'",
+					       weir_model_quote(function->image, bytes, quote));
+	}
+	return 0;
+}
+
 static int check_code(const struct weir_model_function *function,
 		      struct weir_model_error *error)
 {
@@ -86,7 +113,7 @@ static int check_code(const struct weir_model_function *function,
 	if (path_bytes > WEIR_MODEL_PATH_BYTES_MAX)
 		return weir_model_fail(error, "file", "is longer than %d bytes",
 				       WEIR_MODEL_PATH_BYTES_MAX);
-	if (function->code_path[0] != '/')
+	if (function->code_path[0] != '/' && function->image[0] == '\0')
 		return weir_model_fail(error, "file",
 				       "must be an absolute path (begin with '/')");
 	if (!weir_model_text_clean(function->code_path, path_bytes))
@@ -124,6 +151,13 @@ static int check_limits(const struct weir_model_function *function,
 	return 0;
 }
 
+static int check_owner(const struct weir_model_function *function, struct weir_model_error *error)
+{
+	const size_t bytes = strnlen(function->owner, sizeof(function->owner));
+
+	return bytes == 0 ? 0 : check_name("owner", function->owner, bytes, error);
+}
+
 int weir_model_function_check(const struct weir_model_function *function,
 			      struct weir_model_error *error)
 {
@@ -136,7 +170,11 @@ int weir_model_function_check(const struct weir_model_function *function,
 	if (result == 0)
 		result = weir_model_runtime_check(function->runtime, error);
 	if (result == 0)
+		result = check_image(function, error);
+	if (result == 0)
 		result = check_code(function, error);
+	if (result == 0)
+		result = check_owner(function, error);
 	if (result == 0)
 		result = check_limits(function, error);
 	return result == 0 ? weir_model_specs_check(function, error) : result;

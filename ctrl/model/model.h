@@ -15,6 +15,7 @@ enum {
 	WEIR_MODEL_HOST_BYTES_MAX = 253,
 	WEIR_MODEL_HANDLER_BYTES_MAX = 127,
 	WEIR_MODEL_RUNTIME_BYTES_MAX = 15,
+	WEIR_MODEL_IMAGE_BYTES_MAX = 255,
 	WEIR_MODEL_ROW_BYTES_MAX = 65536, /* JSON value of a row of the public table */
 	WEIR_MODEL_JSON_DEPTH_MAX = 16,
 	WEIR_MODEL_TIMEOUT_MS_MIN = 1,
@@ -58,6 +59,9 @@ struct weir_model_function {
 	uint32_t spec_count;
 	struct weir_model_spec spec[WEIR_MODEL_SPECS_MAX]; /* by CPU time, then memory; no two alike in both */
 	uint32_t number; /* of the deployed version, from 1; 0: it was added with a path */
+	uint64_t details; /* store's row id of what else is kept (model_details.h); 0: nothing */
+	char owner[WEIR_MODEL_NAME_BYTES_MAX + 1];  /* name of a user; empty: whoever administers Weir */
+	char image[WEIR_MODEL_IMAGE_BYTES_MAX + 1]; /* reference of a container's; empty: the code is a path */
 	char problem[192]; /* while it is published: why it cannot run now; empty: it can. Not stored */
 	bool from_public_table;
 	bool has_environment; /* variables of its own: they are published apart. Not stored */
@@ -86,7 +90,8 @@ struct weir_model_error {
  *
  * Names: letters, digits, '_', and after the first also '@', '.', '-' and inner blanks.
  * Runtimes: weir_model_runtime_check(). Code paths are absolute; whether the file is there is not
- * asked (it may come later; until then a call says what is missing).
+ * asked (it may come later; until then a call says what is missing). A container may have an image in
+ * place of a path: nothing pulls it. Owners are names, or empty.
  * Patterns: '/', literal segments, '{name}' (a-z, 0-9, '_'; one whole segment; each name once), and
  * '/ *' (no blank) at the end. They are compared with decoded paths, so '%', '?' and '#' have no
  * place in them, nor do '.', '..' and empty segments inside; a slash at the end counts.

@@ -31,37 +31,44 @@ const char *weir_model_quote(const char *text, size_t bytes,
 	return out;
 }
 
-/* Bytes of the UTF-8 sequence at `text` (Unicode table 3-7), or 0 if it is none or a control. */
-static size_t sequence_bytes(const unsigned char *text, size_t left)
+size_t weir_model_utf8_bytes(const char *text, size_t left)
 {
-	const unsigned char first = text[0];
+	const unsigned char *byte = (const unsigned char *)text;
 	unsigned char low = 0x80;
 	unsigned char high = 0xbf;
-	size_t bytes;
+	size_t bytes = 1;
 
-	if (first < 0x80)
-		return first >= 0x20 && first != 0x7f ? 1 : 0;
-	if (first < 0xc2 || first > 0xf4)
+	if (left == 0 || byte[0] < 0x80)
+		return left == 0 ? 0 : 1;
+	if (byte[0] < 0xc2 || byte[0] > 0xf4)
 		return 0;
-	bytes = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	bytes = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
 	if (bytes > left)
 		return 0;
-	/* No overlong forms, surrogates, or points above U+10FFFF; and no C1 controls. */
-	if (first == 0xc2 || first == 0xe0)
+	/* No overlong forms, surrogates, or points above U+10FFFF (Unicode table 3-7). */
+	if (byte[0] == 0xe0)
 		low = 0xa0;
-	else if (first == 0xf0)
+	else if (byte[0] == 0xf0)
 		low = 0x90;
-	if (first == 0xed)
+	if (byte[0] == 0xed)
 		high = 0x9f;
-	else if (first == 0xf4)
+	else if (byte[0] == 0xf4)
 		high = 0x8f;
-	if (text[1] < low || text[1] > high)
+	if (byte[1] < low || byte[1] > high)
 		return 0;
 	for (size_t i = 2; i < bytes; i++) {
-		if ((text[i] & 0xc0) != 0x80)
+		if ((byte[i] & 0xc0) != 0x80)
 			return 0;
 	}
 	return bytes;
+}
+
+/* C0, DEL or C1. */
+static bool is_control(const char *text, size_t bytes)
+{
+	const unsigned char first = (unsigned char)text[0];
+
+	return bytes == 1 ? first < 0x20 || first == 0x7f : first == 0xc2 && (unsigned char)text[1] < 0xa0;
 }
 
 bool weir_model_text_clean(const char *text, size_t bytes)
@@ -69,10 +76,9 @@ bool weir_model_text_clean(const char *text, size_t bytes)
 	size_t at = 0;
 
 	while (at < bytes) {
-		const size_t step =
-			sequence_bytes((const unsigned char *)text + at, bytes - at);
+		const size_t step = weir_model_utf8_bytes(text + at, bytes - at);
 
-		if (step == 0)
+		if (step == 0 || is_control(text + at, step))
 			return false;
 		at += step;
 	}

@@ -151,7 +151,7 @@ static int add_function(struct weir_publish_plan *plan, const struct weir_model_
 	else if (function.runtime == WEIR_RUNTIME_MISSING)
 		(void)snprintf(reason, sizeof(reason), /* fits */
 			       "Runtime '%s' is not available here, so module '%s' cannot run",
-			       from->runtime, from->code_path);
+			       from->runtime, from->image[0] != '\0' ? from->image : from->code_path);
 	int result = intern(plan, from->space, &function.space);
 
 	if (result == 0)

@@ -10,7 +10,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 5 };
+enum { SCHEMA_VERSION = 6 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -60,6 +60,20 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"ALTER TABLE functions ADD COLUMN specs TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE versions ADD COLUMN specs TEXT NOT NULL DEFAULT '';"
 	"PRAGMA user_version = 5;",
+	/* 6: owner, image; and what else a function carries: rows that versions share and nobody changes. */
+	"ALTER TABLE functions ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE functions ADD COLUMN image TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE functions ADD COLUMN details INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE versions ADD COLUMN image TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE versions ADD COLUMN details INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE details ("
+	"  id INTEGER PRIMARY KEY,"
+	"  function_id INTEGER NOT NULL REFERENCES functions (id) ON DELETE CASCADE,"
+	"  description TEXT NOT NULL,"
+	"  parameters TEXT NOT NULL CHECK (parameters = '' OR json_type(parameters) = 'object'),"
+	"  annotations TEXT NOT NULL CHECK (annotations = '' OR json_type(annotations) = 'object')) STRICT;"
+	"CREATE INDEX details_by_function ON details (function_id);"
+	"PRAGMA user_version = 6;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)

@@ -15,7 +15,7 @@
 #ifndef WEIR_CTRL_STORE_STORE_H
 #define WEIR_CTRL_STORE_STORE_H
 
-#include "ctrl/model/model.h"
+#include "ctrl/model/model_details.h"
 
 enum {
 	WEIR_STORE_FUNCTIONS_MAX = 16384,
@@ -83,16 +83,23 @@ int weir_store_begin(struct weir_store *store, struct weir_store_error *error);
 int weir_store_finish(struct weir_store *store, struct weir_store_error *error);
 void weir_store_undo(struct weir_store *store);
 
-/* Functions. `function->id` and `version` are set by the store. -EEXIST, -ENOENT, -EINVAL (a field),
+/* Functions. `function->id`, `version` and `details` are set by the store. `details` may be NULL: nothing.
+ * -EEXIST, -ENOENT, -EINVAL (a field),
  * -EBUSY (routes still lead to it: named in the sentence), -EDQUOT (WEIR_STORE_FUNCTIONS_MAX). */
 int weir_store_function_add(struct weir_store *store,
 			    const struct weir_model_function *function,
+			    const struct weir_model_details *details,
 			    struct weir_store_error *error);
 int weir_store_function_find(struct weir_store *store, const char *space, const char *name,
 			     struct weir_model_function *out_function,
 			     struct weir_store_error *error);
 int weir_store_function_remove(struct weir_store *store, const char *space, const char *name,
 			       struct weir_store_error *error);
+
+/* What a function, as it is or as it was in a version, carries besides (model_details.h): read from the
+ * store each time. 0 and *out_details, to be released; -EBADMSG, -ENOMEM. */
+int weir_store_details_get(struct weir_store *store, const struct weir_model_function *function,
+			   struct weir_model_details *out_details, struct weir_store_error *error);
 
 /* A variable of a function's environment: what its value is, as text or sealed. */
 struct weir_store_variable {
@@ -136,6 +143,7 @@ struct weir_store_version {
 struct weir_store_deployment {
 	const char *code;                             /* its hash */
 	const struct weir_store_variables *variables; /* to set and unset; NULL: none */
+	const struct weir_model_details *details;     /* what it carries from now on; NULL: as function->details says */
 	uint32_t versions_max;                        /* that are kept */
 };
 

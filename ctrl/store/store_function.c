@@ -8,7 +8,7 @@
 
 #define FUNCTION_COLUMNS                                                                 \
 	"id, version, space, name, runtime, code_path, handler, timeout_ms, memory_mb, " \
-	"queue_max, specs, number"
+	"queue_max, specs, number, owner, image, details"
 
 enum { CATALOG_ROOM_FIRST = 64 };
 
@@ -96,7 +96,9 @@ static int function_read(struct weir_store *store, sqlite3_stmt *row,
 				   sizeof(out_function->runtime)) &&
 		weir_store_path_read(store, row, 5, out_function->code_path) &&
 		weir_sql_text_copy(row, 6, out_function->handler,
-				   sizeof(out_function->handler));
+				   sizeof(out_function->handler)) &&
+		weir_sql_text_copy(row, 12, out_function->owner, sizeof(out_function->owner)) &&
+		weir_sql_text_copy(row, 13, out_function->image, sizeof(out_function->image));
 
 	out_function->id = (uint64_t)sqlite3_column_int64(row, 0);
 	out_function->version = (uint64_t)sqlite3_column_int64(row, 1);
@@ -104,6 +106,7 @@ static int function_read(struct weir_store *store, sqlite3_stmt *row,
 	out_function->memory_mb = (uint32_t)sqlite3_column_int64(row, 8);
 	out_function->queue_max = (uint32_t)sqlite3_column_int64(row, 9);
 	out_function->number = (uint32_t)sqlite3_column_int64(row, 11);
+	out_function->details = (uint64_t)sqlite3_column_int64(row, 14);
 	if (fits && weir_model_specs_parse(weir_sql_text(row, 10), out_function, &wrong) == 0 &&
 	    weir_model_function_check(out_function, &wrong) == 0)
 		return 0;
@@ -200,7 +203,7 @@ static int function_insert(struct weir_store *store, const struct weir_model_fun
 	if (code == 0) {
 		code = weir_store_prepare(store,
 					  "INSERT INTO functions (" FUNCTION_COLUMNS ") "
-					  "VALUES (?3, ?4, ?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0)",
+					  "VALUES (?3, ?4, ?1, ?2, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13, 0)",
 					  &statement, error);
 	}
 	if (code != 0)
@@ -216,17 +219,41 @@ static int function_insert(struct weir_store *store, const struct weir_model_fun
 	(void)sqlite3_bind_int64(statement, 9, function->memory_mb);
 	(void)sqlite3_bind_int64(statement, 10, function->queue_max);
 	(void)sqlite3_bind_text(statement, 11, weir_model_specs_format(function, specs), -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 12, function->owner, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 13, function->image, -1, SQLITE_STATIC);
+	code = sqlite3_step(statement);
+	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
+}
+
+/* What it carries, once it is there. */
+static int details_add(struct weir_store *store, const struct weir_model_function *function,
+		       const struct weir_model_details *details, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	struct weir_model_function added = {0};
+	uint64_t id = 0;
+	int code = weir_store_function_find(store, function->space, function->name, &added, error);
+
+	if (code == 0)
+		code = weir_store_details_insert(store, added.id, details, &id, error);
+	if (code == 0)
+		code = weir_store_prepare(store, "UPDATE functions SET details = ?2 WHERE id = ?1",
+					  &statement, error);
+	if (code != 0)
+		return code;
+	(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)added.id); /* errors show at the step */
+	(void)sqlite3_bind_int64(statement, 2, (sqlite3_int64)id);
 	code = sqlite3_step(statement);
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
 }
 
 static int function_add_checked(struct weir_store *store,
 				const struct weir_model_function *function,
+				const struct weir_model_details *details,
 				struct weir_store_error *error)
 {
 	struct weir_model_function existing = {0};
-	const int code = weir_store_function_find(store, function->space, function->name, &existing,
-						  error);
+	int code = weir_store_function_find(store, function->space, function->name, &existing, error);
 
 	if (code == 0) {
 		return weir_store_fail(
@@ -234,7 +261,10 @@ static int function_add_checked(struct weir_store *store,
 			"the function %s/%s exists; remove it first, or choose another name",
 			function->space, function->name);
 	}
-	return code == -ENOENT ? weir_store_function_insert(store, function, error) : code;
+	if (code != -ENOENT)
+		return code;
+	code = weir_store_function_insert(store, function, error);
+	return code == 0 && details != NULL ? details_add(store, function, details, error) : code;
 }
 
 int weir_store_function_insert(struct weir_store *store,
@@ -257,17 +287,17 @@ int weir_store_function_insert(struct weir_store *store,
 
 int weir_store_function_add(struct weir_store *store,
 			    const struct weir_model_function *function,
+			    const struct weir_model_details *details,
 			    struct weir_store_error *error)
 {
-	struct weir_model_error wrong;
-	int code = weir_model_function_check(function, &wrong);
+	int code = weir_store_record_check(function, details, error);
 
 	if (code != 0)
-		return weir_store_fail(error, -EINVAL, "%s: %s", wrong.field, wrong.reason);
+		return code;
 	code = weir_store_begin(store, error);
 	if (code != 0)
 		return code;
-	code = function_add_checked(store, function, error);
+	code = function_add_checked(store, function, details, error);
 	if (code == 0)
 		return weir_store_finish(store, error);
 	weir_store_undo(store);

@@ -46,6 +46,17 @@ int weir_store_function_insert(struct weir_store *store,
 			       const struct weir_model_function *function,
 			       struct weir_store_error *error);
 
+/* A function, and what it carries (may be NULL), by the model's checks: 0, -EINVAL, -ENOMEM. */
+int weir_store_record_check(const struct weir_model_function *function,
+			    const struct weir_model_details *details, struct weir_store_error *error);
+
+/* Keep what a function carries: a row, or none (0) where there is nothing. And forget what neither it
+ * nor a version of it refers to any more. Between begin and finish. */
+int weir_store_details_insert(struct weir_store *store, uint64_t function_id,
+			      const struct weir_model_details *details, uint64_t *out_id,
+			      struct weir_store_error *error);
+int weir_store_details_trim(struct weir_store *store, uint64_t function_id, struct weir_store_error *error);
+
 /* Set and unset variables of a function. Between begin and finish. -EDQUOT: too many. */
 int weir_store_variables_write(struct weir_store *store, uint64_t function_id,
 			       const struct weir_store_variables *variables,

@@ -42,8 +42,8 @@ static int version_insert(struct weir_store *store, uint64_t function_id,
 	const int code = weir_store_prepare(
 		store,
 		"INSERT INTO versions (function_id, number, created, code, runtime, code_path, "
-		"handler, timeout_ms, memory_mb, queue_max, specs) VALUES "
-		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+		"handler, timeout_ms, memory_mb, queue_max, specs, image, details) VALUES "
+		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 		&statement, error);
 
 	if (code != 0)
@@ -60,6 +60,8 @@ static int version_insert(struct weir_store *store, uint64_t function_id,
 	(void)sqlite3_bind_int64(statement, 9, function->memory_mb);
 	(void)sqlite3_bind_int64(statement, 10, function->queue_max);
 	(void)sqlite3_bind_text(statement, 11, weir_model_specs_format(function, specs), -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 12, function->image, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 13, (sqlite3_int64)function->details);
 	return step_done(store, statement, error);
 }
 
@@ -72,7 +74,8 @@ static int version_use(struct weir_store *store, uint64_t function_id, uint32_t 
 		store,
 		"UPDATE functions SET version = ?3, number = v.number, runtime = v.runtime, "
 		"code_path = v.code_path, handler = v.handler, timeout_ms = v.timeout_ms, "
-		"memory_mb = v.memory_mb, queue_max = v.queue_max, specs = v.specs "
+		"memory_mb = v.memory_mb, queue_max = v.queue_max, specs = v.specs, image = v.image, "
+		"details = v.details "
 		"FROM (SELECT * FROM versions WHERE function_id = ?1 AND number = ?2) AS v "
 		"WHERE functions.id = ?1",
 		&statement, error);
@@ -125,37 +128,58 @@ static int function_settle(struct weir_store *store, const struct weir_model_fun
 	return code;
 }
 
-static int deploy(struct weir_store *store, const struct weir_model_function *function,
+/* Whose a function is does not change with its version. */
+static int owner_write(struct weir_store *store, uint64_t function_id, const char *owner,
+		       struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	const int code = weir_store_prepare(store, "UPDATE functions SET owner = ?2 WHERE id = ?1",
+					    &statement, error);
+
+	if (code != 0)
+		return code;
+	(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)function_id);
+	(void)sqlite3_bind_text(statement, 2, owner, -1, SQLITE_STATIC);
+	return step_done(store, statement, error);
+}
+
+static int deploy(struct weir_store *store, const struct weir_model_function *wanted,
 		  const struct weir_store_deployment *deployment, uint32_t *out_number,
 		  struct weir_store_error *error)
 {
+	struct weir_model_function function = *wanted;
 	uint64_t id = 0;
-	int code = function_settle(store, function, &id, error);
+	int code = function_settle(store, wanted, &id, error);
 
+	if (code == 0)
+		code = owner_write(store, id, wanted->owner, error);
+	if (code == 0 && deployment->details != NULL)
+		code = weir_store_details_insert(store, id, deployment->details, &function.details, error);
 	if (code == 0)
 		code = number_of(store,
 				 "SELECT coalesce(max(number), 0) + 1 FROM versions WHERE "
 				 "function_id = ?1 AND ?2 = 0",
 				 id, 0, out_number, error);
 	if (code == 0)
-		code = version_insert(store, id, function, deployment->code, *out_number, error);
+		code = version_insert(store, id, &function, deployment->code, *out_number, error);
 	if (code == 0)
 		code = version_use(store, id, *out_number, error);
 	if (code == 0 && deployment->variables != NULL)
 		code = weir_store_variables_write(store, id, deployment->variables, error);
-	return code == 0 ? versions_trim(store, id, deployment->versions_max, error) : code;
+	if (code == 0)
+		code = versions_trim(store, id, deployment->versions_max, error);
+	return code == 0 ? weir_store_details_trim(store, id, error) : code;
 }
 
 int weir_store_deploy(struct weir_store *store, const struct weir_model_function *function,
 		      const struct weir_store_deployment *deployment, uint32_t *out_number,
 		      struct weir_store_error *error)
 {
-	struct weir_model_error wrong;
 	uint32_t number = 0;
-	int result = weir_model_function_check(function, &wrong);
+	int result = weir_store_record_check(function, deployment->details, error);
 
 	if (result != 0)
-		return weir_store_fail(error, -EINVAL, "%s: %s", wrong.field, wrong.reason);
+		return result;
 	result = weir_store_begin(store, error);
 	if (result != 0)
 		return result;
@@ -184,10 +208,12 @@ static int version_read(struct weir_store *store, sqlite3_stmt *row,
 	function->timeout_ms = (uint32_t)sqlite3_column_int64(row, 6);
 	function->memory_mb = (uint32_t)sqlite3_column_int64(row, 7);
 	function->queue_max = (uint32_t)sqlite3_column_int64(row, 8);
+	function->details = (uint64_t)sqlite3_column_int64(row, 11);
 	if (weir_sql_text_copy(row, 2, out_version->code, sizeof(out_version->code)) &&
 	    weir_sql_text_copy(row, 3, function->runtime, sizeof(function->runtime)) &&
 	    weir_store_path_read(store, row, 4, function->code_path) &&
 	    weir_sql_text_copy(row, 5, function->handler, sizeof(function->handler)) &&
+	    weir_sql_text_copy(row, 10, function->image, sizeof(function->image)) &&
 	    weir_model_specs_parse(weir_sql_text(row, 9), function, &wrong) == 0 &&
 	    weir_model_function_check(function, &wrong) == 0)
 		return 0;
@@ -204,7 +230,7 @@ static int versions_visit(struct weir_store *store, const struct weir_model_func
 	int code = weir_store_prepare(
 		store,
 		"SELECT number, created, code, runtime, code_path, handler, timeout_ms, "
-		"memory_mb, queue_max, specs FROM versions WHERE function_id = ?1 ORDER BY number DESC",
+		"memory_mb, queue_max, specs, image, details FROM versions WHERE function_id = ?1 ORDER BY number DESC",
 		&statement, error);
 
 	if (code != 0)

@@ -270,7 +270,7 @@ static void framing_that_the_api_does_not_take_is_refused_and_closed(void **stat
 	static const char chunked[] = "POST /weir/functions HTTP/1.1\r\nHost: "
 				      "x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
 	static const char large[] =
-		"POST /weir/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n";
+		"POST /weir/functions HTTP/1.1\r\nHost: x\r\nContent-Length: 2097153\r\n\r\n";
 	struct api_test *test = *state;
 	int fd = client_open(test);
 
@@ -415,6 +415,41 @@ static void deployments_are_versions_that_can_be_gone_back_to(void **state)
 	assert_int_equal(
 		request(test, "POST", "/weir/functions/default/f/rollback", "{\"number\":2}", NULL), 409);
 	assert_int_equal(request(test, "GET", "/weir/functions/default/g/versions", "", NULL), 404);
+}
+
+static void functions_carry_parameters_through_their_versions(void **state)
+{
+	static const char added[] =
+		"{\"name\":\"p\",\"runtime\":\"container\",\"image\":\"builtin:upper\",\"owner\":\"ann\","
+		"\"description\":\"loud\",\"parameters\":[{\"key\":\"id\",\"value\":12345678901234567890}],"
+		"\"annotations\":{\"web\" : true}}";
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	assert_int_equal(request(test, "POST", "/weir/functions", added, NULL), 201);
+	assert_int_equal(request(test, "GET", "/weir/functions/default/p", "", &text), 200);
+	assert_non_null(strstr(text, "\"parameters\":{\"id\":12345678901234567890}"));
+	assert_non_null(strstr(text, "\"annotations\":{\"web\":true}"));
+	assert_non_null(strstr(text, "\"description\":\"loud\""));
+	assert_non_null(strstr(text, "\"image\":\"builtin:upper\""));
+	assert_int_equal(request(test, "GET", "/weir/functions", "", &text), 200);
+	assert_non_null(strstr(text, "\"owner\":\"ann\""));
+	assert_null(strstr(text, "parameters"));
+	assert_int_equal(request(test, "PATCH", "/weir/functions/default/p", "{\"parameters\":{\"b\":2}}", NULL), 200);
+	assert_int_equal(request(test, "GET", "/weir/functions/default/p", "", &text), 200);
+	assert_non_null(strstr(text, "\"parameters\":{\"b\":2}"));
+	assert_non_null(strstr(text, "\"description\":\"loud\"")); /* what is not named stays */
+	assert_int_equal(request(test, "PATCH", "/weir/functions/default/p",
+				 "{\"parameters\":{\"a\":{\"b\":1,\"b\":2}}}", &text),
+			 400);
+	assert_non_null(strstr(text, "\"field\":\"parameters.a.b\""));
+	assert_int_equal(request(test, "PATCH", "/weir/functions/default/p", "{\"parameters\":7}", &text), 422);
+	assert_non_null(strstr(text, "\"field\":\"parameters\""));
+	assert_int_equal(request(test, "PATCH", "/weir/functions/default/p", "{\"owner\":\"a/b\"}", &text), 422);
+	assert_non_null(strstr(text, "\"field\":\"owner\""));
+	assert_int_equal(request(test, "POST", "/weir/functions/default/p/rollback", "{}", NULL), 200);
+	assert_int_equal(request(test, "GET", "/weir/functions/default/p", "", &text), 200);
+	assert_non_null(strstr(text, "\"parameters\":{\"id\":12345678901234567890}"));
 }
 
 static void code_that_cannot_be_built_leaves_everything_as_it_was(void **state)
@@ -689,6 +724,7 @@ int main(void)
 		TEST(connection_serves_pipelined_requests_in_order),
 		TEST(deployments_that_make_no_sense_are_refused),
 		TEST(variables_are_shown_and_secrets_never),
+		TEST(functions_carry_parameters_through_their_versions),
 		TEST(code_that_cannot_be_built_leaves_everything_as_it_was),
 		TEST(deployments_are_versions_that_can_be_gone_back_to),
 		TEST(uploads_that_are_refused_say_why),

@@ -79,6 +79,46 @@ static void code_needs_an_absolute_clean_path_of_bounded_length(void **state)
 	assert_refused(function, "file", "longer than 4095");
 }
 
+static void an_image_stands_for_the_code_of_a_container(void **state)
+{
+	static const char *const good[] = {"upper", "builtin:sleep", "1234.dkr.ecr.eu-west-1.amazonaws.com/test:latest",
+					   "a/b@sha256:00ff", "file:/srv/a+b.tar"};
+	static const char *const bad[] = {"-x", "a b", "/x", "a\"b", "a\xc3\xa9"};
+	struct weir_model_function function = model_function();
+
+	(void)state;
+	(void)strcpy(function.image, "upper");
+	assert_refused(function, "image", "runtime container");
+	(void)strcpy(function.runtime, "container");
+	assert_refused(function, "image", "exclude each other");
+	function.code_path[0] = '\0';
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		(void)strcpy(function.image, good[i]);
+		assert_int_equal(weir_model_function_check(&function, NULL), 0);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		(void)strcpy(function.image, bad[i]);
+		assert_refused(function, "image", "a reference holds");
+	}
+	memset(function.image, 'a', sizeof(function.image));
+	assert_refused(function, "image", "longer than 255");
+	function.image[0] = '\0';
+	assert_refused(function, "file", "absolute");
+}
+
+static void an_owner_is_a_name_or_nobody(void **state)
+{
+	struct weir_model_function function = model_function();
+
+	(void)state;
+	(void)strcpy(function.owner, "ann@example.org");
+	assert_int_equal(weir_model_function_check(&function, NULL), 0);
+	(void)strcpy(function.owner, "../ann");
+	assert_refused(function, "owner", "a name holds");
+	memset(function.owner, 'a', sizeof(function.owner));
+	assert_refused(function, "owner", "longer than 63");
+}
+
 static void a_native_handler_is_a_c_name_others_are_free(void **state)
 {
 	struct weir_model_function function = model_function();
@@ -216,6 +256,8 @@ int main(void)
 		cmocka_unit_test(every_runtime_of_the_plan_is_a_valid_name),
 		cmocka_unit_test(code_needs_an_absolute_clean_path_of_bounded_length),
 		cmocka_unit_test(a_native_handler_is_a_c_name_others_are_free),
+		cmocka_unit_test(an_image_stands_for_the_code_of_a_container),
+		cmocka_unit_test(an_owner_is_a_name_or_nobody),
 		cmocka_unit_test(limits_have_both_ends),
 		cmocka_unit_test(utf8_is_judged_as_unicode_does),
 		cmocka_unit_test(names_come_with_or_without_their_namespace),

@@ -43,7 +43,7 @@ static int function_add(struct store_test *test, const char *name)
 {
 	const struct weir_model_function function = function_make(name);
 
-	return weir_store_function_add(test->store, &function, &test->error);
+	return weir_store_function_add(test->store, &function, NULL, &test->error);
 }
 
 static int route_add(struct store_test *test, const char *text, const char *host,
@@ -170,7 +170,7 @@ static void specs_are_kept_with_each_version(void **state)
 	uint32_t number = 0;
 
 	assert_int_equal(weir_model_specs_parse("cpu=500,memory=64", &function, NULL), 0);
-	assert_int_equal(weir_store_function_add(test->store, &function, &test->error), 0);
+	assert_int_equal(weir_store_function_add(test->store, &function, NULL, &test->error), 0);
 	assert_int_equal(weir_model_specs_parse("cpu=2000,memory=128,min=1,max=2 cpu=500,memory=64", &function, NULL), 0);
 	assert_int_equal(deploy(test, &function, "", 10, &number), 0);
 	assert_int_equal(weir_store_function_find(test->store, "default", "a", &found, &test->error), 0);

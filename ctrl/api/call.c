@@ -2,47 +2,52 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctrl/model/model_json.h"
 #include "dataplane/base/clock.h"
 
-/* The one list of what the API offers. '*' stands for one path segment. */
+/* The one list of what the API offers. '*' stands for one path segment. `what` is how history calls it, with
+ * what it is about behind; NULL: it changes nothing. */
 static const struct {
 	enum weir_http_method method;
 	const char *path;
 	weir_api_handler *handler;
+	const char *what;
 } endpoints[] = {
-	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list},
-	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add},
-	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get},
-	{WEIR_HTTP_PATCH, "/weir/functions/*/*", weir_api_function_change},
-	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove},
-	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy", weir_api_function_deploy},
-	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions},
-	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback", weir_api_function_rollback},
-	{WEIR_HTTP_PATCH, "/weir/functions/*/*/scale", weir_api_function_scale},
-	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list},
-	{WEIR_HTTP_PATCH, "/weir/functions/*/*/environment", weir_api_variable_change},
+	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list, NULL},
+	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add, "add function"},
+	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get, NULL},
+	{WEIR_HTTP_PATCH, "/weir/functions/*/*", weir_api_function_change, "change function"},
+	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove, "remove function"},
+	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy", weir_api_function_deploy, "deploy function"},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions, NULL},
+	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback", weir_api_function_rollback, "roll back function"},
+	{WEIR_HTTP_PATCH, "/weir/functions/*/*/scale", weir_api_function_scale, "scale function"},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list, NULL},
+	{WEIR_HTTP_PATCH, "/weir/functions/*/*/environment", weir_api_variable_change, "change environment of"},
 	/* The body is a file called ?name=, or an archive: server_upload.c. */
-	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add},
+	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add, "upload code"},
 	/* ?after=ID&limit=COUNT&since=NS&newest=1 */
-	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs},
-	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL},
+	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL},
 	/* ?route=GET%20/x&host=h names one route. */
-	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list},
-	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add},
-	{WEIR_HTTP_PATCH, "/weir/routes", weir_api_route_update},
-	{WEIR_HTTP_DELETE, "/weir/routes", weir_api_route_remove},
-	{WEIR_HTTP_POST, "/weir/route-test", weir_api_route_test},
-	{WEIR_HTTP_GET, "/weir/settings", weir_api_setting_list},
-	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read},
-	{WEIR_HTTP_PUT, "/weir/settings/*", weir_api_setting_write},
-	{WEIR_HTTP_DELETE, "/weir/settings/*", weir_api_setting_unset},
+	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list, NULL},
+	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add, "add route"},
+	{WEIR_HTTP_PATCH, "/weir/routes", weir_api_route_update, "change route"},
+	{WEIR_HTTP_DELETE, "/weir/routes", weir_api_route_remove, "remove route"},
+	{WEIR_HTTP_POST, "/weir/route-test", weir_api_route_test, "test route"},
+	{WEIR_HTTP_GET, "/weir/settings", weir_api_setting_list, NULL},
+	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read, NULL},
+	{WEIR_HTTP_PUT, "/weir/settings/*", weir_api_setting_write, "set"},
+	{WEIR_HTTP_DELETE, "/weir/settings/*", weir_api_setting_unset, "unset"},
 	/* ?pool=NAME names one pool. */
-	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list},
-	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change},
-	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get},
+	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL},
+	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool"},
+	/* ?limit=COUNT */
+	{WEIR_HTTP_GET, "/weir/history", weir_api_history_list, NULL},
+	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get, NULL},
 };
 
 /* Does `path` have the form of `pattern`? Fills the parameters as far as it gets. */
@@ -77,8 +82,10 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 	for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
 		if (!path_match(call, endpoints[i].path, path))
 			continue;
-		if (endpoints[i].method == call->method)
+		if (endpoints[i].method == call->method) {
+			call->what = endpoints[i].what;
 			return endpoints[i].handler;
+		}
 		path_known = true;
 	}
 	if (path_known) {
@@ -92,6 +99,42 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 				      "/weir/routes, /weir/settings, /weir/pools");
 	}
 	return NULL;
+}
+
+/* What a change is about, where the path does not say it: out of the query or the body. */
+static void object_find(const struct weir_api_call *call, char *out, size_t max)
+{
+	static const char *const names[] = {"route", "pool", "name", "generation"};
+	const char *space = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(call->body, "namespace"));
+
+	out[0] = '\0';
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && out[0] == '\0'; i++) {
+		const cJSON *item = cJSON_GetObjectItemCaseSensitive(call->body, names[i]);
+
+		if (weir_api_query(call, names[i], out, max))
+			return;
+		out[0] = '\0'; /* what did not fit */
+		if (cJSON_IsString(item))
+			(void)snprintf(out, max, "%s%s%s", space == NULL ? "" : space,
+				       space == NULL ? "" : "/", item->valuestring); /* cut is fine */
+		if (cJSON_IsNumber(item))
+			(void)snprintf(out, max, "%.0f", item->valuedouble);
+	}
+}
+
+void weir_api_author_complete(struct weir_api_call *call)
+{
+	struct weir_history_author *author = &call->author;
+	char object[WEIR_HISTORY_WHAT_BYTES] = "";
+
+	if (call->what == NULL)
+		return;
+	if (call->param[0][0] == '\0')
+		object_find(call, object, sizeof(object));
+	/* Cut is fine. */
+	if (snprintf(author->what, sizeof(author->what), "%s %s%s%s%s", call->what, call->param[0],
+		     call->param[1][0] == '\0' ? "" : "/", call->param[1], object) < 0)
+		author->what[0] = '\0';
 }
 
 enum weir_api_result weir_api_refuse(struct weir_api_call *call, uint16_t status,
@@ -235,6 +278,26 @@ bool weir_api_query(const struct weir_api_call *call, const char *name, char *ou
 		at += bytes + 1;
 	}
 	return false;
+}
+
+bool weir_api_query_number(struct weir_api_call *call, const char *name, uint64_t max,
+			   uint64_t *out_value)
+{
+	struct weir_model_error wrong = {.reason = "must be a whole number in its range"};
+	char text[24] = "";
+	char *end = NULL;
+	uint64_t value = 0;
+
+	if (!weir_api_query(call, name, text, sizeof(text)))
+		return true;
+	value = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || value > max) {
+		(void)snprintf(wrong.field, sizeof(wrong.field), "%s", name); /* short */
+		(void)weir_api_refuse_field(call, &wrong);
+		return false;
+	}
+	*out_value = value;
+	return true;
 }
 
 static bool body_refuse(struct weir_api_call *call, const char *name, const char *reason)

@@ -4,6 +4,7 @@
 
 #include "ctrl/api/api.h"
 #include "ctrl/publish/publish.h"
+#include "ctrl/store/history.h"
 #include "dataplane/http/http_request.h"
 
 enum {
@@ -26,6 +27,8 @@ struct weir_api_call {
 		  [WEIR_API_PARAM_BYTES_MAX]; /* what '*' of the endpoint's path stood for */
 	struct weir_span text;                /* the body in canonical form (model_json.h) */
 	cJSON *body;                          /* it parsed: an object, or NULL */
+	const char *what;                  /* how history calls it; NULL: it changes nothing */
+	struct weir_history_author author; /* who asks; what: weir_api_author_complete() */
 	char code[WEIR_CODE_HASH_BYTES];      /* of an upload: where it is now */
 	bool is_rerun;  /* the handler ran before, and waits */
 	uint64_t trial; /* of a deployment: the version is being tried */
@@ -39,9 +42,12 @@ struct weir_api_call {
 
 typedef enum weir_api_result weir_api_handler(struct weir_api_call *call);
 
-/* Find the endpoint of call->method and `path` in the one table and fill call->param. NULL: the
+/* Find the endpoint of call->method and `path` in the one table and fill call->param and `what`. NULL: the
  * answer (404 or 405) is set. */
 weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char *path);
+
+/* Path, query and body are read: say in call->author what is asked for. */
+void weir_api_author_complete(struct weir_api_call *call);
 
 /* Handlers, by the endpoint table. */
 weir_api_handler weir_api_function_list, weir_api_function_get, weir_api_function_add,
@@ -56,6 +62,7 @@ weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_
 weir_api_handler weir_api_pool_list, weir_api_pool_change;
 weir_api_handler weir_api_function_scale;
 weir_api_handler weir_api_activation_logs, weir_api_function_logs;
+weir_api_handler weir_api_history_list;
 weir_api_handler weir_api_status_get, weir_api_route_test;
 
 /* Variables of a request's body, and what they become. Starts zeroed; released after a failure too. */
@@ -108,6 +115,11 @@ enum weir_api_result weir_api_table_committed(struct weir_api_call *call);
 
 /* The value of a query parameter, decoded, to out[0 .. max-1]; false if it is not there or too long. */
 bool weir_api_query(const struct weir_api_call *call, const char *name, char *out, size_t max);
+
+/* A whole number of the query, at most `max`: true, and untouched where it is not given. False: the answer
+ * is set. */
+bool weir_api_query_number(struct weir_api_call *call, const char *name, uint64_t max,
+			   uint64_t *out_value);
 
 /* Decode %XX (and '+' as it is). False: bad escape, NUL or too long. */
 bool weir_api_decode(struct weir_span text, char *out, size_t max);

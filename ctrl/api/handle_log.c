@@ -117,36 +117,15 @@ static void line_visit(void *context, const struct weir_log_line *line)
 	(void)cJSON_AddItemToArray(context, json);
 }
 
-/* A whole number of the query: true, and untouched where it is not given. False: the answer is set. */
-static bool number_read(struct weir_api_call *call, const char *name, uint64_t max,
-			uint64_t *out_value)
-{
-	struct weir_model_error wrong = {.reason = "must be a whole number in its range"};
-	char text[24] = "";
-	char *end = NULL;
-	uint64_t value = 0;
-
-	if (!weir_api_query(call, name, text, sizeof(text)))
-		return true;
-	value = strtoull(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || value > max) {
-		(void)snprintf(wrong.field, sizeof(wrong.field), "%s", name); /* short */
-		(void)weir_api_refuse_field(call, &wrong);
-		return false;
-	}
-	*out_value = value;
-	return true;
-}
-
 static bool filter_read(struct weir_api_call *call, struct weir_log_filter *filter)
 {
 	uint64_t lines = LINES_DEFAULT;
 	uint64_t newest = 0;
 
-	if (!number_read(call, "after", INT64_MAX - 1, &filter->after_id) ||
-	    !number_read(call, "since", INT64_MAX, &filter->since_ns) ||
-	    !number_read(call, "newest", 1, &newest) ||
-	    !number_read(call, "limit", WEIR_LOG_STORE_LINES_MAX, &lines))
+	if (!weir_api_query_number(call, "after", INT64_MAX - 1, &filter->after_id) ||
+	    !weir_api_query_number(call, "since", INT64_MAX, &filter->since_ns) ||
+	    !weir_api_query_number(call, "newest", 1, &newest) ||
+	    !weir_api_query_number(call, "limit", WEIR_LOG_STORE_LINES_MAX, &lines))
 		return false;
 	filter->lines_max = lines == 0 ? 1 : (uint32_t)lines;
 	filter->newest = newest != 0;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,14 +328,19 @@ static void connection_read(struct weir_api *api, struct weir_api_connection *co
 	}
 }
 
-static bool peer_allowed(int fd)
+/* This user and root may; *out_author then says which it is. */
+static bool peer_allowed(const struct weir_api *api, int fd, struct weir_history_author *out_author)
 {
 	struct ucred peer = {0};
 	socklen_t bytes = sizeof(peer);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0 ||
+	    (peer.uid != geteuid() && peer.uid != 0))
 		return false;
-	return peer.uid == geteuid() || peer.uid == 0;
+	*out_author = (struct weir_history_author){.uid = peer.uid, .from = "local socket"};
+	(void)snprintf(out_author->who, sizeof(out_author->who), "%s",
+		       peer.uid == 0 ? "root" : api->own_name); /* fits */
+	return true;
 }
 
 static void connections_accept(struct weir_api *api)
@@ -343,6 +349,7 @@ static void connections_accept(struct weir_api *api)
 		struct weir_api_connection *connection = &api->connections[i];
 		struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP,
 					    .data.ptr = connection};
+		struct weir_history_author author = {.uid = -1};
 		WEIR_CLEANUP(weir_fd_close) int fd = -1;
 
 		if (connection->fd != -1)
@@ -350,10 +357,11 @@ static void connections_accept(struct weir_api *api)
 		fd = accept4(api->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd == -1)
 			return;
-		if (!peer_allowed(fd) ||
+		if (!peer_allowed(api, fd, &author) ||
 		    epoll_ctl(api->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
 			continue;
 		connection->fd = fd;
+		connection->author = author;
 		fd = -1;
 		reading_start(api, connection);
 	}
@@ -485,6 +493,19 @@ static int socket_listen(const char *path, int *out_fd)
 	return 0;
 }
 
+/* Asked once: where names come from may be slow. */
+static void own_name_find(struct weir_api *api)
+{
+	struct passwd entry;
+	struct passwd *found = NULL;
+	char texts[4096];
+
+	if (getpwuid_r(geteuid(), &entry, texts, sizeof(texts), &found) == 0 && found != NULL)
+		(void)snprintf(api->own_name, sizeof(api->own_name), "%s", found->pw_name); /* cut is fine */
+	else
+		(void)snprintf(api->own_name, sizeof(api->own_name), "%u", geteuid());
+}
+
 int weir_api_create(const struct weir_api_owner *owner, const char *socket_path,
 		    struct weir_api **out_api)
 {
@@ -495,6 +516,7 @@ int weir_api_create(const struct weir_api_owner *owner, const char *socket_path,
 	if (api == NULL)
 		return -ENOMEM;
 	api->owner = *owner;
+	own_name_find(api);
 	api->listen_fd = -1;
 	for (size_t i = 0; i < WEIR_API_CONNECTIONS_MAX; i++)
 		api->connections[i].fd = -1;

@@ -33,6 +33,7 @@ struct weir_api_connection {
 	char *out; /* the answer's body, from cJSON or malloc */
 	size_t out_bytes;
 	size_t out_at; /* of head and body */
+	struct weir_history_author author; /* the peer; without `what` */
 	struct weir_api_call call;
 	struct weir_code_upload *upload; /* UPLOADING */
 	uint64_t upload_left;            /* bytes that are still to come */
@@ -47,6 +48,7 @@ struct weir_api {
 	int epoll_fd;
 	int listen_fd;
 	char socket_path[108];
+	char own_name[WEIR_HISTORY_WHO_BYTES]; /* of the user who runs this; or the number */
 	struct weir_id_source ids;
 	struct weir_api_acknowledgement acknowledged; /* newest that all shards took */
 	struct weir_api_acknowledgement partial;      /* last word of the data path */

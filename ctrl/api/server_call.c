@@ -62,11 +62,12 @@ void weir_api_call_start(struct weir_api_connection *connection, size_t head_byt
 		call->query = weir_span_of(connection->query);
 	(void)snprintf(path_text, sizeof(path_text), "%.*s", (int)path.bytes,
 		       path.data); /* targets are shorter */
+	call->author = connection->author;
 	connection->handler = weir_api_endpoint_find(call, path_text);
-	if (connection->handler == NULL || body_bytes == 0)
-		return;
-	if (!body_take(connection, connection->in + head_bytes, body_bytes))
+	if (connection->handler != NULL && body_bytes > 0 &&
+	    !body_take(connection, connection->in + head_bytes, body_bytes))
 		connection->handler = NULL;
+	weir_api_author_complete(call);
 }
 
 /* The answer of a call that is done: its JSON, with the activation id in errors. */
@@ -133,17 +134,21 @@ void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connect
 {
 	struct weir_api_call *call = &connection->call;
 	const uint64_t now_ns = weir_clock_now_ns();
+	enum weir_api_result result = WEIR_API_DONE;
 
 	if (call->generation != 0) {
 		wait_look(api, connection, now_ns);
 		return;
 	}
 	call->owner = &api->owner;
+	weir_history_author_set(api->owner.store, &call->author);
 	if (connection->handler != NULL) {
 		cJSON_Delete(call->answer); /* of the last try */
 		call->answer = NULL;
 	}
-	switch (connection->handler == NULL ? WEIR_API_DONE : connection->handler(call)) {
+	result = connection->handler == NULL ? WEIR_API_DONE : connection->handler(call);
+	weir_history_author_set(api->owner.store, NULL);
+	switch (result) {
 	case WEIR_API_DONE:
 		answer_send(api, connection);
 		break;

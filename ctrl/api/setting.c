@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctrl/store/history.h"
 #include "dataplane/base/assert.h"
 
 enum {
@@ -79,6 +80,11 @@ static const struct weir_setting settings[] = {
 	 "what functions print: disk space, then the oldest lines go"},
 	{"log_keep_s", WEIR_SETTING_S, 1, LOG_KEEP_S_MAX, OURS(log_keep_s),
 	 "what functions print: how long it is kept"},
+	{WEIR_HISTORY_GENERATIONS_SETTING, WEIR_SETTING_COUNT, 1, WEIR_HISTORY_GENERATIONS_MAX,
+	 OURS(history_generations_max), "changes of the configuration that history keeps"},
+	{WEIR_HISTORY_BYTES_SETTING, WEIR_SETTING_BYTES, WEIR_HISTORY_BYTES_MIN,
+	 WEIR_HISTORY_BYTES_MAX, OURS(history_bytes_max),
+	 "space for history, then the oldest changes go"},
 };
 
 const struct weir_setting *weir_setting_at(size_t i)
@@ -146,6 +152,8 @@ void weir_setting_defaults(struct weir_setting_values *out_values)
 		.build_timeout_ms = BUILD_MS,
 		.log_bytes_max = LOG_BYTES_DEFAULT,
 		.log_keep_s = LOG_KEEP_S_DEFAULT,
+		.history_generations_max = WEIR_HISTORY_GENERATIONS_DEFAULT,
+		.history_bytes_max = WEIR_HISTORY_BYTES_DEFAULT,
 	};
 }
 

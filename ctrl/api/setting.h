@@ -30,6 +30,8 @@ struct weir_setting_values {
 	uint32_t build_timeout_ms;
 	uint64_t log_bytes_max; /* of what functions print */
 	uint32_t log_keep_s;
+	uint32_t history_generations_max; /* these two are read by the store itself */
+	uint32_t history_bytes_max;
 };
 
 struct weir_setting {

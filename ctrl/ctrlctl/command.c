@@ -268,6 +268,19 @@ static const struct weir_ctl_command others[] = {
 		.run = weir_ctl_config_unset,
 	},
 	{
+		.noun = "config",
+		.verb = "history",
+		.arguments = "",
+		.help = "list changes of the configuration, newest first",
+		.more = "Each change makes a generation: functions, routes, environment, settings, pools and rows\n"
+			"of the public table. Kept are as many as history_generations_max says.\n",
+		.options =
+			{
+				{.name = "--limit", .value = "COUNT", .help = "at most so many (default: 20)"},
+			},
+		.run = weir_ctl_config_history,
+	},
+	{
 		.noun = "status",
 		.arguments = "",
 		.help = "what runs, what it does, what it does without, what is wrong",

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "ctrl/ctrld/ctrld.h"
+#include "ctrl/store/history.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
 #include "dataplane/base/log.h"
@@ -178,6 +179,12 @@ static void store_look(struct weir_ctrld *ctrld)
 		code = weir_store_check(ctrld->store, &error);
 		weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_STORE,
 				       code != 0 ? error.text : NULL);
+		/* Another program's change takes effect, as a generation of its own. */
+		if (code == 0 && weir_history_look(ctrld->store)) {
+			weir_log(WEIR_LOG_WARN, "another program changed weir.db", "generation=%llu",
+				 (unsigned long long)weir_store_generation(ctrld->store));
+			ctrld->publish_due = true;
+		}
 		return;
 	}
 	if (!store_open(ctrld, &error))

@@ -343,6 +343,9 @@ static int rows_save(const struct weir_public_rows *rows, struct weir_store *sto
 int weir_public_rows_save(struct weir_public_rows *rows, struct weir_store *store,
 			  struct weir_store_error *error)
 {
+	static const struct weir_history_author others = {
+		.who = "", .uid = -1, .from = "public table", .what = "rows of the public table changed"};
+	const bool is_others = weir_history_author_offer(store, &others);
 	int code = weir_store_begin(store, error);
 
 	if (code == 0) {
@@ -353,6 +356,8 @@ int weir_public_rows_save(struct weir_public_rows *rows, struct weir_store *stor
 			weir_store_undo(store);
 		}
 	}
+	if (is_others)
+		weir_history_author_set(store, NULL);
 	if (code != 0)
 		return code;
 	for (size_t i = 0; i < rows->count; i++)

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctrl/store/store_internal.h"
+#include "ctrl/store/history_internal.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 6 };
+enum { SCHEMA_VERSION = 7 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -74,6 +74,18 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"  annotations TEXT NOT NULL CHECK (annotations = '' OR json_type(annotations) = 'object')) STRICT;"
 	"CREATE INDEX details_by_function ON details (function_id);"
 	"PRAGMA user_version = 6;",
+	/* 7: history. `changes` is a changeset, NULL where it is not known; `place` counts the lines,
+	 * `bytes_before` the bytes of all changes before. Code of the versions that a line removed. */
+	"CREATE TABLE history ("
+	"  place INTEGER PRIMARY KEY, generation INTEGER NOT NULL UNIQUE, created INTEGER NOT NULL,"
+	"  uid INTEGER NOT NULL, who TEXT NOT NULL, origin TEXT NOT NULL, what TEXT NOT NULL,"
+	"  rows TEXT NOT NULL, changes BLOB, bytes_before INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE history_code ("
+	"  place INTEGER NOT NULL, code TEXT NOT NULL,"
+	"  PRIMARY KEY (place, code)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX history_code_by_code ON history_code (code);"
+	"INSERT INTO meta SELECT 'history_oldest', value FROM meta WHERE name = 'generation';"
+	"PRAGMA user_version = 7;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)
@@ -99,6 +111,7 @@ int weir_store_create(const char *directory, struct weir_store **out_store)
 		return -ENAMETOOLONG;
 	}
 	store->directory_bytes = strlen(directory);
+	weir_history_author_set(store, NULL);
 	*out_store = store;
 	return 0;
 }
@@ -285,6 +298,7 @@ int weir_store_open(struct weir_store *store, bool may_create, struct weir_store
 	}
 	weir_store_generation_raise(store, generation);
 	store->changes.all = true;
+	weir_history_forget_others(store);
 	store_note(store);
 	return 0;
 }
@@ -361,7 +375,9 @@ int weir_store_begin(struct weir_store *store, struct weir_store_error *error)
 	if (store->depth == 0) {
 		code = weir_store_check(store, error);
 		if (code == 0)
-			code = weir_sql_run(store->db, store->path, "BEGIN IMMEDIATE", error);
+			code = weir_history_begin(store, error);
+		if (code != 0)
+			rollback(store);
 	}
 	if (code == 0)
 		store->depth++;
@@ -373,15 +389,16 @@ void weir_store_undo(struct weir_store *store)
 	WEIR_ASSERT(store->depth > 0);
 	store->depth--;
 	store->is_spoiled = store->depth > 0;
-	if (store->depth == 0)
+	if (store->depth == 0) {
+		weir_history_session_close(&store->session);
 		rollback(store);
+	}
 }
 
-static int commit(struct weir_store *store, struct weir_store_error *error)
+int weir_store_commit(struct weir_store *store, struct weir_store_error *error)
 {
 	const uint64_t generation = store->generation + 1;
-	int code = store->is_spoiled ? spoiled(error)
-				     : number_write(store, "generation", generation, error);
+	int code = number_write(store, "generation", generation, error);
 
 	if (code == 0)
 		code = weir_sql_run(store->db, store->path, "COMMIT", error);
@@ -401,12 +418,17 @@ int weir_store_finish(struct weir_store *store, struct weir_store_error *error)
 		store->depth--;
 		return store->is_spoiled ? spoiled(error) : 0;
 	}
-	code = commit(store, error);
+	code = store->is_spoiled ? spoiled(error)
+				 : weir_history_write(store, store->generation + 1, error);
 	if (code == 0)
-		store->depth = 0;
-	else
+		code = weir_store_commit(store, error);
+	if (code != 0) {
 		weir_store_undo(store);
-	return code;
+		return code;
+	}
+	weir_history_session_close(&store->session);
+	store->depth = 0;
+	return 0;
 }
 
 int weir_store_generation_next(struct weir_store *store, struct weir_store_error *error)

@@ -1,7 +1,7 @@
 /* store: Weir's own database, DATA/weir.db: functions and their versions, routes, settings and the
  * generation.
  *
- *   change -> BEGIN IMMEDIATE -> check -> write -> generation + 1 -> COMMIT (synced) -> 0
+ *   change -> BEGIN IMMEDIATE -> check -> write -> line of history, generation + 1 -> COMMIT (synced) -> 0
  *
  * Every committed change raises the generation by one; a failed one changes nothing. The public
  * table lives in another file (public_table.h), so that nobody's lock on it stops a change here.
@@ -170,7 +170,8 @@ int weir_store_rollback(struct weir_store *store, const char *space, const char 
 			uint32_t number, struct weir_store_version *out_version,
 			struct weir_store_error *error);
 
-/* Does a version refer to this code? True as well where that cannot be found out. */
+/* Does a version refer to this code, or one that history can bring back? True as well where that cannot be
+ * found out. */
 bool weir_store_code_used(struct weir_store *store, const char *code);
 
 /* Routes. Two patterns are the same if they differ in parameter names only. Add: -EEXIST if a route

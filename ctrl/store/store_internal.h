@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "ctrl/store/history.h"
 #include "ctrl/store/sql.h"
 
 struct weir_store {
@@ -22,10 +23,18 @@ struct weir_store {
 	int64_t data_version;              /* counts the commits of others; as of then */
 	uint32_t depth;                    /* of changes within changes; 0: none is open */
 	bool is_spoiled;                   /* a part of the open change was undone */
+	sqlite3_session *session;          /* records the open change; NULL: none is open */
+	struct weir_history_author author; /* of what changes next */
+	bool author_is_named;
+	bool foreign_is_noted;   /* a line was written that nobody has asked for yet */
+	int64_t foreign_version; /* counts the commits of others; as far as they have a line */
 };
 
 /* Note that a route is about to change; one that then does not is looked at in vain. */
 void weir_store_route_note(struct weir_store *store, uint64_t id);
+
+/* Save the next generation and commit. The caller rolls back after a failure. */
+int weir_store_commit(struct weir_store *store, struct weir_store_error *error);
 
 /* Prepare on weir.db. 0 or as weir_sql_error(); -EBADMSG if the store is closed. */
 int weir_store_prepare(struct weir_store *store, const char *text, sqlite3_stmt **out_statement,

@@ -332,8 +332,9 @@ bool weir_store_code_used(struct weir_store *store, const char *code)
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	struct weir_store_error error;
 
-	if (weir_store_prepare(store, "SELECT 1 FROM versions WHERE code = ?1 LIMIT 1", &statement,
-			       &error) != 0)
+	if (weir_store_prepare(store, "SELECT 1 FROM versions WHERE code = ?1 UNION ALL "
+			       "SELECT 1 FROM history_code WHERE code = ?1 LIMIT 1",
+			       &statement, &error) != 0)
 		return true;
 	(void)sqlite3_bind_text(statement, 1, code, -1, SQLITE_STATIC);
 	return sqlite3_step(statement) != SQLITE_DONE;

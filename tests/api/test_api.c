@@ -675,6 +675,27 @@ static void settings_refuse_what_contradicts_itself(void **state)
 			 404);
 }
 
+static void history_says_who_asked_for_what_from_where(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	assert_int_equal(request(test, "PUT", "/weir/settings/workers_max", "{\"value\":7}", NULL), 200);
+	assert_int_equal(request(test, "DELETE", "/weir/settings/workers_max", "", NULL), 200);
+	assert_int_equal(request(test, "DELETE", "/weir/settings/workers_max", "", NULL), 404);
+	assert_int_equal(request(test, "GET", "/weir/history?limit=1", "", &text), 200);
+	assert_non_null(strstr(text, "\"generation\":2,\"created\":"));
+	assert_non_null(strstr(text, "\"from\":\"local socket\",\"what\":\"unset workers_max\""));
+	assert_non_null(strstr(text, "\"rows\":{\"settings\":1}"));
+	assert_non_null(strstr(text, "\"oldest\":0,\"generation\":2"));
+	assert_null(strstr(text, "\"what\":\"set workers_max\""));
+	assert_int_equal(request(test, "GET", "/weir/history", "", &text), 200);
+	assert_non_null(strstr(text, "\"what\":\"set workers_max\""));
+	assert_non_null(strstr(text, geteuid() == 0 ? "\"who\":\"root\",\"uid\":0," : "\"uid\":"));
+	assert_int_equal(request(test, "GET", "/weir/history?limit=x", "", &text), 422);
+	assert_non_null(strstr(text, "\"field\":\"limit\""));
+}
+
 static void more_clients_than_places_wait_their_turn(void **state)
 {
 	struct api_test *test = *state;
@@ -735,6 +756,7 @@ int main(void)
 		TEST(failed_publishing_is_an_error_that_says_saved),
 		TEST(locked_database_is_waited_for_without_stopping_others),
 		TEST(settings_refuse_what_contradicts_itself),
+		TEST(history_says_who_asked_for_what_from_where),
 		TEST(more_clients_than_places_wait_their_turn),
 		TEST(socket_path_over_107_bytes_is_refused),
 	};

@@ -210,6 +210,10 @@ class Upload(weir_instance.Case):
             kept = {one["code"] for one in versions}
             gone = hashes(weir) - kept
             self.assertEqual(len(gone), 3)
+            # As long as history can bring them back they stay.
+            self.restart(weir)
+            self.assertEqual(hashes(weir), gone | kept)
+            weir.ctrlctl("config", "set", "history_generations_max", 1)
             self.restart(weir)
             wait_until(lambda: all((weir.data / "code" / name).stat().st_mode & stat.S_IWUSR for name in gone), "they are condemned")
             # Ten minutes later, for whoever is still at it.

@@ -209,6 +209,8 @@ static void versions_are_kept_up_to_a_limit_and_the_serving_one_always(void **st
 	struct listed listed = {.count = 0};
 	uint32_t number = 0;
 
+	/* No history: a version that is gone does not come back. */
+	assert_int_equal(weir_store_setting_set(test->store, "history_generations_max", 1, &test->error), 0);
 	for (uint32_t i = 1; i <= 4; i++) {
 		function.timeout_ms = 1000 + i;
 		assert_int_equal(deploy(test, &function, i == 1 ? "one" : "more", 3, &number),
@@ -221,13 +223,15 @@ static void versions_are_kept_up_to_a_limit_and_the_serving_one_always(void **st
 	assert_int_equal(listed.count, 3);
 	assert_int_equal(listed.number[0], 4);
 	assert_int_equal(listed.current, 4);
+	assert_true(weir_store_code_used(test->store, "one")); /* by the newest line, which stays */
+	assert_int_equal(function_add(test, "b"), 0);
 	assert_false(weir_store_code_used(test->store, "one"));
 	assert_true(weir_store_code_used(test->store, "more"));
 	assert_int_equal(weir_store_rollback(test->store, "default", "a", 2, &version, &test->error), 0);
 	assert_int_equal(version.function.timeout_ms, 1002);
 	assert_int_equal(weir_store_rollback(test->store, "default", "a", 2, &version, &test->error), -EEXIST);
 	assert_int_equal(weir_store_rollback(test->store, "default", "a", 0, &version, &test->error), -ENOENT);
-	assert_int_equal(weir_store_rollback(test->store, "default", "b", 0, &version, &test->error), -ENOENT);
+	assert_int_equal(weir_store_rollback(test->store, "default", "c", 0, &version, &test->error), -ENOENT);
 	assert_int_equal(deploy(test, &function, "more", 1, &number), 0);
 	assert_int_equal(number, 5);
 	memset(&listed, 0, sizeof(listed));
@@ -236,6 +240,7 @@ static void versions_are_kept_up_to_a_limit_and_the_serving_one_always(void **st
 			 0);
 	assert_int_equal(listed.count, 1);
 	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
+	assert_int_equal(weir_store_function_remove(test->store, "default", "b", &test->error), 0);
 	assert_false(weir_store_code_used(test->store, "more"));
 }
 

@@ -53,7 +53,9 @@ static cJSON *function_told(const struct weir_api_call *call,
 			    const struct weir_model_function *function)
 {
 	cJSON *json = weir_api_function_json(function);
-	const char *problem = call->owner->problem(call->owner->context, function->id);
+	const char *problem = function->problem[0] != '\0'
+				      ? function->problem
+				      : call->owner->problem(call->owner->context, function->id);
 
 	if (problem != NULL)
 		(void)cJSON_AddStringToObject(json, "problem", problem);
@@ -62,7 +64,7 @@ static cJSON *function_told(const struct weir_api_call *call,
 
 enum weir_api_result weir_api_function_list(struct weir_api_call *call)
 {
-	struct weir_store_catalog catalog = {0};
+	struct weir_store_catalog catalog = {.is_tolerant = true};
 	struct weir_store_error error = {{0}};
 	cJSON *list = NULL;
 	int code = weir_store_load(call->owner->store, &catalog, &error);

@@ -84,7 +84,7 @@ static enum weir_api_result route_get(struct weir_api_call *call, const char *te
 
 enum weir_api_result weir_api_route_list(struct weir_api_call *call)
 {
-	struct weir_store_catalog catalog = {0};
+	struct weir_store_catalog catalog = {.is_tolerant = true};
 	struct weir_store_error error = {{0}};
 	char text[ROUTE_TEXT_MAX] = "";
 	char host[WEIR_MODEL_HOST_BYTES_MAX + 1] = "";

@@ -48,6 +48,36 @@ static void row_problems_add(const struct weir_api_call *call, cJSON *problems)
 	}
 }
 
+static void bad_row_add(cJSON *problems, const struct weir_store_bad_row *row)
+{
+	cJSON *problem = cJSON_CreateObject();
+	char name[sizeof(row->table) + sizeof(row->row) + 2];
+
+	(void)snprintf(name, sizeof(name), "%s %s", row->table, row->row); /* fits */
+	(void)cJSON_AddStringToObject(problem, "what", "weir.db"); /* without memory: members lack */
+	(void)cJSON_AddStringToObject(problem, "row", name);
+	(void)cJSON_AddStringToObject(problem, "field", row->field);
+	(void)cJSON_AddStringToObject(problem, "reason", row->reason);
+	(void)cJSON_AddItemToArray(problems, problem);
+}
+
+/* Rows of weir.db that serve nothing. */
+static void bad_rows_add(const struct weir_api_call *call, cJSON *problems)
+{
+	for (enum weir_store_bad_kind kind = 0; kind < WEIR_STORE_BAD_KINDS; kind++) {
+		const struct weir_store_bad_rows *bad = weir_store_bad_rows(call->owner->store, kind);
+		struct weir_store_bad_row more = {.field = "rows"};
+
+		for (size_t i = 0; i < bad->count && i < WEIR_STORE_BAD_ROWS_MAX; i++)
+			bad_row_add(problems, &bad->row[i]);
+		if (bad->count <= WEIR_STORE_BAD_ROWS_MAX)
+			continue;
+		(void)snprintf(more.reason, sizeof(more.reason), "%zu more are damaged; `ctrlctl config check` names all",
+			       bad->count - WEIR_STORE_BAD_ROWS_MAX); /* fits */
+		bad_row_add(problems, &more);
+	}
+}
+
 enum weir_api_result weir_api_status_get(struct weir_api_call *call)
 {
 	const struct weir_snapshot *snapshot = call->owner->snapshot(call->owner->context);
@@ -69,6 +99,7 @@ enum weir_api_result weir_api_status_get(struct weir_api_call *call)
 	problems = cJSON_AddArrayToObject(call->answer, "problems");
 	call->owner->status(call->owner->context, call->answer);
 	row_problems_add(call, problems);
+	bad_rows_add(call, problems);
 	call->status = 200;
 	return WEIR_API_DONE;
 }

@@ -61,6 +61,7 @@ struct weir_ctrld {
 	struct weir_builder *builder;
 	struct weir_trials *trials;
 	struct weir_environments *environments;
+	size_t bad_rows;       /* of weir.db, as was logged last */
 	uint64_t sweep_due_ns; /* look for code that nobody refers to then */
 	struct weir_collector *collector;
 	uint64_t output_gone; /* worker whose output ended, to be told; 0 = none */

@@ -104,7 +104,7 @@ static int store_list(struct weir_ctrld *ctrld, struct weir_store_error *error)
 		code = changes_list(ctrld, &changes, error);
 	} else {
 		weir_publish_list_remove_all(&ctrld->routes, false);
-		code = weir_store_route_each(ctrld->store, route_list, ctrld, error);
+		code = weir_store_route_each_sound(ctrld->store, route_list, ctrld, error);
 	}
 	ctrld->routes_listed = code == 0;
 	return code;
@@ -212,9 +212,29 @@ static int trials_append(struct weir_ctrld *ctrld, struct weir_store_catalog *ca
 	return 0;
 }
 
+/* Each is named in `ctrlctl status`; the log hears of the first, once. */
+static void bad_rows_log(struct weir_ctrld *ctrld)
+{
+	const struct weir_store_bad_row *first = NULL;
+	size_t count = 0;
+
+	for (enum weir_store_bad_kind kind = 0; kind < WEIR_STORE_BAD_KINDS; kind++) {
+		const struct weir_store_bad_rows *bad = weir_store_bad_rows(ctrld->store, kind);
+
+		if (first == NULL && bad->count > 0)
+			first = &bad->row[0];
+		count += bad->count;
+	}
+	if (count > 0 && count != ctrld->bad_rows)
+		weir_log(WEIR_LOG_ERROR, "rows of weir.db are damaged and serve nothing",
+			 "rows=%zu table=%s row=\"%s\" field=%s reason=\"%s\"", count, first->table, first->row,
+			 first->field, first->reason);
+	ctrld->bad_rows = count;
+}
+
 static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
-	struct weir_store_catalog catalog = {0};
+	struct weir_store_catalog catalog = {.is_tolerant = true};
 	WEIR_CLEANUP(weir_pool_settings_release) struct weir_pool_list pools = {.count = 0};
 	struct weir_setting_values values;
 	int code = weir_setting_load(ctrld->store, &values, error);
@@ -252,6 +272,7 @@ int weir_ctrld_publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	const int code = publish(ctrld, error);
 
 	ctrld->publish_due = code != 0;
+	bad_rows_log(ctrld);
 	weir_ctrld_problem_set(ctrld, WEIR_CTRLD_PROBLEM_PUBLISH,
 			       code != 0 ? error->text : NULL);
 	if (code != 0)

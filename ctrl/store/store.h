@@ -38,8 +38,33 @@ struct weir_store_error {
 	char text[4608]; /* a path and a sentence */
 };
 
+/* A row of weir.db that another program left as it must not be. It serves nothing; the others do. */
+struct weir_store_bad_row {
+	char table[16];
+	char row[160]; /* which one, for people; cut where it is too long */
+	char field[64];
+	char reason[256];
+};
+
+enum weir_store_bad_kind {
+	WEIR_STORE_BAD_FUNCTIONS,  /* as of the last tolerant reading */
+	WEIR_STORE_BAD_ROUTES,     /* likewise */
+	WEIR_STORE_BAD_REFERENCES, /* as of opening */
+	WEIR_STORE_BAD_KINDS,
+};
+
+enum { WEIR_STORE_BAD_ROWS_MAX = 16 }; /* that are kept of a kind */
+
+struct weir_store_bad_rows {
+	struct weir_store_bad_row row[WEIR_STORE_BAD_ROWS_MAX];
+	size_t count; /* of all; the first ones are kept */
+};
+
 /* Functions and routes, for publishing and listing. */
 struct weir_store_catalog {
+	/* Go on at a row that fails the model's checks: it is noted (weir_store_bad_rows()); a function
+	 * that has at least a name gets a stand-in, whose `problem` says what is wrong. */
+	bool is_tolerant;
 	struct weir_model_function *functions;
 	size_t function_count;
 	size_t function_room;
@@ -53,7 +78,8 @@ int weir_store_create(const char *directory, struct weir_store **out_store);
 void weir_store_destroy(struct weir_store *store);
 
 /* Open, or open again after a failure; with `may_create` a missing file is made and old tables are
- * migrated. Waits for nobody. 0; -ENOENT (missing and `may_create` is false), -EPROTO (made by a
+ * migrated. The whole file is read once and checked (PRAGMA quick_check, foreign_key_check). Waits for
+ * nobody. 0; -ENOENT (missing and `may_create` is false), -EPROTO (made by a
  * newer Weir), or as above. */
 int weir_store_open(struct weir_store *store, bool may_create, struct weir_store_error *error);
 
@@ -61,6 +87,10 @@ int weir_store_open(struct weir_store *store, bool may_create, struct weir_store
  * nothing changed. 0 or as above; after a failure the store is closed until weir_store_open(). */
 int weir_store_check(struct weir_store *store, struct weir_store_error *error);
 bool weir_store_is_open(const struct weir_store *store);
+
+/* Rows that serve nothing, of one kind. Valid until the next reading. */
+const struct weir_store_bad_rows *weir_store_bad_rows(const struct weir_store *store,
+						      enum weir_store_bad_kind kind);
 
 /* The newest generation. Survives restarts, only grows. */
 uint64_t weir_store_generation(const struct weir_store *store);
@@ -200,6 +230,10 @@ int weir_store_route_get(struct weir_store *store, uint64_t id,
 int weir_store_route_each(struct weir_store *store, weir_store_route_visit *visit,
 			  void *context, struct weir_store_error *error);
 
+/* The same, but rows that fail the checks are noted (weir_store_bad_rows()) and left out. */
+int weir_store_route_each_sound(struct weir_store *store, weir_store_route_visit *visit,
+				void *context, struct weir_store_error *error);
+
 /* The form in which patterns are compared: every "{name}" becomes "{}". */
 void weir_store_pattern_shape(const char *pattern, char out[WEIR_MODEL_PATTERN_BYTES_MAX + 1]);
 
@@ -235,9 +269,9 @@ typedef int weir_store_pool_visit(void *context, const char *pool, const char *n
 int weir_store_pool_each(struct weir_store *store, weir_store_pool_visit *visit, void *context,
 			 struct weir_store_error *error);
 
-/* Append all functions and routes, or functions only, in a fixed order (by name; by pattern). The catalog starts zeroed
- * and is released by the caller, after a failure too. Rows that no longer pass the model's checks
- * are -EBADMSG. */
+/* Append all functions and routes, or functions only, in a fixed order (by name; by pattern). The catalog
+ * starts zeroed but for `is_tolerant` and is released by the caller, after a failure too. Rows that no
+ * longer pass the model's checks are -EBADMSG where it is not tolerant. */
 int weir_store_load(struct weir_store *store, struct weir_store_catalog *catalog,
 		    struct weir_store_error *error);
 int weir_store_load_functions(struct weir_store *store, struct weir_store_catalog *catalog,

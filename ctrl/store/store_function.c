@@ -83,23 +83,11 @@ bool weir_store_path_read(const struct weir_store *store, sqlite3_stmt *row, int
 	return written >= 0 && written <= WEIR_MODEL_PATH_BYTES_MAX;
 }
 
-/* One row -> a checked record. Another program may have written it. */
+/* One row -> a checked record. Another program may have written it. 0, or -EBADMSG with *wrong. */
 static int function_read(struct weir_store *store, sqlite3_stmt *row,
-			 struct weir_model_function *out_function,
-			 struct weir_store_error *error)
+			 struct weir_model_function *out_function, struct weir_model_error *wrong)
 {
-	struct weir_model_error wrong = {{0}, {0}};
-	const bool fits =
-		weir_sql_text_copy(row, 2, out_function->space, sizeof(out_function->space)) &&
-		weir_sql_text_copy(row, 3, out_function->name, sizeof(out_function->name)) &&
-		weir_sql_text_copy(row, 4, out_function->runtime,
-				   sizeof(out_function->runtime)) &&
-		weir_store_path_read(store, row, 5, out_function->code_path) &&
-		weir_sql_text_copy(row, 6, out_function->handler,
-				   sizeof(out_function->handler)) &&
-		weir_sql_text_copy(row, 12, out_function->owner, sizeof(out_function->owner)) &&
-		weir_sql_text_copy(row, 13, out_function->image, sizeof(out_function->image));
-
+	*wrong = (struct weir_model_error){.field = "text", .reason = "is too long"};
 	out_function->id = (uint64_t)sqlite3_column_int64(row, 0);
 	out_function->version = (uint64_t)sqlite3_column_int64(row, 1);
 	out_function->timeout_ms = (uint32_t)sqlite3_column_int64(row, 7);
@@ -107,12 +95,63 @@ static int function_read(struct weir_store *store, sqlite3_stmt *row,
 	out_function->queue_max = (uint32_t)sqlite3_column_int64(row, 9);
 	out_function->number = (uint32_t)sqlite3_column_int64(row, 11);
 	out_function->details = (uint64_t)sqlite3_column_int64(row, 14);
-	if (fits && weir_model_specs_parse(weir_sql_text(row, 10), out_function, &wrong) == 0 &&
-	    weir_model_function_check(out_function, &wrong) == 0)
+	if (weir_sql_text_copy(row, 2, out_function->space, sizeof(out_function->space)) &&
+	    weir_sql_text_copy(row, 3, out_function->name, sizeof(out_function->name)) &&
+	    weir_sql_text_copy(row, 4, out_function->runtime, sizeof(out_function->runtime)) &&
+	    weir_store_path_read(store, row, 5, out_function->code_path) &&
+	    weir_sql_text_copy(row, 6, out_function->handler, sizeof(out_function->handler)) &&
+	    weir_sql_text_copy(row, 12, out_function->owner, sizeof(out_function->owner)) &&
+	    weir_sql_text_copy(row, 13, out_function->image, sizeof(out_function->image)) &&
+	    weir_model_specs_parse(weir_sql_text(row, 10), out_function, wrong) == 0 &&
+	    weir_model_function_check(out_function, wrong) == 0)
 		return 0;
-	return weir_store_fail(error, -EBADMSG, "%s, table functions, %s/%s: %s: %s",
-			       store->path, weir_sql_text(row, 2), weir_sql_text(row, 3),
-			       fits ? wrong.field : "text", fits ? wrong.reason : "too long");
+	return -EBADMSG;
+}
+
+static int function_bad(struct weir_store *store, sqlite3_stmt *row, const struct weir_model_error *wrong,
+			struct weir_store_error *error)
+{
+	return weir_store_fail(error, -EBADMSG, "%s, table functions, %s/%s: %s: %s", store->path,
+			       weir_sql_text(row, 2), weir_sql_text(row, 3), wrong->field, wrong->reason);
+}
+
+/* In place of a function whose row cannot be used, so that who calls it is told why. False: it has not
+ * even a name. */
+static bool stand_in_make(sqlite3_stmt *row, const struct weir_model_error *wrong,
+			  struct weir_model_function *out_function)
+{
+	struct weir_model_function stand_in = {
+		.id = (uint64_t)sqlite3_column_int64(row, 0),
+		.version = (uint64_t)sqlite3_column_int64(row, 1),
+		.runtime = "native",
+		.code_path = "/",
+		.timeout_ms = WEIR_MODEL_TIMEOUT_MS_DEFAULT,
+		.memory_mb = WEIR_MODEL_MEMORY_MB_DEFAULT,
+		.queue_max = WEIR_MODEL_QUEUE_DEFAULT,
+	};
+
+	(void)snprintf(stand_in.problem, sizeof(stand_in.problem), "The function's row in weir.db is damaged: %.32s %.100s",
+		       wrong->field, wrong->reason);
+	if (!weir_sql_text_copy(row, 2, stand_in.space, sizeof(stand_in.space)) ||
+	    !weir_sql_text_copy(row, 3, stand_in.name, sizeof(stand_in.name)) ||
+	    weir_model_function_check(&stand_in, NULL) != 0)
+		return false;
+	*out_function = stand_in;
+	return true;
+}
+
+/* The catalog's last function could not be read: it goes on without, or with a stand-in. */
+static void function_bad_note(struct weir_store *store, sqlite3_stmt *row, const struct weir_model_error *wrong,
+			      struct weir_store_catalog *catalog)
+{
+	struct weir_store_bad_row bad = {.table = "functions"};
+
+	(void)snprintf(bad.row, sizeof(bad.row), "%s/%s", weir_sql_text(row, 2), weir_sql_text(row, 3)); /* cut is fine */
+	memcpy(bad.field, wrong->field, sizeof(bad.field));
+	memcpy(bad.reason, wrong->reason, sizeof(bad.reason));
+	weir_store_bad_row_note(store, WEIR_STORE_BAD_FUNCTIONS, &bad);
+	if (!stand_in_make(row, wrong, &catalog->functions[catalog->function_count - 1]))
+		catalog->function_count--;
 }
 
 int weir_store_function_load(struct weir_store *store, struct weir_store_catalog *catalog,
@@ -125,16 +164,21 @@ int weir_store_function_load(struct weir_store *store, struct weir_store_catalog
 
 	if (code != 0)
 		return code;
+	if (catalog->is_tolerant)
+		store->bad[WEIR_STORE_BAD_FUNCTIONS].count = 0;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct weir_model_function *function = weir_store_catalog_function(catalog);
+		struct weir_model_error wrong;
 
 		if (function == NULL) {
 			return weir_store_fail(error, -ENOMEM,
 					       "not enough memory for the functions");
 		}
-		code = function_read(store, statement, function, error);
+		code = function_read(store, statement, function, &wrong);
+		if (code != 0 && !catalog->is_tolerant)
+			return function_bad(store, statement, &wrong, error);
 		if (code != 0)
-			return code;
+			function_bad_note(store, statement, &wrong, catalog);
 	}
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
 }
@@ -152,6 +196,7 @@ int weir_store_function_find(struct weir_store *store, const char *space, const 
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	struct weir_model_function function = {0};
+	struct weir_model_error wrong;
 	int code = weir_store_prepare(store,
 				      "SELECT " FUNCTION_COLUMNS
 				      " FROM functions WHERE space = ?1 AND name = ?2",
@@ -169,10 +214,10 @@ int weir_store_function_find(struct weir_store *store, const char *space, const 
 	}
 	if (code != SQLITE_ROW)
 		return weir_sql_error(store->db, code, store->path, error);
-	code = function_read(store, statement, &function, error);
-	if (code == 0)
-		*out_function = function;
-	return code;
+	if (function_read(store, statement, &function, &wrong) != 0)
+		return function_bad(store, statement, &wrong, error);
+	*out_function = function;
+	return 0;
 }
 
 static int function_count(struct weir_store *store, uint64_t *out_count,
@@ -337,6 +382,27 @@ static int function_is_free(struct weir_store *store,
 		weir_sql_text(statement, 2));
 }
 
+/* Only which one it is: a row that is damaged can be removed, too. */
+static int function_identify(struct weir_store *store, const char *space, const char *name,
+			     struct weir_model_function *out_function, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	int code = weir_store_function_find(store, space, name, out_function, error);
+
+	if (code != -EBADMSG)
+		return code;
+	if (weir_store_prepare(store, "SELECT id FROM functions WHERE space = ?1 AND name = ?2", &statement,
+			       error) != 0)
+		return code;
+	function_bind_name(statement, space, name);
+	if (sqlite3_step(statement) != SQLITE_ROW)
+		return code;
+	out_function->id = (uint64_t)sqlite3_column_int64(statement, 0);
+	(void)snprintf(out_function->space, sizeof(out_function->space), "%s", space); /* for people */
+	(void)snprintf(out_function->name, sizeof(out_function->name), "%s", name);
+	return 0;
+}
+
 static int function_delete(struct weir_store *store, uint64_t id,
 			   struct weir_store_error *error)
 {
@@ -359,7 +425,7 @@ int weir_store_function_remove(struct weir_store *store, const char *space, cons
 
 	if (code != 0)
 		return code;
-	code = weir_store_function_find(store, space, name, &function, error);
+	code = function_identify(store, space, name, &function, error);
 	if (code == 0)
 		code = function_is_free(store, &function, error);
 	if (code == 0)

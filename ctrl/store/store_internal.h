@@ -21,6 +21,7 @@ struct weir_store {
 	uint64_t generation;
 	struct weir_store_changes changes; /* of routes, since they were taken */
 	int64_t data_version;              /* counts the commits of others; as of then */
+	struct weir_store_bad_rows bad[WEIR_STORE_BAD_KINDS];
 	uint32_t depth;                    /* of changes within changes; 0: none is open */
 	bool is_spoiled;                   /* a part of the open change was undone */
 	sqlite3_session *session;          /* records the open change; NULL: none is open */
@@ -29,6 +30,13 @@ struct weir_store {
 	bool foreign_is_noted;   /* a line was written that nobody has asked for yet */
 	int64_t foreign_version; /* counts the commits of others; as far as they have a line */
 };
+
+/* Check the whole file as SQLite sees it; references that lead nowhere are noted. 0 or store.h. */
+int weir_store_sound_check(struct weir_store *store, struct weir_store_error *error);
+
+/* Note one bad row of that kind; whoever reads anew sets the count to 0 first. */
+void weir_store_bad_row_note(struct weir_store *store, enum weir_store_bad_kind kind,
+			     const struct weir_store_bad_row *row);
 
 /* Note that a route is about to change; one that then does not is looked at in vain. */
 void weir_store_route_note(struct weir_store *store, uint64_t id);

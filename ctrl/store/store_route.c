@@ -43,10 +43,9 @@ bool weir_store_routes_overlap(const struct weir_model_route *a,
 	return (a->methods == 0 && b->methods == 0) || (a->methods & b->methods) != 0;
 }
 
-static int route_read(struct weir_store *store, sqlite3_stmt *row,
-		      struct weir_model_route *out_route, struct weir_store_error *error)
+/* 0, or -EBADMSG with *wrong. */
+static int row_check(sqlite3_stmt *row, struct weir_model_route *out_route, struct weir_model_error *wrong)
 {
-	struct weir_model_error wrong = {{0}, {0}};
 	const bool fits =
 		weir_sql_text_copy(row, 3, out_route->host, sizeof(out_route->host)) &&
 		weir_sql_text_copy(row, 4, out_route->pattern, sizeof(out_route->pattern)) &&
@@ -57,15 +56,33 @@ static int route_read(struct weir_store *store, sqlite3_stmt *row,
 	out_route->function_id = (uint64_t)sqlite3_column_int64(row, 1);
 	out_route->methods = (uint16_t)sqlite3_column_int(row, 2);
 	out_route->timeout_ms = (uint32_t)sqlite3_column_int64(row, 5);
-	if (fits && weir_model_route_check(out_route, &wrong) == 0)
-		return 0;
-	return weir_store_fail(error, -EBADMSG, "%s, table routes, '%s': %s: %s", store->path,
-			       weir_sql_text(row, 4), fits ? wrong.field : "text",
-			       fits ? wrong.reason : "too long");
+	*wrong = (struct weir_model_error){.field = "text", .reason = "is too long"};
+	return fits && weir_model_route_check(out_route, wrong) == 0 ? 0 : -EBADMSG;
 }
 
-int weir_store_route_each(struct weir_store *store, weir_store_route_visit *visit,
-			  void *context, struct weir_store_error *error)
+static int route_read(struct weir_store *store, sqlite3_stmt *row,
+		      struct weir_model_route *out_route, struct weir_store_error *error)
+{
+	struct weir_model_error wrong;
+
+	return row_check(row, out_route, &wrong) == 0
+		       ? 0
+		       : weir_store_fail(error, -EBADMSG, "%s, table routes, '%s': %s: %s", store->path,
+					 weir_sql_text(row, 4), wrong.field, wrong.reason);
+}
+
+static void route_bad_note(struct weir_store *store, sqlite3_stmt *row, const struct weir_model_error *wrong)
+{
+	struct weir_store_bad_row bad = {.table = "routes"};
+
+	(void)snprintf(bad.row, sizeof(bad.row), "%s%s", weir_sql_text(row, 3), weir_sql_text(row, 4)); /* cut is fine */
+	memcpy(bad.field, wrong->field, sizeof(bad.field));
+	memcpy(bad.reason, wrong->reason, sizeof(bad.reason));
+	weir_store_bad_row_note(store, WEIR_STORE_BAD_ROUTES, &bad);
+}
+
+static int routes_visit(struct weir_store *store, bool is_tolerant, weir_store_route_visit *visit,
+			void *context, struct weir_store_error *error)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	uint32_t count = 0;
@@ -74,14 +91,21 @@ int weir_store_route_each(struct weir_store *store, weir_store_route_visit *visi
 
 	if (code != 0)
 		return code;
+	if (is_tolerant)
+		store->bad[WEIR_STORE_BAD_ROUTES].count = 0;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct weir_model_route route = {0};
+		struct weir_model_error wrong;
 
 		if (++count > 2 * WEIR_STORE_ROUTES_MAX) /* another program wrote them */
 			return weir_store_fail(error, -E2BIG,
 					       "%s, table routes: more than %d rows; delete some",
 					       store->path, 2 * WEIR_STORE_ROUTES_MAX);
-		code = route_read(store, statement, &route, error);
+		if (is_tolerant && row_check(statement, &route, &wrong) != 0) {
+			route_bad_note(store, statement, &wrong);
+			continue;
+		}
+		code = is_tolerant ? 0 : route_read(store, statement, &route, error);
 		if (code != 0)
 			return code;
 		code = visit(context, &route);
@@ -90,6 +114,18 @@ int weir_store_route_each(struct weir_store *store, weir_store_route_visit *visi
 					       "not enough memory for the routes");
 	}
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
+}
+
+int weir_store_route_each(struct weir_store *store, weir_store_route_visit *visit,
+			  void *context, struct weir_store_error *error)
+{
+	return routes_visit(store, false, visit, context, error);
+}
+
+int weir_store_route_each_sound(struct weir_store *store, weir_store_route_visit *visit,
+				void *context, struct weir_store_error *error)
+{
+	return routes_visit(store, true, visit, context, error);
 }
 
 static int catalog_visit(void *context, const struct weir_model_route *route)
@@ -105,7 +141,7 @@ static int catalog_visit(void *context, const struct weir_model_route *route)
 int weir_store_route_load(struct weir_store *store, struct weir_store_catalog *catalog,
 			  struct weir_store_error *error)
 {
-	return weir_store_route_each(store, catalog_visit, catalog, error);
+	return routes_visit(store, catalog->is_tolerant, catalog_visit, catalog, error);
 }
 
 int weir_store_route_get(struct weir_store *store, uint64_t id,

@@ -3,7 +3,9 @@
 # timeout: 300
 """What a function carries besides its code: description, parameters, annotations, owner, image."""
 
+import contextlib
 import json
+import sqlite3
 
 import weir_instance
 from weir_instance import SAMPLES, Instance
@@ -81,6 +83,46 @@ class Details(weir_instance.Case):
             answer = weir.request("GET", "/up")
             self.assertEqual(answer.status, 501)
             self.assertIn("builtin:upper", answer.body.decode())
+
+
+def store(weir, *statements):
+    """Another program's changes of weir.db, without looking after references."""
+    connection = sqlite3.connect(weir.data / "weir.db", timeout=10)
+    with contextlib.closing(connection), connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+class Damage(weir_instance.Case):
+    def test_a_bad_row_is_named_and_the_others_serve(self):
+        with Instance(samples=True) as weir:
+            for name in ("hello", "echo"):
+                weir.ctrlctl("fn", "add", name + "-2", "--runtime", "native", "--file",
+                             SAMPLES / "native" / f"{name}.so")
+                weir.ctrlctl("route", "add", f"ANY /{name}-2", "--fn", name + "-2")
+            weir.ctrlctl("route", "add", "GET /gone", "--fn", "hello-2")
+            weir.stop()
+            store(weir, "UPDATE functions SET runtime = 'cobol' WHERE name = 'hello-2'",
+                  "UPDATE routes SET pattern = 'gone' WHERE pattern = '/gone'",
+                  "UPDATE routes SET function_id = 4711 WHERE pattern = '/echo'")
+            weir.start()
+            self.assertEqual(weir.request("POST", "/echo-2", b"x").body, b"x")
+            answer = weir.request("GET", "/hello-2")
+            self.assertEqual(answer.status, 501)
+            self.assertIn("row in weir.db is damaged: runtime is 'cobol'", answer.json()["error"])
+            self.assertEqual((weir.request("GET", "/gone").status, weir.request("GET", "/echo").status), (404, 404))
+            problems = [one for one in weir.status()["problems"] if one["what"] == "weir.db"]
+            self.assertEqual([(one["row"], one["field"]) for one in problems],
+                             [("functions default/hello-2", "runtime"), ("routes gone", "pattern"),
+                              (problems[2]["row"], "reference")])
+            self.assertIn("default/hello-2", weir.ctrlctl("status").stdout)
+            self.assertIn("rows of weir.db are damaged", weir.log())
+            # Changes go on; the damaged function is removed like any other.
+            weir.ctrlctl("route", "rm", "ANY /hello-2")
+            store(weir, "DELETE FROM routes WHERE pattern = 'gone'")
+            weir.ctrlctl("fn", "rm", "hello-2")
+            self.assertEqual(weir.request("GET", "/hello-2").status, 404)
+            self.assertEqual(len([one for one in weir.status()["problems"] if one["what"] == "weir.db"]), 1)
 
 
 if __name__ == "__main__":

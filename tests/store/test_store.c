@@ -604,6 +604,71 @@ static void row_that_breaks_the_rules_is_damage_named_by_table_and_key(void **st
 	weir_store_catalog_release(&catalog);
 }
 
+/* Foreign keys off, as the sqlite3 program has them. */
+static void other_rows_go_on_beside_bad_ones(void **state)
+{
+	struct store_test *test = opened(state);
+	struct weir_store_catalog catalog = {.is_tolerant = true};
+	const struct weir_store_bad_rows *bad = NULL;
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(function_add(test, "c"), 0);
+	assert_int_equal(route_add(test, "GET /a", "", "a"), 0);
+	assert_int_equal(route_add(test, "GET /b", "", "b"), 0);
+	assert_int_equal(route_add(test, "GET /c", "", "c"), 0);
+	store_test_run(test, "weir.db",
+		       "UPDATE functions SET runtime = 'cobol' WHERE name = 'a';"
+		       "UPDATE functions SET name = '/' WHERE name = 'b';"
+		       "UPDATE routes SET pattern = 'x' WHERE pattern = '/b';"
+		       "DELETE FROM functions WHERE name = 'c'");
+	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+	assert_int_equal(weir_store_load(test->store, &catalog, &test->error), 0);
+	assert_int_equal(catalog.function_count, 1);
+	assert_string_equal(catalog.functions[0].name, "a");
+	assert_non_null(strstr(catalog.functions[0].problem, "runtime is 'cobol'"));
+	assert_int_equal(weir_model_function_check(&catalog.functions[0], NULL), 0);
+	assert_int_equal(catalog.route_count, 1);
+	assert_string_equal(catalog.routes[0].pattern, "/a");
+	weir_store_catalog_release(&catalog);
+	bad = weir_store_bad_rows(test->store, WEIR_STORE_BAD_FUNCTIONS);
+	assert_int_equal(bad->count, 2);
+	assert_string_equal(bad->row[0].row, "default//");
+	assert_string_equal(bad->row[1].row, "default/a");
+	assert_string_equal(bad->row[1].field, "runtime");
+	bad = weir_store_bad_rows(test->store, WEIR_STORE_BAD_ROUTES);
+	assert_int_equal(bad->count, 1);
+	assert_string_equal(bad->row[0].row, "x");
+	bad = weir_store_bad_rows(test->store, WEIR_STORE_BAD_REFERENCES);
+	assert_int_equal(bad->count, 1);
+	assert_string_equal(bad->row[0].table, "routes");
+	/* A damaged function can be removed, once no route leads to it. */
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), -EBUSY);
+	store_test_run(test, "weir.db", "DELETE FROM routes");
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
+	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+	catalog = (struct weir_store_catalog){.is_tolerant = true};
+	assert_int_equal(weir_store_load(test->store, &catalog, &test->error), 0);
+	assert_int_equal(weir_store_bad_rows(test->store, WEIR_STORE_BAD_FUNCTIONS)->count, 1);
+	assert_int_equal(weir_store_bad_rows(test->store, WEIR_STORE_BAD_ROUTES)->count, 0);
+	assert_int_equal(weir_store_bad_rows(test->store, WEIR_STORE_BAD_REFERENCES)->count, 0);
+	weir_store_catalog_release(&catalog);
+}
+
+static void damage_is_found_at_opening(void **state)
+{
+	struct store_test *test = opened(state);
+
+	assert_int_equal(function_add(test, "a"), 0);
+	store_test_run(test, "weir.db", "PRAGMA ignore_check_constraints = ON;"
+					"INSERT INTO details VALUES (99, 1, '', '[1]', '')");
+	assert_int_equal(weir_store_open(test->store, false, &test->error), -EBADMSG);
+	assert_non_null(strstr(test->error.text, "CHECK constraint failed in details"));
+	assert_false(weir_store_is_open(test->store));
+	store_test_run(test, "weir.db", "DELETE FROM details");
+	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+}
+
 /* In a child of its own: a limit on the size of files stands for a full disk. */
 static int full_disk_child(struct store_test *test)
 {
@@ -734,6 +799,8 @@ int main(void)
 		TEST(removed_file_is_not_made_again_behind_our_back),
 		TEST(database_of_a_newer_version_is_refused),
 		TEST(row_that_breaks_the_rules_is_damage_named_by_table_and_key),
+		TEST(other_rows_go_on_beside_bad_ones),
+		TEST(damage_is_found_at_opening),
 		TEST(full_disk_is_said_and_changes_nothing),
 		TEST(specs_are_kept_with_each_version),
 		TEST(generation_only_grows),

@@ -47,6 +47,7 @@ static const struct {
 	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool"},
 	/* ?limit=COUNT */
 	{WEIR_HTTP_GET, "/weir/history", weir_api_history_list, NULL},
+	{WEIR_HTTP_GET, "/weir/history/diff", weir_api_history_diff, NULL},
 	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get, NULL},
 };
 
@@ -177,7 +178,7 @@ enum weir_api_result weir_api_refuse_store(struct weir_api_call *call, int code,
 		{-EAGAIN, 503, "locked"},    {-ENOSPC, 507, "disk_full"},
 		{-EBADMSG, 503, "damaged"},  {-EPROTO, 503, "damaged"},
 		{-EACCES, 503, "denied"},    {-EROFS, 503, "read_only"},
-		{-ENOMEM, 503, "memory"},
+		{-ENOMEM, 503, "memory"},    {-ESTALE, 409, "changed_outside"},
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

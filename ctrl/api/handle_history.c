@@ -1,9 +1,14 @@
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctrl/api/call.h"
+#include "dataplane/base/cleanup.h"
 
-enum { LIST_DEFAULT = 20 };
+enum {
+	LIST_DEFAULT = 20,
+	CHANGES_MAX = 20000, /* in one answer; the rest is only counted */
+};
 
 static int line_visit(void *context, const struct weir_history_line *line)
 {
@@ -45,6 +50,139 @@ enum weir_api_result weir_api_history_list(struct weir_api_call *call)
 	(void)cJSON_AddNumberToObject(answer, "generation",
 				      (double)weir_store_generation(call->owner->store));
 	call->answer = answer;
+	call->status = 200;
+	return WEIR_API_DONE;
+}
+
+/* Changes as they come, to be sorted. */
+struct changes {
+	cJSON *json[CHANGES_MAX];
+	size_t count;
+	size_t more; /* than there is room for */
+};
+
+static void changes_release(struct changes **changes)
+{
+	if (*changes == NULL)
+		return;
+	for (size_t i = 0; i < (*changes)->count; i++)
+		cJSON_Delete((*changes)->json[i]);
+	free(*changes);
+}
+
+static void value_add(cJSON *field, const char *side, const struct weir_history_value *value)
+{
+	char *text = NULL;
+
+	switch (value->kind) { /* without memory: members lack */
+	case WEIR_HISTORY_NOTHING:
+		break;
+	case WEIR_HISTORY_NUMBER:
+		(void)cJSON_AddNumberToObject(field, side, (double)value->number);
+		break;
+	case WEIR_HISTORY_TEXT:
+		text = strndup(value->text, value->bytes);
+		(void)cJSON_AddStringToObject(field, side, text == NULL ? "" : text);
+		free(text);
+		break;
+	case WEIR_HISTORY_SECRET:
+		(void)cJSON_AddStringToObject(field, side, "(secret)");
+		break;
+	}
+}
+
+static int change_visit(void *context, const struct weir_history_change *change)
+{
+	static const char *const operations[] = {"added", "removed", "changed"};
+	struct changes *changes = context;
+	cJSON *json = NULL;
+	cJSON *fields = NULL;
+
+	if (changes->count == CHANGES_MAX) {
+		changes->more++;
+		return 0;
+	}
+	json = cJSON_CreateObject();
+	if (json == NULL)
+		return -ENOMEM;
+	changes->json[changes->count++] = json;
+	(void)cJSON_AddStringToObject(json, "change", operations[change->operation]);
+	(void)cJSON_AddStringToObject(json, "kind", change->kind);
+	(void)cJSON_AddStringToObject(json, "name", change->name);
+	fields = cJSON_AddArrayToObject(json, "fields");
+	for (size_t i = 0; i < change->field_count; i++) {
+		cJSON *field = cJSON_CreateObject();
+
+		(void)cJSON_AddStringToObject(field, "name", change->fields[i].name);
+		value_add(field, "from", &change->fields[i].from);
+		value_add(field, "to", &change->fields[i].to);
+		(void)cJSON_AddItemToArray(fields, field);
+	}
+	return 0;
+}
+
+/* Functions before what leads to them, what belongs to a function behind it. */
+static int kind_rank(const cJSON *json)
+{
+	static const char *const kinds[] = {"setting", "pool", "function", "details",
+					    "variable", "version", "route", "row"};
+	const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "kind"));
+	int rank = 0;
+
+	while (rank < (int)(sizeof(kinds) / sizeof(kinds[0])) && kind != NULL &&
+	       strcmp(kinds[rank], kind) != 0)
+		rank++;
+	return rank;
+}
+
+static int compare_changes(const void *left, const void *right)
+{
+	const cJSON *a = *(cJSON *const *)left;
+	const cJSON *b = *(cJSON *const *)right;
+	const char *name_a = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(a, "name"));
+	const char *name_b = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(b, "name"));
+
+	if (kind_rank(a) != kind_rank(b))
+		return kind_rank(a) - kind_rank(b);
+	return name_a == NULL || name_b == NULL ? 0 : strcmp(name_a, name_b);
+}
+
+/* Hand the changes to the answer, in order. */
+static void changes_tell(struct changes *changes, cJSON *answer)
+{
+	cJSON *list = cJSON_AddArrayToObject(answer, "changes");
+
+	qsort(changes->json, changes->count, sizeof(changes->json[0]), compare_changes);
+	for (size_t i = 0; i < changes->count; i++)
+		(void)cJSON_AddItemToArray(list, changes->json[i]);
+	changes->count = 0;
+	(void)cJSON_AddNumberToObject(answer, "more", (double)changes->more);
+}
+
+/* ?from=GENERATION, needed, and ?to=GENERATION, else the newest. */
+enum weir_api_result weir_api_history_diff(struct weir_api_call *call)
+{
+	WEIR_CLEANUP(changes_release) struct changes *changes = calloc(1, sizeof(*changes));
+	struct weir_store_error error = {.text = "not enough memory for the difference"};
+	uint64_t from = UINT64_MAX;
+	uint64_t to = weir_store_generation(call->owner->store);
+	int code = changes == NULL ? -ENOMEM : 0;
+
+	if (!weir_api_query_number(call, "from", INT64_MAX, &from) ||
+	    !weir_api_query_number(call, "to", INT64_MAX, &to))
+		return WEIR_API_DONE;
+	if (from == UINT64_MAX)
+		return weir_api_refuse(call, 422, "invalid", "from",
+				       "from is missing: ?from=GENERATION, &to=GENERATION where that is "
+				       "not the newest");
+	if (code == 0)
+		code = weir_history_diff(call->owner->store, from, to, change_visit, changes, &error);
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	call->answer = cJSON_CreateObject();
+	(void)cJSON_AddNumberToObject(call->answer, "from", (double)from);
+	(void)cJSON_AddNumberToObject(call->answer, "to", (double)to);
+	changes_tell(changes, call->answer);
 	call->status = 200;
 	return WEIR_API_DONE;
 }

@@ -281,6 +281,18 @@ static const struct weir_ctl_command others[] = {
 		.run = weir_ctl_config_history,
 	},
 	{
+		.noun = "config",
+		.verb = "diff",
+		.arguments = "GENERATION [GENERATION]",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.help = "show what leads from one generation to another, or to the newest",
+		.more = "Secrets are never shown.\n"
+			"  ctrlctl config diff 41      what has changed since\n"
+			"  ctrlctl config diff 41 42   what generation 42 changed\n",
+		.run = weir_ctl_config_diff,
+	},
+	{
 		.noun = "status",
 		.arguments = "",
 		.help = "what runs, what it does, what it does without, what is wrong",

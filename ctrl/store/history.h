@@ -72,4 +72,48 @@ int weir_history_each(struct weir_store *store, uint64_t count_max, weir_history
 int weir_history_oldest(struct weir_store *store, uint64_t *out_generation,
 			struct weir_store_error *error);
 
+enum weir_history_operation {
+	WEIR_HISTORY_ADDED,
+	WEIR_HISTORY_REMOVED,
+	WEIR_HISTORY_CHANGED,
+};
+
+enum weir_history_value_kind {
+	WEIR_HISTORY_NOTHING, /* there is none on this side */
+	WEIR_HISTORY_NUMBER,
+	WEIR_HISTORY_TEXT,
+	WEIR_HISTORY_SECRET, /* not shown */
+};
+
+struct weir_history_value {
+	enum weir_history_value_kind kind;
+	int64_t number;
+	const char *text; /* `bytes` of them, no NUL behind */
+	size_t bytes;
+};
+
+struct weir_history_field {
+	const char *name; /* "timeout_ms" */
+	struct weir_history_value from;
+	struct weir_history_value to;
+};
+
+/* How one thing differs: of what is added or removed all fields, else those that changed. Valid until the
+ * visit returns. */
+struct weir_history_change {
+	enum weir_history_operation operation;
+	const char *kind; /* "function", "route", "setting", "pool", "variable", "version", "row", "details" */
+	const char *name; /* "default/hello", "GET /img/{id}", "default/hello KEY" */
+	const struct weir_history_field *fields;
+	size_t field_count;
+};
+typedef int weir_history_change_visit(void *context, const struct weir_history_change *change);
+
+/* What leads from generation `from` to generation `to`, which may be older: each thing once, in no
+ * particular order. `visit` returns 0 or -errno, which ends it. 0; -ENOENT (there is no such generation, or
+ * no longer); -ESTALE (another program changed what lies between); or store.h. */
+int weir_history_diff(struct weir_store *store, uint64_t from, uint64_t to,
+		      weir_history_change_visit *visit, void *context,
+		      struct weir_store_error *error);
+
 #endif

@@ -34,6 +34,33 @@ int weir_history_column(const struct weir_history_columns *columns, const char *
 /* Which tables are recorded and undone: not history's own, nor the counters. Made for SQLite. */
 int weir_history_table_is_recorded(void *context, const char *table);
 
+/* Who looks at changes. */
+struct weir_history_viewer {
+	weir_history_change_visit *visit;
+	void *context;
+};
+
+/* Show a changeset of the tables as they are now, *out_count things. The database is as the changeset
+ * leaves it, or as it finds it. */
+int weir_history_changes_visit(struct weir_store *store, const struct weir_history_changes *changes,
+			       const struct weir_history_viewer *viewer, size_t *out_count,
+			       struct weir_store_error *error);
+
+/* A change in which the database becomes what it was; `reached` says at which generation it stands. */
+struct weir_history_travel {
+	bool is_open; /* the change was begun */
+	uint64_t reached;
+};
+
+/* Begin it, with the rules between tables not enforced; stand at an older generation; and end it. The end is
+ * called after a failure too, and after weir_store_finish(), with is_open = false then; else it undoes all.
+ * 0, -ENOENT, -ESTALE, or store.h. */
+int weir_history_travel_begin(struct weir_store *store, struct weir_history_travel *travel,
+			      struct weir_store_error *error);
+int weir_history_travel_to(struct weir_store *store, struct weir_history_travel *travel,
+			   uint64_t generation, struct weir_store_error *error);
+void weir_history_travel_end(struct weir_store *store, struct weir_history_travel *travel);
+
 /* Record what changes from now on; and what did, so far. */
 int weir_history_session_open(struct weir_store *store, sqlite3_session **out_session,
 			      struct weir_store_error *error);

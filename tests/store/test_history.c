@@ -288,6 +288,191 @@ static void a_line_stands_and_falls_with_its_change(void **state)
 	assert_int_equal(function_add(test, "b"), 0);
 }
 
+/* A difference as text, one thing in a line, sorted: what tests compare. */
+struct difference {
+	size_t count;
+	char line[64][512];
+};
+
+static const char *value_text(const struct weir_history_value *value, char out[128])
+{
+	static const char *const nothing[] = {"", "", "", "(secret)"};
+
+	(void)snprintf(out, 128, "%s", nothing[value->kind]);
+	if (value->kind == WEIR_HISTORY_NUMBER)
+		(void)snprintf(out, 128, "%lld", (long long)value->number);
+	if (value->kind == WEIR_HISTORY_TEXT)
+		(void)snprintf(out, 128, "%.*s", (int)value->bytes, value->text);
+	return out;
+}
+
+static int change_note(void *context, const struct weir_history_change *change)
+{
+	struct difference *difference = context;
+	char *line = difference->line[difference->count++];
+	int used = snprintf(line, 512, "%c%s %s", "+-~"[change->operation], change->kind, change->name);
+	char from[128];
+	char to[128];
+
+	assert_true(difference->count <= 64);
+	for (size_t i = 0; i < change->field_count && change->operation == WEIR_HISTORY_CHANGED; i++)
+		used += snprintf(line + used, 512 - (size_t)used, " %s %s>%s", change->fields[i].name,
+				 value_text(&change->fields[i].from, from),
+				 value_text(&change->fields[i].to, to));
+	for (size_t i = 0; i < change->field_count && change->operation == WEIR_HISTORY_ADDED; i++) {
+		if (strcmp(change->fields[i].name, "value") == 0 ||
+		    strcmp(change->fields[i].name, "function") == 0)
+			used += snprintf(line + used, 512 - (size_t)used, " %s",
+					 value_text(&change->fields[i].to, to));
+	}
+	return 0;
+}
+
+static int compare_lines(const void *left, const void *right)
+{
+	return strcmp(left, right);
+}
+
+static struct difference diff(struct store_test *test, uint64_t from, uint64_t to)
+{
+	struct difference difference = {.count = 0};
+
+	if (weir_history_diff(test->store, from, to, change_note, &difference, &test->error) != 0)
+		fail_msg("%s", test->error.text);
+	qsort(difference.line, difference.count, sizeof(difference.line[0]), compare_lines);
+	return difference;
+}
+
+static void assert_lines(struct difference difference, const char *const *lines)
+{
+	size_t count = 0;
+
+	for (; lines[count] != NULL; count++) {
+		assert_true(count < difference.count);
+		assert_string_equal(difference.line[count], lines[count]);
+	}
+	assert_int_equal(difference.count, count);
+}
+
+static int route_add(struct store_test *test, const char *text, const char *name)
+{
+	struct weir_model_route route = {.space = "default"};
+	struct weir_model_error wrong;
+
+	assert_int_equal(weir_model_route_parse(text, &route, &wrong), 0);
+	(void)snprintf(route.name, sizeof(route.name), "%s", name);
+	return weir_store_route_add(test->store, &route, &test->error);
+}
+
+static int variable_set(struct store_test *test, const char *name, const char *value, bool is_secret)
+{
+	const struct weir_store_variables variables = {
+		.variable = {{"KEY", value, value == NULL ? 0 : strlen(value), is_secret}}, .count = 1};
+
+	return weir_store_variables_change(test->store, "default", name, &variables, &test->error);
+}
+
+static void difference_names_what_people_know_in_both_directions(void **state)
+{
+	static const char *const forth[] = {"+route GET,POST /x/{id} default/a", "+setting workers_max 7",
+					    "+variable default/a KEY one", "~function default/a timeout_ms 1000>2000 number 0>2",
+					    NULL};
+	static const char *const back[] = {"-route GET,POST /x/{id}", "-setting workers_max",
+					   "-variable default/a KEY", "-version default/a 2",
+					   "~function default/a timeout_ms 2000>1000 number 2>0", NULL};
+	struct store_test *test = opened(state);
+	struct weir_model_function function = function_make("a");
+	const struct weir_store_deployment deployment = {.code = "one", .versions_max = 1};
+	uint32_t number = 0;
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(setting_set(test, "workers_max", 6), 0);
+	assert_int_equal(weir_store_setting_unset(test->store, "workers_max", &test->error), 0);
+	assert_int_equal(setting_set(test, "workers_max", 7), 0);
+	assert_int_equal(route_add(test, "GET,POST /x/{id}", "a"), 0);
+	assert_int_equal(variable_set(test, "a", "one", false), 0);
+	assert_lines(diff(test, 3, 6), (const char *const[]){forth[0], forth[1], forth[2], NULL});
+	assert_lines(diff(test, 6, 6), (const char *const[]){NULL});
+	function.timeout_ms = 2000;
+	assert_int_equal(weir_store_deploy(test->store, &function, &deployment, &number, &test->error), 0);
+	assert_lines(diff(test, 7, 1), back);
+	assert_lines(diff(test, 1, 7), (const char *const[]){forth[0], forth[1], forth[2],
+							     "+version default/a 2", forth[3], NULL});
+	assert_int_equal(weir_store_generation(test->store), 7); /* looking changes nothing */
+	assert_int_equal(lines_of(test).count, 7);
+}
+
+static void what_is_gone_is_named_too(void **state)
+{
+	struct store_test *test = opened(state);
+
+	assert_int_equal(deploy(test, "a", "one"), 0);
+	assert_int_equal(variable_set(test, "a", "one", false), 0);
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
+	assert_lines(diff(test, 2, 3), (const char *const[]){"-function default/a", "-variable default/a KEY",
+							     "-version default/a 1", NULL});
+	assert_lines(diff(test, 0, 3), (const char *const[]){NULL});
+	assert_lines(diff(test, 3, 2),
+		     (const char *const[]){"+function default/a", "+variable default/a KEY one",
+					   "+version default/a 1", NULL});
+}
+
+static void secrets_are_never_shown(void **state)
+{
+	struct store_test *test = opened(state);
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(variable_set(test, "a", "sealed-1", true), 0);
+	assert_int_equal(variable_set(test, "a", "sealed-2", true), 0);
+	assert_int_equal(variable_set(test, "a", "plain", false), 0);
+	assert_lines(diff(test, 1, 2), (const char *const[]){"+variable default/a KEY (secret)", NULL});
+	assert_lines(diff(test, 2, 3),
+		     (const char *const[]){"~variable default/a KEY value (secret)>(secret)", NULL});
+	assert_lines(diff(test, 3, 4),
+		     (const char *const[]){"~variable default/a KEY value (secret)>(secret)", NULL});
+	assert_int_equal(variable_set(test, "a", "open", false), 0);
+	assert_lines(diff(test, 4, 5),
+		     (const char *const[]){"~variable default/a KEY value plain>open", NULL});
+}
+
+static void what_history_does_not_know_is_refused_with_the_reason(void **state)
+{
+	struct store_test *test = opened(state);
+	struct difference none = {.count = 0};
+
+	assert_int_equal(weir_history_diff(test->store, 0, 1, change_note, &none, &test->error), -ENOENT);
+	assert_non_null(strstr(test->error.text, "no generation 1 yet; the newest is 0"));
+	for (uint64_t i = 1; i < 8; i++)
+		assert_int_equal(setting_set(test, WEIR_HISTORY_GENERATIONS_SETTING, i == 7 ? 3 : 100 + i), 0);
+	assert_int_equal(weir_history_diff(test->store, 3, 7, change_note, &none, &test->error), -ENOENT);
+	assert_non_null(strstr(test->error.text, "generation 3 is no longer there; history goes back to 4"));
+	assert_int_equal(diff(test, 4, 7).count, 1);
+	store_test_run(test, "weir.db", "UPDATE settings SET value = 5");
+	assert_int_equal(function_add(test, "a"), 0); /* 8: the other's, 9: this */
+	assert_int_equal(diff(test, 8, 9).count, 1);
+	assert_int_equal(weir_history_diff(test->store, 7, 9, change_note, &none, &test->error), -ESTALE);
+	assert_non_null(strstr(test->error.text, "generation 8 (another program: weir.db was changed from outside)"));
+	assert_int_equal(none.count, 0);
+	assert_int_equal(function_add(test, "b"), 0); /* nothing is left open */
+}
+
+static void a_row_that_was_changed_while_nobody_looked_is_met(void **state)
+{
+	struct store_test *test = opened(state);
+	struct difference none = {.count = 0};
+
+	assert_int_equal(setting_set(test, "workers_max", 1), 0);
+	assert_int_equal(setting_set(test, "workers_max", 2), 0);
+	weir_store_destroy(test->store);
+	store_test_run(test, "weir.db", "UPDATE settings SET value = 5");
+	assert_int_equal(weir_store_create(test->directory, &test->store), 0);
+	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+	assert_int_equal(weir_history_diff(test->store, 1, 2, change_note, &none, &test->error), -ESTALE);
+	assert_non_null(strstr(test->error.text, "generation 2 cannot be undone: table settings"));
+	assert_int_equal(setting_set(test, "workers_max", 3), 0);
+	assert_int_equal(diff(test, 2, 3).count, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +487,11 @@ int main(void)
 		HISTORY_TEST(changes_of_another_program_get_a_line_of_their_own),
 		HISTORY_TEST(reading_by_another_program_leaves_no_line),
 		HISTORY_TEST(a_line_stands_and_falls_with_its_change),
+		HISTORY_TEST(difference_names_what_people_know_in_both_directions),
+		HISTORY_TEST(what_is_gone_is_named_too),
+		HISTORY_TEST(secrets_are_never_shown),
+		HISTORY_TEST(what_history_does_not_know_is_refused_with_the_reason),
+		HISTORY_TEST(a_row_that_was_changed_while_nobody_looked_is_met),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

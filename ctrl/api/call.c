@@ -5,50 +5,120 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctrl/model/model_json.h"
 #include "dataplane/base/clock.h"
 
+/* What their bodies may hold; each list ends with a member without a name. */
+static const struct weir_api_member function_add_members[] = {
+	{"namespace", WEIR_API_TEXT},    {"name", WEIR_API_TEXT},	 {"runtime", WEIR_API_TEXT},
+	{"file", WEIR_API_TEXT},	 {"image", WEIR_API_TEXT},	 {"handler", WEIR_API_TEXT},
+	{"timeout_ms", WEIR_API_NUMBER}, {"memory_mb", WEIR_API_NUMBER}, {"queue_max", WEIR_API_NUMBER},
+	{"specs", WEIR_API_LIST},	 {"owner", WEIR_API_TEXT},	 {"description", WEIR_API_TEXT},
+	{"parameters", WEIR_API_ANY},    {"annotations", WEIR_API_ANY},  {NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member function_change_members[] = {
+	{"timeout_ms", WEIR_API_NUMBER}, {"memory_mb", WEIR_API_NUMBER}, {"queue_max", WEIR_API_NUMBER},
+	{"specs", WEIR_API_LIST},	 {"owner", WEIR_API_TEXT},	 {"description", WEIR_API_TEXT},
+	{"parameters", WEIR_API_ANY},    {"annotations", WEIR_API_ANY},  {NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member function_deploy_members[] = {
+	{"code", WEIR_API_TEXT},	 {"runtime", WEIR_API_TEXT},	 {"entry", WEIR_API_TEXT},
+	{"handler", WEIR_API_TEXT},	 {"timeout_ms", WEIR_API_NUMBER}, {"memory_mb", WEIR_API_NUMBER},
+	{"queue_max", WEIR_API_NUMBER},	 {"specs", WEIR_API_LIST},	 {"health", WEIR_API_TEXT},
+	{"trial", WEIR_API_SWITCH},	 {"environment", WEIR_API_OBJECT}, {"secrets", WEIR_API_OBJECT},
+	{"unset", WEIR_API_LIST},	 {"description", WEIR_API_TEXT}, {"parameters", WEIR_API_ANY},
+	{"annotations", WEIR_API_ANY},	 {NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member function_rollback_members[] = {
+	{"number", WEIR_API_NUMBER},
+	{NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member function_scale_members[] = {
+	{"workers_min", WEIR_API_NUMBER},    {"workers_max", WEIR_API_NUMBER}, {"reset", WEIR_API_SWITCH},
+	{"cpu_millicores", WEIR_API_NUMBER}, {"memory_mb", WEIR_API_NUMBER},   {NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member variable_change_members[] = {
+	{"environment", WEIR_API_OBJECT},
+	{"secrets", WEIR_API_OBJECT},
+	{"unset", WEIR_API_LIST},
+	{NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member route_add_members[] = {
+	{"route", WEIR_API_TEXT},	 {"host", WEIR_API_TEXT}, {"function", WEIR_API_TEXT},
+	{"timeout_ms", WEIR_API_NUMBER}, {NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member route_update_members[] = {
+	{"route", WEIR_API_TEXT},	 {"host", WEIR_API_TEXT},    {"function", WEIR_API_TEXT},
+	{"timeout_ms", WEIR_API_NUMBER}, {"file", WEIR_API_TEXT},    {"handler", WEIR_API_TEXT},
+	{"runtime", WEIR_API_TEXT},	 {"memory_mb", WEIR_API_NUMBER}, {NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member route_test_members[] = {
+	{"route", WEIR_API_TEXT},
+	{"host", WEIR_API_TEXT},
+	{"local", WEIR_API_SWITCH},
+	{NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member setting_write_members[] = {
+	{"value", WEIR_API_ANY}, /* a number, or a text with its unit */
+	{NULL, WEIR_API_ANY},
+};
+/* Besides the settings of pool_setting.c: a value, a text, or null for the default. */
+static const struct weir_api_member pool_change_members[] = {
+	{"pool", WEIR_API_TEXT},       {"reset", WEIR_API_SWITCH},     {"policy", WEIR_API_ANY},
+	{"alpha", WEIR_API_ANY},       {"beta", WEIR_API_ANY},	       {"gamma", WEIR_API_ANY},
+	{"delta", WEIR_API_ANY},       {"epsilon", WEIR_API_ANY},      {"ema", WEIR_API_ANY},
+	{"one_task", WEIR_API_ANY},    {"workers_min", WEIR_API_ANY},  {"workers_max", WEIR_API_ANY},
+	{"scale_step", WEIR_API_ANY},  {"scale_samples", WEIR_API_ANY}, {"scale_threshold", WEIR_API_ANY},
+	{NULL, WEIR_API_ANY},
+};
+
 /* The one list of what the API offers. '*' stands for one path segment. `what` is how history calls it, with
- * what it is about behind; NULL: it changes nothing. */
+ * what it is about behind; NULL: it changes nothing. `members`: NULL where there is no JSON in the body. */
 static const struct {
 	enum weir_http_method method;
 	const char *path;
 	weir_api_handler *handler;
 	const char *what;
+	const struct weir_api_member *members;
 } endpoints[] = {
-	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list, NULL},
-	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add, "add function"},
-	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get, NULL},
-	{WEIR_HTTP_PATCH, "/weir/functions/*/*", weir_api_function_change, "change function"},
-	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove, "remove function"},
-	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy", weir_api_function_deploy, "deploy function"},
-	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions, NULL},
-	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback", weir_api_function_rollback, "roll back function"},
-	{WEIR_HTTP_PATCH, "/weir/functions/*/*/scale", weir_api_function_scale, "scale function"},
-	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list, NULL},
-	{WEIR_HTTP_PATCH, "/weir/functions/*/*/environment", weir_api_variable_change, "change environment of"},
+	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list, NULL, NULL},
+	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add, "add function", function_add_members},
+	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get, NULL, NULL},
+	{WEIR_HTTP_PATCH, "/weir/functions/*/*",
+	 weir_api_function_change, "change function", function_change_members},
+	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove, "remove function", NULL},
+	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy",
+	 weir_api_function_deploy, "deploy function", function_deploy_members},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions, NULL, NULL},
+	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback",
+	 weir_api_function_rollback, "roll back function", function_rollback_members},
+	{WEIR_HTTP_PATCH, "/weir/functions/*/*/scale",
+	 weir_api_function_scale, "scale function", function_scale_members},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list, NULL, NULL},
+	{WEIR_HTTP_PATCH, "/weir/functions/*/*/environment",
+	 weir_api_variable_change, "change environment of", variable_change_members},
 	/* The body is a file called ?name=, or an archive: server_upload.c. */
-	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add, "upload code"},
+	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add, "upload code", NULL},
 	/* ?after=ID&limit=COUNT&since=NS&newest=1 */
-	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL},
-	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL, NULL},
+	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL, NULL},
 	/* ?route=GET%20/x&host=h names one route. */
-	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list, NULL},
-	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add, "add route"},
-	{WEIR_HTTP_PATCH, "/weir/routes", weir_api_route_update, "change route"},
-	{WEIR_HTTP_DELETE, "/weir/routes", weir_api_route_remove, "remove route"},
-	{WEIR_HTTP_POST, "/weir/route-test", weir_api_route_test, "test route"},
-	{WEIR_HTTP_GET, "/weir/settings", weir_api_setting_list, NULL},
-	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read, NULL},
-	{WEIR_HTTP_PUT, "/weir/settings/*", weir_api_setting_write, "set"},
-	{WEIR_HTTP_DELETE, "/weir/settings/*", weir_api_setting_unset, "unset"},
+	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list, NULL, NULL},
+	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add, "add route", route_add_members},
+	{WEIR_HTTP_PATCH, "/weir/routes", weir_api_route_update, "change route", route_update_members},
+	{WEIR_HTTP_DELETE, "/weir/routes", weir_api_route_remove, "remove route", NULL},
+	{WEIR_HTTP_POST, "/weir/route-test", weir_api_route_test, "test route", route_test_members},
+	{WEIR_HTTP_GET, "/weir/settings", weir_api_setting_list, NULL, NULL},
+	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read, NULL, NULL},
+	{WEIR_HTTP_PUT, "/weir/settings/*", weir_api_setting_write, "set", setting_write_members},
+	{WEIR_HTTP_DELETE, "/weir/settings/*", weir_api_setting_unset, "unset", NULL},
 	/* ?pool=NAME names one pool. */
-	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL},
-	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool"},
+	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL, NULL},
+	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool", pool_change_members},
 	/* ?limit=COUNT */
-	{WEIR_HTTP_GET, "/weir/history", weir_api_history_list, NULL},
-	{WEIR_HTTP_GET, "/weir/history/diff", weir_api_history_diff, NULL},
-	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get, NULL},
+	{WEIR_HTTP_GET, "/weir/history", weir_api_history_list, NULL, NULL},
+	{WEIR_HTTP_GET, "/weir/history/diff", weir_api_history_diff, NULL, NULL},
+	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get, NULL, NULL},
+	{WEIR_HTTP_GET, "/weir/endpoints", weir_api_endpoint_list, NULL, NULL},
 };
 
 /* Does `path` have the form of `pattern`? Fills the parameters as far as it gets. */
@@ -85,6 +155,7 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 			continue;
 		if (endpoints[i].method == call->method) {
 			call->what = endpoints[i].what;
+			call->members = endpoints[i].members;
 			return endpoints[i].handler;
 		}
 		path_known = true;
@@ -97,9 +168,48 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 		(void)weir_api_refuse(call, 404, "no_endpoint", NULL,
 				      "the management API has no such path; see /weir/status, "
 				      "/weir/functions, "
-				      "/weir/routes, /weir/settings, /weir/pools");
+				      "/weir/routes, /weir/settings, /weir/pools, and /weir/endpoints for all");
 	}
 	return NULL;
+}
+
+/* Members of a body, as [{"name", "kind"}]. */
+static cJSON *members_json(const struct weir_api_member *members)
+{
+	static const char *const kinds[] = {"text", "number", "switch", "list", "object", "any"};
+	cJSON *list = cJSON_CreateArray();
+
+	for (; members->name != NULL; members++) {
+		cJSON *json = cJSON_CreateObject();
+
+		(void)cJSON_AddStringToObject(json, "name", members->name); /* or members lack */
+		(void)cJSON_AddStringToObject(json, "kind", kinds[members->kind]);
+		(void)cJSON_AddItemToArray(list, json);
+	}
+	return list;
+}
+
+enum weir_api_result weir_api_endpoint_list(struct weir_api_call *call)
+{
+	cJSON *list = NULL;
+
+	call->answer = cJSON_CreateObject();
+	list = cJSON_AddArrayToObject(call->answer, "endpoints");
+	for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
+		const struct weir_span method = weir_http_method_name(endpoints[i].method);
+		cJSON *json = cJSON_CreateObject();
+		char text[16];
+
+		(void)snprintf(text, sizeof(text), "%.*s", (int)method.bytes, method.data); /* fits */
+		(void)cJSON_AddStringToObject(json, "method", text); /* or members lack */
+		(void)cJSON_AddStringToObject(json, "path", endpoints[i].path);
+		(void)cJSON_AddStringToObject(json, "changes", endpoints[i].what == NULL ? "" : endpoints[i].what);
+		if (endpoints[i].members != NULL)
+			(void)cJSON_AddItemToObject(json, "members", members_json(endpoints[i].members));
+		(void)cJSON_AddItemToArray(list, json);
+	}
+	call->status = 200;
+	return WEIR_API_DONE;
 }
 
 /* What a change is about, where the path does not say it: out of the query or the body. */
@@ -299,137 +409,4 @@ bool weir_api_query_number(struct weir_api_call *call, const char *name, uint64_
 	}
 	*out_value = value;
 	return true;
-}
-
-static bool body_refuse(struct weir_api_call *call, const char *name, const char *reason)
-{
-	struct weir_model_error wrong;
-
-	(void)snprintf(wrong.field, sizeof(wrong.field), "%s", name); /* cut is fine */
-	(void)snprintf(wrong.reason, sizeof(wrong.reason), "%s", reason);
-	(void)weir_api_refuse_field(call, &wrong);
-	return false;
-}
-
-bool weir_api_body_text(struct weir_api_call *call, const char *name, char *out, size_t max)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(call->body, name);
-
-	if (item == NULL)
-		return true;
-	if (!cJSON_IsString(item))
-		return body_refuse(call, name, "must be a string");
-	if (strlen(item->valuestring) >= max)
-		return body_refuse(call, name, "is too long");
-	(void)snprintf(out, max, "%s", item->valuestring); /* fits */
-	return true;
-}
-
-bool weir_api_body_number(struct weir_api_call *call, const char *name, uint32_t *out_value)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(call->body, name);
-
-	if (item == NULL)
-		return true;
-	/* Written so that NaN fails too. */
-	if (!cJSON_IsNumber(item) ||
-	    !(item->valuedouble >= 0 && item->valuedouble <= UINT32_MAX))
-		return body_refuse(call, name, "must be a whole number");
-	if ((double)(uint32_t)item->valuedouble < item->valuedouble)
-		return body_refuse(call, name, "must be a whole number");
-	*out_value = (uint32_t)item->valuedouble;
-	return true;
-}
-
-/* One member of a spec: left out, or a whole number. */
-static bool spec_number(struct weir_api_call *call, const cJSON *item, const char *name, uint32_t *out_value)
-{
-	const cJSON *number = cJSON_GetObjectItemCaseSensitive(item, name);
-	const double value = number == NULL ? *out_value : number->valuedouble;
-
-	/* Written so that NaN fails too. */
-	if ((number != NULL && !cJSON_IsNumber(number)) || !(value >= 0 && value <= UINT32_MAX) ||
-	    (double)(uint32_t)value < value)
-		return body_refuse(call, name, "of a spec must be a whole number");
-	*out_value = (uint32_t)value;
-	return true;
-}
-
-static bool spec_read(struct weir_api_call *call, const cJSON *item, struct weir_model_function *function)
-{
-	static const char *const names[] = {"cpu_millicores", "memory_mb", "min", "max"};
-	struct weir_model_spec spec = {.workers_max = WEIR_MODEL_SPEC_WORKERS_DEFAULT};
-	uint32_t *const values[] = {&spec.cpu_millicores, &spec.memory_mb, &spec.workers_min, &spec.workers_max};
-	struct weir_model_error wrong;
-	int known = 0;
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		known += cJSON_HasObjectItem(item, names[i]) ? 1 : 0;
-		if (!spec_number(call, item, names[i], values[i]))
-			return false;
-	}
-	if (!cJSON_IsObject(item) || known != cJSON_GetArraySize(item))
-		return body_refuse(call, "specs",
-				   "is a list of objects with cpu_millicores, memory_mb, min and max, nothing else");
-	if (!cJSON_HasObjectItem(item, "max") && spec.workers_max < spec.workers_min)
-		spec.workers_max = spec.workers_min;
-	if (weir_model_spec_add(function, &spec, &wrong) == 0)
-		return true;
-	(void)weir_api_refuse_field(call, &wrong);
-	return false;
-}
-
-bool weir_api_body_specs(struct weir_api_call *call, struct weir_model_function *function)
-{
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(call->body, "specs");
-	const cJSON *item = NULL;
-
-	if (list == NULL)
-		return true;
-	if (!cJSON_IsArray(list))
-		return body_refuse(call, "specs", "must be a list; an empty one takes all specs away");
-	function->spec_count = 0;
-	cJSON_ArrayForEach(item, list)
-	{
-		if (!spec_read(call, item, function))
-			return false;
-	}
-	return true;
-}
-
-bool weir_api_body_only(struct weir_api_call *call, const char *const *names)
-{
-	if (call->body == NULL) {
-		(void)weir_api_refuse(call, 400, "bad_json", NULL,
-				      "this request needs a body: one JSON object");
-		return false;
-	}
-	for (const cJSON *item = call->body->child; item != NULL; item = item->next) {
-		size_t i = 0;
-
-		while (names[i] != NULL && strcmp(names[i], item->string) != 0)
-			i++;
-		if (names[i] == NULL) {
-			return body_refuse(call, item->string,
-					   "is not a member that this request knows");
-		}
-	}
-	return true;
-}
-
-int weir_api_json_parse(char *text, size_t *bytes, cJSON **out_json, struct weir_model_error *error)
-{
-	const struct weir_span from = {.data = text, .bytes = *bytes};
-	const int code =
-		weir_model_json_canonicalize(from, "body", WEIR_API_JSON_DEPTH_MAX, text, bytes, error);
-
-	if (code != 0)
-		return code;
-	if (text[0] != '{') {
-		(void)snprintf(error->field, sizeof(error->field), "body"); /* fits */
-		(void)snprintf(error->reason, sizeof(error->reason), "must be a JSON object, {...}");
-		return -EINVAL;
-	}
-	*out_json = cJSON_ParseWithLength(text, *bytes);
-	return *out_json == NULL ? -ENOMEM : 0; /* it is sound */
 }

@@ -19,6 +19,21 @@ enum weir_api_result {
 	WEIR_API_RETRY, /* a database is locked: run the handler again; call->answer says so if it never frees */
 };
 
+/* What a member of a body is. */
+enum weir_api_kind {
+	WEIR_API_TEXT,
+	WEIR_API_NUMBER, /* whole, 0 to 4294967295 */
+	WEIR_API_SWITCH, /* true or false */
+	WEIR_API_LIST,
+	WEIR_API_OBJECT,
+	WEIR_API_ANY, /* its handler says */
+};
+
+struct weir_api_member {
+	const char *name;
+	enum weir_api_kind kind;
+};
+
 struct weir_api_call {
 	const struct weir_api_owner *owner;
 	enum weir_http_method method;
@@ -27,6 +42,7 @@ struct weir_api_call {
 		  [WEIR_API_PARAM_BYTES_MAX]; /* what '*' of the endpoint's path stood for */
 	struct weir_span text;                /* the body in canonical form (model_json.h) */
 	cJSON *body;                          /* it parsed: an object, or NULL */
+	const struct weir_api_member *members; /* of the body, up to one without a name; NULL: it has none */
 	const char *what;                  /* how history calls it; NULL: it changes nothing */
 	struct weir_history_author author; /* who asks; what: weir_api_author_complete() */
 	char code[WEIR_CODE_HASH_BYTES];      /* of an upload: where it is now */
@@ -42,7 +58,7 @@ struct weir_api_call {
 
 typedef enum weir_api_result weir_api_handler(struct weir_api_call *call);
 
-/* Find the endpoint of call->method and `path` in the one table and fill call->param and `what`. NULL: the
+/* Find the endpoint of call->method and `path` in the one table and fill call->param, `members` and `what`. NULL: the
  * answer (404 or 405) is set. */
 weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char *path);
 
@@ -63,7 +79,7 @@ weir_api_handler weir_api_pool_list, weir_api_pool_change;
 weir_api_handler weir_api_function_scale;
 weir_api_handler weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_history_list, weir_api_history_diff;
-weir_api_handler weir_api_status_get, weir_api_route_test;
+weir_api_handler weir_api_status_get, weir_api_route_test, weir_api_endpoint_list;
 
 /* Variables of a request's body, and what they become. Starts zeroed; released after a failure too. */
 struct weir_api_variables {
@@ -133,8 +149,9 @@ bool weir_api_body_number(struct weir_api_call *call, const char *name, uint32_t
  * had. Absent: true and nothing changes. False: the answer is set. */
 bool weir_api_body_specs(struct weir_api_call *call, struct weir_model_function *function);
 
-/* Refuse members of the body that are not in the NULL-terminated list. */
-bool weir_api_body_only(struct weir_api_call *call, const char *const *names);
+/* Is the body there where call->members wants one, with these members only, each of its kind? False: the
+ * answer is set. Handlers may rely on it. */
+bool weir_api_body_check(struct weir_api_call *call);
 
 /* "description", "parameters" and "annotations" of the body, each in place of what `function` carries. Those
  * are read to *details, which starts zeroed and is released by the caller; *out_given is NULL where the body

@@ -24,6 +24,18 @@ enum weir_api_result weir_api_code_add(struct weir_api_call *call)
 	return WEIR_API_DONE;
 }
 
+/* A part of the path as the name of a function that is to be made. False: it is too long, the answer is set. */
+static bool name_take(struct weir_api_call *call, const char *field, const char *name,
+		      char out[WEIR_MODEL_NAME_BYTES_MAX + 1])
+{
+	if (strlen(name) > WEIR_MODEL_NAME_BYTES_MAX) {
+		(void)weir_api_refuse(call, 422, "invalid", field, "a name holds at most 63 bytes");
+		return false;
+	}
+	memcpy(out, name, strlen(name) + 1);
+	return true;
+}
+
 /* What is not named stays as it is, or gets the defaults. False: the answer is set. */
 static bool deploy_defaults(struct weir_api_call *call, struct weir_model_function *function,
 			    uint32_t *out_versions_max, enum weir_api_result *out_result)
@@ -45,8 +57,10 @@ static bool deploy_defaults(struct weir_api_call *call, struct weir_model_functi
 			.memory_mb = values.function_memory_mb,
 			.queue_max = values.function_queue_max,
 		};
-		(void)snprintf(function->space, sizeof(function->space), "%.63s", call->param[0]);
-		(void)snprintf(function->name, sizeof(function->name), "%.63s", call->param[1]);
+		*out_result = WEIR_API_DONE;
+		if (!name_take(call, "namespace", call->param[0], function->space) ||
+		    !name_take(call, "name", call->param[1], function->name))
+			return false;
 	} else {
 		function->handler[0] = '\0'; /* of other code */
 		function->image[0] = '\0';
@@ -170,15 +184,10 @@ static bool deploy_read(struct weir_api_call *call, struct weir_model_function *
 			struct weir_store_deployment *deployment, char hash[WEIR_CODE_HASH_BYTES],
 			enum weir_api_result *out_result)
 {
-	static const char *const members[] = {"code",      "runtime",	"entry",       "handler",
-					      "timeout_ms", "memory_mb", "queue_max",   "specs",	  "health",
-					      "trial",	   "environment", "secrets", "unset", "description", "parameters",
-					      "annotations", NULL};
 	struct weir_model_error wrong;
 
 	*out_result = WEIR_API_DONE;
-	if (!weir_api_body_only(call, members) ||
-	    !deploy_defaults(call, function, &deployment->versions_max, out_result) ||
+	if (!deploy_defaults(call, function, &deployment->versions_max, out_result) ||
 	    !deploy_code(call, function, hash) ||
 	    !weir_api_body_text(call, "handler", function->handler, sizeof(function->handler)) ||
 	    !weir_api_body_number(call, "timeout_ms", &function->timeout_ms) ||
@@ -257,14 +266,13 @@ enum weir_api_result weir_api_function_versions(struct weir_api_call *call)
 
 enum weir_api_result weir_api_function_rollback(struct weir_api_call *call)
 {
-	static const char *const members[] = {"number", NULL};
 	struct weir_store_error error = {{0}};
 	struct weir_store_version version;
 	enum weir_api_result result = WEIR_API_DONE;
 	uint32_t number = 0;
 	int code = 0;
 
-	if (!weir_api_body_only(call, members) || !weir_api_body_number(call, "number", &number))
+	if (!weir_api_body_number(call, "number", &number))
 		return WEIR_API_DONE;
 	code = weir_store_rollback(call->owner->store, call->param[0], call->param[1], number,
 				   &version, &error);
@@ -286,11 +294,9 @@ static int code_of_current(void *context, const struct weir_store_version *versi
 /* What a change without new code may say. */
 static bool change_read(struct weir_api_call *call, struct weir_model_function *function)
 {
-	static const char *const members[] = {"timeout_ms",  "memory_mb",	"queue_max",   "specs", "owner",
-					      "description", "parameters", "annotations", NULL};
 	struct weir_model_error wrong;
 
-	if (!weir_api_body_only(call, members) || !weir_api_body_number(call, "timeout_ms", &function->timeout_ms) ||
+	if (!weir_api_body_number(call, "timeout_ms", &function->timeout_ms) ||
 	    !weir_api_body_number(call, "memory_mb", &function->memory_mb) ||
 	    !weir_api_body_number(call, "queue_max", &function->queue_max) || !weir_api_body_specs(call, function) ||
 	    !weir_api_body_text(call, "owner", function->owner, sizeof(function->owner)))

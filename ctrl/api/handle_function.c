@@ -191,13 +191,7 @@ static bool function_file_check(struct weir_api_call *call,
 
 static bool function_body_read(struct weir_api_call *call, struct weir_model_function *function)
 {
-	static const char *const members[] = {"namespace",  "name",	    "runtime",	   "file",
-					      "image",	    "handler",	    "timeout_ms",  "memory_mb",
-					      "queue_max",  "specs",	    "owner",	   "description",
-					      "parameters", "annotations", NULL};
-
-	return weir_api_body_only(call, members) &&
-	       weir_api_body_text(call, "namespace", function->space,
+	return weir_api_body_text(call, "namespace", function->space,
 				  sizeof(function->space)) &&
 	       weir_api_body_text(call, "name", function->name, sizeof(function->name)) &&
 	       weir_api_body_text(call, "runtime", function->runtime,

@@ -7,7 +7,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SETTINGS_MAX = 16, MEMBERS_MAX = SETTINGS_MAX + 3, TEXT_BYTES_MAX = 64 };
+enum { SETTINGS_MAX = 16, TEXT_BYTES_MAX = 64 };
 
 /* Which settings of a pool are its own, as a JSON object that grows. */
 struct own {
@@ -191,18 +191,6 @@ static int changes_read(struct weir_api_call *call, struct weir_store_pool_setti
 	return count;
 }
 
-/* Only "pool", "reset" and settings? Else the answer is set. */
-static bool members_known(struct weir_api_call *call)
-{
-	const char *members[MEMBERS_MAX] = {"pool", "reset"};
-	size_t count = 2;
-
-	for (size_t i = 0; weir_pool_setting_at(i) != NULL; i++)
-		members[count++] = weir_pool_setting_at(i)->name;
-	WEIR_ASSERT(count < MEMBERS_MAX); /* the last one is NULL */
-	return weir_api_body_only(call, members);
-}
-
 /* A minimum above the maximum helps nobody. 0; 1: the answer is set; or store.h. */
 static int bounds_check(struct weir_api_call *call, const char *name, bool reset,
 			const struct weir_store_pool_setting *changes, int count, struct weir_store_error *error)
@@ -249,7 +237,7 @@ enum weir_api_result weir_api_pool_change(struct weir_api_call *call)
 	char name[WEIR_PUBLISH_POOL_NAME_BYTES] = "";
 	int count = 0;
 
-	if (!members_known(call) || !weir_api_body_text(call, "pool", name, sizeof(name)) || !pool_known(call, name))
+	if (!weir_api_body_text(call, "pool", name, sizeof(name)) || !pool_known(call, name))
 		return WEIR_API_DONE;
 	count = changes_read(call, changes);
 	if (count < 0)

@@ -145,7 +145,6 @@ static bool route_complete(struct weir_api_call *call, const struct route_body *
 
 enum weir_api_result weir_api_route_add(struct weir_api_call *call)
 {
-	static const char *const members[] = {"route", "host", "function", "timeout_ms", NULL};
 	struct weir_store_error error = {{0}};
 	struct route_body body = {.timeout_ms = 0};
 	struct weir_model_route route;
@@ -153,7 +152,7 @@ enum weir_api_result weir_api_route_add(struct weir_api_call *call)
 	char sentence[ROUTE_TEXT_MAX + 128];
 	int code = 0;
 
-	if (!weir_api_body_only(call, members) || !route_body_read(call, &body) ||
+	if (!route_body_read(call, &body) ||
 	    !key_parse(call, body.text, body.host, &route))
 		return WEIR_API_DONE;
 	if (body.function[0] == '\0') {
@@ -179,16 +178,13 @@ enum weir_api_result weir_api_route_add(struct weir_api_call *call)
 
 enum weir_api_result weir_api_route_update(struct weir_api_call *call)
 {
-	static const char *const members[] = {"route",      "host",      "function",
-					      "timeout_ms", "file",      "handler",
-					      "runtime",    "memory_mb", NULL};
 	struct weir_store_error error = {{0}};
 	struct route_body body = {.timeout_ms = 0};
 	struct weir_model_route route;
 	const struct weir_public_row *row = NULL;
 	int code = 0;
 
-	if (!weir_api_body_only(call, members) || !route_body_read(call, &body))
+	if (!route_body_read(call, &body))
 		return WEIR_API_DONE;
 	row = row_find(call, body.text, body.host);
 	if (row != NULL && strchr(body.text, ' ') == NULL)

@@ -138,7 +138,6 @@ static bool bounds_read(struct weir_api_call *call, struct weir_store_pool_setti
  * "cpu_millicores" and "memory_mb" of one of them. */
 enum weir_api_result weir_api_function_scale(struct weir_api_call *call)
 {
-	static const char *const members[] = {"workers_min", "workers_max", "reset", "cpu_millicores", "memory_mb", NULL};
 	const bool reset = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(call->body, "reset"));
 	struct weir_store_pool_setting changes[] = {{.name = "workers_min", .is_unset = reset},
 						    {.name = "workers_max", .is_unset = reset}};
@@ -147,8 +146,7 @@ enum weir_api_result weir_api_function_scale(struct weir_api_call *call)
 	char name[WEIR_PUBLISH_POOL_NAME_BYTES];
 	enum weir_api_result result;
 
-	if (!weir_api_body_only(call, members) ||
-	    !weir_api_body_number(call, "cpu_millicores", &wanted.cpu_millicores) ||
+	if (!weir_api_body_number(call, "cpu_millicores", &wanted.cpu_millicores) ||
 	    !weir_api_body_number(call, "memory_mb", &wanted.memory_mb) || (!reset && !bounds_read(call, changes)) ||
 	    !pool_find(call, &wanted, name))
 		return WEIR_API_DONE;

@@ -101,7 +101,6 @@ static bool settings_agree(struct weir_api_call *call, const struct weir_setting
 
 enum weir_api_result weir_api_setting_write(struct weir_api_call *call)
 {
-	static const char *const members[] = {"value", NULL};
 	struct weir_store_error error = {{0}};
 	struct weir_model_error wrong;
 	struct weir_setting_values values;
@@ -111,10 +110,10 @@ enum weir_api_result weir_api_setting_write(struct weir_api_call *call)
 	uint64_t value = 0;
 	int code = 0;
 
-	if (setting == NULL || !weir_api_body_only(call, members))
+	if (setting == NULL)
 		return WEIR_API_DONE;
 	if (cJSON_IsNumber(item)) {
-		(void)snprintf(text, sizeof(text), "%.0f", item->valuedouble);
+		(void)snprintf(text, sizeof(text), "%.17g", item->valuedouble); /* whole ones have no point */
 	} else if (!weir_api_body_text(call, "value", text, sizeof(text))) {
 		return WEIR_API_DONE;
 	}

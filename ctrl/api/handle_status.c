@@ -202,7 +202,6 @@ static bool test_parse(struct weir_api_call *call, const char *text, char *path,
 
 enum weir_api_result weir_api_route_test(struct weir_api_call *call)
 {
-	static const char *const members[] = {"route", "host", "local", NULL};
 	static const char *const results[] = {"match", "none", "method"};
 	const struct weir_snapshot *snapshot = call->owner->snapshot(call->owner->context);
 	struct weir_route_query query = {
@@ -213,8 +212,7 @@ enum weir_api_result weir_api_route_test(struct weir_api_call *call)
 	char host[WEIR_MODEL_HOST_BYTES_MAX + 8] = "";
 	char path[TEST_TEXT_MAX];
 
-	if (!weir_api_body_only(call, members) ||
-	    !weir_api_body_text(call, "route", text, sizeof(text)) ||
+	if (!weir_api_body_text(call, "route", text, sizeof(text)) ||
 	    !weir_api_body_text(call, "host", host, sizeof(host)) ||
 	    !test_parse(call, text, path, &query))
 		return WEIR_API_DONE;

@@ -217,12 +217,11 @@ enum weir_api_result weir_api_variable_list(struct weir_api_call *call)
 
 enum weir_api_result weir_api_variable_change(struct weir_api_call *call)
 {
-	static const char *const members[] = {"environment", "secrets", "unset", NULL};
 	WEIR_CLEANUP(weir_api_variables_release) struct weir_api_variables variables = {.plain = NULL};
 	struct weir_store_error error = {{0}};
 	int code = 0;
 
-	if (!weir_api_body_only(call, members) || !weir_api_variables_read(call, &variables))
+	if (!weir_api_variables_read(call, &variables))
 		return WEIR_API_DONE;
 	code = weir_store_variables_change(call->owner->store, call->param[0], call->param[1],
 					   &variables.sealed, &error);

@@ -64,10 +64,26 @@ void weir_api_call_start(struct weir_api_connection *connection, size_t head_byt
 		       path.data); /* targets are shorter */
 	call->author = connection->author;
 	connection->handler = weir_api_endpoint_find(call, path_text);
-	if (connection->handler != NULL && body_bytes > 0 &&
-	    !body_take(connection, connection->in + head_bytes, body_bytes))
+	if (connection->handler != NULL &&
+	    ((body_bytes > 0 && !body_take(connection, connection->in + head_bytes, body_bytes)) ||
+	     !weir_api_body_check(call)))
 		connection->handler = NULL;
 	weir_api_author_complete(call);
+}
+
+/* Answers quote what others wrote, cut in the middle of a character perhaps: what is no UTF-8 becomes '?'. */
+static void text_mend(char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		const size_t bytes = weir_model_utf8_bytes(text, left);
+
+		if (bytes == 0)
+			*text = '?';
+		text += bytes == 0 ? 1 : bytes;
+		left -= bytes == 0 ? 1 : bytes;
+	}
 }
 
 /* The answer of a call that is done: its JSON, with the activation id in errors. */
@@ -83,6 +99,8 @@ static void answer_send(struct weir_api *api, struct weir_api_connection *connec
 	}
 	text = call->answer == NULL ? NULL : cJSON_PrintUnformatted(call->answer);
 	weir_api_call_clear(connection);
+	if (text != NULL)
+		text_mend(text);
 	weir_api_connection_send(api, connection, text == NULL ? 503 : status, text,
 				 text == NULL ? 0 : strlen(text));
 }

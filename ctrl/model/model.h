@@ -101,6 +101,9 @@ int weir_model_function_check(const struct weir_model_function *function,
 int weir_model_route_check(const struct weir_model_route *route,
 			   struct weir_model_error *error);
 
+/* Bytes of the UTF-8 sequence that `text` of `left` bytes begins with, 0 if it is none. */
+size_t weir_model_utf8_bytes(const char *text, size_t left);
+
 /* The names that a function's runtime may have: those that run here, and those of the public table
  * and of Weir's plan that do not yet (calls get 501). 0 or -EINVAL with *error. */
 int weir_model_runtime_check(const char *runtime, struct weir_model_error *error);

@@ -16,9 +16,6 @@ int weir_model_fail(struct weir_model_error *error, const char *field, const cha
 const char *weir_model_quote(const char *text, size_t bytes,
 			     char out[WEIR_MODEL_QUOTE_BYTES_MAX]);
 
-/* Bytes of the UTF-8 sequence that text begins with, 0 if it is none. */
-size_t weir_model_utf8_bytes(const char *text, size_t left);
-
 /* True if text is valid UTF-8 without control characters. */
 bool weir_model_text_clean(const char *text, size_t bytes);
 

@@ -71,6 +71,12 @@ static const struct weir_api_member pool_change_members[] = {
 	{NULL, WEIR_API_ANY},
 };
 
+static const struct weir_api_member history_rollback_members[] = {
+	{"generation", WEIR_API_NUMBER},
+	{"dry_run", WEIR_API_SWITCH},
+	{NULL, WEIR_API_ANY},
+};
+
 /* The one list of what the API offers. '*' stands for one path segment. `what` is how history calls it, with
  * what it is about behind; NULL: it changes nothing. `members`: NULL where there is no JSON in the body. */
 static const struct {
@@ -114,9 +120,11 @@ static const struct {
 	/* ?pool=NAME names one pool. */
 	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL, NULL},
 	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool", pool_change_members},
-	/* ?limit=COUNT */
+	/* ?limit=COUNT; ?from=GENERATION&to=GENERATION */
 	{WEIR_HTTP_GET, "/weir/history", weir_api_history_list, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/history/diff", weir_api_history_diff, NULL, NULL},
+	{WEIR_HTTP_POST, "/weir/history/rollback",
+	 weir_api_history_rollback, "roll back to generation", history_rollback_members},
 	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/endpoints", weir_api_endpoint_list, NULL, NULL},
 };
@@ -289,6 +297,7 @@ enum weir_api_result weir_api_refuse_store(struct weir_api_call *call, int code,
 		{-EBADMSG, 503, "damaged"},  {-EPROTO, 503, "damaged"},
 		{-EACCES, 503, "denied"},    {-EROFS, 503, "read_only"},
 		{-ENOMEM, 503, "memory"},    {-ESTALE, 409, "changed_outside"},
+		{-ENODATA, 409, "code_missing"},
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

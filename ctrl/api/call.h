@@ -78,7 +78,7 @@ weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_
 weir_api_handler weir_api_pool_list, weir_api_pool_change;
 weir_api_handler weir_api_function_scale;
 weir_api_handler weir_api_activation_logs, weir_api_function_logs;
-weir_api_handler weir_api_history_list, weir_api_history_diff;
+weir_api_handler weir_api_history_list, weir_api_history_diff, weir_api_history_rollback;
 weir_api_handler weir_api_status_get, weir_api_route_test, weir_api_endpoint_list;
 
 /* Variables of a request's body, and what they become. Starts zeroed; released after a failure too. */

@@ -186,3 +186,90 @@ enum weir_api_result weir_api_history_diff(struct weir_api_call *call)
 	call->status = 200;
 	return WEIR_API_DONE;
 }
+
+/* Before: what others did to the public table is saved as theirs. Trouble with it but for a lock shows where
+ * its rows are concerned. 0 or -EAGAIN. */
+static int rows_settle(struct weir_api_call *call, struct weir_store_error *error)
+{
+	const struct weir_api_owner *owner = call->owner;
+	int code = 0;
+
+	weir_history_author_set(owner->store, NULL);
+	if (owner->rows->unsaved)
+		code = weir_public_rows_save(owner->rows, owner->store, error);
+	if (code == 0 && weir_public_table_changed(owner->table))
+		code = owner->table_written(owner->context, error);
+	weir_history_author_set(owner->store, &call->author);
+	return code == -EAGAIN ? code : 0;
+}
+
+/* Afterwards: memory has what weir.db has; what the table has otherwise is taken as others' change. */
+static int rows_reload(struct weir_api_call *call, struct weir_store_error *error)
+{
+	const struct weir_api_owner *owner = call->owner;
+	const int code = weir_public_rows_load(owner->rows, owner->store, error);
+	struct weir_store_error ignored; /* shown as a problem, and tried again */
+
+	weir_history_author_set(owner->store, NULL);
+	if (code == 0)
+		(void)owner->table_written(owner->context, &ignored);
+	weir_history_author_set(owner->store, &call->author);
+	return code;
+}
+
+/* weir.db is what it was; `code` says whether the public table is, too. */
+static enum weir_api_result rolled_back(struct weir_api_call *call, int code,
+					struct weir_store_error *error)
+{
+	struct weir_store_error trouble = {{0}};
+	const int loaded = rows_reload(call, &trouble);
+	const enum weir_api_result result = weir_api_committed(call, 200);
+
+	if (code != 0)
+		return weir_api_refuse(call, 500, "rows_not_written", NULL, error->text);
+	return loaded != 0 ? weir_api_refuse(call, 500, "not_published", NULL, trouble.text) : result;
+}
+
+static bool rollback_read(struct weir_api_call *call, struct weir_history_rollback *rollback)
+{
+	uint32_t generation = 0;
+
+	if (!cJSON_HasObjectItem(call->body, "generation")) {
+		(void)weir_api_refuse(call, 422, "invalid", "generation",
+				      "generation is missing: the one to go back to");
+		return false;
+	}
+	rollback->is_dry = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(call->body, "dry_run"));
+	if (!weir_api_body_number(call, "generation", &generation))
+		return false;
+	rollback->generation = generation;
+	return true;
+}
+
+enum weir_api_result weir_api_history_rollback(struct weir_api_call *call)
+{
+	WEIR_CLEANUP(changes_release) struct changes *changes = calloc(1, sizeof(*changes));
+	struct weir_history_rollback rollback = {.visit = change_visit, .context = changes};
+	struct weir_store_error error = {.text = "not enough memory for the changes"};
+	struct weir_history_outcome outcome = {.changes = 0};
+	enum weir_api_result result = WEIR_API_DONE;
+	int code = changes == NULL ? -ENOMEM : 0;
+
+	if (!rollback_read(call, &rollback))
+		return WEIR_API_DONE;
+	if (code == 0)
+		code = rows_settle(call, &error);
+	if (code == 0)
+		code = weir_history_rollback(call->owner->store, call->owner->table, &rollback, &outcome,
+					     &error);
+	if (code != 0 && !outcome.is_committed)
+		return weir_api_refuse_store(call, code, &error);
+	call->status = 200;
+	if (outcome.is_committed)
+		result = rolled_back(call, code, &error);
+	if (call->answer == NULL) { /* no error */
+		call->answer = cJSON_CreateObject();
+		changes_tell(changes, call->answer);
+	}
+	return result;
+}

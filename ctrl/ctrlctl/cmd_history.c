@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -169,7 +170,8 @@ static void change_print(const cJSON *change, bool colours)
 	weir_ctl_print("\n");
 }
 
-static void changes_print(const cJSON *json)
+/* False: there are none. */
+static bool changes_print(const cJSON *json)
 {
 	const bool colours = weir_ctl_print_has_colours();
 	const double more = weir_ctl_json_number(json, "more");
@@ -179,6 +181,7 @@ static void changes_print(const cJSON *json)
 		change_print(change, colours);
 	if (more > 0)
 		weir_ctl_print("and %.0f more\n", more);
+	return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "changes")) > 0;
 }
 
 enum weir_ctl_exit weir_ctl_config_diff(const struct weir_ctl_call *call)
@@ -200,8 +203,45 @@ enum weir_ctl_exit weir_ctl_config_diff(const struct weir_ctl_call *call)
 		return code;
 	if (call->json)
 		weir_ctl_print_json(json);
-	else
-		changes_print(json);
+	else if (!changes_print(json))
+		weir_ctl_print("no difference\n");
+	cJSON_Delete(json);
+	return WEIR_CTL_OK;
+}
+
+/* Digits only. */
+static bool generation_parse(const char *text, double *out_generation)
+{
+	const size_t digits = strspn(text, "0123456789");
+
+	*out_generation = strtod(text, NULL);
+	return digits > 0 && digits <= 15 && text[digits] == '\0';
+}
+
+enum weir_ctl_exit weir_ctl_config_rollback(const struct weir_ctl_call *call)
+{
+	const bool is_dry = weir_ctl_option(call, "--dry-run") != NULL;
+	cJSON *body = NULL;
+	cJSON *json = NULL;
+	double generation = 0;
+	enum weir_ctl_exit code = WEIR_CTL_OK;
+
+	if (!generation_parse(call->arguments[0], &generation))
+		return weir_ctl_fail(WEIR_CTL_INVALID, "`ctrlctl config history` lists them",
+				     "'%s' is no generation", call->arguments[0]);
+	body = cJSON_CreateObject();
+	WEIR_ASSERT(body != NULL); /* a command line that has no memory left cannot go on */
+	(void)cJSON_AddNumberToObject(body, "generation", generation);
+	(void)cJSON_AddBoolToObject(body, "dry_run", is_dry);
+	code = weir_ctl_api(call, "POST", "/weir/history/rollback", body, &json);
+	if (code != WEIR_CTL_OK)
+		return code;
+	if (!call->json && !changes_print(json))
+		weir_ctl_print("no difference: nothing was changed\n");
+	if (cJSON_HasObjectItem(json, "generation"))
+		return weir_ctl_change_end(call, json);
+	if (call->json)
+		weir_ctl_print_json(json);
 	cJSON_Delete(json);
 	return WEIR_CTL_OK;
 }

@@ -293,6 +293,24 @@ static const struct weir_ctl_command others[] = {
 		.run = weir_ctl_config_diff,
 	},
 	{
+		.noun = "config",
+		.verb = "rollback",
+		.arguments = "GENERATION",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.help = "make the configuration what it was at a generation",
+		.more = "All that was changed since is undone in one step, rows of the public table too: a new\n"
+			"generation, which can be rolled back itself. What another program changed in weir.db\n"
+			"is not known, and stops it.\n"
+			"  ctrlctl config rollback 41 --dry-run\n"
+			"  ctrlctl config rollback 41\n",
+		.options =
+			{
+				{.name = "--dry-run", .help = "show what that would change, and change nothing"},
+			},
+		.run = weir_ctl_config_rollback,
+	},
+	{
 		.noun = "status",
 		.arguments = "",
 		.help = "what runs, what it does, what it does without, what is wrong",

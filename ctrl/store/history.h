@@ -19,7 +19,7 @@
 #ifndef WEIR_CTRL_STORE_HISTORY_H
 #define WEIR_CTRL_STORE_HISTORY_H
 
-#include "ctrl/store/store.h"
+#include "ctrl/store/public_table.h"
 
 #define WEIR_HISTORY_GENERATIONS_SETTING "history_generations_max"
 #define WEIR_HISTORY_BYTES_SETTING       "history_bytes_max"
@@ -115,5 +115,36 @@ typedef int weir_history_change_visit(void *context, const struct weir_history_c
 int weir_history_diff(struct weir_store *store, uint64_t from, uint64_t to,
 		      weir_history_change_visit *visit, void *context,
 		      struct weir_store_error *error);
+
+/* What to make again. */
+struct weir_history_rollback {
+	uint64_t generation;
+	bool is_dry;                      /* only look, and check */
+	weir_history_change_visit *visit; /* gets what that changes, before it is certain */
+	void *context;
+};
+
+/* What came of it, after a failure too. */
+struct weir_history_outcome {
+	size_t changes;    /* that were visited; none: nothing is done */
+	bool is_committed; /* weir.db is what it was then, under a new generation */
+};
+
+/* Make the configuration what it was at a generation, as one new change: the lines since are undone; each
+ * function that this touches gets a new version (workers load it anew), passes the model's checks, and its
+ * code in the data directory must be there; so do routes. Ids and the generation only grow.
+ *
+ *   lock faas_meta.db, write its rows -> commit weir.db -> commit faas_meta.db
+ *
+ * Rows of the public table are restored there as well, whose file commits last. A crash between the two
+ * leaves the newer rows in it: the next sync takes them as a change of the table (a generation of its own,
+ * seen in history), and the same rollback again restores them.
+ * `table` was read completely, and what it held is saved. After is_committed the rows in memory are the
+ * caller's to load again, and the rest to publish.
+ * 0; as weir_history_diff(); -EINVAL (what was restored does not pass a check); -ENODATA (code is missing,
+ * named); -EAGAIN (one of the files is locked); or store.h. */
+int weir_history_rollback(struct weir_store *store, struct weir_public_table *table,
+			  const struct weir_history_rollback *rollback,
+			  struct weir_history_outcome *outcome, struct weir_store_error *error);
 
 #endif

@@ -294,17 +294,13 @@ int weir_public_table_read(struct weir_public_table *table, weir_public_table_vi
 	return 0;
 }
 
-static int row_write(struct weir_public_table *table, const char *text, const char *key,
-		     const char *value, struct weir_store_error *error)
+/* Run a statement with a key and a value (may be NULL). 0 and *out_rows that it changed. */
+static int row_run(struct weir_public_table *table, sqlite3 *db, const char *text, const char *key,
+		   const char *value, int *out_rows, struct weir_store_error *error)
 {
-	WEIR_CLEANUP(connection_close) sqlite3 *db = NULL;
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
-	int code = connection_open(table->path, SQLITE_OPEN_READWRITE, &db, error);
+	int code = weir_sql_prepare(db, table->path, text, &statement, error);
 
-	if (code == 0)
-		code = weir_sql_run(db, table->path, "PRAGMA synchronous = FULL", error);
-	if (code == 0)
-		code = weir_sql_prepare(db, table->path, text, &statement, error);
 	if (code != 0)
 		return code;
 	(void)sqlite3_bind_text(statement, 1, key, -1,
@@ -314,24 +310,94 @@ static int row_write(struct weir_public_table *table, const char *text, const ch
 	code = sqlite3_step(statement);
 	if (code != SQLITE_DONE)
 		return weir_sql_error(db, code, table->path, error);
-	if (sqlite3_changes(db) == 0)
-		return weir_store_fail(error, -ENOENT, "%s has no row '%s'", table->path, key);
+	*out_rows = sqlite3_changes(db);
 	return 0;
 }
+
+/* A connection whose commits are on the disk before they are acknowledged. */
+static int writer_open(struct weir_public_table *table, sqlite3 **out_db,
+		       struct weir_store_error *error)
+{
+	const int code = connection_open(table->path, SQLITE_OPEN_READWRITE, out_db, error);
+
+	return code != 0 ? code
+			 : weir_sql_run(*out_db, table->path, "PRAGMA synchronous = FULL", error);
+}
+
+static int row_write(struct weir_public_table *table, const char *text, const char *key,
+		     const char *value, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(connection_close) sqlite3 *db = NULL;
+	int rows = 0;
+	int code = writer_open(table, &db, error);
+
+	if (code == 0)
+		code = row_run(table, db, text, key, value, &rows, error);
+	if (code == 0 && rows == 0)
+		code = weir_store_fail(error, -ENOENT, "%s has no row '%s'", table->path, key);
+	return code;
+}
+
+#define ROW_UPDATE "UPDATE functions SET v = ?2, updated = strftime('%s','now') WHERE k = ?1"
+#define ROW_DELETE "DELETE FROM functions WHERE k = ?1"
 
 int weir_public_table_change(struct weir_public_table *table, const char *key,
 			     const char *value, struct weir_store_error *error)
 {
-	return row_write(
-		table,
-		"UPDATE functions SET v = ?2, updated = strftime('%s','now') WHERE k = ?1", key,
-		value, error);
+	return row_write(table, ROW_UPDATE, key, value, error);
 }
 
 int weir_public_table_remove(struct weir_public_table *table, const char *key,
 			     struct weir_store_error *error)
 {
-	return row_write(table, "DELETE FROM functions WHERE k = ?1", key, NULL, error);
+	return row_write(table, ROW_DELETE, key, NULL, error);
+}
+
+int weir_public_table_edit_begin(struct weir_public_table *table,
+				 struct weir_public_table_edit *edit,
+				 struct weir_store_error *error)
+{
+	WEIR_CLEANUP(connection_close) sqlite3 *db = NULL;
+	int code = writer_open(table, &db, error);
+
+	if (code == 0)
+		code = weir_sql_run(db, table->path, "BEGIN IMMEDIATE", error);
+	if (code == 0 && weir_public_table_changed(table))
+		code = weir_store_fail(error, -EAGAIN, "%s is being written; try again", table->path);
+	if (code != 0)
+		return code;
+	edit->table = table;
+	edit->db = db;
+	db = NULL;
+	return 0;
+}
+
+int weir_public_table_edit_put(struct weir_public_table_edit *edit, const char *key,
+			       const char *value, struct weir_store_error *error)
+{
+	int rows = 0;
+	int code = row_run(edit->table, edit->db, value == NULL ? ROW_DELETE : ROW_UPDATE, key, value,
+			   &rows, error);
+
+	if (code == 0 && rows == 0 && value != NULL)
+		code = row_run(edit->table, edit->db, "INSERT INTO functions (k, v) VALUES (?1, ?2)", key,
+			       value, &rows, error);
+	return code;
+}
+
+int weir_public_table_edit_commit(struct weir_public_table_edit *edit,
+				  struct weir_store_error *error)
+{
+	const int code = weir_sql_run(edit->db, edit->table->path, "COMMIT", error);
+
+	weir_public_table_edit_drop(edit);
+	return code;
+}
+
+/* Closing ends what was begun. */
+void weir_public_table_edit_drop(struct weir_public_table_edit *edit)
+{
+	connection_close(&edit->db);
 }
 
 /* The samples' rows, as the C seed ships them, run by PHP. */

@@ -10,6 +10,8 @@
 #ifndef WEIR_CTRL_STORE_PUBLIC_TABLE_H
 #define WEIR_CTRL_STORE_PUBLIC_TABLE_H
 
+#include <sqlite3.h>
+
 #include "ctrl/store/store.h"
 
 enum { WEIR_PUBLIC_ROWS_MAX = 16384 };
@@ -56,6 +58,27 @@ int weir_public_table_change(struct weir_public_table *table, const char *key,
 			     const char *value, struct weir_store_error *error);
 int weir_public_table_remove(struct weir_public_table *table, const char *key,
 			     struct weir_store_error *error);
+
+/* Several rows in one commit; starts zeroed. */
+struct weir_public_table_edit {
+	struct weir_public_table *table;
+	sqlite3 *db; /* NULL: not begun, or ended */
+};
+
+/* Begin: the table's lock is held until the commit or drop, so nobody else writes meanwhile, nor has since
+ * the last complete read: else -EAGAIN. */
+int weir_public_table_edit_begin(struct weir_public_table *table,
+				 struct weir_public_table_edit *edit,
+				 struct weir_store_error *error);
+
+/* One row: new, in place of what is there, or removed (`value` is NULL). */
+int weir_public_table_edit_put(struct weir_public_table_edit *edit, const char *key,
+			       const char *value, struct weir_store_error *error);
+
+/* End it: with all rows on the disk, or, where that fails, without. Drop: without; harmless where it ended. */
+int weir_public_table_edit_commit(struct weir_public_table_edit *edit,
+				  struct weir_store_error *error);
+void weir_public_table_edit_drop(struct weir_public_table_edit *edit);
 
 /* Write DATA/init.sql unless it exists: a script that recreates the public table with the sample
  * rows, whose modules lie in DATA/samples/seed. 0 or -errno. */

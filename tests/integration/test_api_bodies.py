@@ -29,6 +29,7 @@ SOUND = {
     ("POST", "/weir/route-test"): {"route": "GET /hello"},
     ("PUT", "/weir/settings/*"): {"value": 5000},
     ("PATCH", "/weir/pools"): {"pool": "*", "alpha": 0.5},
+    ("POST", "/weir/history/rollback"): {"generation": 1, "dry_run": True},
 }
 # Bodies that are files, not JSON.
 FILES = {("POST", "/weir/code")}
@@ -193,8 +194,9 @@ class Bodies(weir_instance.Case):
                     status, answer = self.api(method, path.replace("*", name), json.dumps(self.sound.get((method, path))).encode()
                                               if (method, path) in self.sound else b"")
                     self.assertIn(status, (400, 404, 405, 422), (method, path, name, answer))
-            for key, name in itertools.product(("route", "host", "pool", "limit", "after", "since", "newest"), names):
-                for path in ("/weir/routes", "/weir/pools", "/weir/functions/default/hello/logs", "/weir/history"):
+            for key, name in itertools.product(("route", "host", "pool", "limit", "after", "since", "newest", "from", "to"), names):
+                for path in ("/weir/routes", "/weir/pools", "/weir/functions/default/hello/logs", "/weir/history",
+                             "/weir/history/diff"):
                     status, answer = self.api("GET", f"{path}?{key}={name}")
                     self.assertLess(status, 500, (path, key, name, answer))
                 status, answer = self.api("DELETE", f"/weir/routes?{key}={name}")

@@ -230,6 +230,33 @@ static enum weir_api_result rolled_back(struct weir_api_call *call, int code,
 	return loaded != 0 ? weir_api_refuse(call, 500, "not_published", NULL, trouble.text) : result;
 }
 
+/* What a rollback's visits need. */
+struct rolling {
+	struct weir_api_call *call;
+	struct changes *changes;
+};
+
+static int rolling_visit(void *context, const struct weir_history_change *change)
+{
+	const struct rolling *rolling = context;
+
+	return change_visit(rolling->changes, change);
+}
+
+/* So that calls go on: what is built before it runs is built before it is back. A build that fails did so
+ * then, too; the function has that problem again. */
+static int rolling_prepare(void *context, const struct weir_model_function *function)
+{
+	const struct rolling *rolling = context;
+	const struct weir_api_call *call = rolling->call;
+	char *log = NULL;
+	const int code = call->owner->build(call->owner->context, function->runtime, function->code_path,
+					    !call->is_rerun, &log);
+
+	free(log);
+	return code == -EINPROGRESS ? code : 0;
+}
+
 static bool rollback_read(struct weir_api_call *call, struct weir_history_rollback *rollback)
 {
 	uint32_t generation = 0;
@@ -249,7 +276,9 @@ static bool rollback_read(struct weir_api_call *call, struct weir_history_rollba
 enum weir_api_result weir_api_history_rollback(struct weir_api_call *call)
 {
 	WEIR_CLEANUP(changes_release) struct changes *changes = calloc(1, sizeof(*changes));
-	struct weir_history_rollback rollback = {.visit = change_visit, .context = changes};
+	struct rolling rolling = {.call = call, .changes = changes};
+	struct weir_history_rollback rollback = {
+		.visit = rolling_visit, .prepare = rolling_prepare, .context = &rolling};
 	struct weir_store_error error = {.text = "not enough memory for the changes"};
 	struct weir_history_outcome outcome = {.changes = 0};
 	enum weir_api_result result = WEIR_API_DONE;
@@ -262,6 +291,8 @@ enum weir_api_result weir_api_history_rollback(struct weir_api_call *call)
 	if (code == 0)
 		code = weir_history_rollback(call->owner->store, call->owner->table, &rollback, &outcome,
 					     &error);
+	if (code == -EINPROGRESS)
+		return WEIR_API_PENDING;
 	if (code != 0 && !outcome.is_committed)
 		return weir_api_refuse_store(call, code, &error);
 	call->status = 200;

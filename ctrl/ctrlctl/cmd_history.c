@@ -7,7 +7,12 @@
 #include "ctrl/ctrlctl/output.h"
 #include "dataplane/base/assert.h"
 
-enum { TARGET_MAX = 256, ROWS_TEXT_MAX = 512, VALUE_COLUMNS_MAX = 120 };
+enum {
+	TARGET_MAX = 256,
+	ROWS_TEXT_MAX = 512,
+	VALUE_COLUMNS_MAX = 120,
+	ROLLBACK_PATIENCE_MS = 300000, /* functions may have to be built again first */
+};
 
 /* {"functions":1,"routes":2} -> "functions 1, routes 2". */
 static void rows_text(const cJSON *line, char out[ROWS_TEXT_MAX])
@@ -233,7 +238,7 @@ enum weir_ctl_exit weir_ctl_config_rollback(const struct weir_ctl_call *call)
 	WEIR_ASSERT(body != NULL); /* a command line that has no memory left cannot go on */
 	(void)cJSON_AddNumberToObject(body, "generation", generation);
 	(void)cJSON_AddBoolToObject(body, "dry_run", is_dry);
-	code = weir_ctl_api(call, "POST", "/weir/history/rollback", body, &json);
+	code = weir_ctl_api_patient(call, "POST", "/weir/history/rollback", body, ROLLBACK_PATIENCE_MS, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
 	if (!call->json && !changes_print(json))

@@ -121,6 +121,9 @@ struct weir_history_rollback {
 	uint64_t generation;
 	bool is_dry;                      /* only look, and check */
 	weir_history_change_visit *visit; /* gets what that changes, before it is certain */
+	/* Can this function run as soon as it is there again? -EINPROGRESS: it is being built; then nothing is
+	 * done yet, and -EINPROGRESS the result. Each is asked first. NULL: all can. Not asked where it is dry. */
+	int (*prepare)(void *context, const struct weir_model_function *function);
 	void *context;
 };
 
@@ -142,7 +145,7 @@ struct weir_history_outcome {
  * `table` was read completely, and what it held is saved. After is_committed the rows in memory are the
  * caller's to load again, and the rest to publish.
  * 0; as weir_history_diff(); -EINVAL (what was restored does not pass a check); -ENODATA (code is missing,
- * named); -EAGAIN (one of the files is locked); or store.h. */
+ * named); -EAGAIN (one of the files is locked); -EINPROGRESS (`prepare`); or store.h. */
 int weir_history_rollback(struct weir_store *store, struct weir_public_table *table,
 			  const struct weir_history_rollback *rollback,
 			  struct weir_history_outcome *outcome, struct weir_store_error *error);

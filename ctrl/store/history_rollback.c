@@ -16,6 +16,7 @@ struct restoring {
 	struct weir_history_columns columns;
 	sqlite3_changeset_iter *iterator;
 	int operation;
+	bool is_preparing; /* a function is not ready to run */
 	struct weir_store_error *error;
 };
 
@@ -67,6 +68,9 @@ static int function_check(struct restoring *restoring, const char *space, const 
 			       space, name, function.code_path); /* cut is fine */
 		return refuse(restoring, -ENODATA);
 	}
+	if (!restoring->rollback->is_dry && restoring->rollback->prepare != NULL &&
+	    restoring->rollback->prepare(restoring->rollback->context, &function) == -EINPROGRESS)
+		restoring->is_preparing = true; /* the others begin meanwhile */
 	return 0;
 }
 
@@ -208,6 +212,8 @@ static int restore(struct restoring *restoring, struct weir_history_travel *trav
 		code = changes_settle(restoring, &changes);
 	if (code == 0)
 		code = references_check(restoring);
+	if (code == 0 && restoring->is_preparing)
+		code = weir_store_fail(restoring->error, -EINPROGRESS, "functions are being built");
 	return code == 0 ? weir_history_changes_visit(store, &changes, &viewer, out_changes, restoring->error)
 			 : code;
 }

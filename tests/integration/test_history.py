@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -41,6 +42,7 @@ def configuration(weir):
     functions = json.loads(weir.ctrlctl("fn", "list", "-o", "json").stdout)
     for function in functions:
         function.pop("version", None)
+        function.pop("problem", None)  # that it is being built
     return {
         "functions": functions,
         "routes": json.loads(weir.ctrlctl("route", "list", "-o", "json").stdout),
@@ -56,6 +58,15 @@ def script(weir, word):
     return path
 
 
+def source(weir, word):
+    """C source that says a word."""
+    path = weir.home / "word.c"
+    path.write_text('#include "weir_function.h"\n'
+                    "int weir_handle(const struct weir_request *request, struct weir_response *response)\n"
+                    f'{{\n\t(void)request;\n\treturn weir_response_write_text(response, "{word}");\n}}\n')
+    return path
+
+
 def said(weir):
     answer = weir.request("POST", "/say", b"{}", {"content-type": "application/json"})
     return (answer.status, answer.json().get("said"))
@@ -64,14 +75,14 @@ def said(weir):
 class Traffic(threading.Thread):
     """Somebody who calls all the while; `bad` has what was not answered as it should."""
 
-    def __init__(self, weir):
+    def __init__(self, weir, path="/hello"):
         super().__init__()
-        self.weir, self.bad, self.calls, self.ends = weir, [], 0, threading.Event()
+        self.weir, self.path, self.bad, self.calls, self.ends = weir, path, [], 0, threading.Event()
 
     def run(self):
         while not self.ends.is_set():
             try:
-                answer = self.weir.request("GET", "/hello")
+                answer = self.weir.request("GET", self.path)
                 if answer.status != 200:
                     self.bad.append(answer)
             except OSError as error:
@@ -183,6 +194,30 @@ class Day(weir_instance.Case):
             self.assertRegex(ran.stderr, rf"generation {first} is no longer there; history goes back to \d+")
 
 
+    def test_code_that_must_be_built_again_is_built_before_it_is_back(self):
+        with Instance() as weir:
+            def built():
+                return {path.parent for path in (weir.data / "code").glob("*/function.so")}
+
+            weir.ctrlctl("fn", "deploy", source(weir, "one"), "--name", "word")
+            weir.ctrlctl("route", "add", "GET /word", "--fn", "word")
+            good, (first,) = newest(weir), built()
+            weir.ctrlctl("fn", "deploy", source(weir, "two"), "--name", "word")
+            wait_until(lambda: weir.request("GET", "/word").body == b"two", "the second version answers")
+            # As a sweep would, ten minutes later: what is not published is built again when it is wanted.
+            first.chmod(0o755)
+            shutil.rmtree(first)
+            pid = weir.pid_of("weir-ctrld")
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: [one for one, _ in weir.processes("weir-ctrld") if one != pid], "control is back")
+            weir.wait_ready()
+            with Traffic(weir, "/word") as traffic:
+                weir.ctrlctl("config", "rollback", good)
+                wait_until(lambda: weir.request("GET", "/word").body == b"one", "the first version answers")
+            self.assertIn(first, built())
+            self.assertEqual(traffic.bad, [])
+
+
 class Kills(weir_instance.Case):
     def test_control_that_is_killed_between_changes_leaves_history_and_configuration_in_step(self):
         seed = random.randrange(1 << 30)
@@ -239,11 +274,11 @@ class Kills(weir_instance.Case):
                 was[generation] = configuration(weir)
             target, done = low, 0
             for delay_ms in range(8):
+                pid = weir.pid_of("weir-ctrld")
                 client = subprocess.Popen([str(weir_instance.BIN / "ctrlctl"), "--data", str(weir.data), "config",
                                            "rollback", str(target)], stdout=subprocess.DEVNULL,
                                           stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=weir.env)
                 time.sleep(delay_ms / 1000)
-                pid = weir.pid_of("weir-ctrld")
                 os.kill(pid, signal.SIGKILL)
                 client.wait(timeout=30)
                 wait_until(lambda: [one for one, _ in weir.processes("weir-ctrld") if one != pid], "control is back")

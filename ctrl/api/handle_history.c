@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "ctrl/api/call.h"
+#include "ctrl/api/pool_setting.h"
 #include "dataplane/base/cleanup.h"
 
 enum {
 	LIST_DEFAULT = 20,
+	LIST_MAX = 10000,
 	CHANGES_MAX = 20000, /* in one answer; the rest is only counted */
 };
 
@@ -35,7 +37,7 @@ enum weir_api_result weir_api_history_list(struct weir_api_call *call)
 	uint64_t oldest = 0;
 	int code = 0;
 
-	if (!weir_api_query_number(call, "limit", WEIR_HISTORY_GENERATIONS_MAX, &limit))
+	if (!weir_api_query_number(call, "limit", LIST_MAX, &limit))
 		return WEIR_API_DONE;
 	answer = cJSON_CreateObject();
 	code = weir_history_each(call->owner->store, limit, line_visit,
@@ -70,7 +72,33 @@ static void changes_release(struct changes **changes)
 	free(*changes);
 }
 
-static void value_add(cJSON *field, const char *side, const struct weir_history_value *value)
+/* A pool's setting, as `pool set` takes it: "default/native alpha" is kept in thousandths. */
+static bool pool_value_add(cJSON *field, const char *side, const char *name, int64_t number)
+{
+	const char *blank = strrchr(name, ' ');
+	const struct weir_pool_setting *setting = blank == NULL ? NULL : weir_pool_setting_find(blank + 1);
+
+	if (setting == NULL)
+		return false;
+	switch (setting->kind) { /* without memory: members lack */
+	case WEIR_POOL_SETTING_POLICY:
+		(void)cJSON_AddStringToObject(field, side, weir_policy_name((uint32_t)number));
+		break;
+	case WEIR_POOL_SETTING_DECIMAL:
+		(void)cJSON_AddNumberToObject(field, side, (double)number / 1000);
+		break;
+	case WEIR_POOL_SETTING_SWITCH:
+		(void)cJSON_AddStringToObject(field, side, number == 0 ? "off" : "on");
+		break;
+	case WEIR_POOL_SETTING_COUNT:
+		(void)cJSON_AddNumberToObject(field, side, (double)number);
+		break;
+	}
+	return true;
+}
+
+static void value_add(cJSON *field, const char *side, const struct weir_history_change *change,
+		      const struct weir_history_value *value)
 {
 	char *text = NULL;
 
@@ -78,6 +106,9 @@ static void value_add(cJSON *field, const char *side, const struct weir_history_
 	case WEIR_HISTORY_NOTHING:
 		break;
 	case WEIR_HISTORY_NUMBER:
+		if (strcmp(change->kind, "pool") == 0 &&
+		    pool_value_add(field, side, change->name, value->number))
+			break;
 		(void)cJSON_AddNumberToObject(field, side, (double)value->number);
 		break;
 	case WEIR_HISTORY_TEXT:
@@ -114,8 +145,8 @@ static int change_visit(void *context, const struct weir_history_change *change)
 		cJSON *field = cJSON_CreateObject();
 
 		(void)cJSON_AddStringToObject(field, "name", change->fields[i].name);
-		value_add(field, "from", &change->fields[i].from);
-		value_add(field, "to", &change->fields[i].to);
+		value_add(field, "from", change, &change->fields[i].from);
+		value_add(field, "to", change, &change->fields[i].to);
 		(void)cJSON_AddItemToArray(fields, field);
 	}
 	return 0;

@@ -22,7 +22,7 @@ static void rows_text(const cJSON *line, char out[ROWS_TEXT_MAX])
 	size_t used = 0;
 
 	(void)snprintf(out, ROWS_TEXT_MAX, "?");
-	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "known")) && rows->child == NULL)
+	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "known")) && cJSON_GetArraySize(rows) == 0)
 		return;
 	cJSON_ArrayForEach(count, rows)
 	{
@@ -84,7 +84,7 @@ static void value_print(const cJSON *value)
 	char text[VALUE_COLUMNS_MAX + 4];
 
 	if (cJSON_IsNumber(value)) {
-		weir_ctl_print("%.0f", value->valuedouble);
+		weir_ctl_print("%.15g", value->valuedouble);
 		return;
 	}
 	if (!cJSON_IsString(value) || value->valuestring[0] == '\0') {

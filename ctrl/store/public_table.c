@@ -11,6 +11,7 @@
 #include "ctrl/store/sql.h"
 #include "ctrl/store/store_internal.h"
 #include "dataplane/base/cleanup.h"
+#include "dataplane/base/fault.h"
 #include "dataplane/base/fd.h"
 
 enum {
@@ -388,7 +389,9 @@ int weir_public_table_edit_put(struct weir_public_table_edit *edit, const char *
 int weir_public_table_edit_commit(struct weir_public_table_edit *edit,
 				  struct weir_store_error *error)
 {
-	const int code = weir_sql_run(edit->db, edit->table->path, "COMMIT", error);
+	const int code = WEIR_FAULT_FAILS(public_table_edit_commit)
+				 ? weir_sql_error(NULL, SQLITE_IOERR, edit->table->path, error)
+				 : weir_sql_run(edit->db, edit->table->path, "COMMIT", error);
 
 	weir_public_table_edit_drop(edit);
 	return code;

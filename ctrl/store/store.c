@@ -10,7 +10,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 7 };
+enum { SCHEMA_VERSION = 8 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -86,6 +86,10 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"CREATE INDEX history_code_by_code ON history_code (code);"
 	"INSERT INTO meta SELECT 'history_oldest', value FROM meta WHERE name = 'generation';"
 	"PRAGMA user_version = 7;",
+	/* 8: rows are written anew, with the columns that were added: where a row lacks one, SQLite 3.40 tells
+	 * history NULL instead of the default. A later step that adds columns has to do the same. */
+	"UPDATE functions SET name = name; UPDATE versions SET code = code;"
+	"PRAGMA user_version = 8;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)

@@ -419,12 +419,60 @@ static void rows_of_the_public_table_come_back_in_its_own_file(void **state)
 	assert_non_null(weir_public_rows_find(&test->rows, "GET:/three"));
 }
 
+static void columns_that_were_added_since_do_not_matter(void **state)
+{
+	struct store_test *test = opened_with_table(state);
+	struct weir_model_function function;
+
+	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
+	weir_store_destroy(test->store);
+	store_test_run(test, "weir.db", "ALTER TABLE functions ADD COLUMN colour TEXT NOT NULL DEFAULT 'red';"
+		       "UPDATE functions SET name = name"); /* as each step of the schema does */
+	assert_int_equal(weir_store_create(test->directory, &test->store), 0);
+	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+	rollback_well(test, 1);
+	assert_int_equal(weir_store_function_find(test->store, "default", "a", &function, &test->error), 0);
+	assert_int_equal(weir_store_function_find(test->store, "default", "b", &function, &test->error), -ENOENT);
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM functions WHERE colour = 'red'"), 1);
+	rollback_well(test, 3);
+	assert_int_equal(weir_store_function_find(test->store, "default", "b", &function, &test->error), 0);
+}
+
+/* Rows of an old file lack the columns that were added on the way here. */
+static void rows_of_an_older_schema_come_back_after_its_migration(void **state)
+{
+	struct store_test *test = opened_with_table(state);
+	struct weir_model_function function;
+
+	weir_store_destroy(test->store);
+	store_test_run(test, "weir.db",
+		       "ALTER TABLE functions DROP COLUMN owner; ALTER TABLE functions DROP COLUMN image;"
+		       "ALTER TABLE functions DROP COLUMN details; ALTER TABLE versions DROP COLUMN image;"
+		       "ALTER TABLE versions DROP COLUMN details; DROP TABLE details; DROP TABLE history;"
+		       "DROP TABLE history_code; DELETE FROM meta WHERE name = 'history_oldest';"
+		       "INSERT INTO functions VALUES (7, 1, 'default', 'a', 'native', '/srv/a.so', '', 1000, 64, 10, 1, '');"
+		       "INSERT INTO versions VALUES (7, 1, 1, 'hash', 'native', '/srv/a.so', '', 1000, 64, 10, '');"
+		       "UPDATE meta SET value = 10 WHERE name = 'generation'; PRAGMA user_version = 5");
+	assert_int_equal(weir_store_create(test->directory, &test->store), 0);
+	assert_int_equal(weir_store_open(test->store, true, &test->error), 0);
+	assert_int_equal(setting_set(test, "workers_max", 1), 0);
+	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
+	rollback_well(test, 10);
+	assert_int_equal(weir_store_function_find(test->store, "default", "a", &function, &test->error), 0);
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM versions WHERE details = 0"), 1);
+	rollback_well(test, 11);
+	assert_int_equal(store_test_number(test, "weir.db", "SELECT value FROM settings"), 1);
+}
+
 #ifdef WEIR_FAULT_POINTS
-static void crash_between_the_two_files_is_found_and_can_be_repaired(void **state)
+/* A row that is "1" in generation 1 and "2" in generation 2, a setting in generation 3; then, in a process of
+ * its own, a rollback to 1 that meets a fault: *out_status. The store is open again afterwards. */
+static struct store_test *rolled_back_with_fault(void **state, const char *fault, int *out_status)
 {
 	struct store_test *test = opened_with_table(state);
 	struct weir_history_outcome outcome;
-	int status = 0;
 	pid_t child = 0;
 
 	row_write(test, "GET:/one", "1");
@@ -440,17 +488,24 @@ static void crash_between_the_two_files_is_found_and_can_be_repaired(void **stat
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		(void)setenv("WEIR_FAULT", "rollback_between_files:kill:1", 1);
-		if (weir_store_open(test->store, false, &test->error) == 0 && !rows_sync(test))
-			(void)rollback(test, 1, false, &outcome);
-		_exit(0); /* not reached */
+		(void)setenv("WEIR_FAULT", fault, 1);
+		if (weir_store_open(test->store, false, &test->error) != 0 || rows_sync(test))
+			_exit(2);
+		_exit(rollback(test, 1, false, &outcome) == -EIO && outcome.is_committed &&
+				      strstr(test->error.text, "rows of the public table stay: ") != NULL
+			      ? 1
+			      : 0);
 	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFSIGNALED(status));
+	assert_int_equal(waitpid(child, out_status, 0), child);
 	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+	return test;
+}
+
+/* weir.db is back, the table is not: as at every start, its newer row is taken as the table's change. */
+static void assert_half_is_found(struct store_test *test)
+{
 	assert_int_equal(weir_store_generation(test->store), 4);
 	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM settings"), 0);
-	/* The table's newer row is taken as the table's change: as at every start. */
 	assert_int_equal(weir_public_rows_load(&test->rows, test->store, &test->error), 0);
 	assert_true(rows_sync(test));
 	assert_int_equal(weir_store_generation(test->store), 5);
@@ -459,6 +514,25 @@ static void crash_between_the_two_files_is_found_and_can_be_repaired(void **stat
 					   "SELECT count(*) FROM history WHERE generation = 5 AND "
 					   "origin = 'public table'"),
 			 1);
+}
+
+static void table_that_cannot_be_written_is_said_and_found(void **state)
+{
+	int status = 0;
+	struct store_test *test = rolled_back_with_fault(state, "public_table_edit_commit:fail:1", &status);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_half_is_found(test);
+}
+
+static void crash_between_the_two_files_is_found_and_can_be_repaired(void **state)
+{
+	int status = 0;
+	struct store_test *test = rolled_back_with_fault(state, "rollback_between_files:kill:1", &status);
+
+	assert_true(WIFSIGNALED(status));
+	assert_half_is_found(test);
 	rollback_well(test, 1);
 	assert_rows_agree(test);
 	assert_int_equal(store_test_number(test, "faas_meta.db",
@@ -473,7 +547,9 @@ int main(void)
 #define HISTORY_TEST(function) \
 	cmocka_unit_test_setup_teardown(function, store_test_setup, store_test_teardown)
 #ifdef WEIR_FAULT_POINTS
-		/* First: which fault is wanted is asked once in a process, at the first point that is passed. */
+		/* First, and in this order: which fault is wanted is asked once in a process, at the first point that
+		 * is passed; so this one must not pass any before its children do. */
+		HISTORY_TEST(table_that_cannot_be_written_is_said_and_found),
 		HISTORY_TEST(crash_between_the_two_files_is_found_and_can_be_repaired),
 #endif
 		HISTORY_TEST(any_generation_can_be_made_again),
@@ -482,6 +558,8 @@ int main(void)
 		HISTORY_TEST(what_would_not_pass_the_checks_does_not_come_back),
 		HISTORY_TEST(what_another_program_changed_stops_it_and_nothing_changes),
 		HISTORY_TEST(rows_of_the_public_table_come_back_in_its_own_file),
+		HISTORY_TEST(columns_that_were_added_since_do_not_matter),
+		HISTORY_TEST(rows_of_an_older_schema_come_back_after_its_migration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
  * ignores kinds that it does not know (and closes their descriptors).
  *
  *   to the gateway                              from the gateway
- *   GATEWAY_START  board, load board            READY        shard board (sealed)
+ *   GATEWAY_START  board, load board, records   READY        shard board (sealed)
  *   LISTEN         one socket per shard         LINK_READY   all shards may use the link
  *   LINK_OPEN      segment, pidfd, eventfds,    LINK_GONE    all shards have let go
  *                  memory's counts or none
@@ -29,6 +29,7 @@
  *   BUILD_DONE                                  BUILD        folders of input and output, log
  *   OUTPUT_OPEN    the other end of a worker's  OUTPUT_GONE  read to its end
  *                  output socket
+ *   ACTIVATIONS    records of calls, bell
  *                                               ENVIRONMENT  memfd
  *   STOP */
 #ifndef WEIR_DATAPLANE_ABI_CONTROL_H
@@ -68,6 +69,7 @@ enum weir_control_kind {
 	WEIR_CONTROL_REVEALED,
 	WEIR_CONTROL_ENVIRONMENT,
 	WEIR_CONTROL_COLD_START,
+	WEIR_CONTROL_ACTIVATIONS,
 };
 
 struct weir_control {
@@ -78,7 +80,8 @@ struct weir_control {
 	union {
 		/* GATEWAY_START: shards are pinned to cpu[0 .. shard_count-1]; what a shard keeps to itself lies
 		 * on its NUMA node, or the nearest with memory. Numbers are the kernel's. fds: board,
-		 * load board (load.h), read-only; tests may leave the latter out. */
+		 * load board (load.h), read-only; where records of calls go and its bell (activation.h);
+		 * tests may leave out the last two, or all but the board. */
 		struct {
 			uint32_t shard_count;
 			uint16_t cpu[WEIR_SHARDS_MAX];

@@ -41,6 +41,7 @@ enum weir_message_kind {
 enum {
 	WEIR_MESSAGE_FLAG_END = 1, /* last message of this direction */
 	WEIR_MESSAGE_FLAG_ALONE = 64, /* HEAD: to be started only while the worker runs nothing else */
+	WEIR_MESSAGE_RUN_SHIFT = 6,   /* 64 ns */
 };
 
 enum weir_call_state {
@@ -70,7 +71,9 @@ struct weir_message {
 	uint64_t sequence;   /* must equal the call's */
 	uint32_t bytes;      /* payload in `chunk`, head included */
 	uint32_t head_bytes; /* HEAD: the encoded head (head.h) at the payload's start */
-	uint32_t grant;      /* shard -> worker, HEAD and CREDIT: a chunk to write the answer to */
+	uint32_t grant;      /* shard -> worker, HEAD and CREDIT: a chunk to write the answer to;
+			      * worker -> shard, the last message: how long the function ran, in units of
+			      * WEIR_MESSAGE_RUN_SHIFT, UINT32_MAX = not known, or longer */
 	uint32_t code;       /* ABORT: enum weir_abort; a text of `bytes` bytes may stand in `chunk`.
 			      * CALL: weir_nested_code() */
 };

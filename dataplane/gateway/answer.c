@@ -3,6 +3,7 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/gateway/activation.h"
 #include "dataplane/gateway/body.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/error_answer.h"
@@ -66,15 +67,16 @@ void weir_answer_feed(struct weir_shard *shard, struct weir_shard_link *link)
 }
 
 /* The worker is done with this call. */
-static void finish_call(struct weir_shard *shard, struct weir_shard_link *link, uint16_t index,
-			bool is_failed)
+static void finish_call(struct weir_shard *shard, struct weir_shard_link *link, const struct weir_message *message)
 {
+	const uint16_t index = message->call;
 	struct weir_shard_call *call = &link->call[index];
 
 	call->finished = true;
 	if (call->nested > 0)
-		weir_nested_parent_ended(shard, link, index, call->exchange && !is_failed);
+		weir_nested_parent_ended(shard, link, index, call->exchange && message->kind != WEIR_MESSAGE_ABORT);
 	if (call->exchange) {
+		weir_activation_returned(shard, link, call->exchange, message);
 		if (link->exclusive == call->exchange)
 			link->exclusive = NULL;
 		weir_connection_mark(shard, call->exchange->connection);
@@ -226,7 +228,7 @@ bool weir_answer_message(struct weir_shard *shard, struct weir_shard_link *link,
 		return false;
 	}
 	if (last)
-		finish_call(shard, link, message->call, message->kind == WEIR_MESSAGE_ABORT);
+		finish_call(shard, link, message);
 	else
 		grant_more(shard, link, message->call);
 	return true;
@@ -403,6 +405,7 @@ static enum piece_outcome move_piece(struct weir_shard *shard, struct weir_excha
 			return PIECE_LATER;
 		if (copy_piece(shard, exchange, piece)) {
 			exchange->answer_left -= piece->bytes;
+			exchange->stages.answer_bytes += piece->bytes;
 			drop_piece(shard, exchange);
 			return PIECE_DONE;
 		}
@@ -412,6 +415,7 @@ static enum piece_outcome move_piece(struct weir_shard *shard, struct weir_excha
 	    !weir_output_append(shard, connection, prefix, weir_http_chunk_prefix(piece->bytes, prefix)))
 		return PIECE_CUT;
 	exchange->answer_left -= piece->bytes;
+	exchange->stages.answer_bytes += piece->bytes;
 	exchange->piece_ready = true;
 	return PIECE_LATER;
 }

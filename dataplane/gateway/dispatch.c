@@ -7,6 +7,7 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/gateway/activation.h"
 #include "dataplane/gateway/admit.h"
 #include "dataplane/gateway/pick.h"
 #include "dataplane/gateway/queues.h"
@@ -178,6 +179,7 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	link->queued++;
 	shard->bound_in_batch++;
 	exchange->link = link;
+	weir_activation_bound(shard, link, exchange);
 	if (exchange->began_ns != 0)
 		exchange->bound_ns = weir_clock_now_ns();
 	exchange->request_bytes = message.bytes;

@@ -37,6 +37,7 @@ bool weir_error_answer_write_head(struct weir_shard *shard, struct weir_exchange
 	bytes = weir_http_response_head_write(head, out, room);
 	WEIR_ASSERT(bytes > 0); /* room was counted above */
 	weir_output_commit(exchange->connection, bytes);
+	exchange->stages.status = head->status;
 	count_status(shard, head->status);
 	return true;
 }
@@ -114,6 +115,7 @@ bool weir_error_answer_write(struct weir_shard *shard, struct weir_exchange *exc
 		return false;
 	}
 	exchange->head_written = true;
+	exchange->stages.answer_bytes = exchange->head_request ? 0 : head.content_length;
 	return true;
 }
 

@@ -1,6 +1,7 @@
 #include "dataplane/gateway/exchange.h"
 
 #include "dataplane/base/assert.h"
+#include "dataplane/gateway/activation.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/nested.h"
 #include "dataplane/gateway/shard.h"
@@ -48,6 +49,7 @@ static void leave_connection(struct weir_exchange *exchange)
 
 void weir_exchange_clear(struct weir_shard *shard, struct weir_exchange *exchange)
 {
+	weir_activation_leave(shard, exchange);
 	weir_dispatch_forget(shard, exchange);
 	weir_link_call_abandon(shard, exchange);
 	weir_block_give(&shard->blocks, exchange->request);

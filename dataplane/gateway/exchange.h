@@ -27,6 +27,24 @@ enum weir_framing {
 	WEIR_FRAMING_CLOSE,
 };
 
+/* What the record of a call will say: activation.h. */
+struct weir_exchange_stages {
+	uint64_t arrived_ns; /* 0 = it leaves no record */
+	uint64_t bound_ns;   /* to a worker, the last time; 0 = not yet */
+	uint64_t returned_ns; /* its last message came; 0 = not yet */
+	uint64_t worker_id;
+	uint64_t route_id;
+	uint64_t answer_bytes;
+	struct weir_link_usage usage; /* when it was bound */
+	uint32_t request_bytes;
+	uint32_t parse_units;
+	uint32_t run_units;
+	uint32_t cpu_units;
+	uint32_t version;
+	uint16_t status; /* of the answer; 0 = none was begun */
+	bool is_cpu_known;
+};
+
 struct weir_exchange {
 	struct weir_connection *connection;
 	struct weir_exchange *next;      /* of the connection */
@@ -44,6 +62,7 @@ struct weir_exchange {
 	uint64_t cold_since_ns; /* when it found no worker of its pool; 0 = it found one */
 	uint64_t began_ns; /* 0 = nobody asks for its timing */
 	uint64_t bound_ns; /* to a worker, the last time; of who asks */
+	struct weir_exchange_stages stages;
 	uint64_t function_id;
 	uint64_t generation;
 	uint64_t request_hash;

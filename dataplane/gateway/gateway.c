@@ -212,6 +212,8 @@ static int open_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cpu
 		.metric = gateway->board->shard[index].metric,
 		.board = gateway->board,
 		.load = gateway->load,
+		.activations = gateway->activations,
+		.activations_event_fd = gateway->activations_event_fd,
 		.outbox = &gateway->outbox,
 	};
 
@@ -256,9 +258,28 @@ static int run_shard(struct weir_gateway *gateway, uint32_t index)
 	return -result;
 }
 
+/* Without them calls leave no records. */
+static void activations_open(struct weir_gateway *gateway, const struct weir_control *control,
+			     struct weir_control_fds *fds)
+{
+	uint32_t shard_count = 0;
+
+	if (fds->count < 4)
+		return;
+	if (weir_activations_attach(fds->fd[2], &gateway->activations, &shard_count) != 0 ||
+	    shard_count < control->gateway_start.shard_count) {
+		weir_log(WEIR_LOG_ERROR, "place of call records refused", "action=\"go on without\"");
+		weir_activations_detach(gateway->activations, shard_count);
+		gateway->activations = NULL;
+		return;
+	}
+	gateway->activations_event_fd = fds->fd[3];
+	fds->fd[3] = -1;
+}
+
 /* GATEWAY_START: map the boards, make the shards, report READY with the shard board. */
 static int start(struct weir_gateway *gateway, const struct weir_control *control,
-		 const struct weir_control_fds *fds)
+		 struct weir_control_fds *fds)
 {
 	WEIR_CLEANUP(weir_fd_close) int shard_board_fd = -1;
 	size_t board_bytes = 0;
@@ -277,6 +298,7 @@ static int start(struct weir_gateway *gateway, const struct weir_control *contro
 	/* A pick goes by what is in flight alone, without it. */
 	if (fds->count > 1 && weir_load_attach(fds->fd[1], &gateway->load) != 0)
 		weir_log(WEIR_LOG_ERROR, "load board refused", "action=\"go on without\"");
+	activations_open(gateway, control, fds);
 	result = weir_shard_board_create(&shard_board_fd, &gateway->shard_board);
 	if (result != 0)
 		return result;

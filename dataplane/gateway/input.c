@@ -3,6 +3,7 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/gateway/activation.h"
 #include "dataplane/gateway/ask.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/output.h"
@@ -23,6 +24,7 @@ struct candidate {
 	bool stream;         /* the body comes later */
 	struct weir_span path;
 	enum weir_http_failure failure;
+	uint64_t waited_ns;  /* since its first byte, if it did not come at once */
 	struct weir_route_match match; /* parameters and what follows are not initialised */
 	struct weir_schedule_resources ask; /* of a head with resource fields */
 };
@@ -273,6 +275,15 @@ static void fail_early(struct weir_shard *shard, struct weir_connection *connect
 	weir_exchange_fail(shard, exchange, candidate->failure, detail);
 }
 
+/* Bytes of the body, for the record: announced, or here already. */
+static uint32_t body_bytes_known(const struct weir_http_parser *parser, const struct candidate *candidate)
+{
+	const uint64_t bytes = candidate->stream && parser->body == WEIR_HTTP_BODY_LENGTH ? parser->content_length
+											  : candidate->body.bytes;
+
+	return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+}
+
 static void submit(struct weir_shard *shard, struct weir_connection *connection,
 		   struct candidate *candidate)
 {
@@ -299,6 +310,9 @@ static void submit(struct weir_shard *shard, struct weir_connection *connection,
 		exchange->ask = candidate->ask;
 	exchange->function_id = function->id;
 	exchange->generation = shard->config->snapshot.header->generation;
+	weir_activation_begin(shard, exchange, function, candidate->waited_ns);
+	exchange->stages.route_id = target->route_id;
+	exchange->stages.request_bytes = body_bytes_known(&shard->parser, candidate);
 	exchange->deadline_ns =
 		shard->now_ns +
 		(target->timeout_ms ? target->timeout_ms * WEIR_NS_PER_MS : function->timeout_ns);
@@ -358,6 +372,19 @@ static enum weir_http_parse parse_head(struct weir_shard *shard, struct weir_con
 	return result;
 }
 
+/* Since when a head, then its small body, is under way that did not come at once. */
+static uint64_t phase_ns(const struct weir_shard *shard, const struct weir_connection *connection)
+{
+	const struct weir_settings *settings = shard->config->settings;
+	const uint64_t timeout_ms = connection->phase == WEIR_PHASE_HEAD ? settings->head_timeout_ms
+									 : settings->body_idle_ms;
+	const uint64_t left_ns = connection->phase_deadline_ns - shard->now_ns;
+
+	if (connection->phase != WEIR_PHASE_HEAD && connection->phase != WEIR_PHASE_BODY)
+		return 0;
+	return left_ns < timeout_ms * WEIR_NS_PER_MS ? timeout_ms * WEIR_NS_PER_MS - left_ns : 0;
+}
+
 /* Look for one request at data[0 .. bytes-1]. Returns the bytes it took, 0 if it is not whole. */
 static size_t parse_one(struct weir_shard *shard, struct weir_connection *connection, const char *data,
 			size_t bytes)
@@ -393,6 +420,7 @@ static size_t parse_one(struct weir_shard *shard, struct weir_connection *connec
 	}
 	connection->need_bytes = 0;
 	connection->continue_sent = false;
+	candidate.waited_ns = phase_ns(shard, connection);
 	connection->phase = WEIR_PHASE_IDLE;
 	connection->phase_deadline_ns = 0;
 	submit(shard, connection, &candidate);

@@ -80,6 +80,14 @@ struct weir_shard_pool {
 	int16_t price[WEIR_GATEWAY_POOL_LINKS_MAX]; /* of each link when it was last looked at: pick.c */
 };
 
+/* What a worker had used and finished at a time. */
+struct weir_link_usage {
+	uint64_t at_ns;
+	uint64_t on_cpu_ns;
+	uint64_t finished; /* calls */
+	bool is_known;     /* on_cpu_ns is measured */
+};
+
 /* Private side of one call record. */
 struct weir_shard_call {
 	uint64_t sequence; /* 0 = free */
@@ -133,6 +141,7 @@ struct weir_shard_link {
 	uint32_t load_source; /* enum weir_load_source */
 	uint32_t load_price;
 	struct weir_schedule_load load;
+	struct weir_link_usage usage; /* as of the turn in which it was looked at last */
 	struct weir_board_score *score; /* where it is shown; NULL = nowhere */
 	struct weir_timer timer;
 	struct weir_exchange *exclusive; /* a suspect runs here, nothing else may be bound */

@@ -5,6 +5,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/gateway/activation.h"
 #include "dataplane/gateway/answer.h"
 #include "dataplane/gateway/body.h"
 #include "dataplane/gateway/dispatch.h"
@@ -384,6 +385,8 @@ static void start(struct weir_shard *shard, struct weir_nested *nested, uint64_t
 	}
 	exchange->function_id = function->id;
 	exchange->generation = snapshot->header->generation;
+	weir_activation_begin(shard, exchange, function, 0);
+	exchange->stages.request_bytes = nested->body_bytes;
 	exchange->deadline_ns = shard->now_ns + function->timeout_ns;
 	if (exchange->deadline_ns > deadline_ns)
 		exchange->deadline_ns = deadline_ns;
@@ -468,6 +471,7 @@ static bool finish_one_way(struct weir_shard *shard, struct weir_nested *nested)
 			weir_http_failure_row((enum weir_http_failure)exchange->failure);
 
 		log_failure(shard, nested, row->status, row->code);
+		exchange->stages.status = row->status;
 		return true;
 	}
 	if (exchange->head_waiting) {
@@ -475,6 +479,7 @@ static bool finish_one_way(struct weir_shard *shard, struct weir_nested *nested)
 		struct weir_response_head head;
 
 		memcpy(&head, weir_segment_chunk(exchange->link->pair, message->chunk, &room), sizeof(head));
+		exchange->stages.status = head.status;
 		if (head.status >= 500)
 			log_failure(shard, nested, head.status, "answer");
 		exchange->head_waiting = false;

@@ -90,6 +90,8 @@ void weir_nested_reply_failure(struct weir_shard *shard, struct weir_nested *nes
 	bytes = weir_http_failure_body(failure, text, activation_text, body, sizeof(body));
 	if (!nested->running)
 		weir_shard_count(shard, WEIR_METRIC_calls_nested_refused, 1);
+	nested->exchange.stages.status = weir_http_failure_row(failure)->status;
+	nested->exchange.stages.answer_bytes = bytes;
 	reply_json(shard, nested, activation, weir_http_failure_row(failure)->status,
 		   (struct weir_span){.data = body, .bytes = bytes});
 }
@@ -142,6 +144,7 @@ static bool begin(struct weir_shard *shard, struct weir_nested *nested, struct r
 	reply->head_bytes = reply->bytes;
 	exchange->head_waiting = false;
 	exchange->head_written = true;
+	exchange->stages.status = head->status;
 	nested->reply_begun = true;
 	for (uint8_t i = exchange->piece_count; i > 0; i--)
 		exchange->piece[i] = exchange->piece[i - 1];
@@ -173,6 +176,7 @@ static bool copy_pieces(struct weir_shard *shard, struct weir_nested *nested, st
 			    weir_segment_chunk(exchange->link->pair, piece->chunk, &chunk_bytes) +
 				    piece->start,
 			    bytes);
+		exchange->stages.answer_bytes += bytes;
 		piece->start += (uint32_t)bytes;
 		piece->bytes -= (uint32_t)bytes;
 		if (piece->bytes > 0 && !nested->bodyless)

@@ -126,6 +126,9 @@ int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *o
 	shard->outbox = options->outbox;
 	weir_scores_open(shard, options->board);
 	weir_queues_open(shard, options->board);
+	if (options->activations)
+		weir_activation_tx_open(&shard->activations, options->activations, shard->index,
+					options->activations_event_fd);
 	shard->connections_limit = options->connections_max;
 	shard->exchanges_limit = options->connections_max + EXCHANGES_EXTRA;
 	shard->connections = weir_shard_reserve(shard->connections_limit * sizeof(*shard->connections));
@@ -480,6 +483,7 @@ static void turn(struct weir_shard *shard)
 		weir_dispatch_waiting(shard);
 	finish_connections(shard);
 	weir_link_publish_all(shard);
+	weir_activation_publish(&shard->activations);
 	trim_when_idle(shard);
 }
 

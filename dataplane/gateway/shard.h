@@ -27,6 +27,7 @@
 #include "dataplane/gateway/nested.h"
 #include "dataplane/http/http_request.h"
 #include "dataplane/route/route.h"
+#include "dataplane/shm/activation.h"
 
 /* A snapshot with what the gateway derives from it. Made and destroyed by the control thread. */
 struct weir_config {
@@ -116,6 +117,7 @@ struct weir_shard {
 	struct weir_board_picks *picks;  /* likewise */
 	struct weir_board_queue *queues; /* likewise */
 	uint32_t queue_count;
+	struct weir_activation_tx activations; /* records of calls, on their way to ctrld */
 	struct weir_linger linger;
 	uint32_t bound_in_batch; /* calls handed out since the workers could last have the CPU */
 	uint64_t wake_by_ns; /* the sleep under way was to end by then */
@@ -196,6 +198,8 @@ struct weir_shard_options {
 	_Atomic uint64_t *metric;
 	const struct weir_load_board *load; /* NULL = workers are not measured */
 	struct weir_board *board; /* for scores; NULL = nowhere to show them */
+	struct weir_activations *activations; /* where records go; NULL = nowhere */
+	int activations_event_fd;
 	struct weir_mailbox *outbox;
 };
 

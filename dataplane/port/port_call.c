@@ -67,6 +67,7 @@ int weir_port_call_start(struct weir_port_call *call, const struct weir_message 
 	call->row_count_max = 0;
 	call->field_count = 0;
 	call->text_bytes = 0;
+	call->run_units = UINT32_MAX;
 	if (head->grant != WEIR_CHUNK_NONE && !grant_add(call, head->grant))
 		return -EBADMSG;
 	if (data == NULL || head->bytes > size || head->head_bytes > head->bytes)
@@ -417,6 +418,7 @@ static int out_send(struct weir_port_call *call, bool is_last)
 
 	message.kind = WEIR_MESSAGE_DATA;
 	message.flags = is_last ? WEIR_MESSAGE_FLAG_END : 0;
+	message.grant = is_last ? call->run_units : WEIR_CHUNK_NONE;
 	message.chunk = call->out_chunk;
 	message.bytes = call->out_bytes;
 	if (!call->is_head_sent) {
@@ -553,9 +555,8 @@ bool weir_port_call_finish(struct weir_port_call *call)
 		return true; /* nobody reads it any more */
 	}
 	if (!is_length_kept(call)) {
-		weir_port_call_abort(
-			call, WEIR_ABORT_GARBAGE,
-			WEIR_SPAN("the function's answer is shorter than it announced"));
+		weir_port_call_abort(call, WEIR_ABORT_GARBAGE,
+				     WEIR_SPAN("the function's answer is shorter than it announced"));
 		return false;
 	}
 	if (!call->is_sealed && head_seal(call) != 0) {
@@ -564,13 +565,13 @@ bool weir_port_call_finish(struct weir_port_call *call)
 		return false;
 	}
 	if (call->out != NULL && (!call->is_head_sent || call->out_bytes != 0)) {
-		(void)out_send(call,
-			       true); /* a full ring is counted; its shard is beyond help */
+		(void)out_send(call, true); /* a full ring is counted; its shard is beyond help */
 	} else {
 		struct weir_message end = message_none;
 
 		end.kind = WEIR_MESSAGE_END;
 		end.flags = WEIR_MESSAGE_FLAG_END;
+		end.grant = call->run_units;
 		(void)weir_port_push(call, end); /* as above */
 	}
 	weir_port_release(call);
@@ -584,6 +585,7 @@ void weir_port_call_abort(struct weir_port_call *call, enum weir_abort code,
 
 	message.kind = WEIR_MESSAGE_ABORT;
 	message.flags = WEIR_MESSAGE_FLAG_END;
+	message.grant = call->run_units;
 	message.code = (uint32_t)code;
 	if (text.bytes > WEIR_PORT_CALL_REASON_BYTES_MAX)
 		text.bytes = WEIR_PORT_CALL_REASON_BYTES_MAX;
@@ -593,7 +595,6 @@ void weir_port_call_abort(struct weir_port_call *call, enum weir_abort code,
 		message.chunk = call->out_chunk;
 		message.bytes = (uint32_t)text.bytes;
 	}
-	(void)weir_port_push(call,
-			     message); /* a full ring is counted; its shard is beyond help */
+	(void)weir_port_push(call, message); /* a full ring is counted; its shard is beyond help */
 	weir_port_release(call);
 }

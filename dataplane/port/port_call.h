@@ -83,6 +83,7 @@ struct weir_port_call {
 	uint16_t row_count_max; /* rows between the head and its text */
 	uint16_t field_count;
 	uint16_t text_bytes;
+	uint32_t run_units; /* for the last message */
 	uint32_t grant[WEIR_PORT_CALL_QUEUE];
 	struct weir_port_piece piece[WEIR_PORT_CALL_QUEUE];
 	struct weir_port_nested nested[WEIR_PORT_NESTED_SLOTS];
@@ -132,6 +133,14 @@ int weir_port_call_append(struct weir_port_call *call, const void *data, size_t 
 /* Send what is committed now, at least the head. 0, -EAGAIN (no grant for the head), -ECANCELED,
  * -EBADMSG. */
 int weir_port_call_flush(struct weir_port_call *call);
+
+/* How long the function ran: told with the last message. Unset, nobody knows. */
+static inline void weir_port_call_ran(struct weir_port_call *call, uint64_t run_ns)
+{
+	const uint64_t units = run_ns >> WEIR_MESSAGE_RUN_SHIFT;
+
+	call->run_units = units < UINT32_MAX ? (uint32_t)units : UINT32_MAX;
+}
 
 /* The answer is complete. True if it counts as one: an answer shorter than announced (but for an empty
  * one to HEAD), or one that had no grant for its head, is aborted. The call is the port's again. */

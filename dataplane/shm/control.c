@@ -32,7 +32,7 @@ static bool message_is_sound(const struct weir_control *control, size_t fd_count
 	case WEIR_CONTROL_CTRLD_START:
 		return fd_count <= 1;
 	case WEIR_CONTROL_GATEWAY_START:
-		return (fd_count == 1 || fd_count == 2) && shards_are_possible(control->gateway_start.shard_count);
+		return (fd_count == 1 || fd_count == 2 || fd_count == 4) && shards_are_possible(control->gateway_start.shard_count);
 	case WEIR_CONTROL_LISTEN:
 		return fd_count >= 1 && fd_count <= WEIR_SHARDS_MAX &&
 		       text_is_terminated(control->listen.address, sizeof(control->listen.address));
@@ -46,6 +46,8 @@ static bool message_is_sound(const struct weir_control *control, size_t fd_count
 	case WEIR_CONTROL_WORKER_START:
 		return fd_count <= 2 &&
 		       text_is_terminated(control->worker_start.space, sizeof(control->worker_start.space));
+	case WEIR_CONTROL_ACTIVATIONS:
+		return fd_count == 2;
 	case WEIR_CONTROL_OUTPUT_OPEN:
 		return fd_count == 1 && text_is_terminated(control->output.space, sizeof(control->output.space));
 	case WEIR_CONTROL_WORKER_KILL:

@@ -203,25 +203,27 @@ int weir_listen_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTIO
 int weir_listen_send(const struct weir_supervisor *supervisor, int control_fd)
 {
 	struct weir_control control = {.kind = WEIR_CONTROL_GATEWAY_START};
-	int boards[2];
+	int fds[4];
 	int result = 0;
 
 	control.gateway_start.shard_count = supervisor->shard_count;
 	memcpy(control.gateway_start.cpu, supervisor->cpu, sizeof(control.gateway_start.cpu));
 	weir_nodes_tell(supervisor, &control);
-	boards[0] = supervisor->board_fd;
-	boards[1] = supervisor->load_fd;
-	result = weir_control_send(control_fd, &control, boards, 2);
+	fds[0] = supervisor->board_fd;
+	fds[1] = supervisor->load_fd;
+	fds[2] = supervisor->activations_fd[0];
+	fds[3] = supervisor->activations_fd[1];
+	result = weir_control_send(control_fd, &control, fds, 4);
 	for (size_t i = 0; result == 0 && i < supervisor->listener_count; i++) {
 		const struct weir_listener *const listener = &supervisor->listener[i];
-		int fds[WEIR_SHARDS_MAX];
+		int sockets[WEIR_SHARDS_MAX];
 
 		control = (struct weir_control){.kind = WEIR_CONTROL_LISTEN};
 		control.listen.local = listener->local;
 		memcpy(control.listen.address, listener->address, sizeof(control.listen.address));
 		for (uint32_t k = 0; k < supervisor->shard_count; k++)
-			fds[k] = listener->fd[listener->local ? 0 : k];
-		result = weir_control_send(control_fd, &control, fds, supervisor->shard_count);
+			sockets[k] = listener->fd[listener->local ? 0 : k];
+		result = weir_control_send(control_fd, &control, sockets, supervisor->shard_count);
 	}
 	return result;
 }

@@ -382,6 +382,11 @@ static bool entry_restore(struct weir_supervisor *supervisor, struct entry *entr
 		return self_restore(supervisor, entry);
 	if (strcmp(name, "board") == 0)
 		return (supervisor->board_fd = fd_take(entry, 0)) != -1;
+	if (strcmp(name, "activations") == 0) {
+		supervisor->activations_fd[0] = fd_take(entry, 0);
+		supervisor->activations_fd[1] = fd_take(entry, 1);
+		return supervisor->activations_fd[1] != -1;
+	}
 	if (strcmp(name, "load") == 0)
 		return weir_measure_adopt(supervisor, entry->fds, entry->fd_count);
 	if (strcmp(name, "status") == 0)

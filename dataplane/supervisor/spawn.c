@@ -164,8 +164,12 @@ static int ctrld_prepare(struct weir_supervisor *supervisor, int *out_theirs)
 	if (result != 0)
 		return result;
 	control.snapshot.generation = supervisor->generation;
-	return weir_control_send(ctrld->control_fd, &control, &supervisor->snapshot_fd,
-				 supervisor->snapshot_fd == -1 ? 0 : 1);
+	result = weir_control_send(ctrld->control_fd, &control, &supervisor->snapshot_fd,
+				   supervisor->snapshot_fd == -1 ? 0 : 1);
+	if (result != 0)
+		return result;
+	control = (struct weir_control){.kind = WEIR_CONTROL_ACTIVATIONS};
+	return weir_control_send(ctrld->control_fd, &control, supervisor->activations_fd, 2);
 }
 
 void weir_spawn_ctrld(struct weir_supervisor *supervisor, uint64_t now_ns)

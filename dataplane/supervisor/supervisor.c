@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/shm/activation.h"
 #include "dataplane/supervisor/board.h"
 #include "dataplane/supervisor/build.h"
 #include "dataplane/supervisor/config.h"
@@ -174,6 +176,8 @@ static int state_open(struct weir_supervisor *supervisor, const struct weir_opti
 	supervisor->status_fd = -1;
 	supervisor->snapshot_fd = -1;
 	supervisor->shard_board_fd = -1;
+	supervisor->activations_fd[0] = -1;
+	supervisor->activations_fd[1] = -1;
 	supervisor->started_ns = weir_clock_now_ns();
 	supervisor->gateway.kind = WEIR_PROCESS_GATEWAY;
 	supervisor->ctrld.kind = WEIR_PROCESS_CTRLD;
@@ -183,6 +187,25 @@ static int state_open(struct weir_supervisor *supervisor, const struct weir_opti
 		return -errno;
 	supervisor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return supervisor->epoll_fd == -1 ? -errno : 0;
+}
+
+/* Once for all supervisors of the instance. */
+static int activations_open(struct weir_supervisor *supervisor)
+{
+	struct weir_store_message message;
+	int result = 0;
+
+	if (supervisor->activations_fd[0] != -1)
+		return 0;
+	result = weir_activations_create(supervisor->shard_count, &supervisor->activations_fd[0]);
+	if (result != 0)
+		return result;
+	supervisor->activations_fd[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (supervisor->activations_fd[1] == -1)
+		return -errno;
+	weir_store_message_set(&message, WEIR_STORE_STORE, "activations", NULL, 0);
+	weir_supervisor_keep(supervisor, &message, supervisor->activations_fd, 2);
+	return 0;
 }
 
 /* Everything up to the loop. 0, or the exit code with the reason in `problem`. */
@@ -223,6 +246,8 @@ static int supervisor_open(struct weir_supervisor *supervisor, const struct weir
 	result = weir_measure_open(supervisor);
 	if (result == 0)
 		result = weir_board_open(supervisor);
+	if (result == 0)
+		result = activations_open(supervisor);
 	if (result != 0) {
 		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES, "cannot create the board: %s",
 			       strerror(-result));

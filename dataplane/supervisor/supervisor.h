@@ -7,7 +7,7 @@
  * every step may be done twice (a build ends with the supervisor that began it): a message is taken from its socket only after it was handled. So a
  * new supervisor goes on where the old one stopped, and nobody else notices.
  *
- * Store entries: self, board, load, status, listen/N, snapshot, environment/N, gateway, ctrld, worker/ID,
+ * Store entries: self, board, activations, load, status, listen/N, snapshot, environment/N, gateway, ctrld, worker/ID,
  * link/ID, output/ID.
  * Threads: one, which never waits but for the keeper and posix_spawn. Owner: weir_supervisor_run(). */
 #ifndef WEIR_DATAPLANE_SUPERVISOR_SUPERVISOR_H
@@ -223,6 +223,7 @@ struct weir_supervisor {
 
 	struct weir_process gateway;
 	int shard_board_fd;
+	int activations_fd[2]; /* records of calls from the gateway to ctrld, and their bell */
 	struct weir_restart gateway_restart;
 	struct weir_process ctrld;
 	struct weir_restart ctrld_restart;

@@ -67,17 +67,20 @@ static void service_add(struct weir_host *host, struct weir_function *function,
 	weir_port_service(weir_host_port(host), invoke->service_ns);
 }
 
-/* Share the time since the mark among the calls since, and set the mark to now. */
-static void mark_move(struct weir_host *host)
+/* Share the time since the mark among the calls since, and set the mark to now. Returns a call's share. */
+static uint64_t mark_move(struct weir_host *host)
 {
 	struct weir_invoke *const invoke = weir_host_context(host);
 	const uint64_t now_ns = weir_clock_now_ns();
+	uint64_t share_ns = 0;
 
-	if (invoke->mark_calls != 0)
-		service_add(host, invoke->mark_function,
-			    (now_ns - invoke->mark_ns) / invoke->mark_calls);
+	if (invoke->mark_calls != 0) {
+		share_ns = (now_ns - invoke->mark_ns) / invoke->mark_calls;
+		service_add(host, invoke->mark_function, share_ns);
+	}
 	invoke->mark_ns = now_ns;
 	invoke->mark_calls = 0;
+	return share_ns;
 }
 
 /* When this call starts. */
@@ -87,29 +90,31 @@ static uint64_t call_begin(struct weir_host *host, const struct weir_port_call *
 
 	if (invoke->mark_ns == 0 ||
 	    (invoke->mark_calls != 0 && invoke->mark_function->id != call->function_id))
-		mark_move(host);
+		(void)mark_move(host);
 	return invoke->mark_ns;
 }
 
-/* The function of a call returned. */
-static void call_end(struct run *run, uint64_t start_ns)
+/* The function of a call returned. How long it ran, waiting included; of short calls that share a look at
+ * the clock the average. */
+static uint64_t call_end(struct run *run, uint64_t start_ns)
 {
 	struct weir_invoke *const invoke = weir_host_context(run->host);
 	const uint64_t known_ns = run->function->service_ns;
 
 	if (run->has_waited) {
+		const uint64_t ran_ns = weir_clock_now_ns() - start_ns;
+
 		mark_drop(
 			run->host); /* it comes from other threads, whose turns were between */
-		service_add(run->host, run->function,
-			    weir_clock_now_ns() - start_ns -
-				    weir_host_thread_waited_ns(run->thread));
-		return;
+		service_add(run->host, run->function, ran_ns - weir_host_thread_waited_ns(run->thread));
+		return ran_ns;
 	}
 	invoke->mark_function = run->function;
 	invoke->mark_calls++;
 	if (known_ns == 0 || known_ns > WEIR_INVOKE_SHORT_NS ||
 	    invoke->mark_calls == WEIR_INVOKE_STRETCH)
-		mark_move(run->host);
+		return mark_move(run->host);
+	return known_ns;
 }
 
 static void paused(struct weir_host *host)
@@ -117,7 +122,7 @@ static void paused(struct weir_host *host)
 	const struct weir_invoke *const invoke = weir_host_context(host);
 
 	if (invoke->mark_calls != 0)
-		mark_move(host);
+		(void)mark_move(host);
 	mark_drop(host);
 }
 
@@ -427,7 +432,7 @@ static void run_invoke(struct run *run, uint64_t start_ns)
 	weir_capture_leave(&run->print, &run->function->quiet_calls);
 	weir_print_end(&run->print); /* before its answer: who has that finds the lines */
 	weir_host_thread_set_running(run->thread, NULL);
-	call_end(run, start_ns);
+	weir_port_call_ran(call, call_end(run, start_ns));
 	if (result < 0)
 		run_fail(run, result);
 	else

@@ -2,6 +2,7 @@
  * output. tests/shm/layout.golden holds what it printed when the ABI version was last changed. */
 #include <stdio.h>
 
+#include "dataplane/abi/activation.h"
 #include "dataplane/abi/board.h"
 #include "dataplane/abi/control.h"
 #include "dataplane/abi/environment.h"
@@ -444,6 +445,43 @@ static void print_board(void)
 	FIELD(weir_board, queue);
 }
 
+static void print_activation(void)
+{
+	NUMBER(WEIR_ACTIVATIONS_MAGIC);
+	NUMBER(WEIR_ACTIVATION_CELLS);
+	NUMBER(WEIR_ACTIVATION_UNIT_SHIFT);
+	NUMBER(WEIR_ACTIVATION_READER_GATHERS);
+	NUMBER(WEIR_ACTIVATION_CPU_KNOWN);
+	STRUCT(weir_activation);
+	FIELD(weir_activation, id_high);
+	FIELD(weir_activation, parent_high);
+	FIELD(weir_activation, function_id);
+	FIELD(weir_activation, route_id);
+	FIELD(weir_activation, worker_id);
+	FIELD(weir_activation, arrived_ns);
+	FIELD(weir_activation, total_ns);
+	FIELD(weir_activation, run_ns);
+	FIELD(weir_activation, answer_bytes);
+	FIELD(weir_activation, request_bytes);
+	FIELD(weir_activation, parse_units);
+	FIELD(weir_activation, queue_units);
+	FIELD(weir_activation, dispatch_units);
+	FIELD(weir_activation, reply_units);
+	FIELD(weir_activation, cpu_units);
+	FIELD(weir_activation, version);
+	FIELD(weir_activation, status);
+	FIELD(weir_activation, failure);
+	FIELD(weir_activation, flags);
+	STRUCT(weir_activation_ring);
+	FIELD(weir_activation_ring, tail);
+	FIELD(weir_activation_ring, lost);
+	FIELD(weir_activation_ring, head);
+	FIELD(weir_activation_ring, cell);
+	STRUCT(weir_activations);
+	FIELD(weir_activations, shard_count);
+	FIELD(weir_activations, reader);
+}
+
 static void print_control(void)
 {
 	NUMBER(WEIR_CONTROL_MAGIC);
@@ -557,6 +595,7 @@ int main(void)
 	print_environment();
 	print_board();
 	print_control();
+	print_activation();
 	print_output();
 	print_load();
 	return 0;

@@ -78,6 +78,9 @@ struct weir_api_owner {
 	const char *data;
 	uint64_t (*output_mark)(void *context);
 	bool (*output_reached)(void *context, uint64_t mark);
+	/* The same for records of calls (store/activation_store.h). */
+	uint64_t (*record_mark)(void *context);
+	bool (*record_reached)(void *context, uint64_t mark);
 	/* Add the owner's part to the answer of /weir/status. */
 	void (*status)(void *context, cJSON *status);
 };

@@ -1,9 +1,11 @@
 #include "ctrl/api/call.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "dataplane/base/clock.h"
 
@@ -107,6 +109,9 @@ static const struct {
 	/* ?after=ID&limit=COUNT&since=NS&newest=1 */
 	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL, NULL},
+	/* The same, and &function=NAMESPACE/NAME&failed=1 */
+	{WEIR_HTTP_GET, "/weir/activations", weir_api_activation_list, NULL, NULL},
+	{WEIR_HTTP_GET, "/weir/activations/*", weir_api_activation_get, NULL, NULL},
 	/* ?route=GET%20/x&host=h names one route. */
 	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list, NULL, NULL},
 	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add, "add route", route_add_members},
@@ -417,5 +422,37 @@ bool weir_api_query_number(struct weir_api_call *call, const char *name, uint64_
 		return false;
 	}
 	*out_value = value;
+	return true;
+}
+
+void weir_api_time_add(cJSON *json, const char *name, uint64_t time_ns)
+{
+	const time_t seconds = (time_t)(time_ns / WEIR_NS_PER_SECOND);
+	struct tm utc = {0};
+	char text[80];
+
+	(void)gmtime_r(&seconds, &utc); /* fails only past the year 2^31 */
+	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%09" PRIu64 "Z",
+		       utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
+		       utc.tm_sec, time_ns % WEIR_NS_PER_SECOND);
+	(void)cJSON_AddStringToObject(json, name, text);
+}
+
+bool weir_api_activation_parse(struct weir_api_call *call, const char *text, uint64_t *out_high,
+			       uint64_t *out_low)
+{
+	const size_t bytes = strlen(text);
+	char half[17] = {0};
+
+	if (bytes != 32 || strspn(text, "0123456789abcdefABCDEF") != bytes) {
+		(void)weir_api_refuse(call, 422, "invalid", "activation",
+				      "an activation's id has 32 hexadecimal digits; it stands in "
+				      "the answer's header x-openwhisk-activation-id");
+		return false;
+	}
+	memcpy(half, text, 16);
+	*out_high = strtoull(half, NULL, 16);
+	memcpy(half, text + 16, 16);
+	*out_low = strtoull(half, NULL, 16);
 	return true;
 }

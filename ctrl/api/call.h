@@ -53,7 +53,8 @@ struct weir_api_call {
 	cJSON *answer;
 	uint64_t generation;
 	uint64_t committed_ns;
-	uint64_t output_mark; /* 0 = not asked for yet */
+	uint64_t output_mark; /* 0 = not asked for yet; likewise */
+	uint64_t record_mark;
 };
 
 typedef enum weir_api_result weir_api_handler(struct weir_api_call *call);
@@ -77,7 +78,7 @@ weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_
 	weir_api_setting_unset;
 weir_api_handler weir_api_pool_list, weir_api_pool_change;
 weir_api_handler weir_api_function_scale;
-weir_api_handler weir_api_activation_logs, weir_api_function_logs;
+weir_api_handler weir_api_activation_list, weir_api_activation_get, weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_history_list, weir_api_history_diff, weir_api_history_rollback;
 weir_api_handler weir_api_status_get, weir_api_route_test, weir_api_endpoint_list;
 
@@ -136,6 +137,13 @@ bool weir_api_query(const struct weir_api_call *call, const char *name, char *ou
  * is set. */
 bool weir_api_query_number(struct weir_api_call *call, const char *name, uint64_t max,
 			   uint64_t *out_value);
+
+/* "2026-01-02T03:04:05.678901234Z" (CLOCK_REALTIME, as OpenWhisk writes it) as a member. */
+void weir_api_time_add(cJSON *json, const char *name, uint64_t time_ns);
+
+/* An activation's id: 32 hex digits. False: the answer is set. */
+bool weir_api_activation_parse(struct weir_api_call *call, const char *text, uint64_t *out_high,
+			       uint64_t *out_low);
 
 /* Decode %XX (and '+' as it is). False: bad escape, NUL or too long. */
 bool weir_api_decode(struct weir_span text, char *out, size_t max);

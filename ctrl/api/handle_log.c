@@ -1,9 +1,7 @@
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctrl/api/call.h"
 #include "ctrl/store/log_store.h"
@@ -83,20 +81,6 @@ static void text_add(cJSON *json, const char *name, struct weir_span text)
 	free(escaped);
 }
 
-/* "2026-01-02T03:04:05.678901234Z", as OpenWhisk writes it. */
-static void time_add(cJSON *json, uint64_t time_ns)
-{
-	const time_t seconds = (time_t)(time_ns / WEIR_NS_PER_SECOND);
-	struct tm utc = {0};
-	char text[80];
-
-	(void)gmtime_r(&seconds, &utc); /* fails only past the year 2^31 */
-	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%09" PRIu64 "Z",
-		       utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-		       utc.tm_sec, time_ns % WEIR_NS_PER_SECOND);
-	(void)cJSON_AddStringToObject(json, "time", text);
-}
-
 static void line_visit(void *context, const struct weir_log_line *line)
 {
 	static const char *const streams[] = {"stdout", "stderr", "debug", "info", "warn", "error"};
@@ -108,7 +92,7 @@ static void line_visit(void *context, const struct weir_log_line *line)
 
 	weir_id_format(activation, id);
 	(void)cJSON_AddNumberToObject(json, "id", (double)line->id); /* or members lack */
-	time_add(json, line->time_ns);
+	weir_api_time_add(json, "time", line->time_ns);
 	(void)cJSON_AddStringToObject(json, "stream", is_known ? streams[line->stream] : "?");
 	text_add(json, "text", line->text);
 	text_add(json, "function", line->function);
@@ -174,32 +158,12 @@ static bool lines_are_none(const struct weir_api_call *call)
 	       cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(call->answer, "lines")) == 0;
 }
 
-/* 32 hex digits. False: the answer is set. */
-static bool activation_parse(struct weir_api_call *call, const char *text,
-			     struct weir_log_filter *filter)
-{
-	const size_t bytes = strlen(text);
-	char half[17] = {0};
-
-	if (bytes != 32 || strspn(text, "0123456789abcdefABCDEF") != bytes) {
-		(void)weir_api_refuse(call, 422, "invalid", "activation",
-				      "an activation's id has 32 hexadecimal digits; it stands in "
-				      "the answer's header x-openwhisk-activation-id");
-		return false;
-	}
-	memcpy(half, text, 16);
-	filter->activation_high = strtoull(half, NULL, 16);
-	memcpy(half, text + 16, 16);
-	filter->activation_low = strtoull(half, NULL, 16);
-	return true;
-}
-
 enum weir_api_result weir_api_activation_logs(struct weir_api_call *call)
 {
 	struct weir_log_filter filter = {0};
 	enum weir_api_result result = WEIR_API_DONE;
 
-	if (!activation_parse(call, call->param[0], &filter) || !filter_read(call, &filter))
+	if (!weir_api_activation_parse(call, call->param[0], &filter.activation_high, &filter.activation_low) || !filter_read(call, &filter))
 		return WEIR_API_DONE;
 	if (!output_arrived(call))
 		return WEIR_API_RETRY;

@@ -16,6 +16,11 @@ enum {
 	LOG_BYTES_DEFAULT = 256 << 20,
 	LOG_KEEP_S_DEFAULT = 7 * 86400,
 	LOG_KEEP_S_MAX = 10 * 366 * 86400,
+	ACTIVATION_KEPT_PER_S = 100,
+	ACTIVATION_FAILED_PER_S = 1000,
+	ACTIVATION_PER_S_MAX = 100000,
+	ACTIVATION_ROWS = 200000,
+	ACTIVATION_ROWS_MAX = 100000000,
 };
 
 #define DATA(field)                                       \
@@ -85,6 +90,14 @@ static const struct weir_setting settings[] = {
 	{WEIR_HISTORY_BYTES_SETTING, WEIR_SETTING_BYTES, WEIR_HISTORY_BYTES_MIN,
 	 WEIR_HISTORY_BYTES_MAX, OURS(history_bytes_max),
 	 "space for history, then the oldest changes go"},
+	{"activation_kept_per_s", WEIR_SETTING_COUNT, 0, ACTIVATION_PER_S_MAX, OURS(activation_kept_per_s),
+	 "records of calls that went well: kept in a second at most"},
+	{"activation_failed_per_s", WEIR_SETTING_COUNT, 0, ACTIVATION_PER_S_MAX, OURS(activation_failed_per_s),
+	 "records of calls that failed: likewise"},
+	{"activation_rows_max", WEIR_SETTING_COUNT, 1, ACTIVATION_ROWS_MAX, OURS(activation_rows_max),
+	 "records of calls: how many are kept, then the oldest go"},
+	{"activation_keep_s", WEIR_SETTING_S, 1, LOG_KEEP_S_MAX, OURS(activation_keep_s),
+	 "records of calls: how long they are kept"},
 };
 
 const struct weir_setting *weir_setting_at(size_t i)
@@ -154,6 +167,10 @@ void weir_setting_defaults(struct weir_setting_values *out_values)
 		.log_keep_s = LOG_KEEP_S_DEFAULT,
 		.history_generations_max = WEIR_HISTORY_GENERATIONS_DEFAULT,
 		.history_bytes_max = WEIR_HISTORY_BYTES_DEFAULT,
+		.activation_kept_per_s = ACTIVATION_KEPT_PER_S,
+		.activation_failed_per_s = ACTIVATION_FAILED_PER_S,
+		.activation_rows_max = ACTIVATION_ROWS,
+		.activation_keep_s = LOG_KEEP_S_DEFAULT,
 	};
 }
 

@@ -1,24 +1,16 @@
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "ctrl/ctrlctl/client.h"
+#include "ctrl/ctrlctl/follow.h"
 #include "ctrl/ctrlctl/output.h"
 #include "ctrl/model/model.h"
-#include "dataplane/base/clock.h"
-#include "dataplane/base/fd.h"
 
 enum {
 	TARGET_MAX = 1024,
 	PAGE_LINES = 1000, /* of one answer; the API's most */
 	LINES_DEFAULT = 100,
-	FOLLOW_MS = 250,          /* between two looks */
-	FOLLOW_PATIENCE_S = 30,   /* while the control process does not answer */
-	SINCE_S_MAX = 3660 * 86400,
 };
 
 /* What was asked for, and how far it got. */
@@ -99,6 +91,11 @@ static enum weir_ctl_exit rest_read(struct reading *reading)
 	return code;
 }
 
+static enum weir_ctl_exit reading_step(void *context)
+{
+	return rest_read(context);
+}
+
 static enum weir_ctl_exit reading_finish(struct reading *reading, enum weir_ctl_exit code)
 {
 	if (reading->all != NULL && code == WEIR_CTL_OK)
@@ -107,9 +104,9 @@ static enum weir_ctl_exit reading_finish(struct reading *reading, enum weir_ctl_
 	return code;
 }
 
-/* ---- activation logs ---- */
+/* ---- call logs ---- */
 
-enum weir_ctl_exit weir_ctl_activation_logs(const struct weir_ctl_call *call)
+enum weir_ctl_exit weir_ctl_call_logs(const struct weir_ctl_call *call)
 {
 	struct reading reading = {.call = call};
 
@@ -124,54 +121,22 @@ enum weir_ctl_exit weir_ctl_activation_logs(const struct weir_ctl_call *call)
 
 /* ---- fn logs ---- */
 
-/* "90s", "5m", "2h", "7d" -> the time that long ago. */
-static bool since_parse(const char *text, uint64_t *out_ns)
-{
-	static const char units[] = "smhd";
-	static const uint64_t seconds[] = {1, 60, 3600, 86400};
-	struct timespec now = {0};
-	char *end = NULL;
-	const unsigned long long number = strtoull(text, &end, 10);
-	const char *const unit = *end != '\0' ? strchr(units, *end) : NULL;
-	uint64_t ago_s = 0;
-
-	if (text[0] < '0' || text[0] > '9' || unit == NULL || end[1] != '\0' ||
-	    number > SINCE_S_MAX)
-		return false;
-	ago_s = number * seconds[unit - units];
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
-	*out_ns = ago_s < (uint64_t)now.tv_sec
-			  ? ((uint64_t)now.tv_sec - ago_s) * WEIR_NS_PER_SECOND +
-				    (uint64_t)now.tv_nsec
-			  : 1;
-	return true;
-}
-
 static enum weir_ctl_exit function_logs_parse(const struct weir_ctl_call *call,
 					      struct reading *reading, unsigned *out_lines)
 {
-	const char *const since = weir_ctl_option(call, "--since");
-	const char *const lines = weir_ctl_option(call, "--lines");
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	struct weir_model_error wrong;
-	char *end = NULL;
+	enum weir_ctl_exit code = WEIR_CTL_OK;
 
 	if (weir_model_name_parse(call->arguments[0], space, name, &wrong) != 0)
 		return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "%s %s", wrong.field, wrong.reason);
-	if (since != NULL && !since_parse(since, &reading->since_ns))
-		return weir_ctl_fail(WEIR_CTL_INVALID, "--since 5m",
-				     "--since wants a duration (90s, 5m, 2h, 7d), not '%s'",
-				     since);
+	code = weir_ctl_since_parse(call, &reading->since_ns);
 	*out_lines = LINES_DEFAULT;
-	if (lines != NULL) {
-		*out_lines = (unsigned)strtoul(lines, &end, 10);
-		if (lines[0] < '0' || lines[0] > '9' || *end != '\0' || *out_lines < 1 ||
-		    *out_lines > PAGE_LINES)
-			return weir_ctl_fail(WEIR_CTL_INVALID, "-n 100",
-					     "--lines wants a number from 1 to %d, not '%s'",
-					     PAGE_LINES, lines);
-	}
+	if (code == WEIR_CTL_OK)
+		code = weir_ctl_count_parse(call, "--lines", PAGE_LINES, out_lines);
+	if (code != WEIR_CTL_OK)
+		return code;
 	if (call->json && weir_ctl_option(call, "--follow") != NULL)
 		return weir_ctl_fail(WEIR_CTL_USAGE, NULL, "-f prints lines, not JSON");
 	(void)snprintf(reading->target, sizeof(reading->target), "/weir/functions/");
@@ -180,40 +145,6 @@ static enum weir_ctl_exit function_logs_parse(const struct weir_ctl_call *call,
 	(void)weir_ctl_encode(reading->target, TARGET_MAX, name);
 	strncat(reading->target, "/logs", TARGET_MAX - strlen(reading->target) - 1);
 	return WEIR_CTL_OK;
-}
-
-/* Does the control process answer? Waits while it is started again. */
-static bool api_wait(const struct weir_ctl_call *call)
-{
-	const struct timespec pause = {.tv_nsec = FOLLOW_MS * (long)WEIR_NS_PER_MS};
-	const uint64_t give_up_ns =
-		weir_clock_now_ns() + FOLLOW_PATIENCE_S * WEIR_NS_PER_SECOND;
-	int fd = -1;
-
-	while (weir_ctl_connect(call, "api.sock", SOCK_STREAM, true, &fd) != WEIR_CTL_OK) {
-		if (weir_clock_now_ns() >= give_up_ns)
-			return false;
-		(void)nanosleep(&pause, NULL); /* interrupted: it looks earlier */
-	}
-	weir_fd_close(&fd);
-	return true;
-}
-
-/* New lines as they come, until somebody ends us or does not want more. */
-static enum weir_ctl_exit follow(struct reading *reading)
-{
-	const struct timespec pause = {.tv_nsec = FOLLOW_MS * (long)WEIR_NS_PER_MS};
-	enum weir_ctl_exit code = WEIR_CTL_OK;
-
-	while (code == WEIR_CTL_OK && weir_ctl_print_flush()) {
-		(void)nanosleep(&pause, NULL);
-		if (!api_wait(reading->call))
-			return weir_ctl_fail(WEIR_CTL_UNREACHABLE, "is the instance still running?",
-					     "nobody answers at %s/run/api.sock",
-					     reading->call->data);
-		code = rest_read(reading);
-	}
-	return code;
 }
 
 enum weir_ctl_exit weir_ctl_function_logs(const struct weir_ctl_call *call)
@@ -231,6 +162,6 @@ enum weir_ctl_exit weir_ctl_function_logs(const struct weir_ctl_call *call)
 	reading.all = call->json ? cJSON_CreateArray() : NULL;
 	code = is_all ? rest_read(&reading) : page_read(&reading, true, lines, &count);
 	if (code == WEIR_CTL_OK && weir_ctl_option(call, "--follow") != NULL)
-		code = follow(&reading);
+		code = weir_ctl_follow(call, reading_step, &reading);
 	return reading_finish(&reading, code);
 }

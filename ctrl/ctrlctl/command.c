@@ -7,6 +7,15 @@
 		.name = "--host", .value = "HOST", .help = "only for requests to this host" \
 	}
 
+#define CALL_OPTIONS                                                       \
+	{.name = "--fn",                                                   \
+	 .value = "[NAMESPACE/]NAME",                                      \
+	 .help = "only calls of this function",                            \
+	 .complete = WEIR_CTL_COMPLETE_FUNCTION},                          \
+	{                                                                  \
+		.name = "--failed", .help = "only calls that went wrong"   \
+	}
+
 const struct weir_ctl_option weir_ctl_options_global[] = {
 	{.name = "--data",
 	 .value = "DIR",
@@ -137,15 +146,58 @@ static const struct weir_ctl_command routes[] = {
 
 static const struct weir_ctl_command others[] = {
 	{
-		.noun = "activation",
+		.noun = "call",
+		.verb = "list",
+		.arguments = "",
+		.help = "list what became of calls, the newest last",
+		.more = "Of calls that went well only some are kept where there are many: see\n"
+			"activation_kept_per_s in `ctrlctl config list`, and `activations` in\n"
+			"`ctrlctl status -o json`.\n"
+			"  ctrlctl call list --fn web/shop --failed --since 1h\n",
+		.options =
+			{
+				CALL_OPTIONS,
+				{.name = "--since",
+				 .value = "DURATION",
+				 .help = "all of the last 90s, 5m, 2h, 7d"},
+				{.name = "--limit",
+				 .letter = "-n",
+				 .value = "COUNT",
+				 .help = "how many at most (default: 30)"},
+			},
+		.run = weir_ctl_call_list,
+	},
+	{
+		.noun = "call",
+		.verb = "get",
+		.arguments = "ID",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.help = "show one call: where its time went, what came of it",
+		.more = "The id stands in every answer's header x-openwhisk-activation-id.\n",
+		.run = weir_ctl_call_get,
+	},
+	{
+		.noun = "call",
+		.verb = "tail",
+		.arguments = "",
+		.help = "show calls as they end",
+		.options =
+			{
+				CALL_OPTIONS,
+			},
+		.run = weir_ctl_call_tail,
+	},
+	{
+		.noun = "call",
 		.verb = "logs",
 		.arguments = "ID",
 		.arguments_min = 1,
 		.arguments_max = 1,
 		.help = "show what one call printed",
 		.more = "The id stands in every answer's header x-openwhisk-activation-id.\n"
-			"  ctrlctl activation logs 0123456789abcdef0123456789abcdef\n",
-		.run = weir_ctl_activation_logs,
+			"  ctrlctl call logs 0123456789abcdef0123456789abcdef\n",
+		.run = weir_ctl_call_logs,
 	},
 	{
 		.noun = "worker",

@@ -57,6 +57,10 @@ static void message_take(struct weir_ctrld *ctrld, const struct weir_control *me
 				   message->output.space, fds->fd[0]);
 		fds->fd[0] = -1;
 		break;
+	case WEIR_CONTROL_ACTIVATIONS:
+		weir_recorder_open(ctrld->recorder, fds->fd[0], fds->fd[1]);
+		fds->count = 0;
+		break;
 	case WEIR_CONTROL_STOP:
 		ctrld->stopping = true;
 		break;

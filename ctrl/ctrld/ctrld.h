@@ -11,9 +11,10 @@
  * builder.c     code that is built before it runs
  * trial.c       versions that are tried before they serve
  * collector.c   what functions print -> log store, on a thread of its own
+ * recorder.c    records of calls -> activation store, likewise
  * environment.c functions' variables and secrets
  *
- * One thread but for the collector, one epoll; whatever waits is a deadline. Trouble with a database is a sentence in
+ * One thread but for those two, one epoll; whatever waits is a deadline. Trouble with a database is a sentence in
  * `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
  * keeps serving. Death at any point loses nothing that was answered: commits are on the disk first. */
 #ifndef WEIR_CTRL_CTRLD_CTRLD_H
@@ -23,6 +24,7 @@
 #include "ctrl/ctrld/builder.h"
 #include "ctrl/ctrld/collector.h"
 #include "ctrl/ctrld/environment.h"
+#include "ctrl/ctrld/recorder.h"
 #include "ctrl/ctrld/trial.h"
 #include "ctrl/publish/publish_list.h"
 #include "ctrl/store/watch.h"
@@ -64,6 +66,7 @@ struct weir_ctrld {
 	size_t bad_rows;       /* of weir.db, as was logged last */
 	uint64_t sweep_due_ns; /* look for code that nobody refers to then */
 	struct weir_collector *collector;
+	struct weir_recorder *recorder;
 	uint64_t output_gone; /* worker whose output ended, to be told; 0 = none */
 
 	struct weir_publish_list routes; /* what is published, kept from one time to the next */

@@ -54,24 +54,59 @@ static bool api_output_reached(void *context, uint64_t mark)
 	return weir_collector_reached(ctrld->collector, mark);
 }
 
+static uint64_t api_record_mark(void *context)
+{
+	const struct weir_ctrld *ctrld = context;
+
+	return weir_recorder_mark(ctrld->recorder);
+}
+
+static bool api_record_reached(void *context, uint64_t mark)
+{
+	const struct weir_ctrld *ctrld = context;
+
+	return weir_recorder_reached(ctrld->recorder, mark);
+}
+
+static void problem_add(cJSON *problems, const char *what, const char *reason)
+{
+	cJSON *problem = NULL;
+
+	if (reason[0] == '\0')
+		return;
+	problem = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(problem, "what", what);
+	(void)cJSON_AddStringToObject(problem, "reason", reason);
+	(void)cJSON_AddItemToArray(problems, problem);
+}
+
+/* Records of calls: how many there were, and which are kept. */
+static void records_status(const struct weir_ctrld *ctrld, cJSON *status, cJSON *problems)
+{
+	struct weir_recorder_status records;
+	cJSON *const json = cJSON_AddObjectToObject(status, "activations");
+
+	weir_recorder_status_get(ctrld->recorder, &records);
+	(void)cJSON_AddNumberToObject(json, "seen", (double)records.seen);
+	(void)cJSON_AddNumberToObject(json, "kept", (double)records.kept);
+	(void)cJSON_AddNumberToObject(json, "skipped", (double)records.skipped);
+	(void)cJSON_AddNumberToObject(json, "failed", (double)records.failed);
+	(void)cJSON_AddNumberToObject(json, "lost", (double)records.lost);
+	problem_add(problems, "activations", records.problem);
+}
+
 /* What functions print: how much is kept, and what was not. */
 static void output_status(const struct weir_ctrld *ctrld, cJSON *status, cJSON *problems)
 {
 	struct weir_collector_status output;
 	cJSON *const json = cJSON_AddObjectToObject(status, "output");
-	cJSON *problem = NULL;
 
 	weir_collector_status_get(ctrld->collector, &output);
 	(void)cJSON_AddNumberToObject(json, "bytes", (double)output.totals.bytes);
 	(void)cJSON_AddNumberToObject(json, "bytes_max", (double)output.bytes_max);
 	(void)cJSON_AddNumberToObject(json, "dropped", (double)output.totals.dropped);
 	(void)cJSON_AddNumberToObject(json, "refused", (double)output.refused);
-	if (output.problem[0] == '\0')
-		return;
-	problem = cJSON_CreateObject();
-	(void)cJSON_AddStringToObject(problem, "what", "output");
-	(void)cJSON_AddStringToObject(problem, "reason", output.problem);
-	(void)cJSON_AddItemToArray(problems, problem);
+	problem_add(problems, "output", output.problem);
 }
 
 static void api_status(void *context, cJSON *status)
@@ -92,16 +127,9 @@ static void api_status(void *context, cJSON *status)
 	(void)cJSON_AddNumberToObject(acknowledged, "total", ctrld->acknowledged.total);
 	(void)cJSON_AddNumberToObject(acknowledged, "milliseconds", (double)took_us / 1000);
 	output_status(ctrld, status, problems);
-	for (int i = 0; i < WEIR_CTRLD_PROBLEM_COUNT; i++) {
-		cJSON *problem = NULL;
-
-		if (ctrld->problem[i][0] == '\0')
-			continue;
-		problem = cJSON_CreateObject();
-		(void)cJSON_AddStringToObject(problem, "what", names[i]);
-		(void)cJSON_AddStringToObject(problem, "reason", ctrld->problem[i]);
-		(void)cJSON_AddItemToArray(problems, problem);
-	}
+	records_status(ctrld, status, problems);
+	for (int i = 0; i < WEIR_CTRLD_PROBLEM_COUNT; i++)
+		problem_add(problems, names[i], ctrld->problem[i]);
 }
 
 static const char *api_problem(void *context, uint64_t id)
@@ -175,6 +203,8 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.snapshot = api_snapshot,
 		.data = ctrld->data,
 		.output_mark = api_output_mark,
+		.record_mark = api_record_mark,
+		.record_reached = api_record_reached,
 		.output_reached = api_output_reached,
 		.status = api_status,
 		.build = api_build,
@@ -371,6 +401,8 @@ static int run(struct weir_ctrld *ctrld)
 	if (!signals_open(ctrld))
 		return -errno;
 	code = weir_collector_create(ctrld->data, &ctrld->collector);
+	if (code == 0)
+		code = weir_recorder_create(ctrld->data, &ctrld->recorder);
 	if (code != 0)
 		return code;
 	return watch_fd_add(ctrld, weir_collector_fd(ctrld->collector)) ? loop(ctrld) : -errno;
@@ -421,6 +453,7 @@ int main(int argc, char **argv)
 	}
 	weir_api_destroy(ctrld->api);
 	weir_collector_destroy(ctrld->collector);
+	weir_recorder_destroy(ctrld->recorder);
 	weir_ctrld_publisher_close(ctrld);
 	weir_ctrld_databases_close(ctrld);
 	weir_fd_close(&ctrld->signal_fd);

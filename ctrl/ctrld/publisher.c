@@ -36,6 +36,7 @@ void weir_ctrld_snapshot_inherit(struct weir_ctrld *ctrld, int fd)
 	}
 	ctrld->snapshot = snapshot;
 	ctrld->snapshot_fd = fd;
+	weir_recorder_snapshot(ctrld->recorder, fd);
 	weir_store_generation_raise(ctrld->store, snapshot.header->generation);
 	/* Whoever built it may have died before its copy was on the disk. */
 	ctrld->published_ns = weir_clock_now_ns();
@@ -170,6 +171,7 @@ static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_cata
 	weir_fd_close(&ctrld->snapshot_fd);
 	ctrld->snapshot = snapshot;
 	ctrld->snapshot_fd = fd;
+	weir_recorder_snapshot(ctrld->recorder, fd);
 	return 0;
 }
 
@@ -239,8 +241,16 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	struct weir_setting_values values;
 	int code = weir_setting_load(ctrld->store, &values, error);
 
-	if (code == 0)
+	if (code == 0) {
 		weir_collector_limits(ctrld->collector, values.log_bytes_max, values.log_keep_s);
+		weir_recorder_limits(ctrld->recorder,
+				     &(struct weir_recorder_limits){
+					     .kept_per_s = values.activation_kept_per_s,
+					     .failed_per_s = values.activation_failed_per_s,
+					     .rows_max = values.activation_rows_max,
+					     .keep_s = values.activation_keep_s,
+				     });
+	}
 	if (code == 0)
 		code = weir_store_load_functions(ctrld->store, &catalog, error);
 	if (code == 0 && weir_public_rows_append_functions(&ctrld->rows, &catalog) != 0)

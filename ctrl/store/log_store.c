@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
+#include "ctrl/store/side_file.h"
 #include "ctrl/store/sql.h"
 #include "ctrl/store/store_internal.h"
 #include "dataplane/base/assert.h"
@@ -14,8 +14,10 @@ enum {
 	TRIM_LINES = 200, /* removed at once */
 	TRIM_STEPS = 50,  /* in one call */
 	VACUUM_PAGES = 2000,
-	READ_BUSY_MS = 100, /* a reader waits for the writer at most; in WAL it never should */
+	SCHEMA_VERSION = 1,
 };
+
+static const char file_name[] = "functions.db";
 
 static const char schema[] =
 	"CREATE TABLE line ("
@@ -37,125 +39,24 @@ struct weir_log_store {
 	uint64_t file_bytes; /* with pages that hold nothing */
 };
 
-static bool path_make(const char *data, char path[WEIR_STORE_PATH_BYTES_MAX])
-{
-	const int written =
-		snprintf(path, WEIR_STORE_PATH_BYTES_MAX, "%s/log/functions.db", data);
-
-	return written > 0 && written < WEIR_STORE_PATH_BYTES_MAX;
-}
-
-static int number_read(sqlite3 *db, const char *path, const char *text, uint64_t *out_value,
-		       struct weir_store_error *error)
-{
-	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
-	int code = weir_sql_prepare(db, path, text, &statement, error);
-
-	if (code != 0)
-		return code;
-	code = sqlite3_step(statement);
-	if (code != SQLITE_ROW)
-		return code == SQLITE_DONE
-			       ? weir_store_fail(error, -EBADMSG, "%s lacks its tables", path)
-			       : weir_sql_error(db, code, path, error);
-	*out_value = (uint64_t)sqlite3_column_int64(statement, 0);
-	return 0;
-}
-
 /* ---- the writer ---- */
 
 static int totals_read(struct weir_log_store *store, struct weir_store_error *error)
 {
 	struct weir_log_totals totals = {0};
-	uint64_t pages = 0;
-	uint64_t free_pages = 0;
-	uint64_t page_bytes = 0;
-	int code = number_read(store->db, store->path, "PRAGMA page_count", &pages, error);
+	struct weir_side_file_size size;
+	int code = weir_side_file_size(store->db, store->path, &size, error);
 
 	if (code == 0)
-		code = number_read(store->db, store->path, "PRAGMA freelist_count", &free_pages,
-				   error);
-	if (code == 0)
-		code = number_read(store->db, store->path, "PRAGMA page_size", &page_bytes, error);
-	if (code == 0)
-		code = number_read(store->db, store->path,
-				   "SELECT value FROM counter WHERE name = 'dropped'",
-				   &totals.dropped, error);
+		code = weir_side_file_number(store->db, store->path,
+					     "SELECT value FROM counter WHERE name = 'dropped'",
+					     &totals.dropped, error);
 	if (code != 0)
 		return code;
-	totals.bytes = pages > free_pages ? (pages - free_pages) * page_bytes : 0;
+	totals.bytes = size.used_bytes;
 	store->totals = totals;
-	store->file_bytes = pages * page_bytes;
+	store->file_bytes = size.file_bytes;
 	return 0;
-}
-
-static int tables_open(struct weir_log_store *store, struct weir_store_error *error)
-{
-	uint64_t version = 0;
-	int code = number_read(store->db, store->path, "PRAGMA user_version", &version, error);
-
-	if (code == 0 && version == 0)
-		code = weir_sql_run(store->db, store->path, schema, error);
-	else if (code == 0 && version != 1)
-		code = weir_store_fail(error, -EBADMSG, "%s is of another version of Weir",
-				       store->path);
-	if (code == 0)
-		code = weir_sql_prepare(
-			store->db, store->path,
-			"INSERT INTO line (time, received, activation, function, stream, text) "
-			"VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-			&store->insert, error);
-	return code == 0 ? totals_read(store, error) : code;
-}
-
-static void file_close(struct weir_log_store *store)
-{
-	weir_sql_finalize(&store->insert);
-	if (store->db != NULL)
-		(void)sqlite3_close_v2(store->db); /* cannot fail: nothing else is open in it */
-	store->db = NULL;
-}
-
-static int file_open(struct weir_log_store *store, struct weir_store_error *error)
-{
-	const int flags =
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-	int code = sqlite3_open_v2(store->path, &store->db, flags, NULL);
-
-	if (code != SQLITE_OK)
-		return weir_sql_error(store->db, code, store->path, error);
-	(void)sqlite3_extended_result_codes(store->db, 1);
-	(void)sqlite3_busy_timeout(store->db, READ_BUSY_MS);
-	/* NORMAL: written with each commit, on the disk with each checkpoint. */
-	code = weir_sql_run(store->db, store->path,
-			    "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA "
-			    "synchronous = NORMAL;",
-			    error);
-	return code != 0 ? code : tables_open(store, error);
-}
-
-/* A file that is no database, or not ours: keep it for who wants to know, and begin anew. */
-static void file_put_aside(const char *path)
-{
-	static const char *const endings[] = {"", "-wal", "-shm"};
-
-	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-		char from[WEIR_STORE_PATH_BYTES_MAX + 8];
-		char to[WEIR_STORE_PATH_BYTES_MAX + 24];
-
-		(void)snprintf(from, sizeof(from), "%s%s", path, endings[i]);
-		(void)snprintf(to, sizeof(to), "%s.damaged%s", path, endings[i]);
-		(void)rename(from, to); /* one that is not there, or cannot be: opening says so */
-	}
-}
-
-static int directory_make(const char *path)
-{
-	char directory[WEIR_STORE_PATH_BYTES_MAX];
-
-	(void)snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path),
-		       path);
-	return mkdir(directory, 0700) == 0 || errno == EEXIST ? 0 : -errno;
 }
 
 int weir_log_store_open(const char *data, struct weir_log_store **out_store,
@@ -166,21 +67,18 @@ int weir_log_store_open(const char *data, struct weir_log_store **out_store,
 
 	if (store == NULL)
 		return weir_store_fail(error, -ENOMEM, "no memory for the log of functions");
-	if (!path_make(data, store->path))
+	if (!weir_side_file_path(data, file_name, store->path))
 		code = weir_store_fail(error, -ENAMETOOLONG, "the path %s is too long", data);
-	if (code == 0) {
-		code = directory_make(store->path);
-		if (code != 0)
-			(void)weir_store_fail(error, code, "cannot make the directory of %s: %s",
-					      store->path, strerror(-code));
-	}
 	if (code == 0)
-		code = file_open(store, error);
-	if (code == -EBADMSG) {
-		file_close(store);
-		file_put_aside(store->path);
-		code = file_open(store, error);
-	}
+		code = weir_side_file_open(store->path, schema, SCHEMA_VERSION, &store->db, error);
+	if (code == 0)
+		code = weir_sql_prepare(
+			store->db, store->path,
+			"INSERT INTO line (time, received, activation, function, stream, text) "
+			"VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+			&store->insert, error);
+	if (code == 0)
+		code = totals_read(store, error);
 	if (code != 0) {
 		weir_log_store_close(store);
 		return code;
@@ -193,7 +91,8 @@ void weir_log_store_close(struct weir_log_store *store)
 {
 	if (store == NULL)
 		return;
-	file_close(store);
+	weir_sql_finalize(&store->insert);
+	(void)sqlite3_close_v2(store->db); /* cannot fail: nothing else is open in it */
 	free(store);
 }
 
@@ -209,22 +108,13 @@ int weir_log_store_begin(struct weir_log_store *store, struct weir_store_error *
 	return weir_sql_run(store->db, store->path, "BEGIN IMMEDIATE", error);
 }
 
-/* The bytes of an activation, in the order of its digits. */
-static void activation_bytes(uint64_t high, uint64_t low, uint8_t out[16])
-{
-	for (int i = 0; i < 8; i++) {
-		out[i] = (uint8_t)(high >> (56 - 8 * i));
-		out[8 + i] = (uint8_t)(low >> (56 - 8 * i));
-	}
-}
-
 int weir_log_store_add(struct weir_log_store *store, const struct weir_log_line *line,
 		       struct weir_store_error *error)
 {
 	uint8_t activation[16];
 	int code = 0;
 
-	activation_bytes(line->activation_high, line->activation_low, activation);
+	weir_side_file_id(line->activation_high, line->activation_low, activation);
 	/* Errors of binding show at the step. */
 	(void)sqlite3_bind_int64(store->insert, 1, (sqlite3_int64)line->time_ns);
 	(void)sqlite3_bind_int64(store->insert, 2, (sqlite3_int64)line->received_ns);
@@ -324,10 +214,10 @@ static int since_find(sqlite3 *db, const char *path, uint64_t since_ns, uint64_t
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	uint64_t low = 0;
 	uint64_t high = 0;
-	int code = number_read(db, path, "SELECT coalesce(max(id), 0) + 1 FROM line", &high, error);
+	int code = weir_side_file_number(db, path, "SELECT coalesce(max(id), 0) + 1 FROM line", &high, error);
 
 	if (code == 0)
-		code = number_read(db, path, "SELECT coalesce(min(id), 1) FROM line", &low, error);
+		code = weir_side_file_number(db, path, "SELECT coalesce(min(id), 1) FROM line", &low, error);
 	if (code == 0)
 		code = weir_sql_prepare(db, path,
 					"SELECT id, received FROM line WHERE id >= ?1 ORDER BY id "
@@ -353,18 +243,8 @@ static int since_find(sqlite3 *db, const char *path, uint64_t since_ns, uint64_t
 	return code;
 }
 
-static uint64_t bytes_number(const uint8_t *bytes)
-{
-	uint64_t number = 0;
-
-	for (int i = 0; i < 8; i++)
-		number = number << 8 | bytes[i];
-	return number;
-}
-
 static void row_visit(sqlite3_stmt *row, weir_log_visit *visit, void *context)
 {
-	const uint8_t *const activation = sqlite3_column_blob(row, 3);
 	struct weir_log_line line = {
 		.id = (uint64_t)sqlite3_column_int64(row, 0),
 		.time_ns = (uint64_t)sqlite3_column_int64(row, 1),
@@ -372,10 +252,7 @@ static void row_visit(sqlite3_stmt *row, weir_log_visit *visit, void *context)
 		.stream = (uint8_t)sqlite3_column_int(row, 5),
 	};
 
-	if (sqlite3_column_bytes(row, 3) == 16) {
-		line.activation_high = bytes_number(activation);
-		line.activation_low = bytes_number(activation + 8);
-	}
+	weir_side_file_id_read(row, 3, &line.activation_high, &line.activation_low);
 	line.function = weir_span_of(weir_sql_text(row, 4));
 	line.text.data = sqlite3_column_blob(row, 6);
 	line.text.bytes = (size_t)sqlite3_column_bytes(row, 6);
@@ -400,7 +277,7 @@ static int rows_visit(sqlite3 *db, const char *path, const struct weir_log_filte
 	code = weir_sql_prepare(db, path, text, &statement, error);
 	if (code != 0)
 		return code;
-	activation_bytes(filter->activation_high, filter->activation_low, activation);
+	weir_side_file_id(filter->activation_high, filter->activation_low, activation);
 	if (filter->function != NULL)
 		(void)sqlite3_bind_text(statement, 1, filter->function, -1, SQLITE_STATIC);
 	else
@@ -418,22 +295,15 @@ int weir_log_store_read(const char *data, const struct weir_log_filter *filter,
 			weir_log_visit *visit, void *context, struct weir_store_error *error)
 {
 	char path[WEIR_STORE_PATH_BYTES_MAX];
-	struct stat info;
 	sqlite3 *db = NULL;
 	uint64_t first_id = filter->after_id + 1;
 	uint64_t since_id = 0;
 	int code = 0;
 
 	WEIR_ASSERT(filter->lines_max >= 1 && filter->lines_max <= WEIR_LOG_STORE_LINES_MAX);
-	if (!path_make(data, path) || stat(path, &info) != 0)
-		return weir_store_fail(error, -ENOENT, "nothing was ever printed");
-	/* A connection for each reading: the writer may have begun a new file meanwhile. */
-	code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
-	code = code != SQLITE_OK ? weir_sql_error(db, code, path, error) : 0;
-	if (code == 0) {
-		(void)sqlite3_busy_timeout(db, READ_BUSY_MS);
-		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	}
+	if (!weir_side_file_path(data, file_name, path))
+		return weir_store_fail(error, -ENAMETOOLONG, "the path %s is too long", data);
+	code = weir_side_file_open_reader(path, &db, error);
 	if (code == 0 && filter->since_ns != 0)
 		code = since_find(db, path, filter->since_ns, &since_id, error);
 	if (code == 0)

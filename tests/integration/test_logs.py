@@ -55,12 +55,12 @@ class Logs(weir_instance.Case):
         return answer.headers["x-openwhisk-activation-id"]
 
     def logs(self, activation):
-        return parse(self.weir.ctrlctl("activation", "logs", activation).stdout)
+        return parse(self.weir.ctrlctl("call", "logs", activation).stdout)
 
     def logs_come(self, activation, *wanted):
         """Of a process that ended by itself the last lines may take a moment."""
         def there():
-            done = self.weir.ctrlctl("activation", "logs", activation, check=False)
+            done = self.weir.ctrlctl("call", "logs", activation, check=False)
             return done.returncode == 0 and all(word in done.stdout for word in wanted)
         wait_until(there, f"the log of {activation} holds {wanted}")
         return self.logs(activation)
@@ -118,16 +118,16 @@ class Logs(weir_instance.Case):
 
     def test_json(self):
         activation = self.call("stdio")
-        lines = json.loads(self.weir.ctrlctl("activation", "logs", activation, "-o", "json").stdout)
+        lines = json.loads(self.weir.ctrlctl("call", "logs", activation, "-o", "json").stdout)
         self.assertEqual([(line["stream"], line["text"], line["function"], line["activation"]) for line in lines[:2]],
                          [("stdout", "to stdout", "default/printing", activation),
                           ("stderr", "to stderr", "default/printing", activation)])
 
     def test_ids_that_are_none_are_clear_errors(self):
-        done = self.weir.ctrlctl("activation", "logs", "0123456789abcdef0123456789abcdef", check=False)
+        done = self.weir.ctrlctl("call", "logs", "0123456789abcdef0123456789abcdef", check=False)
         self.assertEqual(done.returncode, 5)
         self.assertIn("unknown", done.stderr)
-        done = self.weir.ctrlctl("activation", "logs", "nonsense", check=False)
+        done = self.weir.ctrlctl("call", "logs", "nonsense", check=False)
         self.assertEqual(done.returncode, 7)
         self.assertIn("32 hexadecimal digits", done.stderr)
         done = self.weir.ctrlctl("fn", "logs", "nobody", check=False)
@@ -206,19 +206,19 @@ class Life(weir_instance.Case):
         with Instance() as weir:
             Logs.function_add(weir, "printing", "native", PRINTING)
             first = weir.request("GET", "/printing?stdio").headers["x-openwhisk-activation-id"]
-            self.assertEqual(len(parse(weir.ctrlctl("activation", "logs", first).stdout)), 3)
+            self.assertEqual(len(parse(weir.ctrlctl("call", "logs", first).stdout)), 3)
             weir.stop()
             weir.start()
-            self.assertEqual(len(parse(weir.ctrlctl("activation", "logs", first).stdout)), 3)
+            self.assertEqual(len(parse(weir.ctrlctl("call", "logs", first).stdout)), 3)
             weir.ctrlctl("config", "set", "log_bytes_max", "512k")
             for _ in range(20):
                 self.assertEqual(weir.request("GET", "/printing?much").status, 200)
-            wait_until(lambda: weir.ctrlctl("activation", "logs", first, check=False).returncode == 5, "the oldest lines are gone")
+            wait_until(lambda: weir.ctrlctl("call", "logs", first, check=False).returncode == 5, "the oldest lines are gone")
             wait_until(lambda: weir.status()["control"]["output"]["bytes"] <= 512 << 10, "what is kept is within its limit")
             last = weir.request("GET", "/printing?stdio").headers["x-openwhisk-activation-id"]
-            self.assertEqual(len(parse(weir.ctrlctl("activation", "logs", last).stdout)), 3)
+            self.assertEqual(len(parse(weir.ctrlctl("call", "logs", last).stdout)), 3)
             weir.ctrlctl("config", "set", "log_keep_s", "1s")
-            wait_until(lambda: weir.ctrlctl("activation", "logs", last, check=False).returncode == 5, "old lines are gone")
+            wait_until(lambda: weir.ctrlctl("call", "logs", last, check=False).returncode == 5, "old lines are gone")
 
     def test_a_damaged_database_is_put_aside(self):
         with Instance() as weir:
@@ -228,7 +228,7 @@ class Life(weir_instance.Case):
             (weir.data / "log" / "functions.db").write_bytes(b"this is no database" * 1000)
             weir.start()
             activation = weir.request("GET", "/printing?stdio").headers["x-openwhisk-activation-id"]
-            self.assertEqual(len(parse(weir.ctrlctl("activation", "logs", activation).stdout)), 3)
+            self.assertEqual(len(parse(weir.ctrlctl("call", "logs", activation).stdout)), 3)
             self.assertTrue((weir.data / "log" / "functions.db.damaged").exists())
 
 

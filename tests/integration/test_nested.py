@@ -83,7 +83,7 @@ class Nested(weir_instance.Case):
             with self.subTest("a one-way call runs after its caller, and its log names it"):
                 _, text = self.ask(weir, "after")
                 activation = re.search(r'"activation":"([0-9a-f]{32})"', text)[1]
-                wait_until(lambda: "noted" in weir.ctrlctl("activation", "logs", activation, check=False).stdout,
+                wait_until(lambda: "noted" in weir.ctrlctl("call", "logs", activation, check=False).stdout,
                            "it was noted")
             with self.subTest("many callers at once"):
                 texts = []

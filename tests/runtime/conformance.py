@@ -251,7 +251,7 @@ class Conformance(weir_instance.Case):
         activation = answer.json()["answer"]["activation"]
         self.assertEqual(self.weir.status()["metrics"]["calls_one_way"], before + 1)
         if printing:
-            wait_until(lambda: "to stderr" in self.weir.ctrlctl("activation", "logs", activation, check=False).stdout,
+            wait_until(lambda: "to stderr" in self.weir.ctrlctl("call", "logs", activation, check=False).stdout,
                        "it has run, and printed")
 
     def test_many_callers_at_once(self):
@@ -343,7 +343,7 @@ class Conformance(weir_instance.Case):
         self.assertEqual(self.said(answer), b"printed\n")
         activation = answer.headers["x-openwhisk-activation-id"]
         # "time stream: text", there as soon as the answer is.
-        lines = self.weir.ctrlctl("activation", "logs", activation).stdout.splitlines()
+        lines = self.weir.ctrlctl("call", "logs", activation).stdout.splitlines()
         printed = ["stderr: to stderr"] + ["stdout: to stdout"] * (RUNTIME != "exec")  # a program's stdout is its answer
         self.assertEqual(sorted(line.partition(" ")[2] for line in lines), printed)
         self.assertNotIn("to stdout", self.weir.log())

@@ -177,7 +177,7 @@ class Limits(weir_instance.Case):
         answer = self.call("log")
         self.assertEqual(answer.status, 200, answer)
         self.assertIn(b"logged", answer.body)
-        kept = self.weir.ctrlctl("activation", "logs", answer.headers["x-openwhisk-activation-id"]).stdout
+        kept = self.weir.ctrlctl("call", "logs", answer.headers["x-openwhisk-activation-id"]).stdout
         self.assertIn("line 0 of a function", kept)
         self.assertLess(sum(len(line.partition(": ")[2]) for line in kept.splitlines()), LOG_BYTES_MAX + 4096)
         self.still_right()

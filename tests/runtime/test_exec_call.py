@@ -116,7 +116,7 @@ class ExecCall(weir_instance.Case):
             echo "[$i]"
             """)
         self.assertEqual(answer.json(), [64])
-        lines = self.weir.ctrlctl("activation", "logs", answer.headers["x-openwhisk-activation-id"]).stdout
+        lines = self.weir.ctrlctl("call", "logs", answer.headers["x-openwhisk-activation-id"]).stdout
         self.assertIn("stderr: 202", lines)
         self.nothing_is_left()
 

@@ -23,7 +23,7 @@ class Js(javascript.JavaScript):
     without_it = "npm's quickjs-wasi could not be had"
 
     def printed(self, answer):
-        lines = self.weir.ctrlctl("activation", "logs", answer.headers["x-openwhisk-activation-id"]).stdout.splitlines()
+        lines = self.weir.ctrlctl("call", "logs", answer.headers["x-openwhisk-activation-id"]).stdout.splitlines()
         return [line.partition(" ")[2] for line in lines]
 
     # Ways to write one

@@ -45,7 +45,7 @@ class Node(javascript.JavaScript):
 
     def printed(self, activation):
         """What that call printed, "STREAM: TEXT" a line; it is there when the answer is."""
-        lines = self.weir.ctrlctl("activation", "logs", activation).stdout.splitlines()
+        lines = self.weir.ctrlctl("call", "logs", activation).stdout.splitlines()
         return [line.partition(" ")[2] for line in lines]
 
     # Ways to write one

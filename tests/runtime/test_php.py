@@ -55,7 +55,7 @@ class Php(weir_instance.Case):
         return self.weir.request("POST", path, body, {"Content-Type": kind})
 
     def logged(self, answer, stream, words):
-        lines = self.weir.ctrlctl("activation", "logs", answer.headers["x-openwhisk-activation-id"]).stdout.splitlines()
+        lines = self.weir.ctrlctl("call", "logs", answer.headers["x-openwhisk-activation-id"]).stdout.splitlines()
         self.assertTrue([line for line in lines if f" {stream}: " in line and words in line], lines)
 
     # One request

@@ -205,7 +205,7 @@ class Prints(weir_instance.Case):
         return answer.headers["x-openwhisk-activation-id"]
 
     def lines(self, activation):
-        shown = self.weir.ctrlctl("activation", "logs", activation, check=False).stdout.splitlines()
+        shown = self.weir.ctrlctl("call", "logs", activation, check=False).stdout.splitlines()
         return [line.partition(" ")[2] for line in shown]
 
     def each(self, what, check):

@@ -157,7 +157,7 @@ class Handler(PythonCase):
         self.failed("/fails?what=odd", 502, "Odd")
         self.failed("/fails?what=long", 502, "ValueError: üüü")
         activation = self.call("/fails").headers["x-openwhisk-activation-id"]
-        self.assertIn("stderr: Traceback (most recent call last):", self.weir.ctrlctl("activation", "logs", activation).stdout)
+        self.assertIn("stderr: Traceback (most recent call last):", self.weir.ctrlctl("call", "logs", activation).stdout)
 
     def test_the_process_ends(self):
         self.add("ends", """

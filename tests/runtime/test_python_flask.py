@@ -119,7 +119,7 @@ class Flask(weir_instance.Case):
         answer = self.get("/broken")
         self.assertEqual(answer.status, 500)
         self.assertIn(b"Internal Server Error", answer.body)
-        lines = self.weir.ctrlctl("activation", "logs", answer.headers["x-openwhisk-activation-id"]).stdout
+        lines = self.weir.ctrlctl("call", "logs", answer.headers["x-openwhisk-activation-id"]).stdout
         self.assertIn("ValueError: on purpose", lines)
 
 

@@ -159,7 +159,7 @@ class RealPrograms(weir_instance.Case):
         self.assertEqual(self.post("words", "b a ü b".encode()).decode(), "a 1\nb 2\nü 1\nPOST true\n")
         answer = self.weir.request("POST", "/words", b"panic!")
         self.assertEqual(answer.status, 502, answer)
-        logged = self.weir.ctrlctl("activation", "logs", answer.headers["x-openwhisk-activation-id"]).stdout
+        logged = self.weir.ctrlctl("call", "logs", answer.headers["x-openwhisk-activation-id"]).stdout
         self.assertIn("panicked at 'as asked'", logged)
         self.assertEqual(self.post("words", b"again"), b"again 1\nPOST true\n")
 

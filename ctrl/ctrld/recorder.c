@@ -1,0 +1,544 @@
+#include "ctrl/ctrld/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/base/clock.h"
+#include "dataplane/base/fd.h"
+#include "dataplane/base/log.h"
+#include "dataplane/shm/activation.h"
+#include "dataplane/shm/snapshot.h"
+
+enum {
+	GATHER_MS = 50,
+	QUIET_MS = 5000, /* without records: then what is too old is looked for */
+	TAKE_MAX = 256,  /* records of one ring, then the others come first */
+	TRIMS_MAX = 20,
+};
+
+static const uint64_t commit_ns = 250 * WEIR_NS_PER_MS; /* what is kept is written at once, unless somebody asks */
+static const uint64_t trim_ns = WEIR_NS_PER_SECOND;
+
+/* A rate: how many more may be kept; grows with time, up to a second's. */
+struct budget {
+	uint64_t left_ns; /* each costs NS_PER_SECOND / rate */
+};
+
+struct weir_recorder {
+	char data[WEIR_STORE_PATH_BYTES_MAX];
+	pthread_t thread;
+	int wake_fd; /* to the thread */
+
+	pthread_mutex_t lock; /* for what both threads touch: */
+	int new_activations_fd; /* to be taken by the thread; -1 none */
+	int new_event_fd;
+	int new_snapshot_fd;
+	bool is_opened;
+	struct weir_recorder_limits limits;
+	struct weir_recorder_status status;
+	uint64_t asked;    /* the highest mark given out */
+	uint64_t started;  /* rounds */
+	uint64_t finished;
+	bool is_stopping;
+
+	/* The thread's own. */
+	struct weir_activations *shared; /* NULL: none yet */
+	uint32_t shard_count;
+	int event_fd;
+	struct weir_activation_rx rx[WEIR_SHARDS_MAX];
+	struct weir_snapshot snapshot;
+	struct weir_activation_store *store;
+	bool is_begun;      /* a transaction, */
+	uint64_t begun_ns;  /* then */
+	uint64_t trimmed_ns;
+	uint64_t pending;   /* records in it */
+	uint64_t round_ns;  /* CLOCK_MONOTONIC of this round, */
+	uint64_t wall_ns;   /* and the time of people then */
+	struct weir_recorder_limits round_limits;
+	struct weir_recorder_status counts; /* published at the round's end */
+	struct budget good;
+	struct budget bad;
+	struct weir_activation taken[TAKE_MAX];
+};
+
+static void wake(const struct weir_recorder *recorder)
+{
+	const uint64_t one = 1;
+
+	(void)!write(recorder->wake_fd, &one, sizeof(one)); /* full: it was woken often enough */
+}
+
+static void silence(int fd)
+{
+	uint64_t count = 0;
+
+	(void)!read(fd, &count, sizeof(count)); /* EAGAIN: it was silent */
+}
+
+static uint64_t wall_ns(void)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
+	return (uint64_t)now.tv_sec * WEIR_NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* ---- the thread: the store ---- */
+
+/* Trouble, said once and shown as long as it lasts; NULL ends it. */
+static void problem_set(struct weir_recorder *recorder, const char *sentence)
+{
+	char fresh[sizeof(recorder->counts.problem)] = "";
+
+	if (sentence != NULL)
+		(void)snprintf(fresh, sizeof(fresh), "%s", sentence); /* cut is fine */
+	if (strcmp(recorder->counts.problem, fresh) == 0)
+		return;
+	weir_log(sentence != NULL ? WEIR_LOG_ERROR : WEIR_LOG_INFO,
+		 sentence != NULL ? "records of calls are not kept" : "records of calls are kept again", "%s", fresh);
+	memcpy(recorder->counts.problem, fresh, sizeof(fresh));
+}
+
+/* The store failed: what this transaction had is lost. */
+static void store_failed(struct weir_recorder *recorder, int code, const struct weir_store_error *error)
+{
+	problem_set(recorder, error->text);
+	recorder->counts.failed += recorder->pending;
+	recorder->pending = 0;
+	recorder->is_begun = false;
+	if (code == -EBADMSG) { /* damaged: the next opening puts it aside */
+		weir_activation_store_close(recorder->store);
+		recorder->store = NULL;
+	}
+}
+
+/* A transaction is open: true. */
+static bool store_begin(struct weir_recorder *recorder)
+{
+	struct weir_store_error error = {{0}};
+	int code = 0;
+
+	if (recorder->is_begun)
+		return true;
+	if (recorder->store == NULL)
+		code = weir_activation_store_open(recorder->data, &recorder->store, &error);
+	if (code == 0)
+		code = weir_activation_store_begin(recorder->store, &error);
+	recorder->is_begun = code == 0;
+	recorder->begun_ns = recorder->round_ns;
+	if (code != 0)
+		store_failed(recorder, code, &error);
+	return code == 0;
+}
+
+/* Commit what has waited long enough, or all `now`. */
+static void store_commit(struct weir_recorder *recorder, bool now)
+{
+	struct weir_store_error error = {{0}};
+	int code = 0;
+
+	if (!recorder->is_begun || (!now && recorder->round_ns - recorder->begun_ns < commit_ns))
+		return;
+	code = weir_activation_store_commit(recorder->store, &error);
+	if (code != 0) {
+		store_failed(recorder, code, &error);
+		return;
+	}
+	recorder->is_begun = false;
+	recorder->counts.kept += recorder->pending;
+	recorder->pending = 0;
+	problem_set(recorder, NULL);
+}
+
+static void store_trim(struct weir_recorder *recorder)
+{
+	const uint64_t keep_ns = recorder->round_limits.keep_s * WEIR_NS_PER_SECOND;
+	struct weir_store_error error = {{0}};
+	int code = 1;
+
+	if (recorder->is_begun || recorder->round_ns - recorder->trimmed_ns < trim_ns)
+		return;
+	recorder->trimmed_ns = recorder->round_ns;
+	for (int i = 0; i < TRIMS_MAX && code == 1 && recorder->store != NULL; i++)
+		code = weir_activation_store_trim(recorder->store, recorder->round_limits.rows_max,
+						  recorder->wall_ns > keep_ns ? recorder->wall_ns - keep_ns : 0, &error);
+	if (code < 0)
+		store_failed(recorder, code, &error);
+}
+
+/* ---- the thread: records ---- */
+
+static void budget_grow(struct budget *budget, uint64_t elapsed_ns)
+{
+	budget->left_ns += elapsed_ns < WEIR_NS_PER_SECOND ? elapsed_ns : WEIR_NS_PER_SECOND;
+	if (budget->left_ns > WEIR_NS_PER_SECOND)
+		budget->left_ns = WEIR_NS_PER_SECOND;
+}
+
+static bool budget_take(struct budget *budget, uint32_t per_s)
+{
+	const uint64_t price_ns = per_s == 0 ? UINT64_MAX : WEIR_NS_PER_SECOND / per_s;
+
+	if (budget->left_ns < price_ns)
+		return false;
+	budget->left_ns -= price_ns;
+	return true;
+}
+
+/* "namespace/name" of a function, or "#ID". */
+static struct weir_span function_name(const struct weir_recorder *recorder, uint64_t id, char *out, size_t max)
+{
+	const struct weir_snapshot_function *function =
+		recorder->snapshot.header == NULL ? NULL : weir_snapshot_function_find(&recorder->snapshot, id);
+	int bytes = 0;
+
+	if (function == NULL) {
+		bytes = snprintf(out, max, "#%" PRIu64, id);
+	} else {
+		const struct weir_span space = weir_snapshot_span(&recorder->snapshot, function->space);
+		const struct weir_span name = weir_snapshot_span(&recorder->snapshot, function->name);
+
+		bytes = snprintf(out, max, "%.*s/%.*s", (int)space.bytes, space.data, (int)name.bytes, name.data);
+	}
+	return (struct weir_span){.data = out, .bytes = (size_t)bytes < max ? (size_t)bytes : max - 1};
+}
+
+static struct weir_activation_row row_of(const struct weir_recorder *recorder, const struct weir_activation *record)
+{
+	const uint64_t age_ns = recorder->round_ns - record->arrived_ns;
+
+	return (struct weir_activation_row){
+		/* A time that can't be, of a gateway that lies: now. */
+		.started_ns = recorder->wall_ns - (age_ns < recorder->round_ns ? age_ns : 0),
+		.received_ns = recorder->wall_ns,
+		.id_high = record->id_high,
+		.id_low = record->id_low,
+		.parent_high = record->parent_high,
+		.parent_low = record->parent_low,
+		.route_id = record->route_id,
+		.worker_id = record->worker_id,
+		.version = record->version,
+		.total_ns = record->total_ns,
+		.parse_ns = weir_activation_ns(record->parse_units),
+		.queue_ns = weir_activation_ns(record->queue_units),
+		.dispatch_ns = weir_activation_ns(record->dispatch_units),
+		.run_ns = record->run_ns,
+		.reply_ns = weir_activation_ns(record->reply_units),
+		.cpu_ns = record->flags & WEIR_ACTIVATION_CPU_KNOWN ? weir_activation_ns(record->cpu_units) : UINT64_MAX,
+		.request_bytes = record->request_bytes,
+		.answer_bytes = record->answer_bytes,
+		.status = record->status,
+		.failure = record->failure,
+		.flags = (uint8_t)((record->flags & WEIR_ACTIVATION_COLD ? WEIR_ACTIVATION_ROW_COLD : 0) |
+				   (record->flags & WEIR_ACTIVATION_CUT ? WEIR_ACTIVATION_ROW_CUT : 0)),
+	};
+}
+
+static void record_keep(struct weir_recorder *recorder, const struct weir_activation *record)
+{
+	struct weir_activation_row row = row_of(recorder, record);
+	struct weir_store_error error = {{0}};
+	char name[160];
+	int code = 0;
+
+	if (!store_begin(recorder)) {
+		recorder->counts.failed++;
+		return;
+	}
+	row.function = function_name(recorder, record->function_id, name, sizeof(name));
+	recorder->pending++;
+	code = weir_activation_store_add(recorder->store, &row, &error);
+	if (code != 0)
+		store_failed(recorder, code, &error);
+}
+
+/* As weir_activation_row_is_failed(), before there is a row. */
+static bool is_failed(const struct weir_activation *record)
+{
+	return record->status == 0 || record->status >= 500 || record->failure != 0 ||
+	       (record->flags & WEIR_ACTIVATION_CUT) != 0;
+}
+
+static void record_take(struct weir_recorder *recorder, const struct weir_activation *record)
+{
+	const bool is_bad = is_failed(record);
+
+	recorder->counts.seen++;
+	if (budget_take(is_bad ? &recorder->bad : &recorder->good,
+			is_bad ? recorder->round_limits.failed_per_s : recorder->round_limits.kept_per_s))
+		record_keep(recorder, record);
+	else
+		recorder->counts.skipped++;
+}
+
+/* All that is in the rings; bounded by what they hold. */
+static void rings_take(struct weir_recorder *recorder)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < recorder->shard_count; i++) {
+		size_t left = WEIR_ACTIVATION_CELLS;
+		size_t count = 1;
+
+		while (left > 0 && count > 0) {
+			count = weir_activation_take(&recorder->rx[i], recorder->taken, TAKE_MAX);
+			for (size_t k = 0; k < count; k++)
+				record_take(recorder, &recorder->taken[k]);
+			left -= count < left ? count : left;
+		}
+		lost += weir_activation_lost(&recorder->rx[i]);
+	}
+	recorder->counts.lost = lost;
+}
+
+/* ---- the thread ---- */
+
+static void shared_attach(struct weir_recorder *recorder, int fd, int event_fd)
+{
+	const int result = weir_activations_attach(fd, &recorder->shared, &recorder->shard_count);
+
+	weir_fd_close(&fd);
+	if (result != 0) {
+		weir_log(WEIR_LOG_ERROR, "place of call records refused", "error=\"%s\" action=\"go on without\"",
+			 strerror(-result));
+		weir_fd_close(&event_fd);
+		recorder->shard_count = 0;
+		return;
+	}
+	recorder->event_fd = event_fd;
+	for (uint32_t i = 0; i < recorder->shard_count; i++)
+		weir_activation_rx_open(&recorder->rx[i], recorder->shared, i);
+}
+
+static void snapshot_attach(struct weir_recorder *recorder, int fd)
+{
+	struct weir_snapshot fresh = {0};
+	const int result = weir_snapshot_attach_functions(fd, &fresh);
+
+	weir_fd_close(&fd);
+	if (result != 0)
+		return; /* who publishes it has said so */
+	weir_snapshot_detach(&recorder->snapshot);
+	recorder->snapshot = fresh;
+}
+
+/* Take what the main thread left for this one. Fills in whether somebody waits for this round. True: stop. */
+static bool round_begin(struct weir_recorder *recorder, bool *out_asked)
+{
+	int activations_fd, event_fd, snapshot_fd;
+	bool is_stopping;
+
+	(void)pthread_mutex_lock(&recorder->lock);
+	is_stopping = recorder->is_stopping;
+	*out_asked = is_stopping || recorder->asked > recorder->started;
+	recorder->started++;
+	activations_fd = recorder->new_activations_fd;
+	event_fd = recorder->new_event_fd;
+	snapshot_fd = recorder->new_snapshot_fd;
+	recorder->new_activations_fd = recorder->new_event_fd = recorder->new_snapshot_fd = -1;
+	recorder->round_limits = recorder->limits;
+	(void)pthread_mutex_unlock(&recorder->lock);
+	if (activations_fd != -1)
+		shared_attach(recorder, activations_fd, event_fd);
+	if (snapshot_fd != -1)
+		snapshot_attach(recorder, snapshot_fd);
+	return is_stopping;
+}
+
+static bool is_asked(struct weir_recorder *recorder)
+{
+	bool asked;
+
+	(void)pthread_mutex_lock(&recorder->lock);
+	asked = recorder->is_stopping || recorder->asked > recorder->started;
+	(void)pthread_mutex_unlock(&recorder->lock);
+	return asked;
+}
+
+static void rings_wait(struct weir_recorder *recorder, enum weir_activation_reader reader, int timeout_ms)
+{
+	struct pollfd polled[2] = {{.fd = recorder->wake_fd, .events = POLLIN},
+				   {.fd = recorder->event_fd, .events = POLLIN}};
+	const bool is_empty = recorder->shared == NULL ||
+			      weir_activations_wait(recorder->shared, recorder->rx, recorder->shard_count, reader);
+
+	if (is_empty || reader == WEIR_ACTIVATION_READER_GATHERS)
+		(void)poll(polled, recorder->shared == NULL ? 1 : 2, timeout_ms); /* EINTR: a round more */
+	silence(recorder->wake_fd);
+	if (recorder->shared == NULL)
+		return;
+	silence(recorder->event_fd);
+	(void)weir_activations_wait(recorder->shared, recorder->rx, recorder->shard_count, WEIR_ACTIVATION_READER_AWAKE);
+}
+
+/* One round of taking; `before_ns` is when the one before was. */
+static void round_run(struct weir_recorder *recorder, uint64_t before_ns, bool is_asked)
+{
+	recorder->round_ns = weir_clock_now_ns();
+	recorder->wall_ns = wall_ns();
+	budget_grow(&recorder->good, recorder->round_ns - before_ns);
+	budget_grow(&recorder->bad, recorder->round_ns - before_ns);
+	rings_take(recorder);
+	store_commit(recorder, is_asked);
+	store_trim(recorder);
+	(void)pthread_mutex_lock(&recorder->lock);
+	recorder->status = recorder->counts;
+	recorder->finished = recorder->started;
+	(void)pthread_mutex_unlock(&recorder->lock);
+}
+
+static void *thread_main(void *argument)
+{
+	struct weir_recorder *const recorder = argument;
+	bool is_stopping = false;
+
+	recorder->round_ns = weir_clock_now_ns();
+	while (!is_stopping) {
+		bool asked = false;
+
+		if (!is_asked(recorder))
+			rings_wait(recorder, WEIR_ACTIVATION_READER_SLEEPS,
+				   recorder->is_begun ? (int)(commit_ns / WEIR_NS_PER_MS) : QUIET_MS);
+		if (!is_asked(recorder))
+			rings_wait(recorder, WEIR_ACTIVATION_READER_GATHERS, GATHER_MS);
+		is_stopping = round_begin(recorder, &asked);
+		round_run(recorder, recorder->round_ns, asked);
+	}
+	weir_activation_store_close(recorder->store);
+	weir_snapshot_detach(&recorder->snapshot);
+	weir_activations_detach(recorder->shared, recorder->shard_count);
+	weir_fd_close(&recorder->event_fd);
+	return NULL;
+}
+
+/* ---- the main thread ---- */
+
+static int thread_start(struct weir_recorder *recorder)
+{
+	sigset_t all;
+	sigset_t before;
+	int error = 0;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
+	error = pthread_create(&recorder->thread, NULL, thread_main, recorder);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -error;
+}
+
+int weir_recorder_create(const char *data, struct weir_recorder **out_recorder)
+{
+	struct weir_recorder *const recorder = calloc(1, sizeof(*recorder));
+	int code = 0;
+
+	if (recorder == NULL)
+		return -ENOMEM;
+	(void)snprintf(recorder->data, sizeof(recorder->data), "%s", data); /* fits: checked */
+	recorder->event_fd = recorder->new_activations_fd = recorder->new_event_fd = recorder->new_snapshot_fd = -1;
+	recorder->limits = (struct weir_recorder_limits){.rows_max = UINT32_MAX, .keep_s = UINT32_MAX};
+	(void)pthread_mutex_init(&recorder->lock, NULL); /* cannot fail without attributes */
+	recorder->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	code = recorder->wake_fd == -1 ? -errno : thread_start(recorder);
+	if (code != 0) {
+		weir_fd_close(&recorder->wake_fd);
+		free(recorder);
+		return code;
+	}
+	*out_recorder = recorder;
+	return 0;
+}
+
+void weir_recorder_destroy(struct weir_recorder *recorder)
+{
+	if (recorder == NULL)
+		return;
+	(void)pthread_mutex_lock(&recorder->lock);
+	recorder->is_stopping = true;
+	(void)pthread_mutex_unlock(&recorder->lock);
+	wake(recorder);
+	(void)pthread_join(recorder->thread, NULL);
+	weir_fd_close(&recorder->new_activations_fd);
+	weir_fd_close(&recorder->new_event_fd);
+	weir_fd_close(&recorder->new_snapshot_fd);
+	weir_fd_close(&recorder->wake_fd);
+	(void)pthread_mutex_destroy(&recorder->lock);
+	free(recorder);
+}
+
+void weir_recorder_open(struct weir_recorder *recorder, int activations_fd, int event_fd)
+{
+	(void)pthread_mutex_lock(&recorder->lock);
+	if (!recorder->is_opened) {
+		recorder->is_opened = true;
+		recorder->new_activations_fd = activations_fd;
+		recorder->new_event_fd = event_fd;
+		activations_fd = event_fd = -1;
+	}
+	(void)pthread_mutex_unlock(&recorder->lock);
+	weir_fd_close(&activations_fd);
+	weir_fd_close(&event_fd);
+	wake(recorder);
+}
+
+void weir_recorder_snapshot(struct weir_recorder *recorder, int snapshot_fd)
+{
+	int copy = fcntl(snapshot_fd, F_DUPFD_CLOEXEC, 3); /* -1: names stay those of the one before */
+
+	(void)pthread_mutex_lock(&recorder->lock);
+	if (copy != -1) {
+		const int before = recorder->new_snapshot_fd;
+
+		recorder->new_snapshot_fd = copy;
+		copy = before;
+	}
+	(void)pthread_mutex_unlock(&recorder->lock);
+	weir_fd_close(&copy);
+	wake(recorder);
+}
+
+void weir_recorder_limits(struct weir_recorder *recorder, const struct weir_recorder_limits *limits)
+{
+	(void)pthread_mutex_lock(&recorder->lock);
+	recorder->limits = *limits;
+	(void)pthread_mutex_unlock(&recorder->lock);
+	wake(recorder);
+}
+
+uint64_t weir_recorder_mark(struct weir_recorder *recorder)
+{
+	uint64_t mark = 0;
+
+	(void)pthread_mutex_lock(&recorder->lock);
+	mark = recorder->started + 1;
+	recorder->asked = mark;
+	(void)pthread_mutex_unlock(&recorder->lock);
+	wake(recorder);
+	return mark;
+}
+
+bool weir_recorder_reached(struct weir_recorder *recorder, uint64_t mark)
+{
+	bool is_reached = false;
+
+	(void)pthread_mutex_lock(&recorder->lock);
+	is_reached = recorder->finished >= mark;
+	(void)pthread_mutex_unlock(&recorder->lock);
+	return is_reached;
+}
+
+void weir_recorder_status_get(struct weir_recorder *recorder, struct weir_recorder_status *out_status)
+{
+	(void)pthread_mutex_lock(&recorder->lock);
+	*out_status = recorder->status;
+	(void)pthread_mutex_unlock(&recorder->lock);
+}

@@ -73,6 +73,9 @@ struct weir_api_owner {
 	int (*seal)(void *context, const char *label, const void *value, size_t bytes, uint8_t *out);
 	/* Why the function with this id does not run, or NULL; valid until the handler returns. */
 	const char *(*problem)(void *context, uint64_t id);
+	/* Look at all that is kept (databases, code), on another thread. *id is 0 at first, then names it. 0: it is
+	 * through, and `answer` has what was found; -EINPROGRESS; -EBUSY: another one is under way; or -errno. */
+	int (*examine)(void *context, uint64_t *id, cJSON *answer);
 	/* The data directory, for what functions printed (store/log_store.h); and when all of it that
 	 * workers have sent is there: once a mark that is asked for now is reached. NULL: at once. */
 	const char *data;

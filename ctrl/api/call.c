@@ -131,6 +131,7 @@ static const struct {
 	{WEIR_HTTP_POST, "/weir/history/rollback",
 	 weir_api_history_rollback, "roll back to generation", history_rollback_members},
 	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get, NULL, NULL},
+	{WEIR_HTTP_GET, "/weir/check", weir_api_check_get, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/endpoints", weir_api_endpoint_list, NULL, NULL},
 };
 

@@ -49,6 +49,7 @@ struct weir_api_call {
 	bool is_rerun;  /* the handler ran before, and waits */
 	uint64_t trial; /* of a deployment: the version is being tried */
 	bool is_tried;  /* and passed */
+	uint64_t examination; /* that is asked for */
 	uint16_t status;
 	cJSON *answer;
 	uint64_t generation;
@@ -80,7 +81,8 @@ weir_api_handler weir_api_pool_list, weir_api_pool_change;
 weir_api_handler weir_api_function_scale;
 weir_api_handler weir_api_activation_list, weir_api_activation_get, weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_history_list, weir_api_history_diff, weir_api_history_rollback;
-weir_api_handler weir_api_status_get, weir_api_route_test, weir_api_endpoint_list;
+weir_api_handler weir_api_status_get, weir_api_route_test, weir_api_endpoint_list,
+	weir_api_check_get;
 
 /* Variables of a request's body, and what they become. Starts zeroed; released after a failure too. */
 struct weir_api_variables {

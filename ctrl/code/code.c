@@ -28,6 +28,7 @@ struct code_size {
 
 struct weir_code {
 	char folder[FOLDER_BYTES_MAX];
+	char sums[FOLDER_BYTES_MAX];
 	uint64_t uploads; /* so far: names of what is half done */
 	struct code_size sizes[SIZES_MAX]; /* by the hash's first byte: who comes later has the place */
 };
@@ -119,11 +120,13 @@ int weir_code_open(const char *data, struct weir_code **out_code)
 	if (code == NULL)
 		return -ENOMEM;
 	written = snprintf(code->folder, sizeof(code->folder), "%s/code", data);
-	if (written < 0 || (size_t)written >= sizeof(code->folder)) {
+	if (written < 0 || (size_t)written >= sizeof(code->folder) ||
+	    snprintf(code->sums, sizeof(code->sums), "%s/sums", data) != written) { /* as long as the other */
 		free(code);
 		return -ENAMETOOLONG;
 	}
-	if (mkdir(code->folder, 0700) != 0 && errno != EEXIST) {
+	if ((mkdir(code->folder, 0700) != 0 && errno != EEXIST) ||
+	    (mkdir(code->sums, 0700) != 0 && errno != EEXIST)) {
 		const int result = -errno;
 
 		free(code);
@@ -150,6 +153,14 @@ const char *weir_code_path(const struct weir_code *code, const char *hash,
 {
 	WEIR_ASSERT(weir_code_hash_sound(hash));
 	(void)snprintf(out, WEIR_CODE_PATH_BYTES_MAX, "%s/%s", code->folder, hash); /* fits */
+	return out;
+}
+
+const char *weir_code_sum_path(const struct weir_code *code, const char *hash,
+			       char out[WEIR_CODE_PATH_BYTES_MAX])
+{
+	WEIR_ASSERT(weir_code_hash_sound(hash));
+	(void)snprintf(out, WEIR_CODE_PATH_BYTES_MAX, "%s/%s", code->sums, hash); /* fits */
 	return out;
 }
 
@@ -369,6 +380,8 @@ int weir_code_upload_finish(struct weir_code_upload *upload,
 		(void)chmod(weir_code_path(upload->code, hash, path), 0555); /* wanted again */
 	} else {
 		result = tree_store(upload, hash, error);
+		if (result == 0)
+			weir_code_sum_write(upload->code, hash);
 	}
 	weir_code_upload_drop(upload);
 	if (result == 0)
@@ -467,6 +480,8 @@ int weir_code_build_keep(struct weir_code *code, uint64_t number, const char *ha
 	char path[WEIR_CODE_PATH_BYTES_MAX];
 	const int result = artifact_store(code, number, hash);
 
+	if (result == 0)
+		weir_code_sum_write(code, hash);
 	tree_remove(half_path(code, "unpack", number, path)); /* where it could not be stored */
 	weir_code_build_drop(code, number);
 	return result;
@@ -508,8 +523,10 @@ size_t weir_code_sweep(const struct weir_code *code, int64_t now_s, weir_code_is
 
 		if (weir_code_hash_sound(entry->d_name) &&
 		    stat(weir_code_path(code, entry->d_name, path), &info) == 0 &&
-		    sweep_one(path, &info, now_s, is_used(context, entry->d_name)))
+		    sweep_one(path, &info, now_s, is_used(context, entry->d_name))) {
+			weir_code_sum_remove(code, entry->d_name);
 			removed++;
+		}
 	}
 	(void)closedir(list);
 	return removed;

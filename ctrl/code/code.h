@@ -5,12 +5,13 @@
  *                                             '-- refused: removed, with a sentence
  *
  * HASH is the SHA-256 (hex) of what came: of an archive its bytes, of a file its name and bytes. The
- * same upload again finds what is there. Who refers to a HASH is the caller's to know: a sweep
- * condemns what nobody does (folder 0755), a later one removes it if still nobody does, so that a
+ * same upload again finds what is there. DATA/sums/HASH is the SHA-256 of all names, modes and bytes
+ * that were stored, to tell later whether they are still the same. Who refers to a HASH is the caller's to
+ * know: a sweep condemns what nobody does (folder 0755), a later one removes it if still nobody does, so that a
  * worker that loads it or a deployment that is about to name it finishes.
  * An archive is unpacked into its own folder only: no absolute or climbing names, no links that lead
  * out, no devices; so many entries and bytes and no more.
- * Owns: everything in DATA/code. Threads: one. Blocks on the disk. Peer death: what a dead process
+ * Owns: everything in DATA/code and DATA/sums. Threads: one. Blocks on the disk. Peer death: what a dead process
  * left half done has a name with a dot and is removed when the next one opens the folder. */
 #ifndef WEIR_CTRL_CODE_CODE_H
 #define WEIR_CTRL_CODE_CODE_H
@@ -89,6 +90,18 @@ int weir_code_hash_file(const char *path, char out[WEIR_CODE_HASH_BYTES]);
 int weir_code_build_begin(struct weir_code *code, uint64_t *out_number, int *out_fd);
 int weir_code_build_keep(struct weir_code *code, uint64_t number, const char *hash);
 void weir_code_build_drop(struct weir_code *code, uint64_t number);
+
+/* Whether a long look at code shall end. */
+struct weir_code_stop {
+	bool (*asked)(void *context);
+	void *context;
+};
+
+/* Is what lies in the folder of `hash` what was stored? Reads all of it; any thread. 0, with *out_known
+ * false where no sum was noted, so that nobody can tell; -EBADMSG: it is not; -ENOENT: it is not there;
+ * -ECANCELED (stop, which may be NULL), or -errno: it cannot be read. */
+int weir_code_examine(const struct weir_code *code, const char *hash, const struct weir_code_stop *stop,
+		      bool *out_known);
 
 /* What a function is made of: a runtime, and the file that it begins with. */
 struct weir_code_kind {

@@ -321,6 +321,15 @@ static const struct weir_ctl_command others[] = {
 	},
 	{
 		.noun = "config",
+		.verb = "check",
+		.arguments = "",
+		.help = "read all that is kept, and say what is damaged; exit code 1 if anything is",
+		.more = "Both databases as SQLite sees them, every row of theirs, what rows refer to, and whether the\n"
+			"code of each version is what was deployed. Nothing is changed, and nobody waits meanwhile.\n",
+		.run = weir_ctl_config_check,
+	},
+	{
+		.noun = "config",
 		.verb = "history",
 		.arguments = "",
 		.help = "list changes of the configuration, newest first",

@@ -146,6 +146,7 @@ enum weir_ctl_exit weir_ctl_config_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_get(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_set(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_unset(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_config_check(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_history(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_diff(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_rollback(const struct weir_ctl_call *call);

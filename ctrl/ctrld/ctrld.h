@@ -13,9 +13,10 @@
  * collector.c   what functions print -> log store, on a thread of its own
  * recorder.c    records of calls -> activation store, likewise
  * environment.c functions' variables and secrets
+ * examiner.c    a thorough look at all that is kept, on a thread of its own
  *
- * One thread but for those two, one epoll; whatever waits is a deadline. Trouble with a database is a sentence in
- * `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
+ * One thread but for those of the collector, the recorder and the examiner, one epoll; whatever waits is a
+ * deadline. Trouble with a database is a sentence in `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
  * keeps serving. Death at any point loses nothing that was answered: commits are on the disk first. */
 #ifndef WEIR_CTRL_CTRLD_CTRLD_H
 #define WEIR_CTRL_CTRLD_CTRLD_H
@@ -24,6 +25,7 @@
 #include "ctrl/ctrld/builder.h"
 #include "ctrl/ctrld/collector.h"
 #include "ctrl/ctrld/environment.h"
+#include "ctrl/ctrld/examiner.h"
 #include "ctrl/ctrld/recorder.h"
 #include "ctrl/ctrld/trial.h"
 #include "ctrl/publish/publish_list.h"
@@ -63,6 +65,7 @@ struct weir_ctrld {
 	struct weir_builder *builder;
 	struct weir_trials *trials;
 	struct weir_environments *environments;
+	struct weir_examiner *examiner;
 	size_t bad_rows;       /* of weir.db, as was logged last */
 	uint64_t sweep_due_ns; /* look for code that nobody refers to then */
 	struct weir_collector *collector;

@@ -267,6 +267,7 @@ void weir_ctrld_databases_close(struct weir_ctrld *ctrld)
 	weir_environments_destroy(ctrld->environments);
 	weir_trials_destroy(ctrld->trials);
 	weir_builder_destroy(ctrld->builder);
+	weir_examiner_destroy(ctrld->examiner);
 	weir_code_close(ctrld->code);
 	weir_fd_close(&ctrld->watch_fd);
 }

@@ -183,6 +183,54 @@ static int api_seal(void *context, const char *label, const void *value, size_t 
 	return weir_environments_seal(ctrld->environments, label, value, bytes, out);
 }
 
+static void found_json(const struct weir_examination *examination, cJSON *answer)
+{
+	cJSON *list = cJSON_AddArrayToObject(answer, "found"); /* without memory: members lack */
+
+	for (size_t i = 0; i < examination->found_count && i < WEIR_EXAMINATION_FOUND_MAX; i++) {
+		const struct weir_store_bad_row *row = &examination->found[i];
+		cJSON *json = cJSON_CreateObject();
+
+		(void)cJSON_AddStringToObject(json, "table", row->table);
+		(void)cJSON_AddStringToObject(json, "row", row->row);
+		(void)cJSON_AddStringToObject(json, "field", row->field);
+		(void)cJSON_AddStringToObject(json, "reason", row->reason);
+		(void)cJSON_AddItemToArray(list, json);
+	}
+	(void)cJSON_AddNumberToObject(answer, "found_count", (double)examination->found_count);
+}
+
+static int api_examine(void *context, uint64_t *id, cJSON *answer)
+{
+	struct weir_ctrld *ctrld = context;
+	const struct weir_examination *examination = NULL;
+	cJSON *examined = NULL;
+	int code = 0;
+
+	if (*id == 0) {
+		code = weir_examiner_begin(ctrld->examiner, id);
+		return code == 0 ? -EINPROGRESS : code;
+	}
+	code = weir_examiner_ask(ctrld->examiner, *id, &examination);
+	if (code == -ENOENT) { /* somebody else's took its place before it was asked for */
+		*id = 0;
+		return -EINPROGRESS;
+	}
+	if (code != 0)
+		return code;
+	examined = cJSON_AddObjectToObject(answer, "examined"); /* without memory: members lack */
+	(void)cJSON_AddNumberToObject(examined, "functions", (double)examination->examined.functions);
+	(void)cJSON_AddNumberToObject(examined, "versions", (double)examination->examined.versions);
+	(void)cJSON_AddNumberToObject(examined, "details", (double)examination->examined.details);
+	(void)cJSON_AddNumberToObject(examined, "routes", (double)examination->examined.routes);
+	(void)cJSON_AddNumberToObject(examined, "rows", (double)examination->examined.rows);
+	(void)cJSON_AddNumberToObject(examined, "code", (double)examination->codes);
+	(void)cJSON_AddNumberToObject(examined, "code_known", (double)examination->codes_known);
+	(void)cJSON_AddNumberToObject(answer, "milliseconds", (double)(examination->took_ns / WEIR_NS_PER_MS));
+	found_json(examination, answer);
+	return 0;
+}
+
 static int build_send(void *context, const struct weir_control *control, const int *fds,
 		      size_t fd_count)
 {
@@ -211,6 +259,7 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.try_version = api_try,
 		.seal = api_seal,
 		.problem = api_problem,
+		.examine = api_examine,
 	};
 	struct epoll_event event = {.events = EPOLLIN};
 	char path[WEIR_STORE_PATH_BYTES_MAX + sizeof("/run/api.sock")];
@@ -386,6 +435,8 @@ static int run(struct weir_ctrld *ctrld)
 		code = weir_trials_create(ctrld->data, &ctrld->trials);
 	if (code == 0)
 		code = weir_environments_create(ctrld->data, &ctrld->environments);
+	if (code == 0)
+		code = weir_examiner_create(ctrld->data, ctrld->code, &ctrld->examiner);
 	if (code != 0)
 		return code;
 	ctrld->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "ctrl/store/history.h"
+#include "ctrl/store/store_examine.h"
 #include "ctrl/store/sql.h"
 
 struct weir_store {
@@ -22,6 +23,7 @@ struct weir_store {
 	struct weir_store_changes changes; /* of routes, since they were taken */
 	int64_t data_version;              /* counts the commits of others; as of then */
 	struct weir_store_bad_rows bad[WEIR_STORE_BAD_KINDS];
+	const struct weir_store_examiner *examiner; /* hears of every bad row; NULL: nobody */
 	uint32_t depth;                    /* of changes within changes; 0: none is open */
 	bool is_spoiled;                   /* a part of the open change was undone */
 	sqlite3_session *session;          /* records the open change; NULL: none is open */
@@ -33,6 +35,7 @@ struct weir_store {
 
 /* Check the whole file as SQLite sees it; references that lead nowhere are noted. 0 or store.h. */
 int weir_store_sound_check(struct weir_store *store, struct weir_store_error *error);
+int weir_store_references_check(struct weir_store *store, struct weir_store_error *error);
 
 /* Note one bad row of that kind; whoever reads anew sets the count to 0 first. */
 void weir_store_bad_row_note(struct weir_store *store, enum weir_store_bad_kind kind,

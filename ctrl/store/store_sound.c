@@ -21,6 +21,8 @@ void weir_store_bad_row_note(struct weir_store *store, enum weir_store_bad_kind 
 	if (bad->count < WEIR_STORE_BAD_ROWS_MAX)
 		bad->row[bad->count] = *row;
 	bad->count++;
+	if (store->examiner != NULL)
+		store->examiner->found(store->examiner->context, row);
 }
 
 /* Whatever stands in the file, SQLite's own rules hold: pages, types, NOT NULL, CHECK. */
@@ -43,7 +45,7 @@ static int pages_check(struct weir_store *store, struct weir_store_error *error)
 }
 
 /* Rows that refer to others that are not there: another program took them away. */
-static int references_check(struct weir_store *store, struct weir_store_error *error)
+int weir_store_references_check(struct weir_store *store, struct weir_store_error *error)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	int code = weir_store_prepare(store, "PRAGMA foreign_key_check", &statement, error);
@@ -68,5 +70,5 @@ int weir_store_sound_check(struct weir_store *store, struct weir_store_error *er
 {
 	const int code = pages_check(store, error);
 
-	return code != 0 ? code : references_check(store, error);
+	return code != 0 ? code : weir_store_references_check(store, error);
 }

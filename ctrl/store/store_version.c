@@ -193,13 +193,14 @@ int weir_store_deploy(struct weir_store *store, const struct weir_model_function
 	return result;
 }
 
+/* 0, or -EBADMSG with *wrong. */
 static int version_read(struct weir_store *store, sqlite3_stmt *row,
 			const struct weir_model_function *current,
-			struct weir_store_version *out_version, struct weir_store_error *error)
+			struct weir_store_version *out_version, struct weir_model_error *wrong)
 {
 	struct weir_model_function *function = &out_version->function;
-	struct weir_model_error wrong = {.field = "text", .reason = "too long"};
 
+	*wrong = (struct weir_model_error){.field = "text", .reason = "is too long"};
 	*function = *current;
 	out_version->number = (uint32_t)sqlite3_column_int64(row, 0);
 	out_version->created_s = sqlite3_column_int64(row, 1);
@@ -214,12 +215,28 @@ static int version_read(struct weir_store *store, sqlite3_stmt *row,
 	    weir_store_path_read(store, row, 4, function->code_path) &&
 	    weir_sql_text_copy(row, 5, function->handler, sizeof(function->handler)) &&
 	    weir_sql_text_copy(row, 10, function->image, sizeof(function->image)) &&
-	    weir_model_specs_parse(weir_sql_text(row, 9), function, &wrong) == 0 &&
-	    weir_model_function_check(function, &wrong) == 0)
+	    weir_model_specs_parse(weir_sql_text(row, 9), function, wrong) == 0 &&
+	    weir_model_function_check(function, wrong) == 0)
 		return 0;
-	return weir_store_fail(error, -EBADMSG, "%s, table versions, %s/%s, %u: %s: %s",
-			       store->path, current->space, current->name, out_version->number,
-			       wrong.field, wrong.reason);
+	return -EBADMSG;
+}
+
+/* While all is examined it is only noted. */
+static int version_bad(struct weir_store *store, const struct weir_store_version *version,
+		       const struct weir_model_error *wrong, struct weir_store_error *error)
+{
+	const struct weir_model_function *function = &version->function;
+	struct weir_store_bad_row bad = {.table = "versions"};
+
+	if (store->examiner == NULL)
+		return weir_store_fail(error, -EBADMSG, "%s, table versions, %s/%s, %u: %s: %s", store->path,
+				       function->space, function->name, version->number, wrong->field,
+				       wrong->reason);
+	(void)snprintf(bad.row, sizeof(bad.row), "%s/%s %u", function->space, function->name, version->number); /* fits */
+	memcpy(bad.field, wrong->field, sizeof(bad.field));
+	memcpy(bad.reason, wrong->reason, sizeof(bad.reason));
+	store->examiner->found(store->examiner->context, &bad);
+	return 0;
 }
 
 static int versions_visit(struct weir_store *store, const struct weir_model_function *current,
@@ -238,10 +255,10 @@ static int versions_visit(struct weir_store *store, const struct weir_model_func
 	(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)current->id);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct weir_store_version version = {0};
+		struct weir_model_error wrong;
 
-		code = version_read(store, statement, current, &version, error);
-		if (code == 0)
-			code = visit(context, &version);
+		code = version_read(store, statement, current, &version, &wrong);
+		code = code == 0 ? visit(context, &version) : version_bad(store, &version, &wrong, error);
 		if (code != 0)
 			return code;
 	}

@@ -102,6 +102,16 @@ static const char *problem_none(void *context, uint64_t id)
 	return NULL;
 }
 
+/* Through the third time that it is asked for. */
+static int examine_play(void *context, uint64_t *id, cJSON *answer)
+{
+	(void)context;
+	if ((*id)++ < 2)
+		return *id == 1 ? -EBUSY : -EINPROGRESS;
+	(void)cJSON_AddNumberToObject(answer, "found_count", 7);
+	return 0;
+}
+
 static void status_fill(void *context, cJSON *status)
 {
 	(void)context;
@@ -136,6 +146,7 @@ static int setup(void **state)
 		.try_version = try_play,
 		.seal = seal_play,
 		.problem = problem_none,
+		.examine = examine_play,
 	};
 
 	test->acknowledge = true;
@@ -452,6 +463,15 @@ static void functions_carry_parameters_through_their_versions(void **state)
 	assert_non_null(strstr(text, "\"parameters\":{\"id\":12345678901234567890}"));
 }
 
+static void examination_is_asked_for_until_it_is_through(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	assert_int_equal(request(test, "GET", "/weir/check", "", &text), 200);
+	assert_non_null(strstr(text, "\"found_count\":7"));
+}
+
 static void code_that_cannot_be_built_leaves_everything_as_it_was(void **state)
 {
 	struct api_test *test = *state;
@@ -746,6 +766,7 @@ int main(void)
 		TEST(deployments_that_make_no_sense_are_refused),
 		TEST(variables_are_shown_and_secrets_never),
 		TEST(functions_carry_parameters_through_their_versions),
+		TEST(examination_is_asked_for_until_it_is_through),
 		TEST(code_that_cannot_be_built_leaves_everything_as_it_was),
 		TEST(deployments_are_versions_that_can_be_gone_back_to),
 		TEST(uploads_that_are_refused_say_why),

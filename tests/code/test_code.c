@@ -270,6 +270,7 @@ static void a_sweep_condemns_what_nobody_uses_and_then_removes_it(void **state)
 	struct code_test *test = *state;
 	char first[WEIR_CODE_HASH_BYTES];
 	char second[WEIR_CODE_HASH_BYTES];
+	char path[8192];
 	const int64_t now = (int64_t)time(NULL);
 	const int64_t later = now + WEIR_CODE_SWEEP_AGE_S;
 
@@ -286,6 +287,73 @@ static void a_sweep_condemns_what_nobody_uses_and_then_removes_it(void **state)
 	assert_int_equal(weir_code_sweep(test->code, later + WEIR_CODE_SWEEP_AGE_S, used_is, first), 1);
 	assert_false(weir_code_has(test->code, second));
 	assert_true(weir_code_has(test->code, first));
+	(void)snprintf(path, sizeof(path), "%s/sums/%s", test->directory, second);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
+static int examine(const struct code_test *test)
+{
+	bool known = false;
+	const int code = weir_code_examine(test->code, test->hash, NULL, &known);
+
+	return code == 0 && !known ? -ENODATA : code;
+}
+
+/* Something wrote to what nobody writes to. */
+static void alter(const struct code_test *test, const char *command)
+{
+	char text[8192 + 256];
+	char folder[WEIR_CODE_PATH_BYTES_MAX];
+
+	(void)snprintf(text, sizeof(text), "cd '%s' && chmod -R u+w . && %s && chmod -R a-w .",
+		       weir_code_path(test->code, test->hash, folder), command);
+	assert_int_equal(system(text), 0);
+}
+
+static bool stop_asked(void *context)
+{
+	(void)context;
+	return true;
+}
+
+static void code_that_is_not_what_was_stored_is_found(void **state)
+{
+	static const struct item items[] = {
+		{"a", NULL, NULL, AE_IFDIR, 0755},
+		{"a/index.js", "one", NULL, AE_IFREG, 0644},
+		{"a/link", NULL, "index.js", AE_IFLNK, 0777},
+		{"run", "#!/bin/sh", NULL, AE_IFREG, 0755},
+	};
+	static const char *const harms[][2] = {
+		{"printf two >a/index.js", "printf one >a/index.js"}, /* and back */
+		{"mv run walk", "mv walk run"},
+		{"touch more", "rm more"},
+		{"ln -sf ../run a/link", "ln -sf index.js a/link"},
+		{"chmod a-x run", "chmod a+x run"},
+		{"mkdir empty", "rmdir empty"},
+	};
+	const struct weir_code_stop stop = {.asked = stop_asked};
+	struct code_test *test = *state;
+	char path[WEIR_CODE_PATH_BYTES_MAX + 8];
+	char folder[WEIR_CODE_PATH_BYTES_MAX];
+	bool known = false;
+
+	assert_int_equal(archive_upload(test, items, 4), 0);
+	assert_int_equal(examine(test), 0);
+	for (size_t i = 0; i < sizeof(harms) / sizeof(harms[0]); i++) {
+		alter(test, harms[i][0]);
+		assert_int_equal(examine(test), -EBADMSG);
+		alter(test, harms[i][1]);
+		assert_int_equal(examine(test), 0);
+	}
+	assert_int_equal(weir_code_examine(test->code, test->hash, &stop, &known), -ECANCELED);
+	(void)weir_code_path(test->code, test->hash, folder);
+	(void)snprintf(path, sizeof(path), "%s/sums/%s", test->directory, test->hash);
+	assert_int_equal(truncate(path, 10), 0);
+	assert_int_equal(examine(test), -ENODATA); /* nobody can tell */
+	alter(test, "rm -r a run");
+	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(examine(test), -ENOENT);
 }
 
 static void the_runtime_is_seen_from_names_and_first_bytes(void **state)
@@ -417,6 +485,7 @@ int main(void)
 		TEST(nothing_is_written_through_a_link),
 		TEST(refused_uploads_leave_nothing_behind),
 		TEST(a_sweep_condemns_what_nobody_uses_and_then_removes_it),
+		TEST(code_that_is_not_what_was_stored_is_found),
 		TEST(the_runtime_is_seen_from_names_and_first_bytes),
 		TEST(a_folder_says_by_its_files_what_it_is),
 		TEST(a_runtime_that_the_folder_has_nothing_of_is_refused),

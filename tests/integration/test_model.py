@@ -3,14 +3,17 @@
 # timeout: 300
 """What a function carries besides its code: description, parameters, annotations, owner, image."""
 
+import concurrent.futures
 import contextlib
 import json
+import os
 import sqlite3
 
 import weir_instance
 from weir_instance import SAMPLES, Instance
 
 LARGEST = 1 << 20  # of parameters, as JSON
+ROUTES = 100000
 
 
 def shown(weir, name="hello"):
@@ -123,6 +126,79 @@ class Damage(weir_instance.Case):
             weir.ctrlctl("fn", "rm", "hello-2")
             self.assertEqual(weir.request("GET", "/hello-2").status, 404)
             self.assertEqual(len([one for one in weir.status()["problems"] if one["what"] == "weir.db"]), 1)
+
+    def test_check_reads_everything_and_names_what_is_damaged(self):
+        with Instance() as weir:
+            weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "hello.so")
+            weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "hello.so", "--timeout", "9s", "--param", "a=1")
+            weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "echo.so")
+            module = weir.home / "late.so"
+            module.write_bytes((SAMPLES / "native" / "upper.so").read_bytes())
+            weir.ctrlctl("fn", "add", "late", "--runtime", "native", "--file", module)
+            for name in ("hello", "echo", "late"):
+                weir.ctrlctl("route", "add", f"GET /{name}", "--fn", name)
+            done = weir.ctrlctl("config", "check")
+            self.assertIn("all of it is sound", done.stdout)
+            checked = json.loads(weir.ctrlctl("config", "check", "-o", "json").stdout)
+            self.assertEqual(checked["found"], [])
+            self.assertEqual(checked["examined"], {"functions": 3, "versions": 3, "details": 1, "routes": 3, "rows": 0,
+                                                   "code": 2, "code_known": 2})
+            code = shown(weir, "echo")["file"]
+            os.chmod(code, 0o644)
+            with open(code, "r+b") as file:
+                file.seek(100)
+                file.write(b"\xff\xff\xff\xff")
+            module.unlink()
+            store(weir, "UPDATE versions SET runtime = 'cobol' WHERE number = 1 AND runtime = 'native' AND "
+                  "function_id = (SELECT id FROM functions WHERE name = 'hello')",
+                  "UPDATE functions SET timeout_ms = 0 WHERE name = 'late'",
+                  "UPDATE details SET annotations = '{ \"a\":1}'",
+                  "UPDATE routes SET shape = '/other' WHERE pattern = '/echo'",
+                  "UPDATE routes SET function_id = 4711 WHERE pattern = '/late'",
+                  "UPDATE functions SET number = 7 WHERE name = 'echo'",
+                  "UPDATE meta SET value = 1 WHERE name = 'id'")
+            with contextlib.closing(sqlite3.connect(weir.data / "faas_meta.db", timeout=10)) as table, table:
+                table.execute("INSERT INTO functions (k, v) VALUES ('GET:/bad', '{}')")
+            done = weir.ctrlctl("config", "check", "-o", "json", check=False)
+            self.assertEqual(done.returncode, 1)
+            found = {(one["table"], one["row"], one["field"]): one["reason"] for one in json.loads(done.stdout)["found"]}
+            late = [row for row in found if row[0] == "routes" and row[2] == "reference"]
+            self.assertEqual(set(found), {
+                ("versions", "default/hello 1", "runtime"), ("functions", "default/late", "timeout"),
+                ("details", "default/hello", "row"), ("routes", "/echo", "shape"), *late, ("functions", "default/echo", "number"),
+                ("meta", "id", "id"), ("rows", "GET:/bad", "v.module"), ("code", "default/echo 1", "code")})
+            self.assertEqual(len(late), 1)
+            self.assertIn("is not what was deployed", found["code", "default/echo 1", "code"])
+            done = weir.ctrlctl("config", "check", check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("default/hello 1", done.stdout)
+            # It only looked: what was there serves.
+            self.assertEqual(weir.request("GET", "/hello").status, 200)
+
+    def test_check_holds_nobody_up(self):
+        with Instance() as weir:
+            weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "hello.so")
+            weir.stop()
+            with contextlib.closing(sqlite3.connect(weir.data / "weir.db")) as database, database:
+                function, first = database.execute("SELECT f.id, m.value + 1 FROM functions f, meta m WHERE m.name = 'id'").fetchone()
+                database.executemany("INSERT INTO routes (id, function_id, methods, host, pattern, shape, timeout_ms) "
+                                     "VALUES (?, ?, 2, '', ?, ?, 0)",
+                                     ((first + i, function, f"/r/{i}", f"/r/{i}") for i in range(ROUTES)))
+                database.execute("UPDATE meta SET value = value + ? WHERE name = 'id'", [ROUTES])
+            weir.start()
+            meanwhile = 0  # changes that were made while both looked at everything
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                for _ in range(20):
+                    checks = [pool.submit(weir.ctrlctl, "config", "check", "-o", "json") for _ in range(2)]
+                    while not all(check.done() for check in checks):
+                        weir.ctrlctl("config", "set", "head_timeout_ms", f"{5 + meanwhile % 2}s")
+                        meanwhile += not any(check.done() for check in checks)
+                    for check in checks:
+                        checked = json.loads(check.result().stdout)
+                        self.assertEqual((checked["found"], checked["examined"]["routes"]), ([], ROUTES))
+                    if meanwhile:
+                        break
+            self.assertGreater(meanwhile, 0, "no change came through while everything was looked at")
 
 
 if __name__ == "__main__":

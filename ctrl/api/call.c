@@ -104,6 +104,7 @@ static const struct {
 	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list, NULL, NULL},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*/environment",
 	 weir_api_variable_change, "change environment of", variable_change_members},
+	{WEIR_HTTP_GET, "/weir/code/*", weir_api_code_get, NULL, NULL},
 	/* The body is a file called ?name=, or an archive: server_upload.c. */
 	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add, "upload code", NULL},
 	/* ?after=ID&limit=COUNT&since=NS&newest=1 */

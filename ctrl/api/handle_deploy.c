@@ -9,19 +9,31 @@
 
 enum { CODE_PATH_MAX = WEIR_CODE_PATH_BYTES_MAX + WEIR_CODE_NAME_BYTES_MAX + 1 };
 
-enum weir_api_result weir_api_code_add(struct weir_api_call *call)
+static enum weir_api_result code_tell(struct weir_api_call *call, const char *hash, uint16_t status)
 {
 	struct weir_code_kind kind = {.runtime = ""};
 	struct weir_code_error error;
 
 	call->answer = cJSON_CreateObject();
-	(void)cJSON_AddStringToObject(call->answer, "code", call->code); /* or members lack */
-	if (weir_code_detect(call->owner->code, call->code, &kind, &error) == 0) {
+	(void)cJSON_AddStringToObject(call->answer, "code", hash); /* or members lack */
+	if (weir_code_detect(call->owner->code, hash, &kind, &error) == 0) {
 		(void)cJSON_AddStringToObject(call->answer, "runtime", kind.runtime);
 		(void)cJSON_AddStringToObject(call->answer, "entry", kind.entry);
 	}
-	call->status = 201;
+	call->status = status;
 	return WEIR_API_DONE;
+}
+
+enum weir_api_result weir_api_code_add(struct weir_api_call *call)
+{
+	return code_tell(call, call->code, 201);
+}
+
+enum weir_api_result weir_api_code_get(struct weir_api_call *call)
+{
+	if (weir_code_has(call->owner->code, call->param[0]))
+		return code_tell(call, call->param[0], 200);
+	return weir_api_refuse(call, 404, "not_found", NULL, "there is no such code here");
 }
 
 /* A part of the path as the name of a function that is to be made. False: it is too long, the answer is set. */

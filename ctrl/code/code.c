@@ -226,12 +226,33 @@ static bool name_sound(const char *name)
 	return true;
 }
 
+/* Of an archive its bytes count, of a file its name, too. */
+static void hash_begin(crypto_hash_sha256_state *hash, const char *name)
+{
+	static const char mark[] = "weir file ";
+
+	(void)crypto_hash_sha256_init(hash); /* these cannot fail */
+	if (name == NULL)
+		return;
+	(void)crypto_hash_sha256_update(hash, (const unsigned char *)mark, sizeof(mark));
+	(void)crypto_hash_sha256_update(hash, (const unsigned char *)name, strlen(name) + 1);
+}
+
+void weir_code_hash_upload(const char *name, const void *data, size_t bytes,
+			   char out[WEIR_CODE_HASH_BYTES])
+{
+	crypto_hash_sha256_state hash;
+
+	hash_begin(&hash, name);
+	(void)crypto_hash_sha256_update(&hash, data, bytes);
+	digest_format(&hash, out);
+}
+
 int weir_code_upload_begin(struct weir_code *code, const char *name,
 			   struct weir_code_upload **out_upload)
 {
 	char path[WEIR_CODE_PATH_BYTES_MAX];
 	struct weir_code_upload *upload = NULL;
-	static const char mark[] = "weir file ";
 
 	if (name != NULL && !name_sound(name))
 		return -EINVAL;
@@ -240,14 +261,9 @@ int weir_code_upload_begin(struct weir_code *code, const char *name,
 		return -ENOMEM;
 	upload->code = code;
 	upload->number = ++code->uploads;
-	(void)crypto_hash_sha256_init(&upload->hash); /* these cannot fail */
-	if (name != NULL) {
+	hash_begin(&upload->hash, name);
+	if (name != NULL)
 		(void)snprintf(upload->name, sizeof(upload->name), "%s", name); /* fits */
-		(void)crypto_hash_sha256_update(&upload->hash, (const unsigned char *)mark,
-						sizeof(mark));
-		(void)crypto_hash_sha256_update(&upload->hash, (const unsigned char *)name,
-						strlen(name) + 1);
-	}
 	upload->fd = open(half_path(code, "upload", upload->number, path),
 			  O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (upload->fd == -1) {

@@ -68,6 +68,10 @@ int weir_code_upload_finish(struct weir_code_upload *upload,
 /* Forget it. NULL is accepted. */
 void weir_code_upload_drop(struct weir_code_upload *upload);
 
+/* The hash that bytes get as an upload of that name (NULL: an archive), which need not be made then. */
+void weir_code_hash_upload(const char *name, const void *data, size_t bytes,
+			   char out[WEIR_CODE_HASH_BYTES]);
+
 /* Does anybody refer to it? */
 typedef bool weir_code_is_used(void *context, const char *hash);
 

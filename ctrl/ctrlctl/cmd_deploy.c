@@ -12,42 +12,15 @@
 #include "ctrl/ctrlctl/output.h"
 #include "ctrl/ctrlctl/pack.h"
 #include "ctrl/ctrlctl/progress.h"
+#include "ctrl/ctrlctl/upload.h"
 #include "ctrl/ctrlctl/watch.h"
 #include "ctrl/model/model.h"
 #include "dataplane/base/cleanup.h"
 
 enum {
-	UPLOAD_PATIENCE_MS = 60000, /* unpacking a large archive */
 	DEPLOY_PATIENCE_MS = 300000,
 	ABSENT_MS = 500,
 };
-
-static enum weir_ctl_exit upload(const struct weir_ctl_call *call,
-				 const struct weir_ctl_pack *pack, cJSON **out_json)
-{
-	char target[WEIR_CTL_TARGET_MAX] = "/weir/code";
-	struct weir_ctl_answer answer = {0};
-	struct weir_ctl_request request = {
-		.socket_name = "api.sock",
-		.method = "POST",
-		.target = target,
-		.host = "weir",
-		.content_type = "application/octet-stream",
-		.body = pack->data,
-		.body_bytes = pack->bytes,
-		.patience_ms = UPLOAD_PATIENCE_MS,
-		.progress = weir_ctl_progress_upload,
-	};
-	enum weir_ctl_exit code = WEIR_CTL_OK;
-
-	if (!pack->is_directory) {
-		(void)snprintf(target, sizeof(target), "/weir/code?name=");
-		if (!weir_ctl_encode(target, sizeof(target), pack->name))
-			return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "the file's name is too long");
-	}
-	code = weir_ctl_request(call, &request, &answer);
-	return code != WEIR_CTL_OK ? code : weir_ctl_answer_json(&answer, out_json);
-}
 
 /* "hello" of hello.py, ./hello/ and hello: what a function's name may hold of it. */
 static void name_default(const struct weir_ctl_pack *pack, char out[WEIR_MODEL_NAME_BYTES_MAX + 1])
@@ -162,7 +135,7 @@ static enum weir_ctl_exit deploy_once(struct deployment *deployment, const char 
 		(void)fprintf(stderr, "%s changed\n", changed);
 	if (!target_make(deployment, &pack))
 		return WEIR_CTL_INVALID;
-	code = upload(deployment->call, &pack, &json);
+	code = weir_ctl_upload(deployment->call, &pack, &json);
 	if (code == WEIR_CTL_OK)
 		code = deploy(deployment, weir_ctl_json_text(json, "code"));
 	cJSON_Delete(json);

@@ -88,6 +88,24 @@ static int upload(struct code_test *test, const char *name, const char *data, si
 	return weir_code_upload_finish(uploaded, test->hash, &test->error);
 }
 
+static void hash_is_known_without_uploading(void **state)
+{
+	struct code_test *test = *state;
+	char hash[WEIR_CODE_HASH_BYTES];
+	char data[16384];
+	const struct item item = {.name = "f", .type = AE_IFREG, .mode = 0644, .text = "x"};
+	const size_t bytes = archive_make(&item, 1, data, sizeof(data));
+
+	assert_int_equal(upload(test, "a.py", "x = 1", 5), 0);
+	weir_code_hash_upload("a.py", "x = 1", 5, hash);
+	assert_string_equal(hash, test->hash);
+	weir_code_hash_upload("b.py", "x = 1", 5, hash);
+	assert_string_not_equal(hash, test->hash);
+	assert_int_equal(upload(test, NULL, data, bytes), 0);
+	weir_code_hash_upload(NULL, data, bytes, hash);
+	assert_string_equal(hash, test->hash);
+}
+
 static int archive_upload(struct code_test *test, const struct item *items, size_t count)
 {
 	static char data[1 << 20];
@@ -477,6 +495,7 @@ static void javascript_with_packages_is_for_node(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(hash_is_known_without_uploading),
 		TEST(a_file_lies_under_the_hash_of_its_name_and_bytes),
 		TEST(how_large_code_is_is_counted_once),
 		TEST(names_that_are_no_plain_file_names_are_refused),

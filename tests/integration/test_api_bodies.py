@@ -33,7 +33,8 @@ SOUND = {
 }
 # Bodies that are files, not JSON.
 FILES = {("POST", "/weir/code")}
-PLACES = {"/weir/functions/": ("default", "hello"), "/weir/settings/": ("head_timeout_ms",), "/weir/activations/": ("0" * 32,)}
+PLACES = {"/weir/functions/": ("default", "hello"), "/weir/settings/": ("head_timeout_ms",), "/weir/activations/": ("0" * 32,),
+          "/weir/code/": ("0" * 64,)}
 
 NO_JSON = [b"{", b"}", b"[1]", b"7", b'"x"', b"null", b"{} x", b"{}{}", b'{"a":1,}', b'{,"a":1}', b"{'a':1}", b"{a:1}",
            b'{"a"}', b'{"a":}', b'{"a":1 "b":2}', b'{"a":01}', b'{"a":+1}', b'{"a":.5}', b'{"a":1.}', b'{"a":0x10}',

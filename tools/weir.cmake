@@ -43,6 +43,7 @@ pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(libcjson REQUIRED IMPORTED_TARGET libcjson)
 pkg_check_modules(libsodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(libyaml REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(numa REQUIRED numa)
 # History is kept by SQLite's session extension, which not every build of the library has.
 include(CheckCSourceCompiles)

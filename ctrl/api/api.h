@@ -25,7 +25,8 @@
 enum {
 	WEIR_API_CONNECTIONS_MAX = 64,
 	WEIR_API_BODY_BYTES_MAX = 2 << 20, /* a function with all the parameters that it may have */
-	WEIR_API_JSON_DEPTH_MAX = 18,      /* of a body: parameters in it are lists of objects */
+	WEIR_API_DOCUMENT_BYTES_MAX = 16 << 20, /* the body that is a whole configuration */
+	WEIR_API_JSON_DEPTH_MAX = 22, /* of a body: parameters within a function of a configuration */
 	WEIR_API_ACKNOWLEDGE_MS = 2000, /* then the answer says: saved, but not acknowledged */
 	WEIR_API_REASON_BYTES = 1024,
 	WEIR_API_LOCKED_MS = 2000,      /* then the answer says: locked */

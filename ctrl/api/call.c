@@ -72,7 +72,10 @@ static const struct weir_api_member pool_change_members[] = {
 	{"scale_step", WEIR_API_ANY},  {"scale_samples", WEIR_API_ANY}, {"scale_threshold", WEIR_API_ANY},
 	{NULL, WEIR_API_ANY},
 };
-
+static const struct weir_api_member config_apply_members[] = {
+	{"document", WEIR_API_OBJECT},  {"secrets", WEIR_API_OBJECT}, {"prune", WEIR_API_SWITCH},
+	{"dry_run", WEIR_API_SWITCH}, {"trial", WEIR_API_SWITCH},  {NULL, WEIR_API_ANY},
+};
 static const struct weir_api_member history_rollback_members[] = {
 	{"generation", WEIR_API_NUMBER},
 	{"dry_run", WEIR_API_SWITCH},
@@ -126,6 +129,9 @@ static const struct {
 	/* ?pool=NAME names one pool. */
 	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL, NULL},
 	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool", pool_change_members},
+	/* ?namespace=NAME of one namespace only */
+	{WEIR_HTTP_GET, "/weir/config", weir_api_config_export, NULL, NULL},
+	{WEIR_HTTP_POST, "/weir/config", weir_api_config_apply, "apply configuration", config_apply_members},
 	/* ?limit=COUNT; ?from=GENERATION&to=GENERATION */
 	{WEIR_HTTP_GET, "/weir/history", weir_api_history_list, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/history/diff", weir_api_history_diff, NULL, NULL},

@@ -56,6 +56,8 @@ struct weir_api_call {
 	uint64_t committed_ns;
 	uint64_t output_mark; /* 0 = not asked for yet; likewise */
 	uint64_t record_mark;
+	void *state; /* of a handler that waits; NULL at first */
+	void (*state_release)(void *state);
 };
 
 typedef enum weir_api_result weir_api_handler(struct weir_api_call *call);
@@ -81,19 +83,27 @@ weir_api_handler weir_api_pool_list, weir_api_pool_change;
 weir_api_handler weir_api_function_scale;
 weir_api_handler weir_api_activation_list, weir_api_activation_get, weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_history_list, weir_api_history_diff, weir_api_history_rollback;
+weir_api_handler weir_api_config_export, weir_api_config_apply;
 weir_api_handler weir_api_status_get, weir_api_route_test, weir_api_endpoint_list,
 	weir_api_check_get;
 
 /* Variables of a request's body, and what they become. Starts zeroed; released after a failure too. */
 struct weir_api_variables {
+	const char *space; /* whose they are */
+	const char *name;
 	struct weir_store_variables sealed; /* for weir.db */
 	char **plain;                       /* "K=V" and "K", for a trial; as many */
 };
 
-/* The members "environment" {K: V}, "secrets" {K: V} and "unset" [K] of call->body. False: the answer is
- * set. */
+/* The members "environment" {K: V}, "secrets" {K: V} and "unset" [K] of call->body, for the function that the
+ * path names; or of `json`, for the one that `variables` names. False: the answer is set. */
 bool weir_api_variables_read(struct weir_api_call *call, struct weir_api_variables *variables);
+bool weir_api_variables_of(struct weir_api_call *call, const cJSON *json, struct weir_api_variables *variables);
 void weir_api_variables_release(struct weir_api_variables *variables);
+
+/* Is the file of a function's code there for this process, which runs as the same user as the workers'
+ * parent? 0 or -EINVAL with *error. */
+int weir_api_file_check(const struct weir_model_function *function, struct weir_model_error *error);
 
 /* One function as people see it. */
 cJSON *weir_api_function_json(const struct weir_model_function *function);
@@ -115,6 +125,14 @@ enum weir_api_result weir_api_row_update(struct weir_api_call *call,
 					 const struct weir_public_row *row);
 enum weir_api_result weir_api_row_remove(struct weir_api_call *call,
 					 const struct weir_public_row *row);
+
+/* Before a change that writes weir.db and the public table together: what others did to the table is saved as
+ * theirs. Trouble with it but for a lock shows where its rows are concerned. 0 or -EAGAIN. */
+int weir_api_rows_settle(struct weir_api_call *call, struct weir_store_error *error);
+
+/* And after it: memory has what weir.db has; what the table has otherwise is taken as others' change. 0 or
+ * store.h. */
+int weir_api_rows_reload(struct weir_api_call *call, struct weir_store_error *error);
 
 /* Answer with an error; `code` is the word, `field` may be NULL. Returns WEIR_API_DONE. */
 enum weir_api_result weir_api_refuse(struct weir_api_call *call, uint16_t status,

@@ -170,23 +170,20 @@ enum weir_api_result weir_api_function_get(struct weir_api_call *call)
 	return WEIR_API_DONE;
 }
 
-/* The file must be there for this process, which runs as the same user as the workers' parent. */
-static bool function_file_check(struct weir_api_call *call,
-				const struct weir_model_function *function)
+int weir_api_file_check(const struct weir_model_function *function, struct weir_model_error *error)
 {
 	const char *const ending = strrchr(function->code_path, '.');
 	/* `exec` of a PHP script runs `php FILE` where the script is no program by itself. */
 	const bool script = ending != NULL && strcmp(ending, ".php") == 0;
 	const bool program = strcmp(function->runtime, "exec") == 0 && !script;
-	struct weir_model_error wrong = {.field = "file"};
 
 	if (access(function->code_path, program ? X_OK : R_OK) == 0)
-		return true;
-	(void)snprintf(wrong.reason, sizeof(wrong.reason), "'%.160s' cannot be %s: %s",
+		return 0;
+	(void)snprintf(error->field, sizeof(error->field), "file"); /* fits */
+	(void)snprintf(error->reason, sizeof(error->reason), "'%.160s' cannot be %s: %s",
 		       function->code_path, program ? "executed" : "read",
 		       strerror(errno)); /* cut is fine */
-	(void)weir_api_refuse_field(call, &wrong);
-	return false;
+	return -EINVAL;
 }
 
 static bool function_body_read(struct weir_api_call *call, struct weir_model_function *function)
@@ -226,10 +223,9 @@ enum weir_api_result weir_api_function_add(struct weir_api_call *call)
 	function.queue_max = values.function_queue_max;
 	if (!function_body_read(call, &function))
 		return WEIR_API_DONE;
-	if (weir_model_function_check(&function, &wrong) != 0)
+	if (weir_model_function_check(&function, &wrong) != 0 ||
+	    (function.image[0] == '\0' && weir_api_file_check(&function, &wrong) != 0))
 		return weir_api_refuse_field(call, &wrong);
-	if (function.image[0] == '\0' && !function_file_check(call, &function))
-		return WEIR_API_DONE;
 	if (!weir_api_details_read(call, &function, &details, &given, &result))
 		return result;
 	code = weir_store_function_add(call->owner->store, &function, given, &error);

@@ -218,42 +218,12 @@ enum weir_api_result weir_api_history_diff(struct weir_api_call *call)
 	return WEIR_API_DONE;
 }
 
-/* Before: what others did to the public table is saved as theirs. Trouble with it but for a lock shows where
- * its rows are concerned. 0 or -EAGAIN. */
-static int rows_settle(struct weir_api_call *call, struct weir_store_error *error)
-{
-	const struct weir_api_owner *owner = call->owner;
-	int code = 0;
-
-	weir_history_author_set(owner->store, NULL);
-	if (owner->rows->unsaved)
-		code = weir_public_rows_save(owner->rows, owner->store, error);
-	if (code == 0 && weir_public_table_changed(owner->table))
-		code = owner->table_written(owner->context, error);
-	weir_history_author_set(owner->store, &call->author);
-	return code == -EAGAIN ? code : 0;
-}
-
-/* Afterwards: memory has what weir.db has; what the table has otherwise is taken as others' change. */
-static int rows_reload(struct weir_api_call *call, struct weir_store_error *error)
-{
-	const struct weir_api_owner *owner = call->owner;
-	const int code = weir_public_rows_load(owner->rows, owner->store, error);
-	struct weir_store_error ignored; /* shown as a problem, and tried again */
-
-	weir_history_author_set(owner->store, NULL);
-	if (code == 0)
-		(void)owner->table_written(owner->context, &ignored);
-	weir_history_author_set(owner->store, &call->author);
-	return code;
-}
-
 /* weir.db is what it was; `code` says whether the public table is, too. */
 static enum weir_api_result rolled_back(struct weir_api_call *call, int code,
 					struct weir_store_error *error)
 {
 	struct weir_store_error trouble = {{0}};
-	const int loaded = rows_reload(call, &trouble);
+	const int loaded = weir_api_rows_reload(call, &trouble);
 	const enum weir_api_result result = weir_api_committed(call, 200);
 
 	if (code != 0)
@@ -318,7 +288,7 @@ enum weir_api_result weir_api_history_rollback(struct weir_api_call *call)
 	if (!rollback_read(call, &rollback))
 		return WEIR_API_DONE;
 	if (code == 0)
-		code = rows_settle(call, &error);
+		code = weir_api_rows_settle(call, &error);
 	if (code == 0)
 		code = weir_history_rollback(call->owner->store, call->owner->table, &rollback, &outcome,
 					     &error);

@@ -7,7 +7,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SETTINGS_MAX = 16, TEXT_BYTES_MAX = 64 };
+enum { SETTINGS_MAX = 16 };
 
 /* Which settings of a pool are its own, as a JSON object that grows. */
 struct own {
@@ -33,20 +33,8 @@ static void value_add(cJSON *json, const struct weir_publish_pool *pool, const s
 		(void)cJSON_AddNullToObject(json, setting->name);
 		return;
 	}
-	switch (setting->kind) { /* without memory: members lack */
-	case WEIR_POOL_SETTING_POLICY:
-		(void)cJSON_AddStringToObject(json, setting->name, weir_policy_name(value));
-		break;
-	case WEIR_POOL_SETTING_DECIMAL:
-		(void)cJSON_AddNumberToObject(json, setting->name, (double)value / WEIR_WEIGHT_ONE);
-		break;
-	case WEIR_POOL_SETTING_COUNT:
-		(void)cJSON_AddNumberToObject(json, setting->name, value);
-		break;
-	case WEIR_POOL_SETTING_SWITCH:
-		(void)cJSON_AddBoolToObject(json, setting->name, value != 0);
-		break;
-	}
+	(void)cJSON_AddItemToObject(json, setting->name,
+				    weir_pool_setting_json(setting, value)); /* without memory: it lacks */
 }
 
 /* `row`: NULL for the pool "*". */
@@ -148,41 +136,20 @@ enum weir_api_result weir_api_pool_list(struct weir_api_call *call)
 	return WEIR_API_DONE;
 }
 
-/* One member of the body as text: numbers may be numbers, switches true or false. NULL: the answer is
- * set. */
-static const char *member_text(struct weir_api_call *call, const struct weir_pool_setting *setting,
-			       const cJSON *item, char out[TEXT_BYTES_MAX])
-{
-	const bool is_number = setting->kind == WEIR_POOL_SETTING_DECIMAL || setting->kind == WEIR_POOL_SETTING_COUNT;
-
-	if (cJSON_IsNumber(item) && is_number) {
-		(void)snprintf(out, TEXT_BYTES_MAX, "%.10g", item->valuedouble); /* cut is fine */
-	} else if (cJSON_IsBool(item) && setting->kind == WEIR_POOL_SETTING_SWITCH) {
-		(void)snprintf(out, TEXT_BYTES_MAX, "%s", cJSON_IsTrue(item) ? "on" : "off");
-	} else if (!weir_api_body_text(call, setting->name, out, TEXT_BYTES_MAX)) {
-		return NULL;
-	}
-	return out;
-}
-
 /* The settings that the body changes. -1: the answer is set. */
 static int changes_read(struct weir_api_call *call, struct weir_store_pool_setting changes[SETTINGS_MAX])
 {
 	const struct weir_pool_setting *setting = NULL;
 	struct weir_model_error wrong;
-	char buffer[TEXT_BYTES_MAX];
 	int count = 0;
 
 	for (size_t i = 0; (setting = weir_pool_setting_at(i)) != NULL; i++) {
 		const cJSON *item = cJSON_GetObjectItemCaseSensitive(call->body, setting->name);
 		struct weir_store_pool_setting change = {.name = setting->name, .is_unset = cJSON_IsNull(item)};
-		const char *text = "";
 
 		if (item == NULL)
 			continue;
-		if (!change.is_unset && (text = member_text(call, setting, item, buffer)) == NULL)
-			return -1;
-		if (!change.is_unset && weir_pool_setting_parse(setting, text, &change.value, &wrong) != 0) {
+		if (!change.is_unset && weir_pool_setting_read(setting, item, &change.value, &wrong) != 0) {
 			(void)weir_api_refuse_field(call, &wrong);
 			return -1;
 		}

@@ -153,3 +153,30 @@ enum weir_api_result weir_api_row_remove(struct weir_api_call *call,
 	return code != 0 ? weir_api_refuse_store(call, code, &error)
 			 : weir_api_table_committed(call);
 }
+
+int weir_api_rows_settle(struct weir_api_call *call, struct weir_store_error *error)
+{
+	const struct weir_api_owner *owner = call->owner;
+	int code = 0;
+
+	weir_history_author_set(owner->store, NULL);
+	if (owner->rows->unsaved)
+		code = weir_public_rows_save(owner->rows, owner->store, error);
+	if (code == 0 && weir_public_table_changed(owner->table))
+		code = owner->table_written(owner->context, error);
+	weir_history_author_set(owner->store, &call->author);
+	return code == -EAGAIN ? code : 0;
+}
+
+int weir_api_rows_reload(struct weir_api_call *call, struct weir_store_error *error)
+{
+	const struct weir_api_owner *owner = call->owner;
+	const int code = weir_public_rows_load(owner->rows, owner->store, error);
+	struct weir_store_error ignored; /* shown as a problem, and tried again */
+
+	weir_history_author_set(owner->store, NULL);
+	if (code == 0)
+		(void)owner->table_written(owner->context, &ignored);
+	weir_history_author_set(owner->store, &call->author);
+	return code;
+}

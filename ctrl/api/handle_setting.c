@@ -81,24 +81,6 @@ enum weir_api_result weir_api_setting_read(struct weir_api_call *call)
 	return WEIR_API_DONE;
 }
 
-/* Settings that bound each other. */
-static bool settings_agree(struct weir_api_call *call, const struct weir_setting_values *values)
-{
-	if (values->pool_workers_min > values->pool_workers_max) {
-		(void)weir_api_refuse(call, 422, "invalid", "pool.workers_min",
-				      "pool.workers_min would be larger than pool.workers_max; "
-				      "change the other one first");
-		return false;
-	}
-	if (values->data.target_bytes_max > values->data.head_bytes_max) {
-		(void)weir_api_refuse(call, 422, "invalid", "target_bytes_max",
-				      "target_bytes_max would be larger than head_bytes_max; "
-				      "change the other one first");
-		return false;
-	}
-	return true;
-}
-
 enum weir_api_result weir_api_setting_write(struct weir_api_call *call)
 {
 	struct weir_store_error error = {{0}};
@@ -123,8 +105,8 @@ enum weir_api_result weir_api_setting_write(struct weir_api_call *call)
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);
 	weir_setting_put(&values, setting, value);
-	if (!settings_agree(call, &values))
-		return WEIR_API_DONE;
+	if (weir_setting_agree(&values, &wrong) != 0)
+		return weir_api_refuse_field(call, &wrong);
 	code = weir_store_setting_set(call->owner->store, setting->name, value, &error);
 	return code != 0 ? weir_api_refuse_store(call, code, &error)
 			 : weir_api_committed(call, 200);

@@ -66,15 +66,15 @@ static struct weir_store_variable *variable_add(struct weir_api_call *call,
 	return &sealed->variable[sealed->count++];
 }
 
-static bool value_seal(struct weir_api_call *call, struct weir_store_variable *variable,
-		       const char *value)
+static bool value_seal(struct weir_api_call *call, const struct weir_api_variables *variables,
+		       struct weir_store_variable *variable, const char *value)
 {
 	char label[sizeof(call->param) + NAME_BYTES_MAX + 4];
 	const size_t bytes = strlen(value);
 	uint8_t *sealed = malloc(bytes + WEIR_SECRET_EXTRA_BYTES);
 	int code = 0;
 
-	(void)snprintf(label, sizeof(label), "%s/%s %s", call->param[0], call->param[1],
+	(void)snprintf(label, sizeof(label), "%s/%s %s", variables->space, variables->name,
 		       variable->name); /* fits */
 	code = sealed == NULL ? -ENOMEM
 			      : call->owner->seal(call->owner->context, label, value, bytes, sealed);
@@ -109,7 +109,7 @@ static bool value_set(struct weir_api_call *call, struct weir_api_variables *var
 		return refuse(call, "environment", "not enough memory");
 	}
 	if (is_secret)
-		return value_seal(call, variable, item->valuestring);
+		return value_seal(call, variables, variable, item->valuestring);
 	variable->value = strdup(item->valuestring);
 	variable->bytes = strlen(item->valuestring);
 	return variable->value != NULL;
@@ -131,9 +131,16 @@ static bool unset_add(struct weir_api_call *call, struct weir_api_variables *var
 
 bool weir_api_variables_read(struct weir_api_call *call, struct weir_api_variables *variables)
 {
-	const cJSON *plain = cJSON_GetObjectItemCaseSensitive(call->body, "environment");
-	const cJSON *secrets = cJSON_GetObjectItemCaseSensitive(call->body, "secrets");
-	const cJSON *unset = cJSON_GetObjectItemCaseSensitive(call->body, "unset");
+	variables->space = call->param[0];
+	variables->name = call->param[1];
+	return weir_api_variables_of(call, call->body, variables);
+}
+
+bool weir_api_variables_of(struct weir_api_call *call, const cJSON *json, struct weir_api_variables *variables)
+{
+	const cJSON *plain = cJSON_GetObjectItemCaseSensitive(json, "environment");
+	const cJSON *secrets = cJSON_GetObjectItemCaseSensitive(json, "secrets");
+	const cJSON *unset = cJSON_GetObjectItemCaseSensitive(json, "unset");
 	const cJSON *item = NULL;
 	size_t bytes = 0;
 

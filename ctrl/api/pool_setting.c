@@ -189,6 +189,40 @@ int weir_pool_setting_parse(const struct weir_pool_setting *setting, const char 
 	return number_parse(setting, text, out_value, error);
 }
 
+/* JSON */
+
+cJSON *weir_pool_setting_json(const struct weir_pool_setting *setting, uint32_t value)
+{
+	switch (setting->kind) {
+	case WEIR_POOL_SETTING_POLICY:
+		return cJSON_CreateString(weir_policy_name(value));
+	case WEIR_POOL_SETTING_DECIMAL:
+		return cJSON_CreateNumber((double)value / WEIR_WEIGHT_ONE);
+	case WEIR_POOL_SETTING_SWITCH:
+		return cJSON_CreateBool(value != 0);
+	case WEIR_POOL_SETTING_COUNT:
+		break;
+	}
+	return cJSON_CreateNumber(value);
+}
+
+int weir_pool_setting_read(const struct weir_pool_setting *setting, const cJSON *json, uint32_t *out_value,
+			   struct weir_model_error *error)
+{
+	const bool is_number = setting->kind == WEIR_POOL_SETTING_DECIMAL || setting->kind == WEIR_POOL_SETTING_COUNT;
+	char text[64];
+
+	if (cJSON_IsNumber(json) && is_number)
+		(void)snprintf(text, sizeof(text), "%.10g", json->valuedouble); /* fits */
+	else if (cJSON_IsBool(json) && setting->kind == WEIR_POOL_SETTING_SWITCH)
+		(void)snprintf(text, sizeof(text), "%s", cJSON_IsTrue(json) ? "on" : "off");
+	else if (cJSON_IsString(json) && strlen(json->valuestring) < sizeof(text))
+		(void)snprintf(text, sizeof(text), "%s", json->valuestring); /* fits */
+	else
+		return fail(setting, is_number ? "is a number" : "is a name", "something else", error);
+	return weir_pool_setting_parse(setting, text, out_value, error);
+}
+
 /* Lists */
 
 struct weir_publish_pool weir_pool_settings_of(const struct weir_pool_list *list, const char *name)

@@ -5,6 +5,8 @@
 #ifndef WEIR_CTRL_API_POOL_SETTING_H
 #define WEIR_CTRL_API_POOL_SETTING_H
 
+#include <cjson/cJSON.h>
+
 #include "ctrl/publish/publish.h"
 #include "ctrl/store/store.h"
 
@@ -36,6 +38,12 @@ void weir_pool_setting_put(struct weir_publish_pool *pool, const struct weir_poo
 /* "two-choices", ".5", "on" -> the value. 0 or -EINVAL with *error. */
 int weir_pool_setting_parse(const struct weir_pool_setting *setting, const char *text, uint32_t *out_value,
 			    struct weir_model_error *error);
+
+/* A value as JSON: a name, a number, true or false; and from JSON, where a number may be text and a switch
+ * "on" or "off", too. NULL: no memory. 0 or -EINVAL with *error. */
+cJSON *weir_pool_setting_json(const struct weir_pool_setting *setting, uint32_t value);
+int weir_pool_setting_read(const struct weir_pool_setting *setting, const cJSON *json, uint32_t *out_value,
+			   struct weir_model_error *error);
 
 /* What is set for pools, sorted by name, each with the settings that hold for it. */
 struct weir_pool_list {

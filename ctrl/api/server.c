@@ -76,7 +76,7 @@ static void reading_start(struct weir_api *api, struct weir_api_connection *conn
 /* Room for `bytes` of input; at most a head and a body. */
 static bool input_reserve(struct weir_api_connection *connection, size_t bytes)
 {
-	const size_t most = (size_t)WEIR_API_HEAD_BYTES_MAX + WEIR_API_BODY_BYTES_MAX;
+	const size_t most = (size_t)WEIR_API_HEAD_BYTES_MAX + WEIR_API_DOCUMENT_BYTES_MAX;
 	size_t room = connection->in_room == 0 ? 4096 : connection->in_room;
 	char *grown = NULL;
 
@@ -239,6 +239,15 @@ static void upload_start(struct weir_api *api, struct weir_api_connection *conne
 	upload_go_on(api, connection);
 }
 
+/* A configuration may be long. */
+static size_t body_bytes_max(const struct weir_api_connection *connection)
+{
+	const struct weir_span path = weir_http_slice_span(connection->in, connection->parser.path);
+
+	return weir_span_equal(path, weir_span_of("/weir/config")) ? WEIR_API_DOCUMENT_BYTES_MAX
+								  : WEIR_API_BODY_BYTES_MAX;
+}
+
 /* Look at the input. True: the request was handed on or refused, and more input may wait. */
 static bool input_parse(struct weir_api *api, struct weir_api_connection *connection)
 {
@@ -270,7 +279,7 @@ static bool input_parse(struct weir_api *api, struct weir_api_connection *connec
 	}
 	body_bytes = parser->body == WEIR_HTTP_BODY_LENGTH ? (size_t)parser->content_length : 0;
 	if (connection->in_bytes < parser->head_bytes + body_bytes) {
-		if (body_bytes > WEIR_API_BODY_BYTES_MAX ||
+		if (body_bytes > body_bytes_max(connection) ||
 		    !input_reserve(connection, parser->head_bytes + body_bytes)) {
 			failure_send(api, connection, WEIR_HTTP_BODY_TOO_LARGE, "");
 			return true;

@@ -12,6 +12,8 @@ void weir_api_call_clear(struct weir_api_connection *connection)
 {
 	cJSON_Delete(connection->call.body);
 	cJSON_Delete(connection->call.answer);
+	if (connection->call.state != NULL)
+		connection->call.state_release(connection->call.state);
 	free(connection->query);
 	free(connection->body);
 	connection->query = NULL;

@@ -195,6 +195,20 @@ int weir_setting_load(struct weir_store *store, struct weir_setting_values *out_
 	return code;
 }
 
+int weir_setting_agree(const struct weir_setting_values *values, struct weir_model_error *error)
+{
+	const bool pools = values->pool_workers_min > values->pool_workers_max;
+
+	if (!pools && values->data.target_bytes_max <= values->data.head_bytes_max)
+		return 0;
+	(void)snprintf(error->field, sizeof(error->field), "%s",
+		       pools ? "pool.workers_min" : "target_bytes_max"); /* fits */
+	(void)snprintf(error->reason, sizeof(error->reason),
+		       "would be larger than %s; change the other one first",
+		       pools ? "pool.workers_max" : "head_bytes_max"); /* fits */
+	return -EINVAL;
+}
+
 /* Cut texts are fine here. */
 static int fail(struct weir_model_error *error, const char *field, const char *reason,
 		const char *text)

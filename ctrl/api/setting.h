@@ -74,6 +74,9 @@ void weir_setting_put(struct weir_setting_values *values, const struct weir_sett
 int weir_setting_parse(const struct weir_setting *setting, const char *name, const char *text,
 		       uint64_t *out_value, struct weir_model_error *error);
 
+/* Do settings that bound each other agree? 0 or -EINVAL with *error. */
+int weir_setting_agree(const struct weir_setting_values *values, struct weir_model_error *error);
+
 /* For people: "5s", "16 KiB", "100". */
 const char *weir_setting_format(const struct weir_setting *setting, uint64_t value, char *out,
 				size_t max);

@@ -268,8 +268,7 @@ enum weir_ctl_exit weir_ctl_request(const struct weir_ctl_call *call,
 	return code;
 }
 
-/* What a builder said, line by line; a terminal gets no control characters of it. */
-static void log_print(const char *log)
+void weir_ctl_log_print(const char *log)
 {
 	weir_ctl_progress_clear();
 	for (const char *at = log; *at != '\0'; at++)
@@ -305,7 +304,7 @@ static enum weir_ctl_exit error_print(const struct weir_ctl_answer *answer, cons
 	const char *word = weir_ctl_json_text(json, "code");
 	const char *sentence = weir_ctl_json_text(json, "error");
 
-	log_print(weir_ctl_json_text(json, "log"));
+	weir_ctl_log_print(weir_ctl_json_text(json, "log"));
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		if (strcmp(codes[i].word, word) == 0)
 			return weir_ctl_fail(codes[i].code, codes[i].hint, "%s", sentence);

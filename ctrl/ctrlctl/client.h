@@ -47,6 +47,9 @@ enum weir_ctl_exit weir_ctl_api(const struct weir_ctl_call *call, const char *me
 /* The answer to a request that was sent by weir_ctl_request(): as above; releases the answer. */
 enum weir_ctl_exit weir_ctl_answer_json(struct weir_ctl_answer *answer, cJSON **out_json);
 
+/* What a builder said, line by line, to standard error; a terminal gets no control characters of it. */
+void weir_ctl_log_print(const char *log);
+
 /* The same for calls that take long: `patience_ms` without an answer. */
 enum weir_ctl_exit weir_ctl_api_patient(const struct weir_ctl_call *call, const char *method,
 					const char *target, cJSON *body, uint32_t patience_ms,

@@ -330,6 +330,53 @@ static const struct weir_ctl_command others[] = {
 	},
 	{
 		.noun = "config",
+		.verb = "export",
+		.arguments = "",
+		.help = "print the whole configuration as one document",
+		.more = "Functions with their environment (secrets by name only), routes, settings, pools and rows of the\n"
+			"public table, in a fixed order; what has its default is left out. `config apply` reads it.\n"
+			"  ctrlctl config export > weir.yaml\n"
+			"  ctrlctl config export -o json --namespace shop\n",
+		.writes_yaml = true,
+		.options =
+			{
+				{.name = "--namespace",
+				 .value = "NAMESPACE",
+				 .help = "its functions, their routes and its pools only"},
+			},
+		.run = weir_ctl_config_export,
+	},
+	{
+		.noun = "config",
+		.verb = "apply",
+		.arguments = "",
+		.help = "make the configuration what a document says, all of it or nothing",
+		.more = "The document is YAML (or JSON), as `config export` prints it. What it names is then as it says,\n"
+			"defaults included: 30s, 256 MB, 1024 calls; what it does not name stays, unless --prune.\n"
+			"A function's code is one of: file: a path relative to the document, which is uploaded; code: the\n"
+			"hash of what is there; path: on the instance's machine. New code is built and tried before\n"
+			"anything is changed. With --namespace in the export, only that namespace is pruned.\n"
+			"  ctrlctl config apply -f weir.yaml --dry-run\n"
+			"  ctrlctl config apply -f weir.yaml --secret shop/cart:TOKEN=@token.txt\n",
+		.options =
+			{
+				{.name = "--file",
+				 .letter = "-f",
+				 .value = "FILE",
+				 .help = "the document; - is standard input",
+				 .complete = WEIR_CTL_COMPLETE_FILE},
+				{.name = "--prune", .help = "remove what the document does not name"},
+				{.name = "--dry-run", .help = "say what would change, and change nothing"},
+				{.name = "--secret",
+				 .value = "FUNCTION:NAME[=@FILE|=-]",
+				 .help = "the value of a secret that the document names (repeatable)",
+				 .is_repeated = true},
+				{.name = "--no-trial", .help = "do not call new versions before they serve"},
+			},
+		.run = weir_ctl_config_apply,
+	},
+	{
+		.noun = "config",
 		.verb = "history",
 		.arguments = "",
 		.help = "list changes of the configuration, newest first",

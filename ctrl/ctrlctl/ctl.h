@@ -71,6 +71,7 @@ struct weir_ctl_command {
 	enum weir_ctl_complete complete; /* the first argument */
 	const char *help;                /* one line */
 	const char *more;                /* examples and notes, or NULL */
+	bool writes_yaml;                /* -o yaml is known, too, and the default */
 	struct weir_ctl_option options[WEIR_CTL_OPTIONS_MAX];
 	enum weir_ctl_exit (*run)(const struct weir_ctl_call *call);
 };
@@ -150,6 +151,8 @@ enum weir_ctl_exit weir_ctl_config_check(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_history(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_diff(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_rollback(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_config_export(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_config_apply(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_scale(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_get(const struct weir_ctl_call *call);

@@ -87,6 +87,8 @@ static int global_set(struct weir_ctl_call *call, const struct weir_ctl_option *
 		}
 		return -1;
 	}
+	if (strcmp(value, "yaml") == 0 && call->command != NULL && call->command->writes_yaml)
+		return -1;
 	if (strcmp(value, "table") != 0 && strcmp(value, "json") != 0) {
 		return (int)weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl ... -o json",
 					  "--output is table or json, not '%s'", value);

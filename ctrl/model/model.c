@@ -180,6 +180,11 @@ int weir_model_function_check(const struct weir_model_function *function,
 	return result == 0 ? weir_model_specs_check(function, error) : result;
 }
 
+int weir_model_space_check(const char *space, struct weir_model_error *error)
+{
+	return check_name("namespace", space, strlen(space), error);
+}
+
 int weir_model_name_parse(const char *text, char out_space[WEIR_MODEL_NAME_BYTES_MAX + 1],
 			  char out_name[WEIR_MODEL_NAME_BYTES_MAX + 1],
 			  struct weir_model_error *error)

@@ -118,6 +118,9 @@ int weir_model_name_parse(const char *text, char out_space[WEIR_MODEL_NAME_BYTES
 			  char out_name[WEIR_MODEL_NAME_BYTES_MAX + 1],
 			  struct weir_model_error *error);
 
+/* A namespace's name. 0 or -EINVAL with *error. */
+int weir_model_space_check(const char *space, struct weir_model_error *error);
+
 /* A host as people write it -> lower case, checked. Empty stays empty (any host). 0 or -EINVAL. */
 int weir_model_host_parse(const char *text, char out_host[WEIR_MODEL_HOST_BYTES_MAX + 1],
 			  struct weir_model_error *error);

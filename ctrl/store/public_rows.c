@@ -312,20 +312,28 @@ static int row_run(struct weir_store *store, sqlite3_stmt *statement, const char
 	return 0;
 }
 
+#define ROW_FORGET "DELETE FROM public_rows WHERE k = ?1"
+#define ROW_KEEP   "INSERT OR REPLACE INTO public_rows (k, v, version) VALUES (?1, ?2, ?3)"
+
+int weir_public_rows_put(struct weir_store *store, const char *key, const char *value,
+			 struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	const int code =
+		weir_store_prepare(store, value == NULL ? ROW_FORGET : ROW_KEEP, &statement, error);
+
+	return code != 0 ? code : row_run(store, statement, key, value, store->generation + 1, error);
+}
+
 static int rows_save(const struct weir_public_rows *rows, struct weir_store *store,
 		     struct weir_store_error *error)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *forget = NULL;
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *keep = NULL;
-	int code = weir_store_prepare(store, "DELETE FROM public_rows WHERE k = ?1", &forget,
-				      error);
+	int code = weir_store_prepare(store, ROW_FORGET, &forget, error);
 
-	if (code == 0) {
-		code = weir_store_prepare(store,
-					  "INSERT OR REPLACE INTO public_rows (k, v, version) "
-					  "VALUES (?1, ?2, ?3)",
-					  &keep, error);
-	}
+	if (code == 0)
+		code = weir_store_prepare(store, ROW_KEEP, &keep, error);
 	/* Keys that went may have come again since: forget first. */
 	for (size_t i = 0; code == 0 && i < rows->gone_count; i++)
 		code = row_run(store, forget, rows->gone[i], NULL, 0, error);

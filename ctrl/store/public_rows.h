@@ -56,6 +56,11 @@ int weir_public_rows_sync(struct weir_public_rows *rows, struct weir_public_tabl
 			  uint64_t generation, bool *out_changed,
 			  struct weir_store_error *error);
 
+/* Write one row to weir.db as the last good version of that key, or forget it (`value` is NULL): a part of a
+ * larger change (weir_store_begin()), which writes the public table, too. Then the rows are loaded again. */
+int weir_public_rows_put(struct weir_store *store, const char *key, const char *value,
+			 struct weir_store_error *error);
+
 /* Save to weir.db with a new generation; where that fails `unsaved` stays set. 0 or store.h. */
 int weir_public_rows_save(struct weir_public_rows *rows, struct weir_store *store,
 			  struct weir_store_error *error);

@@ -260,7 +260,7 @@ static void bodies_that_are_not_one_sound_object_are_refused(void **state)
 		"{} x",
 		"\"x\"",
 		"{\"name\":\"a\\u0000b\"}",
-		"{\"a\":[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]}",
+		"{\"a\":[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]}",
 	};
 	struct api_test *test = *state;
 

@@ -30,6 +30,7 @@ SOUND = {
     ("PUT", "/weir/settings/*"): {"value": 5000},
     ("PATCH", "/weir/pools"): {"pool": "*", "alpha": 0.5},
     ("POST", "/weir/history/rollback"): {"generation": 1, "dry_run": True},
+    ("POST", "/weir/config"): {"document": {"weir": 1, "settings": {"headers_max": 90}}},
 }
 # Bodies that are files, not JSON.
 FILES = {("POST", "/weir/code")}
@@ -42,7 +43,7 @@ NO_JSON = [b"{", b"}", b"[1]", b"7", b'"x"', b"null", b"{} x", b"{}{}", b'{"a":1
            b'{"a":"', b'{"a":"\n"}', b'{"a":"\\x"}', b'{"a":"\\u12"}', b'{"a":"\\u0000"}', b'{"a":"\\ud800"}',
            b'{"a":"\\udc00\\ud800"}', b'{"a":"\xff"}', b'{"a":"\xc0\x80"}', b'{"a":"\xed\xa0\x80"}', b'{"\xfe":1}',
            b"\xff", b"\0", b'{"a":1}\0', b"\xef\xbb\xbf{}", '{"a":1}'.encode("utf-16"), b"//x\n{}", b"{}/**/",
-           b'{"a":' + b"[" * 18 + b"]" * 18 + b"}", b"[" * 200000, b'{"a":' * 200000, b'{"a":[' * 100000]
+           b'{"a":' + b"[" * 22 + b"]" * 22 + b"}", b"[" * 200000, b'{"a":' * 200000, b'{"a":[' * 100000]
 WRONG = {
     "text": [1, 1.5, True, None, ["x"], {"x": "y"}],
     "number": ["1", True, None, [1], {"x": 1}, -1, 1.5, 4294967296, 18446744073709551616, 1e308, -1e308, 1e-5],

@@ -61,6 +61,7 @@ struct weir_recorder {
 	bool is_begun;      /* a transaction, */
 	uint64_t begun_ns;  /* then */
 	uint64_t trimmed_ns;
+	uint64_t tried_ns;
 	uint64_t pending;   /* records in it */
 	uint64_t round_ns;  /* CLOCK_MONOTONIC of this round, */
 	uint64_t wall_ns;   /* and the time of people then */
@@ -158,6 +159,23 @@ static void store_commit(struct weir_recorder *recorder, bool now)
 	recorder->counts.kept += recorder->pending;
 	recorder->pending = 0;
 	problem_set(recorder, NULL);
+}
+
+/* After trouble: is it over, though no record comes? */
+static void store_try(struct weir_recorder *recorder)
+{
+	struct weir_store_error error = {{0}};
+	int code = 0;
+
+	if (recorder->counts.problem[0] == '\0' || recorder->is_begun ||
+	    recorder->round_ns - recorder->tried_ns < commit_ns || !store_begin(recorder))
+		return;
+	recorder->tried_ns = recorder->round_ns;
+	code = weir_activation_store_touch(recorder->store, &error);
+	if (code != 0)
+		store_failed(recorder, code, &error);
+	else
+		store_commit(recorder, true);
 }
 
 static void store_trim(struct weir_recorder *recorder)
@@ -390,6 +408,7 @@ static void round_run(struct weir_recorder *recorder, uint64_t before_ns, bool i
 	budget_grow(&recorder->bad, recorder->round_ns - before_ns);
 	rings_take(recorder);
 	store_commit(recorder, is_asked);
+	store_try(recorder);
 	store_trim(recorder);
 	(void)pthread_mutex_lock(&recorder->lock);
 	recorder->status = recorder->counts;
@@ -408,7 +427,9 @@ static void *thread_main(void *argument)
 
 		if (!is_asked(recorder))
 			rings_wait(recorder, WEIR_ACTIVATION_READER_SLEEPS,
-				   recorder->is_begun ? (int)(commit_ns / WEIR_NS_PER_MS) : QUIET_MS);
+				   recorder->is_begun || recorder->counts.problem[0] != '\0'
+					   ? (int)(commit_ns / WEIR_NS_PER_MS)
+					   : QUIET_MS);
 		if (!is_asked(recorder))
 			rings_wait(recorder, WEIR_ACTIVATION_READER_GATHERS, GATHER_MS);
 		is_stopping = round_begin(recorder, &asked);

@@ -181,6 +181,15 @@ int weir_activation_store_add(struct weir_activation_store *store, const struct 
 	return code;
 }
 
+int weir_activation_store_touch(struct weir_activation_store *store, struct weir_store_error *error)
+{
+	const int code = weir_sql_run(store->db, store->path, "UPDATE sqlite_sequence SET seq = seq", error);
+
+	if (code != 0)
+		undo(store);
+	return code;
+}
+
 int weir_activation_store_commit(struct weir_activation_store *store, struct weir_store_error *error)
 {
 	const int code = weir_sql_run(store->db, store->path, "COMMIT", error);

@@ -71,6 +71,8 @@ void weir_activation_store_close(struct weir_activation_store *store);
 int weir_activation_store_begin(struct weir_activation_store *store, struct weir_store_error *error);
 int weir_activation_store_add(struct weir_activation_store *store, const struct weir_activation_row *row,
 			      struct weir_store_error *error);
+/* Write something, of no meaning: can it be written to? */
+int weir_activation_store_touch(struct weir_activation_store *store, struct weir_store_error *error);
 int weir_activation_store_commit(struct weir_activation_store *store, struct weir_store_error *error);
 
 /* Remove what is over the limits, a bounded number of rows. 1 = there is more to remove, 0, or an error. */

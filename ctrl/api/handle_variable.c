@@ -7,7 +7,7 @@
 #include "ctrl/code/secret.h"
 #include "dataplane/base/cleanup.h"
 
-enum { NAME_BYTES_MAX = 128, VALUE_BYTES_MAX = 32768, TEXT_BYTES_MAX = 98304 };
+enum { TEXT_BYTES_MAX = 98304 };
 
 void weir_api_variables_release(struct weir_api_variables *variables)
 {
@@ -29,14 +29,6 @@ static bool refuse(struct weir_api_call *call, const char *field, const char *se
 	return false;
 }
 
-static bool name_sound(const char *name)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
-
-	return name[0] != '\0' && strlen(name) <= NAME_BYTES_MAX && !(name[0] >= '0' && name[0] <= '9') &&
-	       name[strspn(name, letters)] == '\0';
-}
-
 /* Room for one more, whose name is checked; the name stays the body's. */
 static struct weir_store_variable *variable_add(struct weir_api_call *call,
 						struct weir_api_variables *variables,
@@ -44,7 +36,7 @@ static struct weir_store_variable *variable_add(struct weir_api_call *call,
 {
 	struct weir_store_variables *sealed = &variables->sealed;
 
-	if (!name_sound(name)) {
+	if (!weir_model_variable_sound(name)) {
 		char sentence[256];
 
 		(void)snprintf(sentence, sizeof(sentence),
@@ -69,13 +61,12 @@ static struct weir_store_variable *variable_add(struct weir_api_call *call,
 static bool value_seal(struct weir_api_call *call, const struct weir_api_variables *variables,
 		       struct weir_store_variable *variable, const char *value)
 {
-	char label[sizeof(call->param) + NAME_BYTES_MAX + 4];
+	char label[WEIR_SECRET_LABEL_BYTES];
 	const size_t bytes = strlen(value);
 	uint8_t *sealed = malloc(bytes + WEIR_SECRET_EXTRA_BYTES);
 	int code = 0;
 
-	(void)snprintf(label, sizeof(label), "%s/%s %s", variables->space, variables->name,
-		       variable->name); /* fits */
+	(void)weir_secret_label(variables->space, variables->name, variable->name, label);
 	code = sealed == NULL ? -ENOMEM
 			      : call->owner->seal(call->owner->context, label, value, bytes, sealed);
 	if (code != 0) {
@@ -97,7 +88,7 @@ static bool value_set(struct weir_api_call *call, struct weir_api_variables *var
 	struct weir_store_variable *variable = NULL;
 	char **plain = NULL;
 
-	if (!cJSON_IsString(item) || strlen(item->valuestring) > VALUE_BYTES_MAX)
+	if (!cJSON_IsString(item) || strlen(item->valuestring) > WEIR_MODEL_VALUE_BYTES_MAX)
 		return refuse(call, "environment", "a variable's value is a string of at most 32 KiB");
 	variable = variable_add(call, variables, item->string);
 	if (variable == NULL)

@@ -6,6 +6,7 @@
 #include <fts.h>
 #include <sodium.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ struct code_size {
 struct weir_code {
 	char folder[FOLDER_BYTES_MAX];
 	char sums[FOLDER_BYTES_MAX];
-	uint64_t uploads; /* so far: names of what is half done */
+	_Atomic uint64_t uploads; /* so far: names of what is half done */
 	struct code_size sizes[SIZES_MAX]; /* by the hash's first byte: who comes later has the place */
 };
 
@@ -38,6 +39,7 @@ struct weir_code_upload {
 	uint64_t number;
 	int fd;
 	uint64_t bytes;
+	uint64_t bytes_max;
 	crypto_hash_sha256_state hash;
 	char name[WEIR_CODE_NAME_BYTES_MAX + 1]; /* empty: an archive */
 };
@@ -58,6 +60,12 @@ static void digest_format(crypto_hash_sha256_state *state, char out[WEIR_CODE_HA
 
 	(void)crypto_hash_sha256_final(state, digest); /* these cannot fail */
 	(void)sodium_bin2hex(out, WEIR_CODE_HASH_BYTES, digest, sizeof(digest));
+}
+
+/* A number for the next thing that is half done. */
+static uint64_t half_next(struct weir_code *code)
+{
+	return atomic_fetch_add_explicit(&code->uploads, 1, memory_order_relaxed) + 1;
 }
 
 /* The i-th upload's file or folder. */
@@ -173,6 +181,13 @@ bool weir_code_has(const struct weir_code *code, const char *hash)
 	       stat(weir_code_path(code, hash, path), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool weir_code_keep(const struct weir_code *code, const char *hash)
+{
+	char path[WEIR_CODE_PATH_BYTES_MAX];
+
+	return weir_code_has(code, hash) && chmod(weir_code_path(code, hash, path), 0555) == 0;
+}
+
 static uint64_t tree_bytes(char *path)
 {
 	char *const paths[] = {path, NULL};
@@ -260,7 +275,8 @@ int weir_code_upload_begin(struct weir_code *code, const char *name,
 	if (upload == NULL)
 		return -ENOMEM;
 	upload->code = code;
-	upload->number = ++code->uploads;
+	upload->number = half_next(code);
+	upload->bytes_max = WEIR_CODE_UPLOAD_BYTES_MAX;
 	hash_begin(&upload->hash, name);
 	if (name != NULL)
 		(void)snprintf(upload->name, sizeof(upload->name), "%s", name); /* fits */
@@ -291,9 +307,14 @@ static int write_all(int fd, const char *data, size_t bytes)
 	return 0;
 }
 
+void weir_code_upload_room(struct weir_code_upload *upload, uint64_t bytes_max)
+{
+	upload->bytes_max = bytes_max;
+}
+
 int weir_code_upload_append(struct weir_code_upload *upload, const void *data, size_t bytes)
 {
-	if (bytes > WEIR_CODE_UPLOAD_BYTES_MAX - upload->bytes)
+	if (bytes > upload->bytes_max - upload->bytes)
 		return -EFBIG;
 	upload->bytes += bytes;
 	(void)crypto_hash_sha256_update(&upload->hash, data, bytes);
@@ -378,7 +399,8 @@ static int tree_store(struct weir_code_upload *upload, const char *hash,
 	}
 	tree_settle(from);
 	(void)chmod(from, 0700); /* some kernels want to write to a folder that is renamed */
-	if (rename(from, weir_code_path(upload->code, hash, to)) != 0)
+	/* Another thread may have stored the same just now. */
+	if (rename(from, weir_code_path(upload->code, hash, to)) != 0 && errno != ENOTEMPTY && errno != EEXIST)
 		return weir_code_fail(error, -errno, "cannot store the code: %s", strerror(errno));
 	(void)chmod(to, 0555);
 	return 0;
@@ -388,13 +410,10 @@ int weir_code_upload_finish(struct weir_code_upload *upload,
 			    char out_hash[WEIR_CODE_HASH_BYTES], struct weir_code_error *error)
 {
 	char hash[WEIR_CODE_HASH_BYTES];
-	char path[WEIR_CODE_PATH_BYTES_MAX];
 	int result = 0;
 
 	digest_format(&upload->hash, hash);
-	if (weir_code_has(upload->code, hash)) {
-		(void)chmod(weir_code_path(upload->code, hash, path), 0555); /* wanted again */
-	} else {
+	if (!weir_code_keep(upload->code, hash)) {
 		result = tree_store(upload, hash, error);
 		if (result == 0)
 			weir_code_sum_write(upload->code, hash);
@@ -445,7 +464,7 @@ int weir_code_hash_file(const char *path, char out[WEIR_CODE_HASH_BYTES])
 int weir_code_build_begin(struct weir_code *code, uint64_t *out_number, int *out_fd)
 {
 	char path[WEIR_CODE_PATH_BYTES_MAX];
-	const uint64_t number = ++code->uploads;
+	const uint64_t number = half_next(code);
 	int fd = -1;
 
 	if (mkdir(half_path(code, "build", number, path), 0700) != 0)

@@ -11,7 +11,8 @@
  * worker that loads it or a deployment that is about to name it finishes.
  * An archive is unpacked into its own folder only: no absolute or climbing names, no links that lead
  * out, no devices; so many entries and bytes and no more.
- * Owns: everything in DATA/code and DATA/sums. Threads: one. Blocks on the disk. Peer death: what a dead process
+ * Owns: everything in DATA/code and DATA/sums. Threads: one; but each upload may be on a thread of its own, and what
+ * only asks (has, path, keep, inside) on any. Blocks on the disk. Peer death: what a dead process
  * left half done has a name with a dot and is removed when the next one opens the folder. */
 #ifndef WEIR_CTRL_CODE_CODE_H
 #define WEIR_CTRL_CODE_CODE_H
@@ -51,10 +52,22 @@ const char *weir_code_path(const struct weir_code *code, const char *hash,
 bool weir_code_hash_sound(const char *hash);
 bool weir_code_has(const struct weir_code *code, const char *hash);
 
+/* It is about to be referred to: no sweep that comes within WEIR_CODE_SWEEP_AGE_S removes it. False: it is
+ * not there. */
+bool weir_code_keep(const struct weir_code *code, const char *hash);
+
+/* May an entry of that name be unpacked: is it relative, printable, not too deep, and does it stay within the
+ * folder? And a symbolic link of that name to that target? */
+bool weir_code_name_inside(const char *name);
+bool weir_code_link_inside(const char *name, const char *target);
+
 /* Begin an upload of a file called `name`, or of an archive (NULL): tar, plain or compressed.
  * 0, -EINVAL (the name has a slash, control characters, is hidden or too long), -ENOMEM or -errno. */
 int weir_code_upload_begin(struct weir_code *code, const char *name,
 			   struct weir_code_upload **out_upload);
+
+/* It may have so many bytes instead of WEIR_CODE_UPLOAD_BYTES_MAX: what Weir packed itself is not compressed. */
+void weir_code_upload_room(struct weir_code_upload *upload, uint64_t bytes_max);
 
 /* The next bytes. 0, -EFBIG or -errno; then only drop it. */
 int weir_code_upload_append(struct weir_code_upload *upload, const void *data, size_t bytes);

@@ -32,8 +32,7 @@ static void writer_free(struct archive **writer)
 	(void)archive_write_free(*writer);
 }
 
-/* A name within the folder: relative, without "..", not too deep, printable. */
-static bool name_inside(const char *name)
+bool weir_code_name_inside(const char *name)
 {
 	size_t depth = 0;
 
@@ -53,9 +52,9 @@ static bool name_inside(const char *name)
 	return true;
 }
 
-/* A symbolic link within the folder: first some "..", fewer than it lies deep, then names without any:
- * so it leads out neither by itself nor through another link of the archive. */
-static bool link_inside(const char *name, const char *target)
+/* First some "..", fewer than it lies deep, then names without any: so it leads out neither by itself nor
+ * through another link of the archive. */
+bool weir_code_link_inside(const char *name, const char *target)
 {
 	int depth = 0;
 	bool names = false;
@@ -88,7 +87,7 @@ static int entry_check(struct unpack *unpack, struct archive_entry *entry)
 	const char *target = archive_entry_symlink(entry);
 	const mode_t type = archive_entry_filetype(entry);
 
-	if (name == NULL || !name_inside(name))
+	if (name == NULL || !weir_code_name_inside(name))
 		return refuse(unpack, name == NULL ? "" : name,
 			      "has a name that leads out of the folder, or is too deep");
 	if (++unpack->entries > WEIR_CODE_ENTRIES_MAX)
@@ -98,7 +97,7 @@ static int entry_check(struct unpack *unpack, struct archive_entry *entry)
 	if (archive_entry_hardlink(entry) != NULL)
 		return refuse(unpack, name, "is a hard link; store the file twice instead");
 	if (type == AE_IFLNK)
-		return target != NULL && link_inside(name, target)
+		return target != NULL && weir_code_link_inside(name, target)
 			       ? 0
 			       : refuse(unpack, name, "is a link that leads out of the folder");
 	return type == AE_IFREG || type == AE_IFDIR

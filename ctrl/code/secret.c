@@ -18,10 +18,11 @@ enum {
 	NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
 	TAG_BYTES = crypto_aead_xchacha20poly1305_ietf_ABYTES,
 };
+static_assert(WEIR_SECRET_KEY_BYTES == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "what a key has");
 static_assert(NONCE_BYTES + TAG_BYTES == WEIR_SECRET_EXTRA_BYTES, "what sealing adds");
 
 struct weir_secret {
-	unsigned char key[crypto_aead_xchacha20poly1305_ietf_KEYBYTES];
+	unsigned char key[WEIR_SECRET_KEY_BYTES];
 };
 
 /* A new key, whole or not at all: under another name first, never in place of one that is there. */
@@ -93,6 +94,29 @@ int weir_secret_open(const char *data, bool make, struct weir_secret **out_secre
 void weir_secret_close(struct weir_secret *secret)
 {
 	sodium_free(secret); /* clears it; accepts NULL */
+}
+
+const uint8_t *weir_secret_key(const struct weir_secret *secret)
+{
+	return secret->key;
+}
+
+int weir_secret_import(const uint8_t key[WEIR_SECRET_KEY_BYTES], struct weir_secret **out_secret)
+{
+	struct weir_secret *secret = sodium_init() < 0 ? NULL : sodium_malloc(sizeof(*secret));
+
+	if (secret == NULL)
+		return -ENOMEM;
+	memcpy(secret->key, key, sizeof(secret->key));
+	*out_secret = secret;
+	return 0;
+}
+
+const char *weir_secret_label(const char *space, const char *function, const char *variable,
+			      char out[WEIR_SECRET_LABEL_BYTES])
+{
+	(void)snprintf(out, WEIR_SECRET_LABEL_BYTES, "%s/%s %s", space, function, variable); /* names are short */
+	return out;
 }
 
 void weir_secret_seal(const struct weir_secret *secret, const char *label, const void *value,

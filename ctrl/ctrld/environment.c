@@ -13,8 +13,6 @@
 #include "dataplane/base/log.h"
 #include "dataplane/shm/control.h"
 
-enum { LABEL_BYTES = 2 * WEIR_MODEL_NAME_BYTES_MAX + 256 };
-
 /* One variable of one function, ready to be read. */
 struct item {
 	uint64_t id;
@@ -149,7 +147,7 @@ static char *text_make(struct weir_environments *environments,
 {
 	const size_t extra = variable->is_secret ? WEIR_SECRET_EXTRA_BYTES : 0;
 	const size_t name_bytes = strlen(variable->name);
-	char label[LABEL_BYTES];
+	char label[WEIR_SECRET_LABEL_BYTES];
 	char *text = NULL;
 	int code = 0;
 
@@ -165,8 +163,7 @@ static char *text_make(struct weir_environments *environments,
 		memcpy(text + name_bytes + 1, variable->value, variable->bytes);
 		return text;
 	}
-	(void)snprintf(label, sizeof(label), "%s/%s %s", function->space, function->name,
-		       variable->name); /* fits: names are short */
+	(void)weir_secret_label(function->space, function->name, variable->name, label);
 	code = secret_need(environments, false);
 	if (code == 0)
 		code = weir_secret_unseal(environments->secret, label, variable->value, variable->bytes,

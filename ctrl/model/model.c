@@ -273,3 +273,11 @@ int weir_model_duration_parse(const char *text, uint32_t *out_ms,
 	*out_ms = (uint32_t)(scaled / 1000);
 	return 0;
 }
+
+bool weir_model_variable_sound(const char *name)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+
+	return name[0] != '\0' && strlen(name) <= WEIR_MODEL_VARIABLE_BYTES_MAX && !(name[0] >= '0' && name[0] <= '9') &&
+	       name[strspn(name, letters)] == '\0';
+}

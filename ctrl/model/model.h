@@ -34,6 +34,8 @@ enum {
 	WEIR_MODEL_CPU_MILLICORES_MAX = 1000000,
 	WEIR_MODEL_WORKERS_MAX = 400,
 	WEIR_MODEL_SPEC_WORKERS_DEFAULT = 16,
+	WEIR_MODEL_VARIABLE_BYTES_MAX = 128, /* name of a variable */
+	WEIR_MODEL_VALUE_BYTES_MAX = 32768,  /* its value */
 };
 
 /* A resource spec: what each worker of a kind has, and how many of them there may be. Nothing here asks
@@ -107,6 +109,9 @@ size_t weir_model_utf8_bytes(const char *text, size_t left);
 /* The names that a function's runtime may have: those that run here, and those of the public table
  * and of Weir's plan that do not yet (calls get 501). 0 or -EINVAL with *error. */
 int weir_model_runtime_check(const char *runtime, struct weir_model_error *error);
+
+/* The name of a variable of a function's environment: letters, digits and '_', no digit first. */
+bool weir_model_variable_sound(const char *name);
 
 /* "GET /img/{id}", "GET,POST /x", "ANY /y/ *" (no blank before the star) -> methods and pattern; the
  * other fields of *out_route stay as they are. 0 or -EINVAL with *error. */

@@ -10,6 +10,7 @@
 
 #include "ctrl/store/sql.h"
 #include "ctrl/store/store_internal.h"
+#include "ctrl/store/store_replace.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fault.h"
 #include "dataplane/base/fd.h"
@@ -401,6 +402,80 @@ int weir_public_table_edit_commit(struct weir_public_table_edit *edit,
 void weir_public_table_edit_drop(struct weir_public_table_edit *edit)
 {
 	connection_close(&edit->db);
+}
+
+/* One statement; *out_count is how many rows it gives, changes or removes. */
+static int replace_step(struct weir_public_table *table, sqlite3 *db, const char *text, uint32_t *out_count,
+			struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	int code = weir_sql_prepare(db, table->path, text, &statement, error);
+
+	if (code != 0)
+		return code;
+	code = sqlite3_step(statement);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return weir_sql_error(db, code, table->path, error);
+	*out_count = (uint32_t)(code == SQLITE_ROW ? sqlite3_column_int(statement, 0) : sqlite3_changes(db));
+	return 0;
+}
+
+/* In a transaction: what is in restored.functions, and nothing else. */
+static int rows_replace(struct weir_public_table *table, sqlite3 *db, struct weir_store_difference *out_rows,
+			struct weir_store_error *error)
+{
+	uint32_t ignored = 0;
+	int code = weir_sql_run(db, table->path, WEIR_PUBLIC_TABLE_SCHEMA, error);
+
+	if (code == 0)
+		code = weir_sql_run(db, table->path,
+				    "CREATE TEMP TABLE differing AS SELECT k, v, updated FROM restored.functions "
+				    "EXCEPT SELECT k, v, updated FROM main.functions",
+				    error);
+	if (code == 0)
+		code = replace_step(table, db,
+				    "SELECT count(*) FROM temp.differing WHERE k IN (SELECT k FROM main.functions)",
+				    &out_rows->changed, error);
+	if (code == 0)
+		code = replace_step(table, db,
+				    "DELETE FROM main.functions WHERE k NOT IN (SELECT k FROM restored.functions)",
+				    &out_rows->removed, error);
+	if (code == 0)
+		code = replace_step(table, db, "SELECT count(*) FROM temp.differing", &out_rows->added, error);
+	if (code == 0)
+		code = replace_step(table, db,
+				    "INSERT OR REPLACE INTO main.functions (k, v, updated) SELECT k, v, updated FROM "
+				    "temp.differing",
+				    &ignored, error);
+	out_rows->added -= out_rows->changed;
+	return code;
+}
+
+int weir_public_table_replace(struct weir_public_table *table, const char *directory, bool dry_run,
+			      struct weir_store_difference *out_rows, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(connection_close) sqlite3 *db = NULL;
+	struct weir_store_difference rows = {0};
+	char path[WEIR_STORE_PATH_BYTES_MAX];
+	int code = 0;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/" WEIR_PUBLIC_TABLE_FILE, directory) >= sizeof(path))
+		return weir_store_fail(error, -ENAMETOOLONG, "%s: this path is too long", directory);
+	code = connection_open(table->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db, error);
+	if (code == 0)
+		code = weir_sql_run(db, table->path, "PRAGMA synchronous = FULL", error);
+	if (code == 0)
+		code = weir_sql_attach(db, table->path, path, error);
+	if (code == 0)
+		code = weir_sql_run(db, table->path, "BEGIN IMMEDIATE", error);
+	if (code == 0)
+		code = rows_replace(table, db, &rows, error);
+	/* Closing undoes what is not committed. */
+	if (code == 0 && !dry_run)
+		code = weir_sql_run(db, table->path, "COMMIT", error);
+	if (code == 0)
+		*out_rows = rows;
+	return code;
 }
 
 /* The samples' rows, as the C seed ships them, run by PHP. */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dataplane/base/cleanup.h"
+
 void weir_sql_finalize(sqlite3_stmt **statement)
 {
 	(void)sqlite3_finalize(
@@ -139,4 +141,50 @@ int64_t weir_sql_data_version(sqlite3 *db)
 		version = sqlite3_column_int64(statement, 0);
 	weir_sql_finalize(&statement);
 	return version;
+}
+
+/* Is a table of `db` declared in these words? */
+static int declaration_check(sqlite3 *db, const char *name, const char *words, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	int code = weir_sql_prepare(db, name, "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1",
+				    &statement, error);
+
+	if (code != 0)
+		return code;
+	(void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC); /* errors show at the step */
+	code = sqlite3_step(statement);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return weir_sql_error(db, code, name, error);
+	if (code == SQLITE_ROW && strcmp(weir_sql_text(statement, 0), words) == 0)
+		return 0;
+	(void)snprintf(error->text, sizeof(error->text), "it has no table %s as Weir declares it", name);
+	return -EBADMSG;
+}
+
+int weir_sql_tables_check(sqlite3 *db, sqlite3 *reference, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *tables = NULL;
+	int code = weir_sql_prepare(reference, "the tables", WEIR_SQL_TABLES, &tables, error);
+
+	if (code != 0)
+		return code;
+	while ((code = sqlite3_step(tables)) == SQLITE_ROW) {
+		code = declaration_check(db, weir_sql_text(tables, 0), weir_sql_text(tables, 1), error);
+		if (code != 0)
+			return code;
+	}
+	return code == SQLITE_DONE ? 0 : weir_sql_error(reference, code, "the tables", error);
+}
+
+int weir_sql_attach(sqlite3 *db, const char *own_path, const char *path, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	int code = weir_sql_prepare(db, own_path, "ATTACH ?1 AS restored", &statement, error);
+
+	if (code != 0)
+		return code;
+	(void)sqlite3_bind_text(statement, 1, path, -1, SQLITE_STATIC);
+	code = sqlite3_step(statement);
+	return code == SQLITE_DONE ? 0 : weir_sql_error(db, code, path, error);
 }

@@ -32,6 +32,18 @@ const char *weir_sql_text(sqlite3_stmt *statement, int column);
 /* Copy a text column to out[0 .. max-1]; false if it does not fit. */
 bool weir_sql_text_copy(sqlite3_stmt *statement, int column, char *out, size_t max);
 
+/* A database's own tables, in the order in which they were made: name, declaration. */
+#define WEIR_SQL_TABLES                                                                                    \
+	"SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE " \
+	"'\\' ORDER BY rowid"
+
+/* Does `db`, which somebody else made, have each table of `reference`, declared in the same words? So it is no
+ * view, and computes nothing. 0, -EBADMSG, or as weir_sql_error(). */
+int weir_sql_tables_check(sqlite3 *db, sqlite3 *reference, struct weir_store_error *error);
+
+/* Attach the database at `path` as "restored" to `db`, which is at `own_path`. 0 or as weir_sql_error(). */
+int weir_sql_attach(sqlite3 *db, const char *own_path, const char *path, struct weir_store_error *error);
+
 /* Counts the commits that other connections made to the file; -1 where it cannot be read. */
 int64_t weir_sql_data_version(sqlite3 *db);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ctrl/store/history_internal.h"
+#include "ctrl/store/store_replace.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
@@ -225,6 +226,22 @@ static void rollback(struct weir_store *store)
 	}
 }
 
+uint32_t weir_store_schema_version(void)
+{
+	return SCHEMA_VERSION;
+}
+
+int weir_store_schema_make(sqlite3 *db, const char *path, uint64_t from, uint64_t to,
+			   struct weir_store_error *error)
+{
+	int code = 0;
+
+	WEIR_ASSERT(to <= SCHEMA_VERSION);
+	for (uint64_t version = from; code == 0 && version < to; version++)
+		code = weir_sql_run(db, path, schema[version], error);
+	return code;
+}
+
 static int schema_migrate(struct weir_store *store, bool may_create,
 			  struct weir_store_error *error)
 {
@@ -249,8 +266,7 @@ static int schema_migrate(struct weir_store *store, bool may_create,
 	code = weir_sql_run(store->db, store->path, "BEGIN IMMEDIATE", error);
 	if (code != 0)
 		return code;
-	for (; code == 0 && version < SCHEMA_VERSION; version++)
-		code = weir_sql_run(store->db, store->path, schema[version], error);
+	code = weir_store_schema_make(store->db, store->path, version, SCHEMA_VERSION, error);
 	if (code == 0)
 		code = weir_sql_run(store->db, store->path, "COMMIT", error);
 	if (code != 0)

@@ -82,6 +82,10 @@ int weir_store_variables_write(struct weir_store *store, uint64_t function_id,
 			       const struct weir_store_variables *variables,
 			       struct weir_store_error *error);
 
+/* Make the tables of schema `to` out of those of `from` in `db`, which is at `path`. */
+int weir_store_schema_make(sqlite3 *db, const char *path, uint64_t from, uint64_t to,
+			   struct weir_store_error *error);
+
 /* Append one kind of record, ordered. */
 int weir_store_function_load(struct weir_store *store, struct weir_store_catalog *catalog,
 			     struct weir_store_error *error);

@@ -9,8 +9,8 @@
  *                                                 '-- done
  *
  * Nothing waits in place: waiting calls are entries with a deadline, looked at by weir_api_run().
- * Every buffer has a limit: connections, head, body, answers to one peer. Uploaded code is the one
- * large body; it goes to the disk as it comes.
+ * Every buffer has a limit: connections, head, body, answers to one peer. Uploaded code and backups are the
+ * large bodies; they go to the disk as they come, and from there as they are taken.
  * Owns: the socket and its connections. The store and the rows are the owner's. Threads: one.
  * Peer death: its connection is closed; what it committed stays committed. */
 #ifndef WEIR_CTRL_API_API_H
@@ -18,7 +18,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "ctrl/code/code.h"
+#include "ctrl/backup/backup.h"
 #include "ctrl/store/public_rows.h"
 #include "dataplane/shm/snapshot.h"
 
@@ -53,6 +53,7 @@ struct weir_api_owner {
 	struct weir_public_table *table;
 	struct weir_public_rows *rows;
 	struct weir_code *code;
+	struct weir_backup *backup;
 	/* weir.db has a new generation: build and send its snapshot. 0, or -errno with *error. */
 	int (*publish)(void *context, struct weir_store_error *error);
 	/* The public table was written: read it, and publish what changed. 0, or -errno with *error. */

@@ -110,6 +110,10 @@ static const struct {
 	{WEIR_HTTP_GET, "/weir/code/*", weir_api_code_get, NULL, NULL},
 	/* The body is a file called ?name=, or an archive: server_upload.c. */
 	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add, "upload code", NULL},
+	/* The answer is the file; ?key=1: the key of secrets is in it. */
+	{WEIR_HTTP_GET, "/weir/backup", weir_api_backup_get, NULL, NULL},
+	/* The body is such a file: server_upload.c. ?dry-run=1 */
+	{WEIR_HTTP_POST, "/weir/restore", weir_api_restore, "restore a backup", NULL},
 	/* ?after=ID&limit=COUNT&since=NS&newest=1 */
 	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL, NULL},
@@ -264,7 +268,8 @@ void weir_api_author_complete(struct weir_api_call *call)
 	if (call->param[0][0] == '\0')
 		object_find(call, object, sizeof(object));
 	/* Cut is fine. */
-	if (snprintf(author->what, sizeof(author->what), "%s %s%s%s%s", call->what, call->param[0],
+	if (snprintf(author->what, sizeof(author->what), "%s%s%s%s%s%s", call->what,
+		     call->param[0][0] == '\0' && object[0] == '\0' ? "" : " ", call->param[0],
 		     call->param[1][0] == '\0' ? "" : "/", call->param[1], object) < 0)
 		author->what[0] = '\0';
 }

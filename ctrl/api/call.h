@@ -46,6 +46,10 @@ struct weir_api_call {
 	const char *what;                  /* how history calls it; NULL: it changes nothing */
 	struct weir_history_author author; /* who asks; what: weir_api_author_complete() */
 	char code[WEIR_CODE_HASH_BYTES];      /* of an upload: where it is now */
+	struct weir_backup_upload *backup;    /* of an upload that is one: the call's until a job takes it */
+	uint64_t backup_job;                  /* dropped with the call; 0: none */
+	bool is_half_published;               /* of a restore: weir.db is done, the public table is tried again */
+	int file_fd;                          /* the answer is this file, told of by `answer`; -1: it is `answer` */
 	bool is_rerun;  /* the handler ran before, and waits */
 	uint64_t trial; /* of a deployment: the version is being tried */
 	bool is_tried;  /* and passed */
@@ -84,6 +88,7 @@ weir_api_handler weir_api_function_scale;
 weir_api_handler weir_api_activation_list, weir_api_activation_get, weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_history_list, weir_api_history_diff, weir_api_history_rollback;
 weir_api_handler weir_api_config_export, weir_api_config_apply;
+weir_api_handler weir_api_backup_get, weir_api_restore;
 weir_api_handler weir_api_status_get, weir_api_route_test, weir_api_endpoint_list,
 	weir_api_check_get;
 

@@ -9,7 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,7 +16,6 @@
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
-#include "dataplane/http/http_response.h"
 
 enum {
 	EVENTS_MAX = 32,
@@ -25,29 +23,31 @@ enum {
 	REQUEST_MS = 10000,     /* first byte to last */
 	IDLE_MS = 60000,
 	UPLOAD_MS = 30000, /* without a byte of an upload */
-	SEND_MS = 10000, /* without the peer taking a byte */
 	LISTEN_BACKLOG = 64,
 };
 
-static void connection_close(struct weir_api *api, struct weir_api_connection *connection)
+void weir_api_connection_close(struct weir_api *api, struct weir_api_connection *connection)
 {
 	(void)epoll_ctl(api->epoll_fd, EPOLL_CTL_DEL, connection->fd,
 			NULL); /* closing removes it anyway */
 	weir_fd_close(&connection->fd);
 	weir_api_call_clear(connection);
-	weir_code_upload_drop(connection->upload);
+	weir_api_upload_drop(connection);
+	weir_fd_close(&connection->file_fd);
 	free(connection->in);
 	cJSON_free(connection->out);
 	memset(connection, 0, sizeof(*connection));
 	connection->fd = -1;
+	connection->file_fd = -1;
+	connection->call.file_fd = -1;
 }
 
-static void deadline_set(struct weir_api_connection *connection, uint64_t ms)
+void weir_api_connection_deadline_set(struct weir_api_connection *connection, uint64_t ms)
 {
 	connection->deadline_ns = weir_clock_now_ns() + ms * WEIR_NS_PER_MS;
 }
 
-static void interest_set(struct weir_api *api, struct weir_api_connection *connection,
+void weir_api_connection_interest_set(struct weir_api *api, struct weir_api_connection *connection,
 			 uint32_t events)
 {
 	struct epoll_event event = {.events = events, .data.ptr = connection};
@@ -56,21 +56,21 @@ static void interest_set(struct weir_api *api, struct weir_api_connection *conne
 			&event); /* the deadline covers a failure */
 }
 
-static void reading_start(struct weir_api *api, struct weir_api_connection *connection)
+void weir_api_connection_read_start(struct weir_api *api, struct weir_api_connection *connection)
 {
 	static const struct weir_http_limits limits = {
 		.target_bytes_max = 8192,
 		.head_bytes_max = WEIR_API_HEAD_BYTES_MAX,
 		.headers_max = WEIR_HTTP_HEADERS_MAX,
-		.body_bytes_max = WEIR_CODE_UPLOAD_BYTES_MAX, /* others: input_parse() */
+		.body_bytes_max = WEIR_API_UPLOAD_BYTES_MAX, /* others: input_parse(), server_upload.c */
 	};
 
 	connection->state = WEIR_API_READING;
 	connection->head_done = false;
 	connection->continued = false;
 	weir_http_parser_reset(&connection->parser, &limits);
-	deadline_set(connection, connection->in_bytes == 0 ? IDLE_MS : REQUEST_MS);
-	interest_set(api, connection, EPOLLIN | EPOLLRDHUP);
+	weir_api_connection_deadline_set(connection, connection->in_bytes == 0 ? IDLE_MS : REQUEST_MS);
+	weir_api_connection_interest_set(api, connection, EPOLLIN | EPOLLRDHUP);
 }
 
 /* Room for `bytes` of input; at most a head and a body. */
@@ -102,83 +102,6 @@ static void input_consume(struct weir_api_connection *connection, size_t bytes)
 	WEIR_ASSERT(bytes <= connection->in_bytes);
 	connection->in_bytes -= bytes;
 	memmove(connection->in, connection->in + bytes, connection->in_bytes);
-}
-
-static void output_free(struct weir_api_connection *connection)
-{
-	cJSON_free(connection->out);
-	connection->out = NULL;
-	connection->out_bytes = 0;
-	connection->out_at = 0;
-}
-
-/* Write what is left of the answer. */
-static void output_write(struct weir_api *api, struct weir_api_connection *connection)
-{
-	while (connection->out_at < connection->head_bytes + connection->out_bytes) {
-		const size_t head_left = connection->out_at < connection->head_bytes
-						 ? connection->head_bytes - connection->out_at
-						 : 0;
-		const size_t body_at = connection->out_at + head_left - connection->head_bytes;
-		struct iovec parts[2] = {
-			{.iov_base = connection->head + connection->head_bytes - head_left,
-			 .iov_len = head_left},
-			{.iov_base = connection->out + body_at,
-			 .iov_len = connection->out_bytes - body_at},
-		};
-		struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-		const ssize_t sent =
-			sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0 && errno == EAGAIN) {
-			interest_set(api, connection, EPOLLOUT);
-			return;
-		}
-		if (sent <= 0) {
-			connection_close(api, connection);
-			return;
-		}
-		connection->out_at += (size_t)sent;
-		deadline_set(connection, SEND_MS);
-	}
-	output_free(connection);
-	if (!connection->keep_alive) {
-		connection_close(api, connection);
-	} else {
-		reading_start(api, connection);
-	}
-}
-
-void weir_api_connection_send(struct weir_api *api, struct weir_api_connection *connection,
-			      uint16_t status, char *body, size_t body_bytes)
-{
-	const struct weir_http_field fields[] = {
-		{WEIR_SPAN("content-type"), WEIR_SPAN("application/json")},
-	};
-	char date[29];
-	const struct weir_http_response_head head = {
-		.status = status,
-		.minor = connection->parser.minor,
-		.keep_alive = connection->keep_alive,
-		.content_length = body_bytes,
-		.activation = connection->activation,
-		.date = date,
-		.fields = fields,
-		.field_count = 1,
-	};
-
-	weir_http_date_format((int64_t)time(NULL), date);
-	connection->head_bytes = weir_http_response_head_write(&head, connection->head,
-							       sizeof(connection->head));
-	WEIR_ASSERT(connection->head_bytes > 0);
-	connection->out = body;
-	connection->out_bytes = connection->parser.method == WEIR_HTTP_HEAD ? 0 : body_bytes;
-	connection->out_at = 0;
-	connection->state = WEIR_API_WRITING;
-	deadline_set(connection, SEND_MS);
-	output_write(api, connection);
 }
 
 /* The request itself is not sound HTTP, or too large. */
@@ -213,14 +136,14 @@ static void handling_start(struct weir_api *api, struct weir_api_connection *con
 {
 	input_consume(connection, bytes);
 	connection->state = WEIR_API_HANDLING;
-	interest_set(api, connection, EPOLLRDHUP);
+	weir_api_connection_interest_set(api, connection, EPOLLRDHUP);
 	weir_api_call_run(api, connection);
 }
 
 /* More of an upload may stand in the input. */
 static void upload_go_on(struct weir_api *api, struct weir_api_connection *connection)
 {
-	deadline_set(connection, UPLOAD_MS);
+	weir_api_connection_deadline_set(connection, UPLOAD_MS);
 	if (weir_api_upload_take(connection))
 		handling_start(api, connection, connection->parser.head_bytes);
 }
@@ -306,11 +229,11 @@ static bool input_take(struct weir_api *api, struct weir_api_connection *connect
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (got <= 0) {
-		connection_close(api, connection);
+		weir_api_connection_close(api, connection);
 		return false;
 	}
 	if (connection->in_bytes == 0)
-		deadline_set(connection, REQUEST_MS); /* uploads: for each piece */
+		weir_api_connection_deadline_set(connection, REQUEST_MS); /* uploads: for each piece */
 	connection->in_bytes += (size_t)got;
 	return true;
 }
@@ -372,7 +295,7 @@ static void connections_accept(struct weir_api *api)
 		connection->fd = fd;
 		connection->author = author;
 		fd = -1;
-		reading_start(api, connection);
+		weir_api_connection_read_start(api, connection);
 	}
 }
 
@@ -397,11 +320,11 @@ static void connection_event(struct weir_api *api, struct weir_api_connection *c
 	if (connection->state == WEIR_API_READING || connection->state == WEIR_API_UPLOADING) {
 		connection_read(api, connection);
 	} else if (connection->state == WEIR_API_WRITING && (events & EPOLLOUT) != 0) {
-		output_write(api, connection);
+		weir_api_connection_write(api, connection);
 	} else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
-		connection_close(api, connection);
+		weir_api_connection_close(api, connection);
 	} else if ((events & EPOLLRDHUP) != 0) {
-		interest_set(api, connection,
+		weir_api_connection_interest_set(api, connection,
 			     0); /* a half-closed client still wants its answer */
 	}
 }
@@ -416,7 +339,7 @@ static void connection_due(struct weir_api *api, struct weir_api_connection *con
 							   : WEIR_HTTP_HEAD_TIMEOUT,
 				     "");
 		} else {
-			connection_close(api, connection);
+			weir_api_connection_close(api, connection);
 		}
 		break;
 	case WEIR_API_UPLOADING:
@@ -426,7 +349,7 @@ static void connection_due(struct weir_api *api, struct weir_api_connection *con
 		weir_api_call_run(api, connection);
 		break;
 	case WEIR_API_WRITING:
-		connection_close(api, connection);
+		weir_api_connection_close(api, connection);
 		break;
 	}
 }
@@ -528,7 +451,7 @@ int weir_api_create(const struct weir_api_owner *owner, const char *socket_path,
 	own_name_find(api);
 	api->listen_fd = -1;
 	for (size_t i = 0; i < WEIR_API_CONNECTIONS_MAX; i++)
-		api->connections[i].fd = -1;
+		api->connections[i] = (struct weir_api_connection){.fd = -1, .file_fd = -1, .call.file_fd = -1};
 	api->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	code = api->epoll_fd == -1 ? -errno : weir_id_source_open(&api->ids);
 	if (code == 0)
@@ -551,7 +474,7 @@ void weir_api_destroy(struct weir_api *api)
 		return;
 	for (size_t i = 0; i < WEIR_API_CONNECTIONS_MAX; i++) {
 		if (api->connections[i].fd != -1)
-			connection_close(api, &api->connections[i]);
+			weir_api_connection_close(api, &api->connections[i]);
 	}
 	if (api->socket_path[0] != '\0')
 		(void)unlink(api->socket_path);

@@ -5,6 +5,7 @@
 
 #include "ctrl/api/server.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/base/fd.h"
 
 enum { RETRY_MS = 10, PENDING_MS = 20 };
 
@@ -19,7 +20,12 @@ void weir_api_call_clear(struct weir_api_connection *connection)
 	connection->query = NULL;
 	connection->body = NULL;
 	connection->handler = NULL;
+	weir_backup_upload_drop(connection->call.backup);
+	if (connection->call.backup_job != 0)
+		weir_backup_drop(connection->call.owner->backup, connection->call.backup_job);
+	weir_fd_close(&connection->call.file_fd);
 	memset(&connection->call, 0, sizeof(connection->call));
+	connection->call.file_fd = -1;
 }
 
 /* False: the answer is set. */
@@ -88,21 +94,29 @@ static void text_mend(char *text)
 	}
 }
 
-/* The answer of a call that is done: its JSON, with the activation id in errors. */
+/* The answer of a call that is done: its JSON, with the activation id in errors; or its file. */
 static void answer_send(struct weir_api *api, struct weir_api_connection *connection)
 {
 	struct weir_api_call *call = &connection->call;
 	const uint16_t status = call->status;
 	char *text = NULL;
+	int file_fd = -1;
 
 	if (status >= 400) {
 		(void)cJSON_AddStringToObject(call->answer, "activation",
 					      connection->activation);
 	}
 	text = call->answer == NULL ? NULL : cJSON_PrintUnformatted(call->answer);
+	file_fd = call->file_fd;
+	call->file_fd = -1;
 	weir_api_call_clear(connection);
 	if (text != NULL)
 		text_mend(text);
+	if (file_fd != -1) {
+		weir_api_connection_send_file(api, connection, file_fd, text == NULL ? "{}" : text);
+		cJSON_free(text);
+		return;
+	}
 	weir_api_connection_send(api, connection, text == NULL ? 503 : status, text,
 				 text == NULL ? 0 : strlen(text));
 }

@@ -4,14 +4,99 @@
 #include "ctrl/api/server.h"
 #include "dataplane/base/assert.h"
 
-static const char upload_path[] = "/weir/code";
+/* What is uploaded: functions over connection->upload, 0 or -errno with *error. */
+struct weir_api_upload_kind {
+	const char *path; /* POST */
+	uint64_t bytes_max;
+	int (*begin)(struct weir_api *api, struct weir_api_connection *connection, struct weir_code_error *error);
+	int (*append)(void *upload, const void *data, size_t bytes);
+	/* All came: the call has it now, and connection->upload is over either way. */
+	int (*finish)(struct weir_api_connection *connection, struct weir_code_error *error);
+	void (*drop)(void *upload);
+};
 
-bool weir_api_upload_is(const struct weir_api_connection *connection)
+static int code_begin(struct weir_api *api, struct weir_api_connection *connection, struct weir_code_error *error)
+{
+	char name[WEIR_CODE_NAME_BYTES_MAX + 1];
+	struct weir_code_upload *upload = NULL;
+	const int code = weir_code_upload_begin(
+		api->owner.code, weir_api_query(&connection->call, "name", name, sizeof(name)) ? name : NULL, &upload);
+
+	*error = (struct weir_code_error){
+		.text = "the code cannot be stored: its file's name is not sound, or the disk is full"};
+	connection->upload = upload;
+	return code;
+}
+
+static int code_append(void *upload, const void *data, size_t bytes)
+{
+	return weir_code_upload_append(upload, data, bytes);
+}
+
+static int code_finish(struct weir_api_connection *connection, struct weir_code_error *error)
+{
+	return weir_code_upload_finish(connection->upload, connection->call.code, error);
+}
+
+static void code_drop(void *upload)
+{
+	weir_code_upload_drop(upload);
+}
+
+static int backup_begin(struct weir_api *api, struct weir_api_connection *connection, struct weir_code_error *error)
+{
+	struct weir_backup_upload *upload = NULL;
+	const int code = weir_backup_upload_begin(api->owner.backup, connection->parser.content_length, &upload);
+
+	*error = (struct weir_code_error){.text = "the disk of the data directory has no room for the backup"};
+	connection->upload = upload;
+	return code;
+}
+
+static int backup_append(void *upload, const void *data, size_t bytes)
+{
+	return weir_backup_upload_append(upload, data, bytes);
+}
+
+static int backup_finish(struct weir_api_connection *connection, struct weir_code_error *error)
+{
+	(void)error; /* what it is, its job finds out */
+	connection->call.backup = connection->upload;
+	return 0;
+}
+
+static void backup_drop(void *upload)
+{
+	weir_backup_upload_drop(upload);
+}
+
+static const struct weir_api_upload_kind kinds[] = {
+	{"/weir/code", WEIR_CODE_UPLOAD_BYTES_MAX, code_begin, code_append, code_finish, code_drop},
+	{"/weir/restore", WEIR_API_UPLOAD_BYTES_MAX, backup_begin, backup_append, backup_finish, backup_drop},
+};
+
+static const struct weir_api_upload_kind *kind_of(const struct weir_api_connection *connection)
 {
 	const struct weir_http_parser *parser = &connection->parser;
 	const struct weir_span path = weir_http_slice_span(connection->in, parser->path);
 
-	return parser->method == WEIR_HTTP_POST && weir_span_equal(path, weir_span_of(upload_path));
+	for (size_t i = 0; parser->method == WEIR_HTTP_POST && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (weir_span_equal(path, weir_span_of(kinds[i].path)))
+			return &kinds[i];
+	}
+	return NULL;
+}
+
+bool weir_api_upload_is(const struct weir_api_connection *connection)
+{
+	return kind_of(connection) != NULL;
+}
+
+void weir_api_upload_drop(struct weir_api_connection *connection)
+{
+	if (connection->upload != NULL)
+		connection->upload_kind->drop(connection->upload);
+	connection->upload = NULL;
 }
 
 /* How the upload went, as the call's answer where it failed. */
@@ -46,8 +131,9 @@ static bool begin_failed(struct weir_api_connection *connection)
 bool weir_api_upload_begin(struct weir_api *api, struct weir_api_connection *connection)
 {
 	const struct weir_http_parser *parser = &connection->parser;
+	const struct weir_api_upload_kind *kind = kind_of(connection);
 	struct weir_api_call *call = &connection->call;
-	char name[WEIR_CODE_NAME_BYTES_MAX + 1];
+	struct weir_code_error error;
 	int code = 0;
 
 	weir_api_call_start(connection, parser->head_bytes, 0);
@@ -55,20 +141,19 @@ bool weir_api_upload_begin(struct weir_api *api, struct weir_api_connection *con
 	if (connection->handler == NULL)
 		return false;
 	if (parser->body != WEIR_HTTP_BODY_LENGTH || parser->content_length == 0) {
-		(void)weir_api_refuse(call, 400, "invalid", NULL, "this request needs a body: the code");
+		(void)weir_api_refuse(call, 400, "invalid", NULL, "this request needs a body: the file");
 		return begin_failed(connection);
 	}
-	code = weir_code_upload_begin(
-		api->owner.code, weir_api_query(call, "name", name, sizeof(name)) ? name : NULL,
-		&connection->upload);
+	if (parser->content_length > kind->bytes_max) {
+		(void)weir_api_refuse(call, 413, "too_large", NULL, "this is more than may be uploaded");
+		return begin_failed(connection);
+	}
+	code = kind->begin(api, connection, &error);
 	if (code != 0) {
-		const struct weir_code_error error = {
-			.text = "the code cannot be stored: its file's name is not sound, or the "
-				"disk is full"};
-
 		upload_failed(call, code, &error);
 		return begin_failed(connection);
 	}
+	connection->upload_kind = kind;
 	connection->upload_left = parser->content_length;
 	return true;
 }
@@ -76,7 +161,7 @@ bool weir_api_upload_begin(struct weir_api *api, struct weir_api_connection *con
 bool weir_api_upload_take(struct weir_api_connection *connection)
 {
 	const size_t head_bytes = connection->parser.head_bytes;
-	struct weir_code_error error = {.text = "the code cannot be written to the disk"};
+	struct weir_code_error error = {.text = "what is uploaded cannot be written to the disk"};
 	struct weir_api_call *call = &connection->call;
 	size_t bytes = connection->in_bytes - head_bytes;
 	int code = 0;
@@ -84,7 +169,7 @@ bool weir_api_upload_take(struct weir_api_connection *connection)
 	WEIR_ASSERT(connection->in_bytes >= head_bytes);
 	if (bytes > connection->upload_left)
 		bytes = connection->upload_left;
-	code = weir_code_upload_append(connection->upload, connection->in + head_bytes, bytes);
+	code = connection->upload_kind->append(connection->upload, connection->in + head_bytes, bytes);
 	connection->upload_left -= bytes;
 	connection->in_bytes -= bytes;
 	memmove(connection->in + head_bytes, connection->in + head_bytes + bytes,
@@ -92,12 +177,12 @@ bool weir_api_upload_take(struct weir_api_connection *connection)
 	if (code == 0 && connection->upload_left > 0)
 		return false;
 	if (code == 0) {
-		code = weir_code_upload_finish(connection->upload, call->code, &error);
+		code = connection->upload_kind->finish(connection, &error);
+		connection->upload = NULL;
 	} else {
-		weir_code_upload_drop(connection->upload);
+		weir_api_upload_drop(connection);
 		connection->keep_alive = false; /* the rest is not read */
 	}
-	connection->upload = NULL;
 	if (code != 0) {
 		upload_failed(call, code, &error);
 		connection->handler = NULL;

@@ -27,6 +27,9 @@ struct incoming {
 	bool bodyless; /* the request was HEAD */
 	bool complete;
 	bool too_large;
+	const struct weir_ctl_request *request;
+	uint64_t bytes_all; /* of a body for the request's sink */
+	bool sink_failed;   /* and said why */
 };
 
 enum weir_ctl_exit weir_ctl_connect(const struct weir_ctl_call *call, const char *socket_name,
@@ -70,6 +73,7 @@ static int on_headers(llhttp_t *llhttp)
 
 	if (llhttp->status_code < 200)
 		incoming->answer.head[0] = '\0';
+	incoming->bytes_all = llhttp->content_length;
 	return incoming->bodyless ? 1 : 0;
 }
 
@@ -108,6 +112,11 @@ static int on_body(llhttp_t *llhttp, const char *data, size_t bytes)
 	struct incoming *incoming = llhttp->data;
 	struct weir_ctl_answer *answer = &incoming->answer;
 
+	if (incoming->request->sink != NULL && llhttp->status_code == 200) {
+		incoming->sink_failed = !incoming->request->sink(incoming->request->sink_context, data, bytes,
+								 incoming->bytes_all);
+		return incoming->sink_failed ? -1 : 0;
+	}
 	if (answer->body_bytes + bytes + 1 > incoming->room) {
 		size_t room = incoming->room * 2;
 
@@ -137,6 +146,19 @@ static int on_complete(llhttp_t *llhttp)
 	incoming->answer.status = llhttp->status_code;
 	incoming->complete = true;
 	return HPE_PAUSED;
+}
+
+const char *weir_ctl_answer_field(const struct weir_ctl_answer *answer, const char *name)
+{
+	const size_t name_bytes = strlen(name);
+
+	for (const char *line = answer->head; line != NULL && *line != '\0';) {
+		if (strncasecmp(line, name, name_bytes) == 0 && strncmp(line + name_bytes, ": ", 2) == 0)
+			return line + name_bytes + 2;
+		line = strchr(line, '\n');
+		line = line == NULL ? NULL : line + 1;
+	}
+	return NULL;
 }
 
 static int send_all(int fd, const char *data, size_t bytes)
@@ -221,6 +243,8 @@ static enum weir_ctl_exit answer_receive(int fd, const char *method, struct inco
 				: llhttp_execute(&incoming->llhttp, data, (size_t)got);
 		if (incoming->complete)
 			break;
+		if (incoming->sink_failed)
+			return WEIR_CTL_FAILED;
 		if (incoming->too_large) {
 			return weir_ctl_fail(WEIR_CTL_FAILED, NULL,
 					     "the answer is larger than %d MiB",
@@ -241,7 +265,7 @@ enum weir_ctl_exit weir_ctl_request(const struct weir_ctl_call *call,
 				    struct weir_ctl_answer *out_answer)
 {
 	WEIR_CLEANUP(weir_fd_close) int fd = -1;
-	struct incoming incoming = {.room = 4096};
+	struct incoming incoming = {.room = 4096, .request = request};
 	const struct timeval patience = {.tv_sec = request->patience_ms / 1000};
 	enum weir_ctl_exit code =
 		weir_ctl_connect(call, request->socket_name, SOCK_STREAM, false, &fd);

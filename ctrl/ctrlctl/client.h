@@ -20,6 +20,10 @@ struct weir_ctl_request {
 	size_t body_bytes;
 	uint32_t patience_ms; /* without a byte from the instance */
 	void (*progress)(size_t sent, size_t bytes); /* of the body; NULL: nobody looks */
+	/* Takes the body of an answer with status 200, piece by piece, instead of memory; `bytes_all` is the length
+	 * that was told. False: it cannot, and said why. NULL: nobody does. */
+	bool (*sink)(void *context, const void *data, size_t bytes, uint64_t bytes_all);
+	void *sink_context;
 };
 
 struct weir_ctl_answer {
@@ -34,6 +38,9 @@ struct weir_ctl_answer {
 enum weir_ctl_exit weir_ctl_request(const struct weir_ctl_call *call,
 				    const struct weir_ctl_request *request,
 				    struct weir_ctl_answer *out_answer);
+
+/* The value of a field of the answer's head (its name in lower case), until the line's end; NULL: it has none. */
+const char *weir_ctl_answer_field(const struct weir_ctl_answer *answer, const char *name);
 
 /* Connect to DATA/run/`socket_name`. WEIR_CTL_OK and *out_fd, or as above; `quiet` says nothing. */
 enum weir_ctl_exit weir_ctl_connect(const struct weir_ctl_call *call, const char *socket_name,

@@ -450,6 +450,39 @@ static const struct weir_ctl_command others[] = {
 		.run = weir_ctl_ready,
 	},
 	{
+		.noun = "backup",
+		.arguments = "FILE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_FILE,
+		.help = "save configuration and code as one file, while everything runs",
+		.more = "The file is an SQLite database; FILE is replaced when it is complete, '-' is standard output.\n"
+			"  ctrlctl backup /srv/backup/weir.backup\n"
+			"  ctrlctl backup - | ssh other 'cat > weir.backup'\n",
+		.options =
+			{
+				{.name = "--with-key",
+				 .help = "the key of secrets, too: whoever has the file can then read them"},
+			},
+		.run = weir_ctl_backup,
+	},
+	{
+		.noun = "restore",
+		.arguments = "FILE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = WEIR_CTL_COMPLETE_FILE,
+		.help = "make configuration and code those of a backup, while everything runs",
+		.more = "Functions that are the same in both go on; what the backup does not have is removed.\n"
+			"  ctrlctl restore weir.backup --dry-run\n"
+			"  ctrlctl restore weir.backup\n",
+		.options =
+			{
+				{.name = "--dry-run", .help = "check the file and say what would change"},
+			},
+		.run = weir_ctl_restore,
+	},
+	{
 		.noun = "completion",
 		.arguments = "bash",
 		.arguments_min = 1,

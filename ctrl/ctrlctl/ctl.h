@@ -157,6 +157,8 @@ enum weir_ctl_exit weir_ctl_function_scale(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_get(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_set(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_backup(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_restore(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_completion(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_version(const struct weir_ctl_call *call);
 

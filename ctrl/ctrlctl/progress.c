@@ -71,7 +71,7 @@ static void bar_draw(size_t sent, size_t bytes, uint64_t took_ns)
 	progress.has_line = true;
 }
 
-void weir_ctl_progress_upload(size_t sent, size_t bytes)
+static void transfer_show(const char *done, size_t sent, size_t bytes)
 {
 	const uint64_t now_ns = weir_clock_now_ns();
 
@@ -88,9 +88,19 @@ void weir_ctl_progress_upload(size_t sent, size_t bytes)
 	}
 	if (sent == bytes && progress.has_line) {
 		weir_ctl_progress_clear();
-		(void)fprintf(stderr, "uploaded %.1f MiB in %.1f s\n", (double)bytes / (1 << 20),
+		(void)fprintf(stderr, "%s %.1f MiB in %.1f s\n", done, (double)bytes / (1 << 20),
 			      (double)took_ns / (double)WEIR_NS_PER_SECOND);
 	}
 	if (sent == bytes)
 		progress.began_ns = 0;
+}
+
+void weir_ctl_progress_upload(size_t sent, size_t bytes)
+{
+	transfer_show("uploaded", sent, bytes);
+}
+
+void weir_ctl_progress_download(size_t received, size_t bytes)
+{
+	transfer_show("received", received, bytes);
 }

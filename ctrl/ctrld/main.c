@@ -246,6 +246,7 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.table = ctrld->table,
 		.rows = &ctrld->rows,
 		.code = ctrld->code,
+		.backup = ctrld->backup,
 		.publish = api_publish,
 		.table_written = api_table_written,
 		.snapshot = api_snapshot,
@@ -429,6 +430,8 @@ static int run(struct weir_ctrld *ctrld)
 		code = weir_public_table_create(ctrld->data, &ctrld->table);
 	if (code == 0)
 		code = weir_code_open(ctrld->data, &ctrld->code);
+	if (code == 0)
+		code = weir_backup_open(ctrld->data, ctrld->code, &ctrld->backup);
 	if (code == 0)
 		code = weir_builder_create(ctrld->code, build_send, ctrld, &ctrld->builder);
 	if (code == 0)

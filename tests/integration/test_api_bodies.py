@@ -33,7 +33,7 @@ SOUND = {
     ("POST", "/weir/config"): {"document": {"weir": 1, "settings": {"headers_max": 90}}},
 }
 # Bodies that are files, not JSON.
-FILES = {("POST", "/weir/code")}
+FILES = {("POST", "/weir/code"), ("POST", "/weir/restore")}
 PLACES = {"/weir/functions/": ("default", "hello"), "/weir/settings/": ("head_timeout_ms",), "/weir/activations/": ("0" * 32,),
           "/weir/code/": ("0" * 64,)}
 

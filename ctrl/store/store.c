@@ -309,7 +309,7 @@ int weir_store_open(struct weir_store *store, bool may_create, struct weir_store
 	store_close(store, false);
 	code = store_open_file(store, may_create, error);
 	if (code == 0)
-		code = weir_store_sound_check(store, error);
+		code = weir_store_pages_check(store, error);
 	if (code == 0) {
 		code = number_read(store, "SELECT value FROM meta WHERE name = 'generation'",
 				   &generation, error);

@@ -49,7 +49,7 @@ struct weir_store_bad_row {
 enum weir_store_bad_kind {
 	WEIR_STORE_BAD_FUNCTIONS,  /* as of the last tolerant reading */
 	WEIR_STORE_BAD_ROUTES,     /* likewise */
-	WEIR_STORE_BAD_REFERENCES, /* as of opening */
+	WEIR_STORE_BAD_REFERENCES, /* as of the last tolerant reading of routes */
 	WEIR_STORE_BAD_KINDS,
 };
 
@@ -78,9 +78,8 @@ int weir_store_create(const char *directory, struct weir_store **out_store);
 void weir_store_destroy(struct weir_store *store);
 
 /* Open, or open again after a failure; with `may_create` a missing file is made and old tables are
- * migrated. The whole file is read once and checked (PRAGMA quick_check, foreign_key_check). Waits for
- * nobody. 0; -ENOENT (missing and `may_create` is false), -EPROTO (made by a
- * newer Weir), or as above. */
+ * migrated. The whole file is read once and checked (PRAGMA quick_check). Waits for nobody. 0; -ENOENT
+ * (missing and `may_create` is false), -EPROTO (made by a newer Weir), or as above. */
 int weir_store_open(struct weir_store *store, bool may_create, struct weir_store_error *error);
 
 /* Is the file still the one that was opened, and sound where something else wrote to it? Cheap when

@@ -227,8 +227,6 @@ static int weir_db_examine(const char *directory, const struct weir_store_examin
 	if (code == 0)
 		code = file_check(store->db, store->path, "weir.db", examiner, error);
 	if (code == 0)
-		code = weir_store_references_check(store, error);
-	if (code == 0)
 		code = rows_check(store, examined, error);
 	reader_close(store->db);
 	store->db = NULL;

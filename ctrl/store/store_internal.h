@@ -33,8 +33,9 @@ struct weir_store {
 	int64_t foreign_version; /* counts the commits of others; as far as they have a line */
 };
 
-/* Check the whole file as SQLite sees it; references that lead nowhere are noted. 0 or store.h. */
-int weir_store_sound_check(struct weir_store *store, struct weir_store_error *error);
+/* Do SQLite's own rules hold in the whole file: pages, types, NOT NULL, CHECK? And note rows that refer to
+ * others that are not there. 0 or store.h. */
+int weir_store_pages_check(struct weir_store *store, struct weir_store_error *error);
 int weir_store_references_check(struct weir_store *store, struct weir_store_error *error);
 
 /* Note one bad row of that kind; whoever reads anew sets the count to 0 first. */

@@ -92,6 +92,10 @@ static int routes_visit(struct weir_store *store, bool is_tolerant, weir_store_r
 	if (code != 0)
 		return code;
 	if (is_tolerant)
+		code = weir_store_references_check(store, error);
+	if (code != 0)
+		return code;
+	if (is_tolerant)
 		store->bad[WEIR_STORE_BAD_ROUTES].count = 0;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct weir_model_route route = {0};

@@ -25,8 +25,7 @@ void weir_store_bad_row_note(struct weir_store *store, enum weir_store_bad_kind 
 		store->examiner->found(store->examiner->context, row);
 }
 
-/* Whatever stands in the file, SQLite's own rules hold: pages, types, NOT NULL, CHECK. */
-static int pages_check(struct weir_store *store, struct weir_store_error *error)
+int weir_store_pages_check(struct weir_store *store, struct weir_store_error *error)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	int code = weir_store_prepare(store, "PRAGMA quick_check(1)", &statement, error);
@@ -64,11 +63,4 @@ int weir_store_references_check(struct weir_store *store, struct weir_store_erro
 		weir_store_bad_row_note(store, WEIR_STORE_BAD_REFERENCES, &row);
 	}
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
-}
-
-int weir_store_sound_check(struct weir_store *store, struct weir_store_error *error)
-{
-	const int code = pages_check(store, error);
-
-	return code != 0 ? code : weir_store_references_check(store, error);
 }

@@ -89,7 +89,8 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"PRAGMA user_version = 7;",
 	/* 8: rows are written anew, with the columns that were added: where a row lacks one, SQLite 3.40 tells
 	 * history NULL instead of the default. A later step that adds columns has to do the same. */
-	"UPDATE functions SET name = name; UPDATE versions SET code = code;"
+	"UPDATE functions SET name = name;"
+	"UPDATE versions SET code = code;"
 	"PRAGMA user_version = 8;",
 };
 

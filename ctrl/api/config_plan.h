@@ -47,7 +47,7 @@ bool weir_config_differ(const struct weir_config_change *change, const char *con
 bool weir_config_needs_trial(const struct weir_config_change *change);
 
 /* The variables that a change of a function sets and unsets, as weir_api_variables_of() takes them; refers to
- * the change's values of secrets. */
+ * the change's values of secrets. NULL: no memory. */
 cJSON *weir_config_variables_json(const struct weir_config_change *change);
 
 /* Write everything, within a change of weir.db that the caller began; the public table itself is the caller's,

@@ -5,6 +5,7 @@
 
 #include "ctrl/api/config.h"
 #include "ctrl/api/pool_setting.h"
+#include "ctrl/model/model_number.h"
 #include "dataplane/base/cleanup.h"
 
 /* The variables of one function. */
@@ -40,6 +41,15 @@ static bool list_add(const struct gathering *gathering, enum weir_config_section
 		     cJSON *json)
 {
 	return weir_config_add(&gathering->config->section[section], key, json, 0);
+}
+
+/* Sound JSON, which was checked, with its numbers as they are; NULL gives NULL. False: no memory. */
+static bool text_parse(const char *text, cJSON **out_json)
+{
+	cJSON *json = text == NULL ? NULL : cJSON_Parse(text);
+
+	*out_json = json;
+	return text == NULL || (json != NULL && weir_model_numbers_keep(json, text, strlen(text)) == 0);
 }
 
 /* Functions */
@@ -147,8 +157,8 @@ static int function_add(struct gathering *gathering, const struct weir_model_fun
 
 	if (code != 0)
 		return code;
-	parameters = cJSON_Parse(details.parameters); /* sound; NULL where there are none */
-	annotations = cJSON_Parse(details.annotations);
+	if (!text_parse(details.parameters, &parameters) || !text_parse(details.annotations, &annotations))
+		return no_memory(error);
 	config.description = details.description;
 	config.parameters = parameters;
 	config.annotations = annotations;
@@ -249,8 +259,8 @@ static int rows_add(struct gathering *gathering, struct weir_store_error *error)
 
 	for (size_t i = 0; is_wanted(gathering, "default") && i < rows->count; i++) {
 		const struct weir_public_row *row = &rows->rows[i];
-		cJSON *value = row->value == NULL ? NULL : cJSON_Parse(row->value); /* it was checked */
-		bool added = true;
+		cJSON *value = NULL;
+		bool added = text_parse(row->value, &value);
 
 		if (value != NULL)
 			added = list_add(gathering, WEIR_CONFIG_ROWS, strdup(row->key),

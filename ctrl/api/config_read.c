@@ -168,9 +168,9 @@ static bool pool_name_sound(const char *text, char out_space[WEIR_MODEL_NAME_BYT
 	char runtime[WEIR_MODEL_RUNTIME_BYTES_MAX + 2] = "";
 	char name[NAME_TEXT_MAX + 2] = "";
 	char checked[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	char spec[32] = "";
 	unsigned cpu = 0;
 	unsigned memory = 0;
-	int used = 0;
 	struct weir_model_error wrong;
 	const size_t space_bytes = strcspn(text, "/");
 	const char *at = text + space_bytes;
@@ -190,7 +190,9 @@ static bool pool_name_sound(const char *text, char out_space[WEIR_MODEL_NAME_BYT
 	if (weir_model_runtime_check(runtime, &wrong) != 0 ||
 	    weir_model_name_parse(name, out_space, checked, &wrong) != 0)
 		return false;
-	return *at == '\0' || (sscanf(at, ":%9ux%9u%n", &cpu, &memory, &used) == 2 && at[used] == '\0');
+	if (sscanf(at, ":%9ux%9u", &cpu, &memory) == 2)
+		(void)snprintf(spec, sizeof(spec), ":%ux%u", cpu, memory); /* fits */
+	return strcmp(at, spec) == 0; /* written as such a name is */
 }
 
 void weir_config_pool_read(struct weir_config_reading *reading)
@@ -201,6 +203,7 @@ void weir_config_pool_read(struct weir_config_reading *reading)
 	const struct weir_pool_setting *setting = NULL;
 	struct weir_model_error wrong;
 	cJSON *json = cJSON_CreateObject();
+	bool is_text = false;
 
 	for (size_t i = 0; (setting = weir_pool_setting_at(i)) != NULL; i++)
 		members[i + 1] = setting->name;
@@ -208,10 +211,11 @@ void weir_config_pool_read(struct weir_config_reading *reading)
 		cJSON_Delete(json);
 		return;
 	}
-	if (weir_config_text(reading, "pool", name, sizeof(name)) && !pool_name_sound(name, space))
+	is_text = weir_config_text(reading, "pool", name, sizeof(name));
+	if (is_text && !pool_name_sound(name, space))
 		weir_config_wrong(reading, "pool",
 				  "is no pool's name: NAMESPACE/RUNTIME[/FUNCTION][:CPUxMEMORY], or *");
-	else
+	else if (is_text)
 		(void)weir_config_in_space(reading, "pool", strcmp(name, "*") == 0 ? "*" : space);
 	(void)cJSON_AddStringToObject(json, "pool", name); /* without memory the next one fails */
 	for (size_t i = 0; (setting = weir_pool_setting_at(i)) != NULL; i++) {

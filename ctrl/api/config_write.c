@@ -40,12 +40,9 @@ static bool is_kept(const struct weir_config_change *change, const char *name)
 	       is_listed(member(change->to, "secrets"), name);
 }
 
-/* {"environment": what is new or differs, "secrets": values that were given, "unset": what goes}. */
-cJSON *weir_config_variables_json(const struct weir_config_change *change)
+/* New ones and those that differ. */
+static bool set_add(cJSON *set, const struct weir_config_change *change)
 {
-	cJSON *json = cJSON_CreateObject();
-	cJSON *set = cJSON_AddObjectToObject(json, "environment"); /* without memory: told by the reader */
-	cJSON *unset = cJSON_AddArrayToObject(json, "unset");
 	const cJSON *before = member(change->from, "environment");
 	const cJSON *item = NULL;
 
@@ -53,22 +50,42 @@ cJSON *weir_config_variables_json(const struct weir_config_change *change)
 	{
 		const cJSON *same = cJSON_GetObjectItemCaseSensitive(before, item->string);
 
-		if (same == NULL || strcmp(same->valuestring, item->valuestring) != 0)
-			(void)cJSON_AddStringToObject(set, item->string, item->valuestring);
+		if ((same == NULL || strcmp(same->valuestring, item->valuestring) != 0) &&
+		    cJSON_AddStringToObject(set, item->string, item->valuestring) == NULL)
+			return false;
 	}
+	return set != NULL;
+}
+
+/* Those that go, of an object or a list. */
+static bool unset_add(cJSON *unset, const struct weir_config_change *change, const cJSON *before)
+{
+	const cJSON *item = NULL;
+
 	cJSON_ArrayForEach(item, before)
 	{
-		if (!is_kept(change, item->string))
-			(void)cJSON_AddItemToArray(unset, cJSON_CreateString(item->string));
+		const char *name = item->string != NULL ? item->string : item->valuestring;
+
+		if (!is_kept(change, name) && !cJSON_AddItemToArray(unset, cJSON_CreateString(name)))
+			return false;
 	}
-	cJSON_ArrayForEach(item, member(change->from, "secrets"))
-	{
-		if (!is_kept(change, item->valuestring))
-			(void)cJSON_AddItemToArray(unset, cJSON_CreateString(item->valuestring));
-	}
-	if (change->to->secrets != NULL)
-		(void)cJSON_AddItemReferenceToObject(json, "secrets", change->to->secrets);
-	return json;
+	return unset != NULL;
+}
+
+cJSON *weir_config_variables_json(const struct weir_config_change *change)
+{
+	cJSON *json = cJSON_CreateObject();
+	cJSON *set = cJSON_AddObjectToObject(json, "environment");
+	cJSON *unset = cJSON_AddArrayToObject(json, "unset");
+	const bool complete = set_add(set, change) && unset_add(unset, change, member(change->from, "environment")) &&
+			      unset_add(unset, change, member(change->from, "secrets")) &&
+			      (change->to->secrets == NULL ||
+			       cJSON_AddItemReferenceToObject(json, "secrets", change->to->secrets));
+
+	if (complete)
+		return json;
+	cJSON_Delete(json);
+	return NULL;
 }
 
 /* JSON that was read before. 0 or -ENOMEM. */
@@ -158,6 +175,8 @@ static int function_write(struct weir_api_call *call, const struct weir_config_p
 	variables.space = config.function.space;
 	variables.name = config.function.name;
 	json = weir_config_variables_json(change);
+	if (json == NULL)
+		return no_memory(error);
 	if (weir_api_variables_of(call, json, &variables))
 		return function_put(call, plan, change, &variables, error);
 	sentence = cJSON_GetObjectItemCaseSensitive(call->answer, "error");

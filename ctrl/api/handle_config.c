@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctrl/api/config_plan.h"
+#include "ctrl/model/model_number.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fault.h"
 
@@ -120,6 +121,10 @@ static bool application_begin(struct weir_api_call *call)
 	}
 	call->state = application;
 	call->state_release = application_release;
+	if (weir_model_numbers_keep(call->body, call->text.data, call->text.bytes) != 0) {
+		(void)weir_api_refuse(call, 503, "memory", NULL, "not enough memory for the document");
+		return false;
+	}
 	application->prune = is_set(call, "prune");
 	application->dry_run = is_set(call, "dry_run");
 	application->no_trial = cJSON_HasObjectItem(call->body, "trial") && !is_set(call, "trial");
@@ -209,7 +214,7 @@ static void trial_run(struct weir_api_call *call, struct application *applicatio
 	const char *why = NULL;
 	int code = 0;
 
-	if (!weir_api_variables_of(call, trial->variables, &variables)) {
+	if (trial->variables == NULL || !weir_api_variables_of(call, trial->variables, &variables)) {
 		why = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(call->answer, "error"));
 		trial_fail(application, trial, "", why == NULL ? "there is not enough memory" : why, NULL);
 		return;

@@ -11,10 +11,12 @@
 #include "ctrl/ctrlctl/progress.h"
 #include "ctrl/ctrlctl/upload.h"
 #include "ctrl/ctrlctl/yaml.h"
+#include "ctrl/model/model_number.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
 enum {
+	EXPORT_PATIENCE_MS = 60000,
 	APPLY_PATIENCE_MS = 600000, /* builds and trials have ends of their own */
 	VALUE_BYTES_MAX = 72,	    /* of one that is shown */
 	HASH_BYTES = 64,
@@ -56,6 +58,32 @@ static enum weir_ctl_exit document_print(const struct weir_ctl_call *call, const
 	return WEIR_CTL_OK;
 }
 
+/* The answer, with long numbers as they are. */
+static enum weir_ctl_exit document_get(const struct weir_ctl_call *call, const char *target, cJSON **out_json)
+{
+	struct weir_ctl_answer answer = {0};
+	const struct weir_ctl_request request = {
+		.socket_name = "api.sock",
+		.method = "GET",
+		.target = target,
+		.host = "weir",
+		.patience_ms = EXPORT_PATIENCE_MS,
+	};
+	const enum weir_ctl_exit code = weir_ctl_request(call, &request, &answer);
+	cJSON *json = NULL;
+
+	if (code != WEIR_CTL_OK)
+		return code;
+	json = answer.status >= 400 ? NULL : cJSON_ParseWithLength(answer.body, answer.body_bytes);
+	if (json == NULL || weir_model_numbers_keep(json, answer.body, answer.body_bytes) != 0) {
+		cJSON_Delete(json);
+		return weir_ctl_answer_json(&answer, out_json); /* says what is wrong, or loses digits */
+	}
+	free(answer.body);
+	*out_json = json;
+	return WEIR_CTL_OK;
+}
+
 enum weir_ctl_exit weir_ctl_config_export(const struct weir_ctl_call *call)
 {
 	const char *space = weir_ctl_option(call, "--namespace");
@@ -67,7 +95,7 @@ enum weir_ctl_exit weir_ctl_config_export(const struct weir_ctl_call *call)
 		(void)snprintf(target, sizeof(target), "/weir/config?namespace="); /* fits */
 	if (space != NULL && !weir_ctl_encode(target, sizeof(target), space))
 		return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "the namespace's name is too long");
-	code = weir_ctl_api(call, "GET", target, NULL, &json);
+	code = document_get(call, target, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
 	refused_rows_tell(json);

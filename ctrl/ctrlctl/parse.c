@@ -18,6 +18,8 @@ enum weir_ctl_exit weir_ctl_fail(enum weir_ctl_exit code, const char *hint, cons
 	va_start(arguments, format);
 	(void)vsnprintf(text, sizeof(text), format, arguments); /* cut is fine */
 	va_end(arguments);
+	for (char *at = text; *at != '\0'; at++) /* names of others must not steer a terminal */
+		*at = ((unsigned char)*at < ' ' && *at != '\n' && *at != '\t') || *at == 0x7f ? '?' : *at;
 	weir_ctl_progress_clear();
 	(void)fflush(stdout); /* in order on a terminal; a failure is found at the end */
 	(void)fprintf(stderr, "error: %s\n", text);

@@ -1,6 +1,6 @@
 /* yaml: a configuration's document between YAML and JSON. Of YAML what JSON has: mappings whose names are
- * text and differ, lists, text, numbers as JSON writes them (whole ones of up to 15 digits), true, false and
- * null; one document. Anchors,
+ * text and differ, lists, text, numbers as JSON writes them (long ones are kept as raw text: model_number.h), true,
+ * false and null; one document. Anchors,
  * aliases and tags are refused. What is written reads back as the same, and equal JSON is written equal.
  *
  *   text --read--> JSON and where each value stood --place--> line, column

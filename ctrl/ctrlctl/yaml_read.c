@@ -8,10 +8,11 @@
 #include <yaml.h>
 
 #include "ctrl/ctrlctl/yaml.h"
+#include "ctrl/model/model_number.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { MARKS_FIRST = 256, DIGITS_MAX = 15 };
+enum { MARKS_FIRST = 256 };
 
 /* A mapping or list that is open. */
 struct level {
@@ -81,22 +82,15 @@ static bool is_number(const char *text)
 	return *at == '\0';
 }
 
-/* A whole number of which cJSON would keep the first digits only. */
-static bool loses_digits(const char *text)
-{
-	return strpbrk(text, ".eE") == NULL && strlen(text) - (text[0] == '-') > DIGITS_MAX;
-}
-
 static int number_read(struct reading *reading, const yaml_event_t *event, const char *text, cJSON **out_json)
 {
 	const double number = strtod(text, NULL);
 	char shown[64];
 
-	if (isinf(number) || loses_digits(text))
-		return wrong(reading, &event->start_mark,
-			     "the number %s is larger or longer than numbers are kept; put it in quotes if it is text",
+	if (isinf(number))
+		return wrong(reading, &event->start_mark, "the number %s is too large; put it in quotes if it is text",
 			     quote(text, shown));
-	*out_json = cJSON_CreateNumber(number);
+	*out_json = weir_model_number_is_long(text, strlen(text)) ? cJSON_CreateRaw(text) : cJSON_CreateNumber(number);
 	return 0;
 }
 

@@ -158,6 +158,7 @@ static int apply(struct instance *instance, const char *document, const char *op
 	int status = 0;
 
 	assert_true(asprintf(&text, "{\"document\": %s%s}", document, options) > 0);
+	call.text = weir_span_of(text);
 	call.body = cJSON_Parse(text);
 	assert_non_null(call.body);
 	result = weir_api_config_apply(&call);
@@ -364,14 +365,14 @@ static void all_problems_are_listed_up_to_a_limit(void **state)
 	"{\"weir\":1,\"functions\":[{\"name\":\"cat\",\"description\":\"meows\",\"owner\":\"ann\","    \
 	"\"runtime\":\"exec\",\"path\":\"/bin/cat\",\"timeout\":\"5s\",\"memory\":64,\"queue\":10,"    \
 	"\"specs\":[{\"cpu\":500,\"memory\":64,\"max\":2},{\"cpu\":1000,\"memory\":64,\"min\":20}],"   \
-	"\"parameters\":{\"p\":{\"q\":[1,null,\"x\"]}},\"annotations\":{\"web\":true},"                \
+	"\"parameters\":{\"p\":{\"q\":[1,null,\"x\"]},\"n\":1234567890123456789},\"annotations\":{\"web\":true},"                \
 	"\"environment\":{\"A\":\"1\",\"B\":\"\"},\"secrets\":[\"T\"]},"                               \
 	"{\"name\":\"shop/cart\",\"runtime\":\"native\",\"path\":\"/bin/cat\",\"handler\":\"h\"}],"    \
 	"\"routes\":[{\"route\":\"GET /x/{id}\",\"function\":\"cat\"},"                                \
 	"{\"route\":\"ANY /*\",\"host\":\"h.example\",\"function\":\"shop/cart\",\"timeout\":\"250ms\"}]," \
 	"\"settings\":{\"head_timeout_ms\":\"5s\",\"headers_max\":50},"                                \
 	"\"pools\":[{\"pool\":\"*\",\"alpha\":0.25,\"one_task\":true},{\"pool\":\"shop/native:500x64\",\"policy\":\"random\"}]," \
-	"\"rows\":[{\"key\":\"GET:/row\",\"value\":{\"module\":\"/bin/cat\",\"handler\":\"m\",\"own\":[1]}}]}"
+	"\"rows\":[{\"key\":\"GET:/row\",\"value\":{\"module\":\"/bin/cat\",\"handler\":\"m\",\"own\":[0.30000000000000004]}}]}"
 
 #define TOKEN ",\"secrets\":{\"cat\":{\"T\":\"x\"}}"
 
@@ -484,7 +485,8 @@ static void table_that_cannot_be_written_stops_everything(void **state)
 	struct weir_store_error error;
 
 	assert_int_equal(weir_public_table_edit_begin(test->one.table, &lock, &error), 0);
-	call.body = cJSON_Parse("{\"document\":" WHOLE TOKEN "}");
+	call.text = weir_span_of("{\"document\":" WHOLE TOKEN "}");
+	call.body = cJSON_Parse(call.text.data);
 	assert_int_equal(weir_api_config_apply(&call), WEIR_API_RETRY);
 	assert_int_equal(weir_store_generation(test->one.store), 0);
 	exports(&test->one, "{\"weir\":1}");

@@ -22,7 +22,7 @@ functions:
   timeout: 5s
   environment: {WORD: "yes", PORT: "80"}
   secrets: [TOKEN]
-  parameters: {greeting: "hi", list: [1, 2.5, null]}
+  parameters: {greeting: "hi", list: [1, 2.5, null], long: 12345678901234567890}
 - name: tools/minus
   file: code/minus.c
   specs:
@@ -162,6 +162,7 @@ class Day(weir_instance.Case):
         with Instance() as weir:
             apply(weir, DOCUMENT, *prepare(weir))
             exported = weir.ctrlctl("config", "export").stdout
+            self.assertIn("long: 12345678901234567890\n", exported)
             as_json = weir.ctrlctl("config", "export", "-o", "json").stdout
             with Instance() as fresh:
                 self.assertIn("functions[1].code is not here", apply(fresh, exported, *token(fresh), status=7).stderr)
@@ -192,7 +193,8 @@ class Hostile(weir_instance.Case):
             (2, "weir: [1\n", ":2:1: "),
             (2, deep, ":4:"),
             (2, "weir: 1\n" + "#" * (16 << 20), ":1:1: the document is longer than 15 MiB"),
-            (2, "weir: 1\nsettings: {body_bytes_max: 12345678901234567890}\n", ":2:28: the number"),
+            (2, "weir: 1\nsettings: {body_bytes_max: 1e999}\n", ":2:28: the number 1e999 is too large"),
+            (7, "weir: 1\nsettings: {body_bytes_max: 12345678901234567890}\n", ":2:28: settings.body_bytes_max must be a whole"),
             (2, "- weir\n", "is no document"),
             (2, "", "is no document"),
             (2, "weir: 1\nfunctions:\n- {name: a, file: 7}\n", ":3:19: functions[0].file must be the path"),

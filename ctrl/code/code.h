@@ -5,15 +5,15 @@
  *                                             '-- refused: removed, with a sentence
  *
  * HASH is the SHA-256 (hex) of what came: of an archive its bytes, of a file its name and bytes. The
- * same upload again finds what is there. DATA/sums/HASH is the SHA-256 of all names, modes and bytes
- * that were stored, to tell later whether they are still the same. Who refers to a HASH is the caller's to
- * know: a sweep condemns what nobody does (folder 0755), a later one removes it if still nobody does, so that a
- * worker that loads it or a deployment that is about to name it finishes.
+ * same upload again finds what is there. DATA/sums/HASH is a sum (XXH3) of all names, modes and bytes
+ * that were stored, to tell later whether they are still the same: damage, not malice. Who refers to a
+ * HASH is the caller's to know: a sweep condemns what nobody does (folder 0755), a later one removes it
+ * if still nobody does, so that a worker that loads it or a deployment that is about to name it finishes.
  * An archive is unpacked into its own folder only: no absolute or climbing names, no links that lead
  * out, no devices; so many entries and bytes and no more.
- * Owns: everything in DATA/code and DATA/sums. Threads: one; but each upload may be on a thread of its own, and what
- * only asks (has, path, keep, inside) on any. Blocks on the disk. Peer death: what a dead process
- * left half done has a name with a dot and is removed when the next one opens the folder. */
+ * Owns: everything in DATA/code and DATA/sums. Threads: one; but each upload may be on a thread of its
+ * own, and what only asks (has, path, keep, inside, examine) on any. Blocks on the disk. Peer death: what
+ * a dead process left half done has a name with a dot and is removed when the next one opens the folder. */
 #ifndef WEIR_CTRL_CODE_CODE_H
 #define WEIR_CTRL_CODE_CODE_H
 

@@ -1,31 +1,36 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "ctrl/code/code_internal.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
 
-enum { COPY_BYTES = 65536 };
+enum { COPY_BYTES = 65536, SUM_BYTES = 33 /* hex digits and the NUL */ };
+
+static void state_free(XXH3_state_t **state)
+{
+	(void)XXH3_freeState(*state); /* never fails */
+}
 
 static int compare(const FTSENT **a, const FTSENT **b)
 {
 	return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static void update(crypto_hash_sha256_state *state, const void *data, size_t bytes)
+static void update(XXH3_state_t *state, const void *data, size_t bytes)
 {
-	(void)crypto_hash_sha256_update(state, data, bytes); /* cannot fail */
+	(void)XXH3_128bits_update(state, data, bytes); /* fails for NULL only */
 }
 
 /* All bytes of a file. 0 or -errno; -ECANCELED where `stop` wants that. */
-static int contents_add(crypto_hash_sha256_state *state, const char *path, const struct weir_code_stop *stop)
+static int contents_add(XXH3_state_t *state, const char *path, const struct weir_code_stop *stop)
 {
 	WEIR_CLEANUP(weir_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	unsigned char data[COPY_BYTES];
@@ -46,7 +51,7 @@ static int contents_add(crypto_hash_sha256_state *state, const char *path, const
 }
 
 /* One entry: what it is, its name within the folder, whether it may be run, what it holds. */
-static int entry_add(crypto_hash_sha256_state *state, const FTSENT *entry, const char *name,
+static int entry_add(XXH3_state_t *state, const FTSENT *entry, const char *name,
 		     const struct weir_code_stop *stop)
 {
 	char target[WEIR_CODE_PATH_BYTES_MAX];
@@ -80,42 +85,43 @@ static int entry_add(crypto_hash_sha256_state *state, const FTSENT *entry, const
 
 /* Of everything in the folder of `hash`, in the order of names. 0 or -errno. */
 static int sum_make(const struct weir_code *code, const char *hash, const struct weir_code_stop *stop,
-		    char out[WEIR_CODE_HASH_BYTES])
+		    char out[SUM_BYTES])
 {
+	WEIR_CLEANUP(state_free) XXH3_state_t *state = XXH3_createState();
 	char folder[WEIR_CODE_PATH_BYTES_MAX];
 	char *const paths[] = {folder, NULL};
-	unsigned char digest[crypto_hash_sha256_BYTES];
-	crypto_hash_sha256_state state;
 	const FTSENT *entry = NULL;
+	XXH128_hash_t sum;
 	FTS *tree = NULL;
-	int code_result = 0;
+	int result = 0;
 
 	(void)weir_code_path(code, hash, folder);
+	if (state == NULL)
+		return -ENOMEM;
+	(void)XXH3_128bits_reset(state); /* fails for NULL only */
 	tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, compare);
 	if (tree == NULL)
 		return -errno;
-	(void)crypto_hash_sha256_init(&state);
-	errno = 0;
-	while (code_result == 0 && (entry = fts_read(tree)) != NULL) {
+	while (result == 0 && (errno = 0, entry = fts_read(tree)) != NULL) {
 		if (entry->fts_level > 0 && entry->fts_info != FTS_DP)
-			code_result = entry_add(&state, entry, entry->fts_path + strlen(folder), stop);
+			result = entry_add(state, entry, entry->fts_path + strlen(folder), stop);
 		else if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR)
-			code_result = -entry->fts_errno;
-		errno = 0;
+			result = -entry->fts_errno;
 	}
-	if (code_result == 0 && errno != 0)
-		code_result = -errno;
+	if (result == 0)
+		result = -errno; /* of fts_read() */
 	(void)fts_close(tree); /* it was only read */
-	(void)crypto_hash_sha256_final(&state, digest);
-	(void)sodium_bin2hex(out, WEIR_CODE_HASH_BYTES, digest, sizeof(digest));
-	return code_result;
+	sum = XXH3_128bits_digest(state);
+	(void)snprintf(out, SUM_BYTES, "%016llx%016llx", (unsigned long long)sum.high64,
+		       (unsigned long long)sum.low64); /* fits */
+	return result;
 }
 
 void weir_code_sum_write(const struct weir_code *code, const char *hash)
 {
 	WEIR_CLEANUP(weir_fd_close) int fd = -1;
 	char path[WEIR_CODE_PATH_BYTES_MAX];
-	char sum[WEIR_CODE_HASH_BYTES];
+	char sum[SUM_BYTES];
 
 	if (sum_make(code, hash, NULL, sum) != 0)
 		return; /* the code is stored; weir_code_examine() says that it cannot tell */
@@ -132,24 +138,24 @@ void weir_code_sum_remove(const struct weir_code *code, const char *hash)
 }
 
 /* What was noted when it was stored. False: nothing. */
-static bool sum_read(const struct weir_code *code, const char *hash, char out[WEIR_CODE_HASH_BYTES])
+static bool sum_read(const struct weir_code *code, const char *hash, char out[SUM_BYTES])
 {
 	char path[WEIR_CODE_PATH_BYTES_MAX];
 	WEIR_CLEANUP(weir_fd_close)
 	int fd = open(weir_code_sum_path(code, hash, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	const ssize_t got = fd == -1 ? -1 : read(fd, out, WEIR_CODE_HASH_BYTES);
+	const ssize_t got = fd == -1 ? -1 : read(fd, out, SUM_BYTES);
 
-	if (got != WEIR_CODE_HASH_BYTES - 1)
+	if (got != SUM_BYTES - 1)
 		return false;
 	out[got] = '\0';
-	return weir_code_hash_sound(out);
+	return strspn(out, "0123456789abcdef") == SUM_BYTES - 1;
 }
 
 int weir_code_examine(const struct weir_code *code, const char *hash, const struct weir_code_stop *stop,
 		      bool *out_known)
 {
-	char noted[WEIR_CODE_HASH_BYTES];
-	char now[WEIR_CODE_HASH_BYTES];
+	char noted[SUM_BYTES];
+	char now[SUM_BYTES];
 	int result = 0;
 
 	if (!weir_code_has(code, hash))

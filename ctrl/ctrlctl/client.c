@@ -12,6 +12,8 @@
 
 #include "ctrl/ctrlctl/output.h"
 #include "ctrl/ctrlctl/progress.h"
+#include "ctrl/model/model_json.h"
+#include "ctrl/model/model_number.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
@@ -339,6 +341,20 @@ static enum weir_ctl_exit error_print(const struct weir_ctl_answer *answer, cons
 			     answer->status);
 }
 
+/* What a function carries is shown as it was written, long numbers too. */
+static void values_keep(cJSON *json, struct weir_span text)
+{
+	static const char *const names[] = {"parameters", "annotations"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		cJSON *item = cJSON_GetObjectItemCaseSensitive(json, names[i]);
+		struct weir_span value;
+
+		if (item != NULL && weir_model_json_member(text, names[i], &value))
+			(void)weir_model_numbers_keep(item, value.data, value.bytes); /* else they are rounded */
+	}
+}
+
 enum weir_ctl_exit weir_ctl_answer_json(struct weir_ctl_answer *answer, cJSON **out_json)
 {
 	cJSON *json = cJSON_ParseWithLength(answer->body, answer->body_bytes);
@@ -349,6 +365,8 @@ enum weir_ctl_exit weir_ctl_answer_json(struct weir_ctl_answer *answer, cJSON **
 	} else if (json == NULL) {
 		code = weir_ctl_fail(WEIR_CTL_FAILED, NULL, "the answer (status %u) is no JSON",
 				     answer->status);
+	} else {
+		values_keep(json, (struct weir_span){.data = answer->body, .bytes = answer->body_bytes});
 	}
 	free(answer->body);
 	answer->body = NULL;

@@ -36,9 +36,10 @@ class Details(weir_instance.Case):
             text = weir.ctrlctl("fn", "get", "hello").stdout
             for words in ("says hello", "parameter limits", '{"items":20}', "annotation note", '"two words"'):
                 self.assertIn(words, text)
-            weir.ctrlctl("fn", "set", "hello", "--param", "only=1")
+            weir.ctrlctl("fn", "set", "hello", "--param", "only=12345678901234567890")
             after = shown(weir)
-            self.assertEqual((after["parameters"], after["annotations"]), ({"only": 1}, before["annotations"]))
+            self.assertEqual((after["parameters"], after["annotations"]), ({"only": 12345678901234567890}, before["annotations"]))
+            self.assertIn("12345678901234567890", weir.ctrlctl("fn", "get", "hello").stdout)
             weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "hello.so", "--param", "none", "--annotation", "none")
             after = shown(weir)
             self.assertEqual((after["parameters"], after["annotations"]), ({}, {}))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <xxhash.h>
 
 #include "ctrl/store/history_internal.h"
 #include "dataplane/base/assert.h"
@@ -133,8 +134,11 @@ static int code_keep(struct weir_store *store, sqlite3_changeset_iter *change, i
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	sqlite3_value *code_value = NULL;
-	int code = sqlite3changeset_old(change, column, &code_value);
+	int code = 0;
 
+	if (column == -1)
+		return 0; /* another program took it away; what reads it says so */
+	code = sqlite3changeset_old(change, column, &code_value);
 	if (code != SQLITE_OK)
 		return weir_sql_error(store->db, code, store->path, error);
 	if (code_value == NULL || sqlite3_value_bytes(code_value) == 0)
@@ -286,6 +290,11 @@ static int place_next(struct weir_store *store, int64_t *out_place, int64_t *out
 	return code;
 }
 
+int64_t weir_history_digest(const void *data, int bytes, uint64_t generation)
+{
+	return (int64_t)XXH3_64bits_withSeed(data, (size_t)bytes, generation);
+}
+
 /* A line to be written. */
 struct line {
 	int64_t place;
@@ -302,8 +311,8 @@ static int line_insert(struct weir_store *store, const struct line *line,
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	int code = weir_store_prepare(store,
 				      "INSERT INTO history (place, generation, created, uid, who, "
-				      "origin, what, rows, changes, bytes_before) "
-				      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+				      "origin, what, rows, changes, bytes_before, digest) "
+				      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 				      &statement, error);
 
 	if (code != 0)
@@ -320,6 +329,11 @@ static int line_insert(struct weir_store *store, const struct line *line,
 		(void)sqlite3_bind_blob(statement, 9, line->changes->data, line->changes->bytes,
 					SQLITE_STATIC);
 	(void)sqlite3_bind_int64(statement, 10, line->bytes_before);
+	(void)sqlite3_bind_int64(statement, 11,
+				 line->changes == NULL
+					 ? 0
+					 : weir_history_digest(line->changes->data, line->changes->bytes,
+							       line->generation));
 	code = sqlite3_step(statement);
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
 }

@@ -33,6 +33,7 @@ struct walk {
 	char names[2][FUNCTION_BYTES]; /* that a field's two sides need */
 	struct weir_history_field fields[WEIR_HISTORY_COLUMNS_MAX];
 	size_t field_count;
+	bool is_different; /* in a column that matters, whether people see it or not */
 };
 
 static void walk_release(struct walk **walk)
@@ -46,7 +47,7 @@ static sqlite3_value *side(const struct walk *walk, int column, bool after)
 {
 	sqlite3_value *value = NULL;
 
-	if (column >= walk->width || walk->operation == (after ? SQLITE_DELETE : SQLITE_INSERT))
+	if (column < 0 || column >= walk->width || walk->operation == (after ? SQLITE_DELETE : SQLITE_INSERT))
 		return NULL;
 	if (after)
 		(void)sqlite3changeset_new(walk->iterator, column, &value); /* in range, and has this side */
@@ -99,7 +100,7 @@ static int known_add(struct walk *walk)
 		walk->known_room = room;
 	}
 	known = &walk->known[walk->known_count++];
-	known->id = sqlite3_value_int64(either(walk, "id"));
+	known->id = weir_history_number_of(either(walk, "id"));
 	(void)snprintf(known->name, sizeof(known->name), "%s/%s", text_of(either(walk, "space")),
 		       text_of(either(walk, "name"))); /* fits: it was checked */
 	return 0;
@@ -110,8 +111,9 @@ static int function_name(struct walk *walk, int64_t id, char out[FUNCTION_BYTES]
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	const struct known key = {.id = id};
-	const struct known *known = bsearch(&key, walk->known, walk->known_count, sizeof(key),
-					    compare_known);
+	const struct known *known = walk->known_count == 0 ? NULL
+							   : bsearch(&key, walk->known, walk->known_count,
+								     sizeof(key), compare_known);
 	int code = 0;
 
 	if (known != NULL) {
@@ -160,9 +162,9 @@ static int route_title(struct walk *walk)
 	char methods[64];
 
 	if (walk->operation == SQLITE_UPDATE)
-		return route_title_read(walk, sqlite3_value_int64(either(walk, "id")));
+		return route_title_read(walk, weir_history_number_of(either(walk, "id")));
 	(void)snprintf(walk->title, sizeof(walk->title), "%s %s%s%s",
-		       weir_model_methods_format((uint16_t)sqlite3_value_int(either(walk, "methods")),
+		       weir_model_methods_format((uint16_t)weir_history_number_of(either(walk, "methods")),
 						 methods, sizeof(methods)),
 		       text_of(either(walk, "pattern")), host[0] == '\0' ? "" : " for ", host);
 	return 0;
@@ -183,7 +185,7 @@ static int key_title(struct walk *walk)
 			continue; /* and its bytes, which are shown, stay where they are */
 		text = text_of(value);
 		if (strcmp(walk->columns.name[i], "function_id") == 0) {
-			const int code = function_name(walk, sqlite3_value_int64(value), function);
+			const int code = function_name(walk, weir_history_number_of(value), function);
 
 			if (code != 0)
 				return code;
@@ -202,11 +204,11 @@ static int title(struct walk *walk)
 {
 	walk->title[0] = '\0';
 	if (table_is(walk, "functions"))
-		return function_name(walk, sqlite3_value_int64(either(walk, "id")), walk->title);
+		return function_name(walk, weir_history_number_of(either(walk, "id")), walk->title);
 	if (table_is(walk, "routes"))
 		return route_title(walk);
 	if (table_is(walk, "details") && walk->operation != SQLITE_UPDATE)
-		return function_name(walk, sqlite3_value_int64(either(walk, "function_id")), walk->title);
+		return function_name(walk, weir_history_number_of(either(walk, "function_id")), walk->title);
 	return key_title(walk);
 }
 
@@ -220,8 +222,7 @@ static int variable_is_secret(struct walk *walk, bool *out_secret)
 	int code = 0;
 
 	if (before != NULL || after != NULL) {
-		*out_secret = (before != NULL && sqlite3_value_int(before) != 0) ||
-			      (after != NULL && sqlite3_value_int(after) != 0);
+		*out_secret = weir_history_number_of(before) != 0 || weir_history_number_of(after) != 0;
 		return 0;
 	}
 	code = weir_store_prepare(walk->store,
@@ -238,26 +239,30 @@ static int variable_is_secret(struct walk *walk, bool *out_secret)
 	return 0;
 }
 
+/* Columns that only count changes. */
+static bool is_counter(const struct walk *walk, int column)
+{
+	return strcmp(walk->columns.name[column], "version") == 0;
+}
+
 /* Columns that say nothing to people: keys, which are the title, and what the store keeps for itself. */
 static bool is_hidden(const struct walk *walk, int column)
 {
 	static const struct {
-		const char *table; /* NULL: any */
+		const char *table;
 		const char *column;
 	} hidden[] = {
-		{NULL, "id"},	       {NULL, "version"},	  {"routes", "shape"},
-		{"functions", "space"}, {"functions", "name"},	  {"functions", "details"},
-		{"versions", "created"}, {"versions", "details"}, {"details", "function_id"},
-		{"variables", "secret"},
+		{"routes", "shape"},	 {"functions", "space"},  {"functions", "name"},
+		{"functions", "details"}, {"versions", "created"}, {"versions", "details"},
+		{"details", "function_id"}, {"variables", "secret"},
 	};
 	static const char *const of_route[] = {"methods", "host", "pattern"};
 	const char *name = walk->columns.name[column];
 
-	if (walk->is_key[column] != 0)
+	if (walk->is_key[column] != 0 || is_counter(walk, column))
 		return true;
 	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
-		if (strcmp(name, hidden[i].column) == 0 &&
-		    (hidden[i].table == NULL || table_is(walk, hidden[i].table)))
+		if (strcmp(name, hidden[i].column) == 0 && table_is(walk, hidden[i].table))
 			return true;
 	}
 	for (size_t i = 0; i < sizeof(of_route) / sizeof(of_route[0]); i++) {
@@ -308,9 +313,13 @@ static int fields_fill(struct walk *walk)
 	int code = table_is(walk, "variables") ? variable_is_secret(walk, &is_secret) : 0;
 
 	walk->field_count = 0;
+	walk->is_different = false;
 	for (int i = 0; code == 0 && i < walk->width && i < walk->columns.count; i++) {
 		struct weir_history_field *field = &walk->fields[walk->field_count];
 
+		if (walk->is_key[i] == 0 && !is_counter(walk, i) &&
+		    (side(walk, i, false) != NULL || side(walk, i, true) != NULL))
+			walk->is_different = true;
 		if (is_hidden(walk, i))
 			continue;
 		field->name = walk->columns.name[i];
@@ -364,8 +373,8 @@ static int row_visit(struct walk *walk, const struct weir_history_viewer *viewer
 	if (code != 0)
 		return code;
 	change.field_count = walk->field_count;
-	if (change.operation == WEIR_HISTORY_CHANGED && change.field_count == 0)
-		return 0; /* nothing that people would see */
+	if (change.operation == WEIR_HISTORY_CHANGED && !walk->is_different)
+		return 0; /* it was only written again */
 	++*count;
 	code = viewer->visit(viewer->context, &change);
 	return code == 0 ? 0 : weir_store_fail(walk->error, code, "not enough memory for the difference");

@@ -14,6 +14,10 @@ struct weir_history_changes {
 	int bytes;
 };
 
+/* Of the change of that generation, as it is kept beside it: SQLite is not made for changesets that somebody
+ * damaged (sqlite3changeset_invert() may never return), so none is read whose digest does not fit. */
+int64_t weir_history_digest(const void *data, int bytes, uint64_t generation);
+
 /* Free it; made for WEIR_CLEANUP. */
 void weir_history_changes_release(struct weir_history_changes *changes);
 
@@ -25,11 +29,14 @@ struct weir_history_columns {
 };
 
 /* Read them unless they are that table's already. -EBADMSG: no such table, or more columns than there may
- * be. The place of one: asserts that it is there. */
+ * be. The place of one: -1 where another program took it away. */
 int weir_history_columns_read(struct weir_store *store, const char *table,
 			      struct weir_history_columns *columns,
 			      struct weir_store_error *error);
 int weir_history_column(const struct weir_history_columns *columns, const char *name);
+
+/* The number in a value; 0 where there is none (NULL). */
+int64_t weir_history_number_of(sqlite3_value *value);
 
 /* Which tables are recorded and undone: not history's own, nor the counters. Made for SQLite. */
 int weir_history_table_is_recorded(void *context, const char *table);

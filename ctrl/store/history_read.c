@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "ctrl/store/history_internal.h"
-#include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
 int weir_history_columns_read(struct weir_store *store, const char *table,
@@ -47,8 +46,12 @@ int weir_history_column(const struct weir_history_columns *columns, const char *
 		if (strcmp(columns->name[i], name) == 0)
 			found = i;
 	}
-	WEIR_ASSERT(found != -1);
 	return found;
+}
+
+int64_t weir_history_number_of(sqlite3_value *value)
+{
+	return value == NULL ? 0 : sqlite3_value_int64(value);
 }
 
 static int line_visit(struct weir_store *store, sqlite3_stmt *row, weir_history_visit *visit,

@@ -26,6 +26,8 @@ static sqlite3_value *value_of(const struct restoring *restoring, const char *co
 	const int place = weir_history_column(&restoring->columns, column);
 	sqlite3_value *value = NULL;
 
+	if (place == -1)
+		return NULL;
 	if (now && restoring->operation != SQLITE_DELETE)
 		(void)sqlite3changeset_new(restoring->iterator, place, &value); /* in range */
 	if (!now && restoring->operation != SQLITE_INSERT)
@@ -120,9 +122,13 @@ static int row_settle(struct restoring *restoring)
 	struct weir_store *store = restoring->store;
 	sqlite3_value *const key = key_of(restoring, "k");
 	sqlite3_value *const value = value_of(restoring, "v", true);
-	int code = weir_store_prepare(store, "UPDATE public_rows SET version = ?2 WHERE k = ?1", &statement,
-				      restoring->error);
+	int code = key == NULL ? -EBADMSG : 0;
 
+	if (code != 0)
+		return weir_store_fail(restoring->error, code, "%s, table public_rows: there is no column k any more",
+				       store->path);
+	code = weir_store_prepare(store, "UPDATE public_rows SET version = ?2 WHERE k = ?1", &statement,
+				  restoring->error);
 	if (code != 0)
 		return code;
 	(void)sqlite3_bind_value(statement, 1, key); /* errors show at the step */
@@ -145,11 +151,11 @@ static int row_settle(struct restoring *restoring)
 static int change_settle(struct restoring *restoring, const char *table)
 {
 	if (strcmp(table, "functions") == 0 && restoring->operation != SQLITE_DELETE)
-		return function_settle(restoring, sqlite3_value_int64(key_of(restoring, "id")));
+		return function_settle(restoring, weir_history_number_of(key_of(restoring, "id")));
 	if (strcmp(table, "variables") == 0)
-		return function_settle(restoring, sqlite3_value_int64(key_of(restoring, "function_id")));
+		return function_settle(restoring, weir_history_number_of(key_of(restoring, "function_id")));
 	if (strcmp(table, "routes") == 0 && restoring->operation != SQLITE_DELETE)
-		return route_settle(restoring, sqlite3_value_int64(key_of(restoring, "id")));
+		return route_settle(restoring, weir_history_number_of(key_of(restoring, "id")));
 	return strcmp(table, "public_rows") == 0 ? row_settle(restoring) : 0;
 }
 

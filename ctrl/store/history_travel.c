@@ -39,6 +39,12 @@ static int line_undo(struct weir_store *store, sqlite3_stmt *line, struct weir_s
 				       "generation %llu (%s: %s) changed what history does not know; nothing "
 				       "before it can be compared or restored",
 				       generation, weir_sql_text(line, 2), weir_sql_text(line, 3));
+	if (weir_history_digest(sqlite3_column_blob(line, 1), sqlite3_column_bytes(line, 1), generation) !=
+	    sqlite3_column_int64(line, 4))
+		return weir_store_fail(error, -EBADMSG,
+				       "%s, table history: what generation %llu changed is damaged; nothing before "
+				       "it can be compared or restored",
+				       store->path, generation);
 	code = sqlite3changeset_invert(sqlite3_column_bytes(line, 1), sqlite3_column_blob(line, 1),
 				       &inverse.bytes, &inverse.data);
 	if (code == SQLITE_OK)
@@ -114,7 +120,7 @@ int weir_history_travel_to(struct weir_store *store, struct weir_history_travel 
 	WEIR_ASSERT(travel->is_open);
 	if (code == 0)
 		code = weir_store_prepare(store,
-					  "SELECT generation, changes, origin, what FROM history "
+					  "SELECT generation, changes, origin, what, digest FROM history "
 					  "WHERE generation > ?1 AND generation <= ?2 ORDER BY place DESC",
 					  &statement, error);
 	if (code != 0)

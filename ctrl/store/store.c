@@ -11,7 +11,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 8 };
+enum { SCHEMA_VERSION = 9 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -92,6 +92,9 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"UPDATE functions SET name = name;"
 	"UPDATE versions SET code = code;"
 	"PRAGMA user_version = 8;",
+	/* 9: a line's digest, which must fit before SQLite reads its change. */
+	"ALTER TABLE history ADD COLUMN digest INTEGER NOT NULL DEFAULT 0;"
+	"PRAGMA user_version = 9;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)

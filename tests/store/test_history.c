@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include "ctrl/store/history.h"
 #include "tests/store/store_test.h"
 
@@ -473,6 +475,83 @@ static void a_row_that_was_changed_while_nobody_looked_is_met(void **state)
 	assert_int_equal(diff(test, 2, 3).count, 1);
 }
 
+/* The change of the newest line, as bytes: read, and written by another program. */
+static int changes_read(const struct store_test *test, unsigned char *out, int max)
+{
+	sqlite3 *db = store_test_foreign(test, "weir.db");
+	sqlite3_stmt *statement = NULL;
+	int bytes = 0;
+
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT changes FROM history ORDER BY place DESC LIMIT 1", -1,
+					    &statement, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	bytes = sqlite3_column_bytes(statement, 0);
+	assert_in_range(bytes, 1, max);
+	memcpy(out, sqlite3_column_blob(statement, 0), (size_t)bytes);
+	(void)sqlite3_finalize(statement);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return bytes;
+}
+
+static void changes_write(const struct store_test *test, const unsigned char *data, int bytes)
+{
+	sqlite3 *db = store_test_foreign(test, "weir.db");
+	sqlite3_stmt *statement = NULL;
+
+	assert_int_equal(sqlite3_prepare_v2(db,
+					    "UPDATE history SET changes = ?1 WHERE place = (SELECT max(place) FROM "
+					    "history)",
+					    -1, &statement, NULL),
+			 SQLITE_OK);
+	(void)sqlite3_bind_blob(statement, 1, data, bytes, SQLITE_STATIC);
+	assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+	(void)sqlite3_finalize(statement);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* SQLite would not come back from some of them. */
+static void damaged_lines_are_refused_and_harmless(void **state)
+{
+	enum { BYTES_MAX = 4096, ROUNDS = 60 };
+	struct store_test *test = opened(state);
+	unsigned char sound[BYTES_MAX];
+	unsigned char bad[BYTES_MAX];
+	const unsigned seed = (unsigned)time(NULL);
+	unsigned random = seed;
+	size_t refused = 0;
+	int bytes = 0;
+
+	print_message("seed %u\n", seed);
+	assert_int_equal(weir_store_begin(test->store, &test->error), 0);
+	assert_int_equal(deploy(test, "a", "one"), 0);
+	assert_int_equal(variable_set(test, "a", "value", false), 0);
+	assert_int_equal(route_add(test, "GET /x", "a"), 0);
+	assert_int_equal(weir_store_finish(test->store, &test->error), 0);
+	bytes = changes_read(test, sound, BYTES_MAX);
+	for (int i = 0; i < ROUNDS; i++) {
+		struct difference difference = {.count = 0};
+		const int kept = i % 4 == 0 ? (int)((unsigned)rand_r(&random) % (unsigned)bytes) : bytes;
+
+		memcpy(bad, sound, sizeof(bad));
+		for (int flips = i % 4; flips > 0; flips--)
+			bad[(unsigned)rand_r(&random) % (unsigned)bytes] = (unsigned char)rand_r(&random);
+		weir_store_destroy(test->store);
+		changes_write(test, bad, kept);
+		assert_int_equal(weir_store_create(test->directory, &test->store), 0);
+		assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
+		if (kept == bytes && memcmp(bad, sound, (size_t)bytes) == 0)
+			continue;
+		assert_int_equal(weir_history_diff(test->store, 0, 1, change_note, &difference, &test->error),
+				 -EBADMSG);
+		assert_non_null(strstr(test->error.text, "what generation 1 changed is damaged"));
+		assert_int_equal(weir_store_generation(test->store), 1);
+		refused++;
+	}
+	assert_in_range(refused, ROUNDS / 2, ROUNDS);
+	assert_int_equal(function_add(test, "b"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +571,7 @@ int main(void)
 		HISTORY_TEST(secrets_are_never_shown),
 		HISTORY_TEST(what_history_does_not_know_is_refused_with_the_reason),
 		HISTORY_TEST(a_row_that_was_changed_while_nobody_looked_is_met),
+		HISTORY_TEST(damaged_lines_are_refused_and_harmless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

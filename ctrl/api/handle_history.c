@@ -72,44 +72,32 @@ static void changes_release(struct changes **changes)
 	free(*changes);
 }
 
-/* A pool's setting, as `pool set` takes it: "default/native alpha" is kept in thousandths. */
-static bool pool_value_add(cJSON *field, const char *side, const char *name, int64_t number)
+/* A pool's setting as everywhere: that of "default/native alpha" is kept in thousandths. NULL: none that is
+ * known, or a value that another program wrote. */
+static cJSON *pool_value(const char *name, int64_t number)
 {
 	const char *blank = strrchr(name, ' ');
 	const struct weir_pool_setting *setting = blank == NULL ? NULL : weir_pool_setting_find(blank + 1);
 
-	if (setting == NULL)
-		return false;
-	switch (setting->kind) { /* without memory: members lack */
-	case WEIR_POOL_SETTING_POLICY:
-		(void)cJSON_AddStringToObject(field, side, weir_policy_name((uint32_t)number));
-		break;
-	case WEIR_POOL_SETTING_DECIMAL:
-		(void)cJSON_AddNumberToObject(field, side, (double)number / 1000);
-		break;
-	case WEIR_POOL_SETTING_SWITCH:
-		(void)cJSON_AddStringToObject(field, side, number == 0 ? "off" : "on");
-		break;
-	case WEIR_POOL_SETTING_COUNT:
-		(void)cJSON_AddNumberToObject(field, side, (double)number);
-		break;
-	}
-	return true;
+	if (setting == NULL || number < setting->min || number > setting->max)
+		return NULL;
+	return weir_pool_setting_json(setting, (uint32_t)number);
 }
 
 static void value_add(cJSON *field, const char *side, const struct weir_history_change *change,
 		      const struct weir_history_value *value)
 {
+	cJSON *pool = NULL;
 	char *text = NULL;
 
 	switch (value->kind) { /* without memory: members lack */
 	case WEIR_HISTORY_NOTHING:
 		break;
 	case WEIR_HISTORY_NUMBER:
-		if (strcmp(change->kind, "pool") == 0 &&
-		    pool_value_add(field, side, change->name, value->number))
-			break;
-		(void)cJSON_AddNumberToObject(field, side, (double)value->number);
+		if (strcmp(change->kind, "pool") == 0)
+			pool = pool_value(change->name, value->number);
+		(void)cJSON_AddItemToObject(field, side,
+					    pool != NULL ? pool : cJSON_CreateNumber((double)value->number));
 		break;
 	case WEIR_HISTORY_TEXT:
 		text = strndup(value->text, value->bytes);

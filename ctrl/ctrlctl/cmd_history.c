@@ -87,6 +87,10 @@ static void value_print(const cJSON *value)
 		weir_ctl_print("%.15g", value->valuedouble);
 		return;
 	}
+	if (cJSON_IsBool(value)) {
+		weir_ctl_print(cJSON_IsTrue(value) ? "on" : "off");
+		return;
+	}
 	if (!cJSON_IsString(value) || value->valuestring[0] == '\0') {
 		weir_ctl_print("\"\"");
 		return;
@@ -99,7 +103,7 @@ static void value_print(const cJSON *value)
 /* Of what is new: fields that say something. */
 static bool is_worth_saying(const cJSON *value)
 {
-	return (cJSON_IsNumber(value) && value->valuedouble != 0) ||
+	return cJSON_IsBool(value) || (cJSON_IsNumber(value) && value->valuedouble != 0) ||
 	       (cJSON_IsString(value) && value->valuestring[0] != '\0');
 }
 

@@ -132,6 +132,7 @@ void weir_config_release(struct weir_config *config)
 		}
 		free(list->item);
 	}
+	cJSON_Delete(config->left_out);
 	memset(config, 0, sizeof(*config));
 }
 

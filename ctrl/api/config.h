@@ -47,6 +47,7 @@ struct weir_config_list {
 
 struct weir_config {
 	struct weir_config_list section[WEIR_CONFIG_SECTION_COUNT];
+	cJSON *left_out; /* what is there but not in it, a sentence each; NULL: nothing */
 };
 
 /* What is wrong with a document: {"place", "reason"} each. Starts zeroed. */
@@ -100,7 +101,8 @@ cJSON *weir_config_row_json(const char *key, const cJSON *value);
 char *weir_config_route_key(const struct weir_model_route *route);
 
 /* What is there now, sorted; of one namespace, or of all and the settings (NULL). A namespace has its functions,
- * their routes, its pools, and `default` the public table's rows: of these the last good versions. */
+ * their routes, its pools, and `default` the public table's rows: of these the last good versions. Functions
+ * whose rows in weir.db are damaged are left out: they are neither kept nor pruned. */
 int weir_config_present(const struct weir_api_call *call, const char *space, struct weir_config *config,
 			struct weir_store_error *error);
 

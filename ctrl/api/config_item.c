@@ -5,7 +5,7 @@
 #include "ctrl/api/config.h"
 #include "dataplane/base/assert.h"
 
-enum { DURATION_BYTES = 32, ROUTE_BYTES = WEIR_MODEL_PATTERN_BYTES_MAX + 80, SORTED_MAX = 512 };
+enum { DURATION_BYTES = 32, ROUTE_BYTES = WEIR_MODEL_PATTERN_BYTES_MAX + 80 };
 
 #define DEFAULT_SPACE "default"
 
@@ -46,24 +46,33 @@ static int compare_texts(const void *left, const void *right)
 	return are_members ? strcmp((*a)->string, (*b)->string) : strcmp((*a)->valuestring, (*b)->valuestring);
 }
 
-/* A copy of an object or a list of texts in the order of names. */
+/* The items of an object or a list of texts in the order of names; free(). NULL: no memory. */
+static const cJSON **sorted_make(const cJSON *from, size_t *out_count)
+{
+	const cJSON **sorted = calloc((size_t)cJSON_GetArraySize(from) + 1, sizeof(*sorted));
+	const cJSON *item = NULL;
+	size_t count = 0;
+
+	if (sorted == NULL)
+		return NULL;
+	cJSON_ArrayForEach(item, from)
+		sorted[count++] = item;
+	qsort(sorted, count, sizeof(*sorted), compare_texts);
+	*out_count = count;
+	return sorted;
+}
+
 static void sorted_add(cJSON *json, const char *name, const cJSON *from, bool *complete)
 {
-	const cJSON *sorted[SORTED_MAX];
-	const cJSON *item = NULL;
+	const cJSON **sorted = NULL;
 	cJSON *to = NULL;
 	size_t count = 0;
 
 	if (from == NULL || from->child == NULL)
 		return;
-	cJSON_ArrayForEach(item, from)
-	{
-		WEIR_ASSERT(count < SORTED_MAX); /* checked when it was read */
-		sorted[count++] = item;
-	}
-	qsort(sorted, count, sizeof(sorted[0]), compare_texts);
+	sorted = sorted_make(from, &count);
 	to = cJSON_IsObject(from) ? cJSON_AddObjectToObject(json, name) : cJSON_AddArrayToObject(json, name);
-	*complete = *complete && to != NULL;
+	*complete = *complete && to != NULL && sorted != NULL;
 	for (size_t i = 0; *complete && i < count; i++) {
 		cJSON *copy = cJSON_Duplicate(sorted[i], true);
 
@@ -72,6 +81,7 @@ static void sorted_add(cJSON *json, const char *name, const cJSON *from, bool *c
 		if (!*complete)
 			cJSON_Delete(copy);
 	}
+	free(sorted);
 }
 
 /* A copy of an object that is not empty, as it stands. */

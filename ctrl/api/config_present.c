@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,24 @@ static void json_release(cJSON **json)
 	cJSON_Delete(*json);
 }
 
+/* Say that something is there but not in the config. */
+static int leave_out(struct gathering *gathering, struct weir_store_error *error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int leave_out(struct gathering *gathering, struct weir_store_error *error, const char *format, ...)
+{
+	struct weir_config *config = gathering->config;
+	char sentence[2048];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(sentence, sizeof(sentence), format, arguments); /* cut is fine */
+	va_end(arguments);
+	if (config->left_out == NULL)
+		config->left_out = cJSON_CreateArray();
+	return cJSON_AddItemToArray(config->left_out, cJSON_CreateString(sentence)) ? 0 : no_memory(error);
+}
+
 static int function_add(struct gathering *gathering, const struct weir_model_function *function,
 			struct weir_store_error *error)
 {
@@ -155,6 +174,11 @@ static int function_add(struct gathering *gathering, const struct weir_model_fun
 	char name[256];
 	const int code = weir_store_details_get(gathering->call->owner->store, function, &details, error);
 
+	if (function->problem[0] != '\0') /* damaged_tell() */
+		return 0;
+	if (code == -EBADMSG)
+		return leave_out(gathering, error, "the function %s/%s: what it carries is damaged in weir.db",
+				 function->space, function->name);
 	if (code != 0)
 		return code;
 	if (!text_parse(details.parameters, &parameters) || !text_parse(details.annotations, &annotations))
@@ -174,7 +198,7 @@ static int function_add(struct gathering *gathering, const struct weir_model_fun
 static int functions_add(struct gathering *gathering, struct weir_store_error *error)
 {
 	struct weir_store *store = gathering->call->owner->store;
-	struct weir_store_catalog catalog = {0};
+	struct weir_store_catalog catalog = {.is_tolerant = true};
 	int code = weir_store_variable_each(store, variable_visit, gathering, error);
 
 	if (code == -ENOMEM)
@@ -262,7 +286,11 @@ static int rows_add(struct gathering *gathering, struct weir_store_error *error)
 		cJSON *value = NULL;
 		bool added = text_parse(row->value, &value);
 
-		if (value != NULL)
+		if (row->error.field[0] != '\0' &&
+		    leave_out(gathering, error, "the row '%s' of the public table as it is now, which is not sound: %s %s",
+			      row->key, row->error.field, row->error.reason) != 0)
+			added = false;
+		if (added && value != NULL)
 			added = list_add(gathering, WEIR_CONFIG_ROWS, strdup(row->key),
 					 weir_config_row_json(row->key, value));
 		cJSON_Delete(value);
@@ -270,6 +298,26 @@ static int rows_add(struct gathering *gathering, struct weir_store_error *error)
 			return no_memory(error);
 	}
 	return 0;
+}
+
+/* Rows of weir.db that another program left unsound, as they were met while reading. */
+static int damaged_tell(struct gathering *gathering, struct weir_store_error *error)
+{
+	static const enum weir_store_bad_kind kinds[] = {WEIR_STORE_BAD_FUNCTIONS, WEIR_STORE_BAD_ROUTES};
+	int code = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const struct weir_store_bad_rows *bad =
+			weir_store_bad_rows(gathering->call->owner->store, kinds[i]);
+
+		for (size_t k = 0; code == 0 && k < bad->count && k < WEIR_STORE_BAD_ROWS_MAX; k++)
+			code = leave_out(gathering, error, "a row of weir.db that is damaged, table %s, %s: %s %s",
+					 bad->row[k].table, bad->row[k].row, bad->row[k].field,
+					 bad->row[k].reason);
+		if (code == 0 && bad->count > WEIR_STORE_BAD_ROWS_MAX)
+			code = leave_out(gathering, error, "%zu more of them", bad->count - WEIR_STORE_BAD_ROWS_MAX);
+	}
+	return code;
 }
 
 static void gathering_release(struct gathering *gathering)
@@ -289,7 +337,9 @@ int weir_config_present(const struct weir_api_call *call, const char *space, str
 	int code = functions_add(&gathering, error);
 
 	if (code == 0)
-		code = weir_store_route_each(call->owner->store, route_visit, &gathering, error);
+		code = weir_store_route_each_sound(call->owner->store, route_visit, &gathering, error);
+	if (code == 0)
+		code = damaged_tell(&gathering, error);
 	if (code == 0)
 		code = settings_add(&gathering, error);
 	if (code == 0)

@@ -47,7 +47,6 @@ enum weir_api_result weir_api_config_export(struct weir_api_call *call)
 	const bool is_one = weir_api_query(call, "namespace", space, sizeof(space));
 	struct weir_store_error error = {.text = "not enough memory for the configuration"};
 	struct weir_model_error wrong;
-	cJSON *refused = NULL;
 	int code = 0;
 
 	if (is_one && weir_model_space_check(space, &wrong) != 0)
@@ -58,14 +57,8 @@ enum weir_api_result weir_api_config_export(struct weir_api_call *call)
 	call->answer = cJSON_CreateObject();
 	if (!cJSON_AddItemToObject(call->answer, "document", weir_config_json(&config, is_one ? space : NULL)))
 		return weir_api_refuse_store(call, -ENOMEM, &error);
-	/* Rows that nothing sound is known of are no part of it. */
-	refused = cJSON_AddArrayToObject(call->answer, "refused_rows");
-	for (size_t i = 0; i < call->owner->rows->count; i++) {
-		const struct weir_public_row *row = &call->owner->rows->rows[i];
-
-		if (row->error.field[0] != '\0')
-			(void)cJSON_AddItemToArray(refused, cJSON_CreateString(row->key)); /* or it lacks */
-	}
+	if (config.left_out != NULL && cJSON_AddItemToObject(call->answer, "left_out", config.left_out))
+		config.left_out = NULL;
 	call->status = 200;
 	return WEIR_API_DONE;
 }

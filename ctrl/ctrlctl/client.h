@@ -54,7 +54,7 @@ enum weir_ctl_exit weir_ctl_api(const struct weir_ctl_call *call, const char *me
 /* The answer to a request that was sent by weir_ctl_request(): as above; releases the answer. */
 enum weir_ctl_exit weir_ctl_answer_json(struct weir_ctl_answer *answer, cJSON **out_json);
 
-/* What a builder said, line by line, to standard error; a terminal gets no control characters of it. */
+/* Lines of somebody else, such as a builder, to standard error; a terminal gets no control characters of them. */
 void weir_ctl_log_print(const char *log);
 
 /* The same for calls that take long: `patience_ms` without an answer. */

@@ -25,16 +25,16 @@ enum {
 
 /* Export */
 
-static void refused_rows_tell(const cJSON *json)
+static void left_out_tell(const cJSON *json)
 {
-	const cJSON *key = NULL;
+	const cJSON *sentence = NULL;
+	char text[4096];
 
-	cJSON_ArrayForEach(key, cJSON_GetObjectItemCaseSensitive(json, "refused_rows"))
+	cJSON_ArrayForEach(sentence, cJSON_GetObjectItemCaseSensitive(json, "left_out"))
 	{
-		(void)fprintf(stderr,
-			      "note: the row '%s' of the public table is not sound as it is now; its last good version "
-			      "stands here, if it had one\n",
-			      cJSON_IsString(key) ? key->valuestring : "");
+		(void)snprintf(text, sizeof(text), "note: left out is %s",
+			       cJSON_IsString(sentence) ? sentence->valuestring : ""); /* cut is fine */
+		weir_ctl_log_print(text);
 	}
 }
 
@@ -98,7 +98,7 @@ enum weir_ctl_exit weir_ctl_config_export(const struct weir_ctl_call *call)
 	code = document_get(call, target, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
-	refused_rows_tell(json);
+	left_out_tell(json);
 	code = document_print(call, cJSON_GetObjectItemCaseSensitive(json, "document"));
 	cJSON_Delete(json);
 	return code;

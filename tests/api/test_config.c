@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -501,6 +502,45 @@ static void table_that_cannot_be_written_stops_everything(void **state)
 	exports(&test->one, WHOLE);
 }
 
+/* Another program at weir.db. */
+static void sql(const struct instance *instance, const char *text)
+{
+	char path[128];
+	sqlite3 *db = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/weir.db", instance->directory);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void what_another_program_damaged_is_left_out_and_stays(void **state)
+{
+	struct config_test *test = *state;
+	struct weir_api_call call = {.owner = &test->one.owner};
+	const cJSON *left_out = NULL;
+
+	applies(&test->one, "{\"weir\":1,\"functions\":[" CAT ",{\"name\":\"dog\",\"runtime\":\"exec\",\"path\":\"/bin/cat\"}],"
+			    "\"routes\":[{\"route\":\"GET /x\",\"function\":\"dog\"}]}", "",
+		"+function cat;+function dog;+route GET /x;");
+	sql(&test->one, "UPDATE functions SET runtime = 'zork' WHERE name = 'dog';"
+			"UPDATE routes SET pattern = 'x' WHERE pattern = '/x';"
+			"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999) INSERT INTO variables "
+			"SELECT f.id, 'V' || i, x'78', i % 2 FROM n, functions f WHERE f.name = 'cat';");
+	assert_int_equal(weir_api_config_export(&call), WEIR_API_DONE);
+	assert_int_equal(call.status, 200);
+	left_out = cJSON_GetObjectItem(call.answer, "left_out");
+	assert_int_equal(cJSON_GetArraySize(left_out), 2);
+	assert_non_null(strstr(left_out->child->valuestring, "table functions, default/dog: runtime is 'zork'"));
+	assert_non_null(strstr(left_out->child->next->valuestring, "table routes"));
+	left_out = cJSON_GetObjectItem(cJSON_GetObjectItem(call.answer, "document"), "functions");
+	assert_int_equal(cJSON_GetArraySize(left_out), 1);
+	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(left_out->child, "environment")), 500);
+	cJSON_Delete(call.answer);
+	applies(&test->one, "{\"weir\":1}", ",\"prune\":true", "-function cat;");
+	applies(&test->one, "{\"weir\":1}", ",\"prune\":true", "");
+}
+
 static void crash_between_both_databases_leaves_the_rows_to_the_next_application(void **state)
 {
 	struct config_test *test = *state;
@@ -672,6 +712,7 @@ int main(void)
 		TEST(route_is_changed_in_place),
 		TEST(variables_are_set_kept_moved_and_unset),
 		TEST(table_that_cannot_be_written_stops_everything),
+		TEST(what_another_program_damaged_is_left_out_and_stays),
 		TEST(export_applied_elsewhere_exports_the_same),
 	};
 

@@ -1,13 +1,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ctrl/backup/backup_file.h"
+#include "ctrl/store/store_examine.h"
 #include "dataplane/base/cleanup.h"
 
-/* What the store's and the model's own checks do not see, each as a query that finds what is wrong. */
+/* What an examination of the store does not ask, each as a query that finds what is wrong. */
 static const struct {
 	const char *query; /* its first column names the culprit */
 	const char *why;
@@ -15,9 +15,6 @@ static const struct {
 	{"SELECT a.pattern FROM routes AS a JOIN routes AS b ON a.host = b.host AND a.shape = b.shape AND a.id < b.id "
 	 "WHERE (a.methods & b.methods) <> 0 OR (a.methods = 0 AND b.methods = 0)",
 	 "two routes answer the same requests"},
-	{"SELECT f.space || '/' || f.name FROM functions AS f WHERE f.number <> 0 AND NOT EXISTS (SELECT 1 FROM versions "
-	 "AS v WHERE v.function_id = f.id AND v.number = f.number AND v.code_path = f.code_path)",
-	 "the version that serves is not among its versions"},
 	{"SELECT f.space || '/' || f.name FROM versions AS v JOIN functions AS f ON f.id = v.function_id WHERE v.number "
 	 "NOT BETWEEN 1 AND 4294967295",
 	 "a version has no number"},
@@ -64,23 +61,6 @@ static int rules_check(struct weir_backup_job *job, sqlite3 *staged)
 	return 0;
 }
 
-/* Shapes are what routes are compared by: they are their patterns'. */
-static int shapes_check(struct weir_backup_job *job, sqlite3 *staged)
-{
-	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *rows = NULL;
-	char shape[WEIR_MODEL_PATTERN_BYTES_MAX + 1];
-	int code = weir_sql_prepare(staged, "the backup", "SELECT pattern, shape FROM routes", &rows, &job->error);
-
-	if (code != 0)
-		return code;
-	while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
-		weir_store_pattern_shape(weir_sql_text(rows, 0), shape);
-		if (strcmp(shape, weir_sql_text(rows, 1)) != 0)
-			return fail(job, weir_sql_text(rows, 0), "this route's shape is not its pattern's");
-	}
-	return code == SQLITE_DONE ? 0 : weir_sql_error(staged, code, "the backup", &job->error);
-}
-
 static int paths_check(struct weir_backup_job *job, sqlite3 *staged)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *rows = NULL;
@@ -112,53 +92,48 @@ static int variable_check(void *context, const struct weir_model_function *funct
 		       : fail(job, variable->name, "this variable's value is too long, or cut");
 }
 
-/* One function's record of what it carries, now or in a version. */
-static int details_check(struct weir_backup_job *job, struct weir_store *store,
-			 const struct weir_model_function *function)
-{
-	struct weir_model_details details = {.parameters = NULL};
-	const int code = weir_store_details_get(store, function, &details, &job->error);
+/* ---- every record, as `ctrlctl config check` looks at it ---- */
 
-	if (code == 0)
-		weir_model_details_release(&details);
-	return code;
+static bool stop_asked(void *context)
+{
+	return weir_backup_job_go_on(context) != 0;
 }
 
-struct version_context {
-	struct weir_backup_job *job;
-	struct weir_store *store;
-};
-
-static int version_check(void *context, const struct weir_store_version *version)
+/* Rows of the public table may be anything: what they mean is found out when they are read. */
+static void row_found(void *context, const struct weir_store_bad_row *row)
 {
-	const struct version_context *at = context;
+	struct weir_backup_job *job = context;
 
-	return details_check(at->job, at->store, &version->function);
+	if (strcmp(row->table, "rows") == 0 || job->is_unsound)
+		return;
+	job->is_unsound = true;
+	(void)snprintf(job->error.text, sizeof(job->error.text), "table %s%s%s: %s: %s", row->table,
+		       row->row[0] == '\0' ? "" : ", ", row->row, row->field, row->reason);
 }
 
-/* Every record passes the checks that every door has. */
-static int records_check(struct weir_backup_job *job, struct weir_store *store)
+static void version_ignore(void *context, const struct weir_store_version *version)
 {
-	struct weir_store_catalog catalog = {.functions = NULL};
-	struct version_context context = {.job = job, .store = store};
-	int code = weir_store_load(store, &catalog, &job->error);
+	(void)context; /* its code is checked with all others */
+	(void)version;
+}
 
-	for (size_t i = 0; code == 0 && i < catalog.function_count; i++) {
-		const struct weir_model_function *function = &catalog.functions[i];
+static int records_check(struct weir_backup_job *job)
+{
+	const struct weir_store_examiner examiner = {
+		.context = job, .stop = stop_asked, .found = row_found, .version = version_ignore};
+	struct weir_store_examined examined;
+	struct weir_store_error error = {{0}};
+	const int code = weir_store_examine(job->folder, &examiner, &examined, &error);
 
-		code = weir_backup_job_go_on(job);
-		if (code == 0)
-			code = details_check(job, store, function);
-		if (code == 0)
-			code = weir_store_version_each(store, function->space, function->name, version_check, &context,
-						       &job->error);
-	}
-	if (code == 0 && (catalog.function_count > WEIR_STORE_FUNCTIONS_MAX || catalog.route_count > WEIR_STORE_ROUTES_MAX))
-		code = fail(job, "functions and routes", "there are more than Weir keeps");
-	job->report.functions = (uint32_t)catalog.function_count;
-	job->report.routes = (uint32_t)catalog.route_count;
-	weir_store_catalog_release(&catalog);
-	return code == 0 ? weir_store_variable_each(store, variable_check, job, &job->error) : code;
+	if (code != 0 && !job->is_unsound)
+		job->error = error;
+	if (code != 0 || job->is_unsound)
+		return code != 0 ? code : -EINVAL;
+	job->report.functions = (uint32_t)examined.functions;
+	job->report.routes = (uint32_t)examined.routes;
+	return examined.functions <= WEIR_STORE_FUNCTIONS_MAX && examined.routes <= WEIR_STORE_ROUTES_MAX
+		       ? 0
+		       : fail(job, "functions and routes", "there are more than Weir keeps");
 }
 
 static int queries_check(struct weir_backup_job *job)
@@ -173,8 +148,6 @@ static int queries_check(struct weir_backup_job *job)
 		return weir_sql_error(staged, code, path, &job->error);
 	weir_backup_job_watch(job, staged);
 	code = rules_check(job, staged);
-	if (code == 0)
-		code = shapes_check(job, staged);
 	return code == 0 ? paths_check(job, staged) : code;
 }
 
@@ -187,7 +160,9 @@ int weir_backup_staged_check(struct weir_backup_job *job)
 	if (code == 0)
 		code = weir_store_open(store, false, &job->error);
 	if (code == 0)
-		code = records_check(job, store);
+		code = weir_store_variable_each(store, variable_check, job, &job->error);
 	weir_store_destroy(store);
+	if (code == 0)
+		code = records_check(job);
 	return code == 0 ? queries_check(job) : code;
 }

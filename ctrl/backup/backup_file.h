@@ -47,6 +47,7 @@ struct weir_backup_job {
 	struct weir_code *code;
 	bool with_key;
 	bool store_code;
+	bool is_unsound; /* reading: `error` says why */
 	struct weir_backup_report report;
 	struct weir_store_error error;
 	atomic_bool is_dropped; /* stop as soon as you can */

@@ -166,7 +166,7 @@ static void forged_records_are_refused(void **state)
 		{"UPDATE functions SET name = '../x' WHERE name = 'one'", "name"},
 		{"UPDATE functions SET timeout_ms = 0", "timeout"},
 		{"UPDATE functions SET specs = 'cpu=x'", "spec"},
-		{"UPDATE functions SET number = 9", "not among its versions"},
+		{"UPDATE functions SET number = 9", "a version that is not there"},
 		{"UPDATE functions SET details = 77", "details"},
 		{"UPDATE versions SET code_path = 'code/../../../etc/passwd'", "version"},
 		{"UPDATE versions SET code_path = 'code/' || code || '/../x'; UPDATE functions SET code_path = (SELECT "
@@ -179,7 +179,8 @@ static void forged_records_are_refused(void **state)
 		 "does not hold it"},
 		{"UPDATE routes SET pattern = '/a b' WHERE pattern LIKE '/one%'", "pattern"},
 		{"UPDATE routes SET shape = '/other' WHERE pattern LIKE '/one%'", "shape"},
-		{"INSERT INTO routes SELECT 999, function_id, 6, host, pattern, shape, timeout_ms FROM routes LIMIT 1",
+		{"UPDATE meta SET value = 999 WHERE name = 'id'; INSERT INTO routes SELECT 999, function_id, 6, host, pattern, "
+		 "shape, timeout_ms FROM routes LIMIT 1",
 		 "same requests"},
 		{"UPDATE variables SET name = 'A=B' WHERE name = 'V'", "variable"},
 		{"UPDATE variables SET value = x'00' WHERE secret = 1", "too long, or cut"},

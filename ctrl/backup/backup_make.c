@@ -10,7 +10,6 @@
 
 #include "ctrl/backup/backup_file.h"
 #include "dataplane/base/cleanup.h"
-#include "dataplane/base/fault.h"
 #include "dataplane/base/fd.h"
 
 enum {
@@ -89,10 +88,8 @@ static int pages_copy(struct weir_backup_job *job, sqlite3 *source, sqlite3 *db)
 
 	if (copy == NULL)
 		return weir_sql_error(db, sqlite3_errcode(db), job->path, &job->error);
-	while (code == 0 && (step = sqlite3_backup_step(copy, PAGES_PER_STEP)) == SQLITE_OK) {
-		WEIR_FAULT(backup_pages);
+	while (code == 0 && (step = sqlite3_backup_step(copy, PAGES_PER_STEP)) == SQLITE_OK)
 		code = weir_backup_job_go_on(job);
-	}
 	(void)sqlite3_backup_finish(copy); /* repeats the step's result */
 	if (code == 0 && step != SQLITE_DONE)
 		code = weir_sql_error(db, step, job->path, &job->error);
@@ -322,6 +319,7 @@ static int file_open(struct weir_backup_job *job, sqlite3 **out_db)
 	if (code != SQLITE_OK)
 		return weir_sql_error(*out_db, code, job->path, &job->error);
 	(void)sqlite3_extended_result_codes(*out_db, 1);
+	weir_backup_job_watch(job, *out_db);
 	/* A file that is not finished is thrown away. */
 	return weir_sql_run(*out_db, job->path, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", &job->error);
 }

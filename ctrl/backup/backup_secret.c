@@ -30,7 +30,7 @@ static int present_open(struct weir_backup_job *job, struct keys *keys)
 					"SELECT v.value FROM variables AS v JOIN functions AS f ON f.id = v.function_id "
 					"WHERE f.space = ?1 AND f.name = ?2 AND v.name = ?3 AND v.secret <> 0",
 					&keys->value, &job->error);
-	return code;
+	return code == -EBADMSG ? -EIO : code; /* that it is damaged is not the backup's fault */
 }
 
 static int keys_open(struct weir_backup_job *job, sqlite3 *db, struct keys *keys)

@@ -304,6 +304,9 @@ int weir_store_replace(struct weir_store *store, const char *directory, bool dry
 	WEIR_ASSERT(code != 0 || sqlite3_get_autocommit(store->db) != 0); /* a change of its own */
 	if ((size_t)snprintf(path, sizeof(path), "%s/weir.db", directory) >= sizeof(path))
 		return weir_store_fail(error, -ENAMETOOLONG, "%s: this path is too long", directory);
+	/* Tables to compare with are of the size of one configuration, for a moment. */
+	if (code == 0)
+		code = weir_sql_run(store->db, store->path, "PRAGMA temp_store = MEMORY", error);
 	if (code == 0)
 		code = weir_sql_attach(store->db, store->path, path, error);
 	if (code != 0)

@@ -280,6 +280,38 @@ class Death(weir_instance.Case):
         weir.wait_ready()
         return status
 
+    def die_at(self, weir, *arguments):
+        """Run ctrlctl on an instance whose control process dies at a named point of that; then go on without."""
+        if ctl(weir, *arguments, status=None).returncode == 0:
+            self.skipTest("built without WEIR_FAULT_POINTS")
+        weir.wait_ready()
+        self.assertEqual(list((weir.data / "transfer").iterdir()), [])
+        self.assertIn("all of it is sound", ctl(weir, "config", "check").stdout)
+        weir.stop()
+        del weir.env["WEIR_FAULT"]
+        weir.start()
+
+    def test_killed_at_the_worst_moments(self):
+        with Instance(env={"WEIR_FAULT": "backup_code_part:kill:1"}) as weir:
+            deployments(weir)
+            before = answers(weir)
+            backup = weir.home / "it.backup"
+            self.die_at(weir, "backup", backup, "--with-key")
+            self.assertEqual(list(weir.home.glob("*it.backup*")), [])
+            ctl(weir, "backup", backup, "--with-key")
+            with Instance(env={"WEIR_FAULT": "backup_code_stored:kill:1"}) as other:
+                self.die_at(other, "restore", backup)
+                self.assertEqual((names(other, "fn"), names(other, "route")), (set(), set()))
+                ctl(other, "restore", backup)
+                self.assertEqual(answers(other), before)
+            with Instance(env={"WEIR_FAULT": "backup_between_databases:kill:1"}) as other:
+                self.die_at(other, "restore", backup)
+                self.assertEqual(other.request("GET", "/who").body, before["/who"])
+                self.assertEqual(other.request("GET", "/row").status, 404)
+                rest = json.loads(ctl(other, "restore", backup, "-o", "json").stdout)["changes"]
+                self.assertEqual([name for name, part in rest.items() if any(part.values())], ["rows"])
+                self.assertEqual(answers(other), before)
+
     def test_killed_at_any_moment(self):
         seed = random.getrandbits(32)
         random.seed(seed)

@@ -4,13 +4,20 @@
 #include <string.h>
 
 #include "ctrl/api/call.h"
-#include "dataplane/base/clock.h"
 
 static bool flag(const struct weir_api_call *call, const char *name)
 {
 	char text[8];
 
 	return weir_api_query(call, name, text, sizeof(text)) && strcmp(text, "1") == 0;
+}
+
+/* There is no job, or it is over: a lock was waited for as long as it may be. */
+static enum weir_api_result end_refuse(struct weir_api_call *call, int code, const struct weir_store_error *error)
+{
+	call->backup_job = 0;
+	(void)weir_api_refuse_store(call, code, error);
+	return WEIR_API_DONE;
 }
 
 /* A job that cannot begin: another is under way, which ends some time; or the reason. */
@@ -21,7 +28,7 @@ static enum weir_api_result begin_refuse(struct weir_api_call *call, int code)
 	if (code == -EBUSY)
 		return WEIR_API_PENDING;
 	(void)snprintf(error.text, sizeof(error.text), "the backup cannot be begun: %s", strerror(-code));
-	return weir_api_refuse_store(call, code, &error);
+	return end_refuse(call, code, &error);
 }
 
 /* What a backup holds; members lack without memory. */
@@ -58,13 +65,9 @@ enum weir_api_result weir_api_backup_get(struct weir_api_call *call)
 	code = weir_backup_made(backup, call->backup_job, &call->file_fd, &report, &error);
 	if (code == -EINPROGRESS)
 		return WEIR_API_PENDING;
-	call->backup_job = 0;
-	if (code == -EAGAIN) { /* waited for already */
-		(void)weir_api_refuse_store(call, code, &error);
-		return WEIR_API_DONE;
-	}
 	if (code != 0)
-		return weir_api_refuse_store(call, code, &error);
+		return end_refuse(call, code, &error);
+	call->backup_job = 0;
 	call->status = 200;
 	call->answer = report_json(&report);
 	return WEIR_API_DONE;
@@ -101,20 +104,21 @@ static cJSON *restored_json(const struct weir_backup_report *report, const struc
 	return json;
 }
 
-/* weir.db has it and the public table has not: what is there serves, and is said. */
+/* weir.db has it and the public table has not: what is there serves, and is said. Locks are waited for. */
 static enum weir_api_result half_refuse(struct weir_api_call *call, int code, const struct weir_store_error *error)
 {
-	struct weir_store_error sentence;
+	char sentence[sizeof(error->text) + 128];
 	struct weir_store_error ignored = {{0}};
 
 	if (!call->is_half_published)
 		(void)call->owner->publish(call->owner->context, &ignored); /* it is tried again by itself */
 	call->is_half_published = true;
-	(void)snprintf(sentence.text, sizeof(sentence.text),
-		       "functions, routes and settings are restored, the rows of the public table are not: %.4000s; restore "
-		       "it again",
-		       error->text);
-	return weir_api_refuse_store(call, code, &sentence);
+	(void)snprintf(sentence, sizeof(sentence),
+		       "functions, routes and settings are restored, the rows of the public table are not (%s); restore "
+		       "once more",
+		       error->text); /* fits */
+	(void)weir_api_refuse(call, 503, "half_restored", NULL, sentence);
+	return code == -EAGAIN ? WEIR_API_RETRY : WEIR_API_DONE;
 }
 
 /* Ask for the code to be built where its runtime wants that, so that it runs as soon as it is there. What cannot
@@ -153,9 +157,9 @@ static enum weir_api_result restore_now(struct weir_api_call *call, const struct
 	weir_backup_drop(owner->backup, call->backup_job);
 	call->backup_job = 0;
 	if (!dry_run) {
-		call->committed_ns = weir_clock_now_ns();
-		code = owner->table_written(owner->context, &error);
-		result = code == 0 ? weir_api_committed(call, 200) : half_refuse(call, code, &error);
+		/* Rows that cannot be read now are taken as soon as they can, as those of others are. */
+		(void)owner->table_written(owner->context, &error);
+		result = weir_api_committed(call, 200);
 		if (result != WEIR_API_WAIT)
 			return result;
 	}
@@ -197,6 +201,5 @@ enum weir_api_result weir_api_restore(struct weir_api_call *call)
 		return WEIR_API_PENDING;
 	if (code == 0)
 		return restore_build(call, &report);
-	call->backup_job = 0;
-	return weir_api_refuse_store(call, code, &error);
+	return end_refuse(call, code, &error);
 }

@@ -512,8 +512,9 @@ static size_t entries_count(char *folder)
 	return count;
 }
 
-/* Does DATA/code hold, under this name, just what the backup does? Then the functions that run it go on. */
-static int object_is_here(struct weir_backup_job *job, sqlite3 *db, const char *hash, bool *out_is_here)
+/* Does DATA/code hold, under the name `own_hash`, just what the backup does under `hash`? */
+static int object_is_here(struct weir_backup_job *job, sqlite3 *db, const char *hash, const char *own_hash,
+			  bool *out_is_here)
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *rows = NULL;
 	char folder[WEIR_CODE_PATH_BYTES_MAX];
@@ -521,10 +522,10 @@ static int object_is_here(struct weir_backup_job *job, sqlite3 *db, const char *
 	size_t entries = 0;
 	int code = prepare_with(job, db, OBJECT_ROWS, hash, &rows);
 
-	*out_is_here = code == 0 && weir_code_keep(job->code, hash);
+	*out_is_here = code == 0 && weir_code_keep(job->code, own_hash);
 	if (code != 0 || !*out_is_here)
 		return code;
-	(void)weir_code_path(job->code, hash, folder);
+	(void)weir_code_path(job->code, own_hash, folder);
 	while (*out_is_here && (code = sqlite3_step(rows)) == SQLITE_ROW) {
 		(void)snprintf(path, sizeof(path), "%s/%s", folder, weir_sql_text(rows, 0)); /* checked: fits */
 		entries += sqlite3_column_int64(rows, 1) == 0 ? 1 : 0;
@@ -561,14 +562,20 @@ static int object_store(struct weir_backup_job *job, sqlite3 *db, sqlite3 *stage
 	char name[WEIR_CODE_NAME_BYTES_MAX + 1] = "";
 	char fresh[WEIR_CODE_HASH_BYTES] = "";
 	bool is_here = false;
-	int code = object_is_here(job, db, hash, &is_here);
+	int code = object_is_here(job, db, hash, hash, &is_here);
 
-	if (code != 0 || is_here)
+	if (code != 0 || is_here) /* the functions that run it go on */
 		return code;
 	code = file_name(job, db, hash, name);
 	if (code == 0)
 		code = object_upload(job, db, hash, name, fresh);
 	WEIR_FAULT(backup_code_stored);
+	/* Of a name that was there an upload believes that it is what it was. */
+	if (code == 0)
+		code = object_is_here(job, db, hash, fresh, &is_here);
+	if (code == 0 && !is_here)
+		code = fail(job, -EIO, fresh, "", "the folder of that name in the data directory's code is damaged; remove it and "
+						  "restore again. Nothing was changed");
 	return code == 0 && strcmp(hash, fresh) != 0 ? object_rename(job, staged, hash, fresh) : code;
 }
 

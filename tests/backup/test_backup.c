@@ -216,6 +216,23 @@ static void full_disk_is_said_and_leaves_nothing(void **state)
 	backup_test_close(fresh);
 }
 
+static void damaged_code_is_not_taken_for_sound(void **state)
+{
+	struct backup_test *test = *state;
+	struct weir_backup_changes changes;
+	struct weir_model_function function = {0};
+	uint64_t job = 0;
+
+	backup_test_make(test, false);
+	assert_int_equal(weir_store_function_find(test->store, "default", "one", &function, &test->error), 0);
+	backup_test_shell("chmod u+w %s && echo 'export default () => 2' > %s", function.code_path, function.code_path);
+	assert_int_equal(backup_test_read(test, test->file, true, &job), -EIO);
+	assert_non_null(strstr(test->error.text, "damaged"));
+	backup_test_shell("d=$(dirname %s) && chmod -R u+w $d && rm -r $d", function.code_path);
+	backup_test_restore(test, test->file, &changes);
+	backup_test_shell("grep -q '=> 1' %s", function.code_path);
+}
+
 static void code_that_is_missing_is_named(void **state)
 {
 	struct backup_test *test = *state;
@@ -241,6 +258,7 @@ int main(void)
 		TEST(jobs_are_one_at_a_time_and_can_be_dropped),
 		TEST(what_a_dead_process_left_is_removed),
 		TEST(full_disk_is_said_and_leaves_nothing),
+		TEST(damaged_code_is_not_taken_for_sound),
 		TEST(code_that_is_missing_is_named),
 	};
 

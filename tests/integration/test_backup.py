@@ -237,6 +237,22 @@ class Wrong(weir_instance.Case):
             self.assertEqual((piped.returncode, piped.stdout[:16]), (0, b"SQLite format 3\0"))
             self.assertIn(b"1 functions", piped.stderr)
 
+    def test_lock_of_another_program_is_said(self):
+        with Instance() as weir:
+            deployments(weir)
+            backup = weir.home / "it.backup"
+            ctl(weir, "backup", backup)
+            ctl(weir, "route", "rm", "GET /who")
+            table(weir, "DELETE FROM functions")
+            for name, why in (("weir.db", "another program holds a lock"), ("faas_meta.db", "the rows of the public table are not")):
+                connection = sqlite3.connect(weir.data / name, isolation_level=None)
+                with contextlib.closing(connection):
+                    connection.execute("BEGIN IMMEDIATE")
+                    self.assertIn(why, ctl(weir, "restore", backup, status=1).stderr)
+                self.assertEqual("GET /who" in names(weir, "route"), name == "faas_meta.db")
+            rest = json.loads(ctl(weir, "restore", backup, "-o", "json").stdout)["changes"]
+            self.assertEqual([name for name, part in rest.items() if any(part.values())], ["rows"])
+
     def test_who_takes_it_slowly_holds_nobody_up(self):
         with Instance() as weir:
             large(weir, "one", 8 << 20)

@@ -93,8 +93,7 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"UPDATE versions SET code = code;"
 	"PRAGMA user_version = 8;",
 	/* 9: a line's digest, which must fit before SQLite reads its change. */
-	"ALTER TABLE history ADD COLUMN digest INTEGER NOT NULL DEFAULT 0;"
-	"PRAGMA user_version = 9;",
+	"ALTER TABLE history ADD COLUMN digest INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 9;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)

@@ -101,7 +101,9 @@ static int pages_copy(struct weir_backup_job *job, sqlite3 *source, sqlite3 *db)
 static int history_leave(struct weir_backup_job *job, sqlite3 *db)
 {
 	return weir_sql_run(db, job->path,
-			    "PRAGMA temp_store = MEMORY; DELETE FROM history; DELETE FROM history_code; VACUUM",
+			    "PRAGMA temp_store = MEMORY; DELETE FROM history; DELETE FROM history_code;"
+			    "UPDATE meta SET value = (SELECT value FROM meta WHERE name = 'generation') "
+			    "WHERE name = 'history_oldest'; VACUUM",
 			    &job->error);
 }
 

@@ -48,6 +48,9 @@ static void backup_is_a_database_that_says_what_it_is(void **state)
 	assert_int_equal(number_in(test->file, "SELECT generation FROM backup"), weir_store_generation(test->store));
 	assert_int_equal(number_in(test->file, "SELECT count(*) FROM backup_key"), 0);
 	assert_int_equal(number_in(test->file, "SELECT count(*) FROM history"), 0);
+	assert_int_equal(number_in(test->file, "SELECT (SELECT value FROM meta WHERE name = 'history_oldest') = "
+					       "(SELECT value FROM meta WHERE name = 'generation')"),
+			 1);
 	assert_int_equal(number_in(test->file, "SELECT count(*) FROM backup_code WHERE path = 'lib/deep/big'"), 2);
 	assert_int_equal(number_in(test->file, "SELECT count(*) FROM backup_code WHERE path = 'empty'"), 1);
 	assert_int_equal(backup_test_leftovers(test), 0);

@@ -100,7 +100,8 @@ static int pairs_of(const cJSON *json, struct weir_model_details *details,
 	return code;
 }
 
-/* What the function carries from now on: as it did, or what the document says. */
+/* What the function carries from now on. 1: as it did, config->function.details says; 0: what the document says,
+ * in *details; or store.h. */
 static int details_of(struct weir_store *store, const struct weir_config_change *change,
 		      struct weir_config_function *config, struct weir_model_details *details,
 		      struct weir_store_error *error)

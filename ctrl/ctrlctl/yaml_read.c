@@ -336,6 +336,8 @@ static const cJSON *member_find(const cJSON *object, const char **at)
 	const cJSON *item = NULL;
 	size_t longest = 0;
 
+	if (!cJSON_IsObject(object)) /* a list's values have no names */
+		return NULL;
 	cJSON_ArrayForEach(item, object)
 	{
 		const size_t bytes = strlen(item->string);

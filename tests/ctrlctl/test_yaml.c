@@ -133,7 +133,7 @@ static void places_are_found_or_what_is_around_them(void **state)
 	} places[] = {
 		{"functions[1].timeout", 5, 12}, {"functions[1].memory", 4, 3}, {"functions[7].x", 3, 1},
 		{"settings.pool.workers_max", 7, 21}, {"settings.pool", 7, 3}, {"", 1, 1}, {"functions", 3, 1},
-		{"functions[0].name.x[2]", 3, 9},
+		{"functions[0].name.x[2]", 3, 9}, {"functions.name", 3, 1}, {"weir[0].x", 1, 7},
 	};
 	struct weir_ctl_yaml yaml = {.json = NULL};
 	struct weir_ctl_yaml_error error;

@@ -82,6 +82,16 @@ static void difference_add(cJSON *json, const char *name, const struct weir_stor
 	(void)cJSON_AddNumberToObject(item, "removed", difference->removed);
 }
 
+static void names_add(cJSON *json, const char *name, const struct weir_backup_names *names)
+{
+	cJSON *item = cJSON_AddObjectToObject(json, name);
+	cJSON *list = cJSON_AddArrayToObject(item, "functions");
+
+	(void)cJSON_AddNumberToObject(item, "count", names->count);
+	for (uint32_t i = 0; i < names->count && i < WEIR_BACKUP_NAMES_MAX; i++)
+		(void)cJSON_AddItemToArray(list, cJSON_CreateString(names->name[i]));
+}
+
 static cJSON *restored_json(const struct weir_backup_report *report, const struct weir_backup_changes *changes)
 {
 	static const char *const names[WEIR_STORE_PART_COUNT] = {
@@ -91,16 +101,14 @@ static cJSON *restored_json(const struct weir_backup_report *report, const struc
 	};
 	cJSON *json = cJSON_CreateObject();
 	cJSON *parts = cJSON_AddObjectToObject(json, "changes");
-	cJSON *unopened = cJSON_AddArrayToObject(json, "unopened");
 
 	(void)cJSON_AddItemToObject(json, "backup", report_json(report));
 	for (int i = 0; i < WEIR_STORE_PART_COUNT; i++)
 		difference_add(parts, names[i], &changes->part[i]);
 	difference_add(parts, "rows", &changes->rows);
 	(void)cJSON_AddNumberToObject(json, "secrets_sealed_anew", report->secrets_sealed_anew);
-	(void)cJSON_AddNumberToObject(json, "unopened_count", report->unopened_count);
-	for (uint32_t i = 0; i < report->unopened_count && i < WEIR_BACKUP_UNOPENED_MAX; i++)
-		(void)cJSON_AddItemToArray(unopened, cJSON_CreateString(report->unopened[i]));
+	names_add(json, "unopened", &report->unopened);
+	names_add(json, "missing", &report->missing);
 	return json;
 }
 

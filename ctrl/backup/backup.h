@@ -21,7 +21,14 @@
 struct weir_backup;
 struct weir_backup_upload;
 
-enum { WEIR_BACKUP_UNOPENED_MAX = 32 };
+enum { WEIR_BACKUP_NAMES_MAX = 32, WEIR_BACKUP_NAME_BYTES = 2 * WEIR_MODEL_NAME_BYTES_MAX + 2 };
+
+/* Functions that something is to be said of: how many, and the first of them. */
+struct weir_backup_names {
+	uint32_t count;
+	char name[WEIR_BACKUP_NAMES_MAX][WEIR_BACKUP_NAME_BYTES];
+	char last[WEIR_BACKUP_NAME_BYTES];
+};
 
 /* What a backup holds, and what became of it. */
 struct weir_backup_report {
@@ -39,8 +46,8 @@ struct weir_backup_report {
 	bool has_key;
 	/* Read: */
 	uint32_t secrets_sealed_anew; /* with this instance's key */
-	uint32_t unopened_count;      /* functions with secrets that no key here opens; the first of them: */
-	char unopened[WEIR_BACKUP_UNOPENED_MAX][2 * WEIR_MODEL_NAME_BYTES_MAX + 2];
+	struct weir_backup_names unopened; /* with secrets that no key here opens */
+	struct weir_backup_names missing;  /* whose code was outside of the data directory, and is not here */
 };
 
 /* What a restore changed, or would. */

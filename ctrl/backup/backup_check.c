@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctrl/backup/backup_file.h"
 #include "ctrl/store/store_examine.h"
@@ -78,6 +79,23 @@ static int paths_check(struct weir_backup_job *job, sqlite3 *staged)
 	return code == SQLITE_DONE ? 0 : weir_sql_error(staged, code, "the backup", &job->error);
 }
 
+/* Code outside of the data directory is not in a backup; who restores it elsewhere wants to know. */
+static int outside_note(struct weir_backup_job *job, sqlite3 *staged)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *rows = NULL;
+	int code = weir_sql_prepare(staged, "the backup",
+				    "SELECT space, name, code_path FROM functions WHERE code_path LIKE '/%' ORDER BY space, name",
+				    &rows, &job->error);
+
+	if (code != 0)
+		return code;
+	while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
+		if (access(weir_sql_text(rows, 2), F_OK) != 0)
+			weir_backup_name_note(&job->report.missing, weir_sql_text(rows, 0), weir_sql_text(rows, 1));
+	}
+	return code == SQLITE_DONE ? 0 : weir_sql_error(staged, code, "the backup", &job->error);
+}
+
 static int variable_check(void *context, const struct weir_model_function *function,
 			  const struct weir_store_variable *variable)
 {
@@ -148,7 +166,9 @@ static int queries_check(struct weir_backup_job *job)
 		return weir_sql_error(staged, code, path, &job->error);
 	weir_backup_job_watch(job, staged);
 	code = rules_check(job, staged);
-	return code == 0 ? paths_check(job, staged) : code;
+	if (code == 0)
+		code = paths_check(job, staged);
+	return code == 0 ? outside_note(job, staged) : code;
 }
 
 int weir_backup_staged_check(struct weir_backup_job *job)

@@ -143,7 +143,9 @@ static int file_write(struct weir_backup_job *job, sqlite3 *db, struct row *row,
 			break;
 		row->data = buffer;
 		row->bytes = (size_t)got;
-		code = row_write(job, db, row);
+		code = weir_backup_room_check(job, row->bytes);
+		if (code == 0)
+			code = row_write(job, db, row);
 		if (code == 0)
 			code = weir_backup_job_go_on(job);
 		row->part++;
@@ -400,7 +402,9 @@ static int object_pack(struct weir_backup_job *job, sqlite3 *db, const char *has
 		const bool is_file = S_ISREG((mode_t)sqlite3_column_int64(rows, 2));
 		const size_t bytes = (size_t)sqlite3_column_bytes(rows, 3);
 
-		code = sqlite3_column_int64(rows, 1) == 0 ? head_pack(job, db, hash, rows, tar) : 0;
+		code = weir_backup_room_check(job, 2 * bytes); /* packed, and then unpacked */
+		if (code == 0 && sqlite3_column_int64(rows, 1) == 0)
+			code = head_pack(job, db, hash, rows, tar);
 		if (code == 0 && is_file && bytes > 0 &&
 		    archive_write_data(tar, sqlite3_column_blob(rows, 3), bytes) != (la_ssize_t)bytes)
 			code = fail(job, archive_errno(tar) == ENOSPC ? -ENOSPC : -EIO, hash, "", archive_error_string(tar));
@@ -423,6 +427,9 @@ static int file_pack(struct weir_backup_job *job, sqlite3 *db, const char *hash,
 	if (code != 0)
 		return code;
 	while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
+		code = weir_backup_room_check(job, (uint64_t)sqlite3_column_bytes(rows, 3));
+		if (code != 0)
+			return code;
 		code = weir_code_upload_append(upload, sqlite3_column_blob(rows, 3), (size_t)sqlite3_column_bytes(rows, 3));
 		if (code != 0)
 			return fail(job, code, hash, "", strerror(-code));

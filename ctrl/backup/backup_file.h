@@ -56,6 +56,12 @@ struct weir_backup_job {
 /* -ECANCELED with a sentence if the job is no longer wanted, else 0. */
 int weir_backup_job_go_on(struct weir_backup_job *job);
 
+/* -ENOSPC with a sentence if the disk has no room for `bytes` more and what is kept for others, else 0. */
+int weir_backup_room_check(struct weir_backup_job *job, uint64_t bytes);
+
+/* Note a function; one that is noted several times in a row counts once. */
+void weir_backup_name_note(struct weir_backup_names *names, const char *space, const char *function);
+
 /* Let go of `db` when nobody wants the job any more, in the midst of a statement. */
 void weir_backup_job_watch(struct weir_backup_job *job, sqlite3 *db);
 

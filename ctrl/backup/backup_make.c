@@ -26,6 +26,31 @@ int weir_backup_job_go_on(struct weir_backup_job *job)
 	return -ECANCELED;
 }
 
+int weir_backup_room_check(struct weir_backup_job *job, uint64_t bytes)
+{
+	struct statvfs disk;
+
+	if (statvfs(job->data, &disk) != 0 ||
+	    bytes + WEIR_BACKUP_ROOM_KEPT_BYTES <= (uint64_t)disk.f_bavail * disk.f_frsize)
+		return 0; /* trouble shows when it is written */
+	(void)snprintf(job->error.text, sizeof(job->error.text),
+		       "no room on the disk of %s for this; free some space and try again", job->data);
+	return -ENOSPC;
+}
+
+void weir_backup_name_note(struct weir_backup_names *names, const char *space, const char *function)
+{
+	char name[WEIR_BACKUP_NAME_BYTES];
+
+	(void)snprintf(name, sizeof(name), "%.63s/%.63s", space, function); /* fits */
+	if (strcmp(names->last, name) == 0)
+		return;
+	memcpy(names->last, name, sizeof(name));
+	if (names->count < WEIR_BACKUP_NAMES_MAX)
+		memcpy(names->name[names->count], name, sizeof(name));
+	names->count++;
+}
+
 static int is_dropped(void *context)
 {
 	return weir_backup_job_go_on(context) != 0;
@@ -290,20 +315,14 @@ static int tables_write(struct weir_backup_job *job, sqlite3 *rows, sqlite3 *db)
 	return code == 0 ? weir_sql_run(db, job->path, "COMMIT", &job->error) : code;
 }
 
-/* Is there room for the databases? (Code: as it comes.) */
-static int room_check(struct weir_backup_job *job)
+/* Is there room for the database? Code: as it comes. */
+static int database_room_check(struct weir_backup_job *job)
 {
-	struct statvfs disk;
 	struct stat info;
 	char path[WEIR_BACKUP_PATH_BYTES_MAX];
 
 	(void)snprintf(path, sizeof(path), "%s/weir.db", job->data); /* fits */
-	if (stat(path, &info) != 0 || statvfs(job->data, &disk) != 0 ||
-	    (uint64_t)info.st_size + WEIR_BACKUP_ROOM_KEPT_BYTES <= (uint64_t)disk.f_bavail * disk.f_frsize)
-		return 0; /* trouble shows when the file is written */
-	(void)snprintf(job->error.text, sizeof(job->error.text),
-		       "no room on the disk of %s to make the backup; free some space and try again", job->data);
-	return -ENOSPC;
+	return stat(path, &info) == 0 ? weir_backup_room_check(job, (uint64_t)info.st_size) : 0; /* its opening says why not */
 }
 
 static int file_open(struct weir_backup_job *job, sqlite3 **out_db)
@@ -333,7 +352,7 @@ int weir_backup_file_make(struct weir_backup_job *job)
 	WEIR_CLEANUP(weir_backup_close_db) sqlite3 *db = NULL;
 	char text[64];
 	struct stat info;
-	int code = sodium_init() < 0 ? -ENOSYS : room_check(job);
+	int code = sodium_init() < 0 ? -ENOSYS : database_room_check(job);
 
 	if (code == 0)
 		code = weir_backup_source_open(job, "weir.db", &source);

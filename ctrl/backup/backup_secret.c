@@ -59,20 +59,6 @@ static int keys_open(struct weir_backup_job *job, sqlite3 *db, struct keys *keys
 	return code == -EBADMSG ? -EIO : code;
 }
 
-static void unopened_note(struct weir_backup_report *report, const char *space, const char *function)
-{
-	char name[sizeof(report->unopened[0])];
-
-	(void)snprintf(name, sizeof(name), "%.63s/%.63s", space, function);
-	for (uint32_t i = 0; i < report->unopened_count && i < WEIR_BACKUP_UNOPENED_MAX; i++) {
-		if (strcmp(report->unopened[i], name) == 0)
-			return;
-	}
-	if (report->unopened_count < WEIR_BACKUP_UNOPENED_MAX)
-		memcpy(report->unopened[report->unopened_count], name, sizeof(name));
-	report->unopened_count++;
-}
-
 /* A secret on its way: who it is of, sealed as it came, and open. */
 struct secret {
 	char label[WEIR_SECRET_LABEL_BYTES];
@@ -143,7 +129,7 @@ static int secret_settle(struct weir_backup_job *job, sqlite3 *staged, struct ke
 	code = value_settle(keys, row, &secret, sealed);
 	explicit_bzero(secret.plain, sizeof(secret.plain));
 	if (code == -EBADMSG)
-		unopened_note(&job->report, space, function);
+		weir_backup_name_note(&job->report.unopened, space, function);
 	return code == 0 ? value_write(job, staged, row, sealed) : 0;
 }
 

@@ -244,21 +244,22 @@ static void changes_print(const cJSON *changes)
 	weir_ctl_table_print(&table);
 }
 
-/* Secrets that nobody here can open are worth a sentence, whatever the output. */
-static void unopened_tell(const cJSON *json)
+/* What is to be done about some functions is worth a sentence, whatever the output. */
+static void functions_tell(const cJSON *json, const char *member, const char *before, const char *after)
 {
-	const cJSON *names = cJSON_GetObjectItemCaseSensitive(json, "unopened");
-	const double count = weir_ctl_json_number(json, "unopened_count");
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, member);
+	const cJSON *names = cJSON_GetObjectItemCaseSensitive(item, "functions");
+	const double count = weir_ctl_json_number(item, "count");
 	const cJSON *name = NULL;
 
 	if (count <= 0)
 		return;
-	(void)fprintf(stderr, "warning: the backup came without its key, and this instance has another: the secrets of");
+	(void)fprintf(stderr, "warning: %s", before);
 	cJSON_ArrayForEach(name, names)
 		(void)fprintf(stderr, "%s %s", name == names->child ? "" : ",", cJSON_IsString(name) ? name->valuestring : "?");
 	if (count > cJSON_GetArraySize(names))
 		(void)fprintf(stderr, " and %.0f more", count - cJSON_GetArraySize(names));
-	(void)fprintf(stderr, " cannot be opened; set them again with `ctrlctl fn env`\n");
+	(void)fprintf(stderr, " %s\n", after);
 }
 
 enum weir_ctl_exit weir_ctl_restore(const struct weir_ctl_call *call)
@@ -289,7 +290,10 @@ enum weir_ctl_exit weir_ctl_restore(const struct weir_ctl_call *call)
 		code = weir_ctl_answer_json(&answer, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
-	unopened_tell(json);
+	functions_tell(json, "unopened",
+		       "the backup came without its key, and this instance has another: the secrets of",
+		       "cannot be opened; set them again with `ctrlctl fn env set`");
+	functions_tell(json, "missing", "the code of", "lies outside of the data directory, and is not here");
 	if (!call->json) {
 		contents_print(stdout, cJSON_GetObjectItemCaseSensitive(json, "backup"));
 		changes_print(cJSON_GetObjectItemCaseSensitive(json, "changes"));

@@ -127,16 +127,16 @@ static void secrets_come_with_their_key_only(void **state)
 	backup_test_secret(test, "one", "sesame");
 	backup_test_make(test, false);
 	backup_test_restore(fresh, test->file, &changes);
-	assert_int_equal(fresh->report.unopened_count, 1);
-	assert_string_equal(fresh->report.unopened[0], "default/one");
+	assert_int_equal(fresh->report.unopened.count, 1);
+	assert_string_equal(fresh->report.unopened.name[0], "default/one");
 	/* Here they open. */
 	backup_test_restore(test, test->file, &changes);
-	assert_int_equal(test->report.unopened_count, 0);
+	assert_int_equal(test->report.unopened.count, 0);
 	backup_test_make(test, true);
 	assert_true(test->report.has_key);
 	backup_test_secret(fresh, "one", "of another key");
 	backup_test_restore(fresh, test->file, &changes);
-	assert_int_equal(fresh->report.unopened_count, 0);
+	assert_int_equal(fresh->report.unopened.count, 0);
 	assert_int_equal(fresh->report.secrets_sealed_anew, 1);
 	assert_int_equal(weir_store_variable_each(fresh->store, secret_read, fresh, &fresh->error), 0);
 	/* What is sealed here already is left as it is. */

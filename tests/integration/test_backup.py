@@ -199,9 +199,14 @@ class Day(weir_instance.Case):
     def test_secrets_without_their_key(self):
         with Instance() as weir, Instance() as other:
             deployments(weir)
+            (weir.home / "outside.sh").write_text(SCRIPT)
+            (weir.home / "outside.sh").chmod(0o755)
+            ctl(weir, "fn", "add", "outside", "--runtime", "exec", "--file", weir.home / "outside.sh")
             ctl(weir, "backup", weir.home / "it.backup")
+            (weir.home / "outside.sh").unlink()
             done = ctl(other, "restore", weir.home / "it.backup")
             self.assertIn("the secrets of default/who cannot be opened", done.stderr)
+            self.assertIn("the code of default/outside lies outside", done.stderr)
             self.assertEqual(ctl(other, "fn", "invoke", "minus", "-d", '{"a":5,"b":3}').stdout, "2\n")
             ctl(other, "fn", "env", "set", "who", "--secret", "PASSWORD=-", stdin="open")
             ctl(weir, "backup", weir.home / "keyed.backup", "--with-key")

@@ -22,6 +22,7 @@
 #define WEIR_CTRL_CTRLD_CTRLD_H
 
 #include "ctrl/api/api.h"
+#include "ctrl/api/setting.h"
 #include "ctrl/ctrld/builder.h"
 #include "ctrl/ctrld/collector.h"
 #include "ctrl/ctrld/environment.h"
@@ -115,6 +116,9 @@ int weir_ctrld_table_sync(struct weir_ctrld *ctrld, struct weir_store_error *err
 /* publisher.c: build a snapshot of the store's generation and hand it to the supervisor. 0 or -errno
  * with *error; then `publish_due` is set and it is tried again. */
 int weir_ctrld_publish(struct weir_ctrld *ctrld, struct weir_store_error *error);
+
+/* How many records of calls are kept, by the settings. */
+struct weir_recorder_limits weir_ctrld_record_limits(const struct weir_setting_values *values);
 
 /* Nothing changed in a database, but what is published did: builds ended. */
 void weir_ctrld_publish_again(struct weir_ctrld *ctrld);

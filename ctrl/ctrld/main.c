@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctrl/api/setting.h"
 #include "ctrl/ctrld/ctrld.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
@@ -424,6 +425,8 @@ static int loop(struct weir_ctrld *ctrld)
 
 static int run(struct weir_ctrld *ctrld)
 {
+	struct weir_setting_values values;
+	struct weir_recorder_limits records;
 	int code = weir_store_create(ctrld->data, &ctrld->store);
 
 	if (code == 0)
@@ -455,8 +458,10 @@ static int run(struct weir_ctrld *ctrld)
 	if (!signals_open(ctrld))
 		return -errno;
 	code = weir_collector_create(ctrld->data, &ctrld->collector);
+	weir_setting_defaults(&values); /* until weir.db says otherwise */
+	records = weir_ctrld_record_limits(&values);
 	if (code == 0)
-		code = weir_recorder_create(ctrld->data, &ctrld->recorder);
+		code = weir_recorder_create(ctrld->data, &records, &ctrld->recorder);
 	if (code != 0)
 		return code;
 	return watch_fd_add(ctrld, weir_collector_fd(ctrld->collector)) ? loop(ctrld) : -errno;

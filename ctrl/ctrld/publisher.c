@@ -234,22 +234,28 @@ static void bad_rows_log(struct weir_ctrld *ctrld)
 	ctrld->bad_rows = count;
 }
 
+struct weir_recorder_limits weir_ctrld_record_limits(const struct weir_setting_values *values)
+{
+	return (struct weir_recorder_limits){
+		.kept_per_s = values->activation_kept_per_s,
+		.failed_per_s = values->activation_failed_per_s,
+		.rows_max = values->activation_rows_max,
+		.keep_s = values->activation_keep_s,
+	};
+}
+
 static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	struct weir_store_catalog catalog = {.is_tolerant = true};
 	WEIR_CLEANUP(weir_pool_settings_release) struct weir_pool_list pools = {.count = 0};
 	struct weir_setting_values values;
+	struct weir_recorder_limits records;
 	int code = weir_setting_load(ctrld->store, &values, error);
 
 	if (code == 0) {
 		weir_collector_limits(ctrld->collector, values.log_bytes_max, values.log_keep_s);
-		weir_recorder_limits(ctrld->recorder,
-				     &(struct weir_recorder_limits){
-					     .kept_per_s = values.activation_kept_per_s,
-					     .failed_per_s = values.activation_failed_per_s,
-					     .rows_max = values.activation_rows_max,
-					     .keep_s = values.activation_keep_s,
-				     });
+		records = weir_ctrld_record_limits(&values);
+		weir_recorder_limits(ctrld->recorder, &records);
 	}
 	if (code == 0)
 		code = weir_store_load_functions(ctrld->store, &catalog, error);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,9 +30,11 @@ enum {
 static const uint64_t commit_ns = 250 * WEIR_NS_PER_MS; /* what is kept is written at once, unless somebody asks */
 static const uint64_t trim_ns = WEIR_NS_PER_SECOND;
 
-/* A rate: how many more may be kept; grows with time, up to a second's. */
+/* A rate: how many more may be kept. It grows with the records' own time, up to a second's worth, so that
+ * those that waited for ctrld are judged as if it had been there. */
 struct budget {
 	uint64_t left_ns; /* each costs NS_PER_SECOND / rate */
+	uint64_t at_ns;   /* of the latest record */
 };
 
 struct weir_recorder {
@@ -41,7 +44,7 @@ struct weir_recorder {
 
 	pthread_mutex_t lock; /* for what both threads touch: */
 	int new_activations_fd; /* to be taken by the thread; -1 none */
-	int new_event_fd;
+	int new_bell_fd;
 	int new_snapshot_fd;
 	bool is_opened;
 	struct weir_recorder_limits limits;
@@ -54,12 +57,13 @@ struct weir_recorder {
 	/* The thread's own. */
 	struct weir_activations *shared; /* NULL: none yet */
 	uint32_t shard_count;
-	int event_fd;
+	int bell_fd;
 	struct weir_activation_rx rx[WEIR_SHARDS_MAX];
 	struct weir_snapshot snapshot;
 	struct weir_activation_store *store;
 	bool is_begun;      /* a transaction, */
 	uint64_t begun_ns;  /* then */
+	bool is_refused;    /* none could be begun in this round */
 	uint64_t trimmed_ns;
 	uint64_t tried_ns;
 	uint64_t pending;   /* records in it */
@@ -84,6 +88,14 @@ static void silence(int fd)
 	uint64_t count = 0;
 
 	(void)!read(fd, &count, sizeof(count)); /* EAGAIN: it was silent */
+}
+
+static void bell_silence(int fd)
+{
+	char byte;
+
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
+		continue;
 }
 
 static uint64_t wall_ns(void)
@@ -129,13 +141,14 @@ static bool store_begin(struct weir_recorder *recorder)
 	struct weir_store_error error = {{0}};
 	int code = 0;
 
-	if (recorder->is_begun)
-		return true;
+	if (recorder->is_begun || recorder->is_refused)
+		return recorder->is_begun;
 	if (recorder->store == NULL)
 		code = weir_activation_store_open(recorder->data, &recorder->store, &error);
 	if (code == 0)
 		code = weir_activation_store_begin(recorder->store, &error);
 	recorder->is_begun = code == 0;
+	recorder->is_refused = code != 0; /* each try may wait for somebody's lock */
 	recorder->begun_ns = recorder->round_ns;
 	if (code != 0)
 		store_failed(recorder, code, &error);
@@ -196,17 +209,18 @@ static void store_trim(struct weir_recorder *recorder)
 
 /* ---- the thread: records ---- */
 
-static void budget_grow(struct budget *budget, uint64_t elapsed_ns)
-{
-	budget->left_ns += elapsed_ns < WEIR_NS_PER_SECOND ? elapsed_ns : WEIR_NS_PER_SECOND;
-	if (budget->left_ns > WEIR_NS_PER_SECOND)
-		budget->left_ns = WEIR_NS_PER_SECOND;
-}
-
-static bool budget_take(struct budget *budget, uint32_t per_s)
+static bool budget_take(struct budget *budget, uint32_t per_s, uint64_t at_ns)
 {
 	const uint64_t price_ns = per_s == 0 ? UINT64_MAX : WEIR_NS_PER_SECOND / per_s;
 
+	if (at_ns > budget->at_ns) {
+		const uint64_t elapsed_ns = at_ns - budget->at_ns;
+
+		budget->left_ns += elapsed_ns < WEIR_NS_PER_SECOND ? elapsed_ns : WEIR_NS_PER_SECOND;
+		if (budget->left_ns > WEIR_NS_PER_SECOND)
+			budget->left_ns = WEIR_NS_PER_SECOND;
+		budget->at_ns = at_ns;
+	}
 	if (budget->left_ns < price_ns)
 		return false;
 	budget->left_ns -= price_ns;
@@ -290,38 +304,47 @@ static bool is_failed(const struct weir_activation *record)
 static void record_take(struct weir_recorder *recorder, const struct weir_activation *record)
 {
 	const bool is_bad = is_failed(record);
+	const uint64_t ended_ns = record->arrived_ns + record->total_ns;
 
 	recorder->counts.seen++;
 	if (budget_take(is_bad ? &recorder->bad : &recorder->good,
-			is_bad ? recorder->round_limits.failed_per_s : recorder->round_limits.kept_per_s))
+			is_bad ? recorder->round_limits.failed_per_s : recorder->round_limits.kept_per_s,
+			ended_ns < recorder->round_ns ? ended_ns : recorder->round_ns))
 		record_keep(recorder, record);
 	else
 		recorder->counts.skipped++;
 }
 
-/* All that is in the rings; bounded by what they hold. */
+/* Some of one ring; how many. */
+static size_t ring_take(struct weir_recorder *recorder, uint32_t ring)
+{
+	const size_t count = weir_activation_take(&recorder->rx[ring], recorder->taken, TAKE_MAX);
+
+	for (size_t i = 0; i < count; i++)
+		record_take(recorder, &recorder->taken[i]);
+	return count;
+}
+
+/* All that is in the rings, bounded by what they hold: some of each in turn, another one first each time, so
+ * that none has the rates to itself. */
 static void rings_take(struct weir_recorder *recorder)
 {
 	uint64_t lost = 0;
+	size_t count = 1;
 
-	for (uint32_t i = 0; i < recorder->shard_count; i++) {
-		size_t left = WEIR_ACTIVATION_CELLS;
-		size_t count = 1;
-
-		while (left > 0 && count > 0) {
-			count = weir_activation_take(&recorder->rx[i], recorder->taken, TAKE_MAX);
-			for (size_t k = 0; k < count; k++)
-				record_take(recorder, &recorder->taken[k]);
-			left -= count < left ? count : left;
-		}
-		lost += weir_activation_lost(&recorder->rx[i]);
+	for (int pass = 0; pass < WEIR_ACTIVATION_CELLS / TAKE_MAX && count > 0; pass++) {
+		count = 0;
+		for (uint32_t i = 0; i < recorder->shard_count; i++)
+			count += ring_take(recorder, (uint32_t)((recorder->started + i) % recorder->shard_count));
 	}
+	for (uint32_t i = 0; i < recorder->shard_count; i++)
+		lost += weir_activation_lost(&recorder->rx[i]);
 	recorder->counts.lost = lost;
 }
 
 /* ---- the thread ---- */
 
-static void shared_attach(struct weir_recorder *recorder, int fd, int event_fd)
+static void shared_attach(struct weir_recorder *recorder, int fd, int bell_fd)
 {
 	const int result = weir_activations_attach(fd, &recorder->shared, &recorder->shard_count);
 
@@ -329,11 +352,11 @@ static void shared_attach(struct weir_recorder *recorder, int fd, int event_fd)
 	if (result != 0) {
 		weir_log(WEIR_LOG_ERROR, "place of call records refused", "error=\"%s\" action=\"go on without\"",
 			 strerror(-result));
-		weir_fd_close(&event_fd);
+		weir_fd_close(&bell_fd);
 		recorder->shard_count = 0;
 		return;
 	}
-	recorder->event_fd = event_fd;
+	recorder->bell_fd = bell_fd;
 	for (uint32_t i = 0; i < recorder->shard_count; i++)
 		weir_activation_rx_open(&recorder->rx[i], recorder->shared, i);
 }
@@ -353,7 +376,7 @@ static void snapshot_attach(struct weir_recorder *recorder, int fd)
 /* Take what the main thread left for this one. Fills in whether somebody waits for this round. True: stop. */
 static bool round_begin(struct weir_recorder *recorder, bool *out_asked)
 {
-	int activations_fd, event_fd, snapshot_fd;
+	int activations_fd, bell_fd, snapshot_fd;
 	bool is_stopping;
 
 	(void)pthread_mutex_lock(&recorder->lock);
@@ -361,13 +384,13 @@ static bool round_begin(struct weir_recorder *recorder, bool *out_asked)
 	*out_asked = is_stopping || recorder->asked > recorder->started;
 	recorder->started++;
 	activations_fd = recorder->new_activations_fd;
-	event_fd = recorder->new_event_fd;
+	bell_fd = recorder->new_bell_fd;
 	snapshot_fd = recorder->new_snapshot_fd;
-	recorder->new_activations_fd = recorder->new_event_fd = recorder->new_snapshot_fd = -1;
+	recorder->new_activations_fd = recorder->new_bell_fd = recorder->new_snapshot_fd = -1;
 	recorder->round_limits = recorder->limits;
 	(void)pthread_mutex_unlock(&recorder->lock);
 	if (activations_fd != -1)
-		shared_attach(recorder, activations_fd, event_fd);
+		shared_attach(recorder, activations_fd, bell_fd);
 	if (snapshot_fd != -1)
 		snapshot_attach(recorder, snapshot_fd);
 	return is_stopping;
@@ -386,7 +409,7 @@ static bool is_asked(struct weir_recorder *recorder)
 static void rings_wait(struct weir_recorder *recorder, enum weir_activation_reader reader, int timeout_ms)
 {
 	struct pollfd polled[2] = {{.fd = recorder->wake_fd, .events = POLLIN},
-				   {.fd = recorder->event_fd, .events = POLLIN}};
+				   {.fd = recorder->bell_fd, .events = POLLIN}};
 	const bool is_empty = recorder->shared == NULL ||
 			      weir_activations_wait(recorder->shared, recorder->rx, recorder->shard_count, reader);
 
@@ -395,17 +418,15 @@ static void rings_wait(struct weir_recorder *recorder, enum weir_activation_read
 	silence(recorder->wake_fd);
 	if (recorder->shared == NULL)
 		return;
-	silence(recorder->event_fd);
+	bell_silence(recorder->bell_fd);
 	(void)weir_activations_wait(recorder->shared, recorder->rx, recorder->shard_count, WEIR_ACTIVATION_READER_AWAKE);
 }
 
-/* One round of taking; `before_ns` is when the one before was. */
-static void round_run(struct weir_recorder *recorder, uint64_t before_ns, bool is_asked)
+static void round_run(struct weir_recorder *recorder, bool is_asked)
 {
 	recorder->round_ns = weir_clock_now_ns();
 	recorder->wall_ns = wall_ns();
-	budget_grow(&recorder->good, recorder->round_ns - before_ns);
-	budget_grow(&recorder->bad, recorder->round_ns - before_ns);
+	recorder->is_refused = false;
 	rings_take(recorder);
 	store_commit(recorder, is_asked);
 	store_try(recorder);
@@ -416,29 +437,37 @@ static void round_run(struct weir_recorder *recorder, uint64_t before_ns, bool i
 	(void)pthread_mutex_unlock(&recorder->lock);
 }
 
+/* How long to sleep without a record: until what is begun is committed, or trouble is looked at again. */
+static int patience_ms(const struct weir_recorder *recorder)
+{
+	const uint64_t since_ns = recorder->is_begun ? recorder->begun_ns : recorder->tried_ns;
+	const uint64_t passed_ns = weir_clock_now_ns() - since_ns;
+
+	if (!recorder->is_begun && recorder->counts.problem[0] == '\0')
+		return QUIET_MS;
+	return passed_ns < commit_ns ? (int)((commit_ns - passed_ns) / WEIR_NS_PER_MS) + 1 : 0;
+}
+
 static void *thread_main(void *argument)
 {
 	struct weir_recorder *const recorder = argument;
 	bool is_stopping = false;
 
-	recorder->round_ns = weir_clock_now_ns();
+	recorder->good.left_ns = recorder->bad.left_ns = WEIR_NS_PER_SECOND;
 	while (!is_stopping) {
 		bool asked = false;
 
 		if (!is_asked(recorder))
-			rings_wait(recorder, WEIR_ACTIVATION_READER_SLEEPS,
-				   recorder->is_begun || recorder->counts.problem[0] != '\0'
-					   ? (int)(commit_ns / WEIR_NS_PER_MS)
-					   : QUIET_MS);
+			rings_wait(recorder, WEIR_ACTIVATION_READER_SLEEPS, patience_ms(recorder));
 		if (!is_asked(recorder))
 			rings_wait(recorder, WEIR_ACTIVATION_READER_GATHERS, GATHER_MS);
 		is_stopping = round_begin(recorder, &asked);
-		round_run(recorder, recorder->round_ns, asked);
+		round_run(recorder, asked);
 	}
 	weir_activation_store_close(recorder->store);
 	weir_snapshot_detach(&recorder->snapshot);
 	weir_activations_detach(recorder->shared, recorder->shard_count);
-	weir_fd_close(&recorder->event_fd);
+	weir_fd_close(&recorder->bell_fd);
 	return NULL;
 }
 
@@ -457,7 +486,8 @@ static int thread_start(struct weir_recorder *recorder)
 	return -error;
 }
 
-int weir_recorder_create(const char *data, struct weir_recorder **out_recorder)
+int weir_recorder_create(const char *data, const struct weir_recorder_limits *limits,
+			 struct weir_recorder **out_recorder)
 {
 	struct weir_recorder *const recorder = calloc(1, sizeof(*recorder));
 	int code = 0;
@@ -465,8 +495,8 @@ int weir_recorder_create(const char *data, struct weir_recorder **out_recorder)
 	if (recorder == NULL)
 		return -ENOMEM;
 	(void)snprintf(recorder->data, sizeof(recorder->data), "%s", data); /* fits: checked */
-	recorder->event_fd = recorder->new_activations_fd = recorder->new_event_fd = recorder->new_snapshot_fd = -1;
-	recorder->limits = (struct weir_recorder_limits){.rows_max = UINT32_MAX, .keep_s = UINT32_MAX};
+	recorder->bell_fd = recorder->new_activations_fd = recorder->new_bell_fd = recorder->new_snapshot_fd = -1;
+	recorder->limits = *limits;
 	(void)pthread_mutex_init(&recorder->lock, NULL); /* cannot fail without attributes */
 	recorder->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	code = recorder->wake_fd == -1 ? -errno : thread_start(recorder);
@@ -489,25 +519,25 @@ void weir_recorder_destroy(struct weir_recorder *recorder)
 	wake(recorder);
 	(void)pthread_join(recorder->thread, NULL);
 	weir_fd_close(&recorder->new_activations_fd);
-	weir_fd_close(&recorder->new_event_fd);
+	weir_fd_close(&recorder->new_bell_fd);
 	weir_fd_close(&recorder->new_snapshot_fd);
 	weir_fd_close(&recorder->wake_fd);
 	(void)pthread_mutex_destroy(&recorder->lock);
 	free(recorder);
 }
 
-void weir_recorder_open(struct weir_recorder *recorder, int activations_fd, int event_fd)
+void weir_recorder_open(struct weir_recorder *recorder, int activations_fd, int bell_fd)
 {
 	(void)pthread_mutex_lock(&recorder->lock);
 	if (!recorder->is_opened) {
 		recorder->is_opened = true;
 		recorder->new_activations_fd = activations_fd;
-		recorder->new_event_fd = event_fd;
-		activations_fd = event_fd = -1;
+		recorder->new_bell_fd = bell_fd;
+		activations_fd = bell_fd = -1;
 	}
 	(void)pthread_mutex_unlock(&recorder->lock);
 	weir_fd_close(&activations_fd);
-	weir_fd_close(&event_fd);
+	weir_fd_close(&bell_fd);
 	wake(recorder);
 }
 

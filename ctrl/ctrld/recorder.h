@@ -37,13 +37,14 @@ struct weir_recorder_limits {
 };
 
 /* Start for the data directory. 0, -ENOMEM or -errno. */
-int weir_recorder_create(const char *data, struct weir_recorder **out_recorder);
+int weir_recorder_create(const char *data, const struct weir_recorder_limits *limits,
+			 struct weir_recorder **out_recorder);
 
 /* Take what is in the rings once more, then stop. NULL is accepted. */
 void weir_recorder_destroy(struct weir_recorder *recorder);
 
 /* The rings and their bell: both are taken over. Once; more are closed. */
-void weir_recorder_open(struct weir_recorder *recorder, int activations_fd, int event_fd);
+void weir_recorder_open(struct weir_recorder *recorder, int activations_fd, int bell_fd);
 
 /* Names come from this snapshot from now on; the descriptor is copied. */
 void weir_recorder_snapshot(struct weir_recorder *recorder, int snapshot_fd);

@@ -14,6 +14,8 @@
 enum {
 	SCHEMA_VERSION = 1,
 	TRIM_ROWS = 1000, /* removed at once */
+	VACUUM_PAGES = 2000,
+	SLACK_BYTES = 4 << 20,
 };
 
 static const char file_name[] = "activations.db";
@@ -202,6 +204,7 @@ int weir_activation_store_commit(struct weir_activation_store *store, struct wei
 int weir_activation_store_trim(struct weir_activation_store *store, uint64_t rows_max, uint64_t oldest_ns,
 			       struct weir_store_error *error)
 {
+	struct weir_side_file_size size;
 	char text[300];
 	int code = 0;
 
@@ -213,7 +216,14 @@ int weir_activation_store_trim(struct weir_activation_store *store, uint64_t row
 	code = weir_sql_run(store->db, store->path, text, error);
 	if (code != 0)
 		return code;
-	return sqlite3_changes(store->db) == TRIM_ROWS ? 1 : 0;
+	if (sqlite3_changes(store->db) == TRIM_ROWS)
+		return 1;
+	code = weir_side_file_size(store->db, store->path, &size, error);
+	if (code != 0 || size.file_bytes < 2 * size.used_bytes + SLACK_BYTES)
+		return code;
+	/* Give pages back where the limit became smaller; else they serve the next records. */
+	(void)snprintf(text, sizeof(text), "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES);
+	return weir_sql_run(store->db, store->path, text, error);
 }
 
 /* ---- readers ---- */
@@ -255,6 +265,7 @@ int weir_activation_store_read(const char *data, const struct weir_activation_fi
 	char path[WEIR_STORE_PATH_BYTES_MAX];
 	char names[400];
 	char text[1000];
+	uint64_t since_number = 0;
 	sqlite3 *db = NULL;
 	int code = 0;
 
@@ -264,17 +275,22 @@ int weir_activation_store_read(const char *data, const struct weir_activation_fi
 	code = weir_side_file_open_reader(path, &db, error);
 	if (code != 0)
 		return code;
+	/* What began since then was received since then. */
+	if (filter->since_ns != 0)
+		code = weir_side_file_since(db, path, "activation", "number", filter->since_ns, &since_number, error);
 	(void)columns(names);
 	(void)snprintf(text, sizeof(text),
 		       "SELECT * FROM (SELECT %s, number FROM activation WHERE number > ?2 AND started >= ?3%s%s "
 		       "ORDER BY number %s LIMIT ?4) ORDER BY started, number",
 		       names, filter->function != NULL ? " AND function = ?1" : "",
 		       filter->is_failed ? " AND failed = 1" : "", filter->newest ? "DESC" : "ASC"); /* fits */
-	code = weir_sql_prepare(db, path, text, &statement, error);
+	if (code == 0)
+		code = weir_sql_prepare(db, path, text, &statement, error);
 	if (code == 0) {
 		if (filter->function != NULL)
 			(void)sqlite3_bind_text(statement, 1, filter->function, -1, SQLITE_STATIC);
-		(void)sqlite3_bind_int64(statement, 2, (sqlite3_int64)filter->after_number);
+		(void)sqlite3_bind_int64(statement, 2, (sqlite3_int64)(since_number > filter->after_number + 1 ? since_number - 1
+												 : filter->after_number));
 		(void)sqlite3_bind_int64(statement, 3, (sqlite3_int64)filter->since_ns);
 		(void)sqlite3_bind_int64(statement, 4, filter->rows_max);
 		code = rows_visit(db, path, statement, visit, context, error);

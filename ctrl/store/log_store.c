@@ -207,42 +207,6 @@ int weir_log_store_trim(struct weir_log_store *store, uint64_t bytes_max, uint64
 
 /* ---- readers ---- */
 
-/* The first line that was received at `since_ns` or later; lines are received in the order of ids. */
-static int since_find(sqlite3 *db, const char *path, uint64_t since_ns, uint64_t *out_id,
-		      struct weir_store_error *error)
-{
-	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
-	uint64_t low = 0;
-	uint64_t high = 0;
-	int code = weir_side_file_number(db, path, "SELECT coalesce(max(id), 0) + 1 FROM line", &high, error);
-
-	if (code == 0)
-		code = weir_side_file_number(db, path, "SELECT coalesce(min(id), 1) FROM line", &low, error);
-	if (code == 0)
-		code = weir_sql_prepare(db, path,
-					"SELECT id, received FROM line WHERE id >= ?1 ORDER BY id "
-					"LIMIT 1",
-					&statement, error);
-	while (code == 0 && low < high) {
-		const uint64_t middle = low + (high - low) / 2;
-
-		(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)middle);
-		code = sqlite3_step(statement);
-		if (code != SQLITE_ROW && code != SQLITE_DONE)
-			return weir_sql_error(db, code, path, error);
-		if (code == SQLITE_DONE ||
-		    (uint64_t)sqlite3_column_int64(statement, 1) >= since_ns)
-			high = middle;
-		else
-			low = (uint64_t)sqlite3_column_int64(statement, 0) + 1;
-		(void)sqlite3_reset(statement);
-		code = 0;
-	}
-	if (code == 0)
-		*out_id = low;
-	return code;
-}
-
 static void row_visit(sqlite3_stmt *row, weir_log_visit *visit, void *context)
 {
 	struct weir_log_line line = {
@@ -305,7 +269,7 @@ int weir_log_store_read(const char *data, const struct weir_log_filter *filter,
 		return weir_store_fail(error, -ENAMETOOLONG, "the path %s is too long", data);
 	code = weir_side_file_open_reader(path, &db, error);
 	if (code == 0 && filter->since_ns != 0)
-		code = since_find(db, path, filter->since_ns, &since_id, error);
+		code = weir_side_file_since(db, path, "line", "id", filter->since_ns, &since_id, error);
 	if (code == 0)
 		code = rows_visit(db, path, filter, since_id > first_id ? since_id : first_id,
 				  visit, context, error);

@@ -152,6 +152,44 @@ int weir_side_file_size(sqlite3 *db, const char *path, struct weir_side_file_siz
 	return 0;
 }
 
+int weir_side_file_since(sqlite3 *db, const char *path, const char *table, const char *key, uint64_t since_ns,
+			 uint64_t *out_key, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
+	char text[160];
+	uint64_t low = 0;
+	uint64_t high = 0;
+	int code = 0;
+
+	(void)snprintf(text, sizeof(text), "SELECT coalesce(max(%s), 0) + 1 FROM %s", key, table); /* short names */
+	code = weir_side_file_number(db, path, text, &high, error);
+	(void)snprintf(text, sizeof(text), "SELECT coalesce(min(%s), 1) FROM %s", key, table);
+	if (code == 0)
+		code = weir_side_file_number(db, path, text, &low, error);
+	(void)snprintf(text, sizeof(text), "SELECT %s, received FROM %s WHERE %s >= ?1 ORDER BY %s LIMIT 1", key, table,
+		       key, key);
+	if (code == 0)
+		code = weir_sql_prepare(db, path, text, &statement, error);
+	while (code == 0 && low < high) {
+		const uint64_t middle = low + (high - low) / 2;
+
+		(void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)middle);
+		code = sqlite3_step(statement);
+		if (code != SQLITE_ROW && code != SQLITE_DONE)
+			return weir_sql_error(db, code, path, error);
+		if (code == SQLITE_DONE ||
+		    (uint64_t)sqlite3_column_int64(statement, 1) >= since_ns)
+			high = middle;
+		else
+			low = (uint64_t)sqlite3_column_int64(statement, 0) + 1;
+		(void)sqlite3_reset(statement);
+		code = 0;
+	}
+	if (code == 0)
+		*out_key = low;
+	return code;
+}
+
 void weir_side_file_id(uint64_t high, uint64_t low, uint8_t out[16])
 {
 	for (int i = 0; i < 8; i++) {

@@ -35,6 +35,11 @@ int weir_side_file_size(sqlite3 *db, const char *path, struct weir_side_file_siz
 int weir_side_file_number(sqlite3 *db, const char *path, const char *text, uint64_t *out_value,
 			  struct weir_store_error *error);
 
+/* The first row of `table` that was received at `since_ns` or later, by its key; behind the last if there is
+ * none. Rows are received in the order of their keys, so that some twenty are looked at. */
+int weir_side_file_since(sqlite3 *db, const char *path, const char *table, const char *key, uint64_t since_ns,
+			 uint64_t *out_key, struct weir_store_error *error);
+
 /* An activation's id, in the order of its digits, and back. */
 void weir_side_file_id(uint64_t high, uint64_t low, uint8_t out[16]);
 void weir_side_file_id_read(sqlite3_stmt *row, int column, uint64_t *out_high, uint64_t *out_low);

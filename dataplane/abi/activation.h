@@ -4,12 +4,12 @@
  *     ctrld:                                                          shard        ctrld  shard
  *     who sleeps
  *
- * A memfd and an eventfd for the whole life of an instance: the supervisor makes them, the keeper holds them,
+ * A memfd and a pair of sockets for the whole life of an instance: the supervisor makes them, the keeper holds them,
  * so records wait while ctrld is away, and the rings go on where a gateway that died left them. (One gateway
  * writes at a time: the next is started after the one before is gone.)
  * A full ring: the newest record is dropped and counted in `lost`. Times are CLOCK_MONOTONIC.
  * ctrld says in `reader` what it waits for; the shard that finds it there after it published clears it and
- * rings the eventfd, so a bell costs a system call per awakening, not per record.
+ * sends a byte, so a bell costs a system call per awakening, not per record.
  * Peer death: a record that was not published is lost; indices stay valid. Each end checks the other's. */
 #ifndef WEIR_DATAPLANE_ABI_ACTIVATION_H
 #define WEIR_DATAPLANE_ABI_ACTIVATION_H

@@ -39,18 +39,23 @@ static void fill_run(const struct weir_exchange_stages *stages, uint64_t now_ns,
 	record->reply_units = weir_activation_units(now_ns - returned_ns);
 }
 
-static uint8_t flags_of(const struct weir_exchange *exchange)
+bool weir_activation_is_whole(const struct weir_exchange *exchange)
 {
-	const bool is_whole = exchange->failure != WEIR_HTTP_OK ||
-			      (exchange->answer_ended && exchange->piece_count == 0);
+	if (exchange->failure != WEIR_HTTP_OK)
+		return true; /* Weir's own answer is one piece */
+	return exchange->answer_ended && exchange->piece_count == 0 && !exchange->stages.is_cut &&
+	       (exchange->framing != WEIR_FRAMING_LENGTH || exchange->answer_left == 0);
+}
 
+static uint8_t flags_of(const struct weir_exchange *exchange, bool is_whole)
+{
 	return (uint8_t)((exchange->cold_since_ns != 0 ? WEIR_ACTIVATION_COLD : 0) |
 			 (exchange->connection->special & WEIR_CONNECTION_NESTED ? WEIR_ACTIVATION_NESTED : 0) |
 			 (is_whole ? 0 : WEIR_ACTIVATION_CUT) |
 			 (exchange->stages.is_cpu_known ? WEIR_ACTIVATION_CPU_KNOWN : 0));
 }
 
-void weir_activation_leave(struct weir_shard *shard, const struct weir_exchange *exchange)
+void weir_activation_leave(struct weir_shard *shard, const struct weir_exchange *exchange, bool is_whole)
 {
 	const struct weir_exchange_stages *stages = &exchange->stages;
 	struct weir_activation *record;
@@ -75,7 +80,7 @@ void weir_activation_leave(struct weir_shard *shard, const struct weir_exchange 
 		.version = stages->version,
 		.status = stages->status,
 		.failure = exchange->failure,
-		.flags = flags_of(exchange),
+		.flags = flags_of(exchange, is_whole),
 	};
 	if (record->flags & WEIR_ACTIVATION_NESTED) {
 		record->parent_high = weir_nested_of(exchange->connection)->parent.high;
@@ -85,4 +90,22 @@ void weir_activation_leave(struct weir_shard *shard, const struct weir_exchange 
 		record->queue_units = weir_activation_units(shard->now_ns - stages->arrived_ns);
 	else
 		fill_run(stages, shard->now_ns, record);
+}
+
+void weir_activation_dropped(struct weir_shard *shard, struct weir_nested *nested)
+{
+	struct weir_activation *record = weir_activation_put(&shard->activations);
+
+	if (!record)
+		return;
+	*record = (struct weir_activation){
+		.id_high = nested->exchange.activation.high,
+		.id_low = nested->exchange.activation.low,
+		.parent_high = nested->parent.high,
+		.parent_low = nested->parent.low,
+		.function_id = nested->function_id,
+		.arrived_ns = shard->now_ns,
+		.request_bytes = nested->body_bytes,
+		.flags = WEIR_ACTIVATION_NESTED | WEIR_ACTIVATION_CUT,
+	};
 }

@@ -220,8 +220,10 @@ bool weir_answer_message(struct weir_shard *shard, struct weir_shard_link *link,
 		    !weir_link_chunk_return(link, message->call, message->chunk))
 			return false;
 		call->finished = true;
-		if (call->exchange)
+		if (call->exchange) {
+			weir_activation_returned(shard, link, call->exchange, message);
 			abort_exchange(shard, link, call->exchange, message);
+		}
 		last = true;
 		break;
 	default:

@@ -4,6 +4,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/gateway/activation.h"
 #include "dataplane/gateway/input.h"
 #include "dataplane/gateway/output.h"
 #include "dataplane/gateway/shard.h"
@@ -120,6 +121,7 @@ static bool move_chunked(struct weir_shard *shard, struct weir_exchange *exchang
 	}
 	if (state == WEIR_HTTP_CHUNKED_DONE)
 		exchange->body_left = 0;
+	weir_activation_received(exchange, produced);
 	if (produced > 0) {
 		push_data(shard, exchange, chunk, (uint32_t)produced, state == WEIR_HTTP_CHUNKED_DONE);
 		return true;

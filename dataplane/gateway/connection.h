@@ -44,6 +44,7 @@ struct weir_connection {
 	uint16_t body_call;
 	struct weir_shard_link *sending_link; /* whose chunk is part of the send in flight, or NULL */
 	uint32_t need_bytes;   /* input that must be there before parsing again */
+	uint32_t head_units;   /* that a slow head took, while its small body is awaited: shm/activation.h */
 	uint32_t out_bytes;
 	uint64_t sent_bytes;   /* since the send deadline was set */
 	uint32_t unacknowledged_bytes; /* by the client, when the send deadline was set */

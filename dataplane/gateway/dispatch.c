@@ -460,6 +460,7 @@ void weir_dispatch_again(struct weir_shard *shard, struct weir_exchange *exchang
 	block->end = exchange->request_bytes;
 	exchange->request = block;
 	weir_link_call_abandon(shard, exchange);
+	weir_activation_unbound(exchange);
 	/* The old worker could write to those bytes: they must still be what we gave it. */
 	request = waiting_bytes(exchange);
 	if (request_hash(&request) != exchange->request_hash) {

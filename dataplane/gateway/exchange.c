@@ -49,9 +49,11 @@ static void leave_connection(struct weir_exchange *exchange)
 
 void weir_exchange_clear(struct weir_shard *shard, struct weir_exchange *exchange)
 {
-	weir_activation_leave(shard, exchange);
+	const bool is_whole = weir_activation_is_whole(exchange);
+
 	weir_dispatch_forget(shard, exchange);
 	weir_link_call_abandon(shard, exchange);
+	weir_activation_leave(shard, exchange, is_whole);
 	weir_block_give(&shard->blocks, exchange->request);
 	weir_block_give(&shard->blocks, exchange->detail);
 	weir_block_give(&shard->blocks, exchange->decoder);

@@ -43,6 +43,7 @@ struct weir_exchange_stages {
 	uint32_t version;
 	uint16_t status; /* of the answer; 0 = none was begun */
 	bool is_cpu_known;
+	bool is_cut; /* its answer broke off */
 };
 
 struct weir_exchange {

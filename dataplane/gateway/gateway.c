@@ -213,7 +213,7 @@ static int open_shard(struct weir_gateway *gateway, uint32_t index, uint16_t cpu
 		.board = gateway->board,
 		.load = gateway->load,
 		.activations = gateway->activations,
-		.activations_event_fd = gateway->activations_event_fd,
+		.activations_bell_fd = gateway->activations_bell_fd,
 		.outbox = &gateway->outbox,
 	};
 
@@ -273,7 +273,7 @@ static void activations_open(struct weir_gateway *gateway, const struct weir_con
 		gateway->activations = NULL;
 		return;
 	}
-	gateway->activations_event_fd = fds->fd[3];
+	gateway->activations_bell_fd = fds->fd[3];
 	fds->fd[3] = -1;
 }
 

@@ -43,7 +43,7 @@ struct weir_gateway {
 	const struct weir_load_board *load; /* what workers use, as measured; NULL = not known */
 	struct weir_shard_board *shard_board;
 	struct weir_activations *activations; /* where records of calls go; NULL = nowhere */
-	int activations_event_fd;             /* for the gateway's life */
+	int activations_bell_fd;             /* for the gateway's life */
 	uint32_t shard_count;
 	uint16_t memory_node[WEIR_SHARDS_MAX]; /* of each shard, or WEIR_CONTROL_NODE_ANY */
 	struct weir_shard *shard[WEIR_SHARDS_MAX];

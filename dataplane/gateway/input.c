@@ -165,11 +165,25 @@ static void interim_continue(struct weir_shard *shard, struct weir_connection *c
 	weir_connection_mark(shard, connection);
 }
 
+/* Since when a head, or its small body, is under way that did not come at once. */
+static uint64_t phase_ns(const struct weir_shard *shard, const struct weir_connection *connection)
+{
+	const struct weir_settings *settings = shard->config->settings;
+	const uint64_t timeout_ms = connection->phase == WEIR_PHASE_HEAD ? settings->head_timeout_ms
+									 : settings->body_idle_ms;
+	const uint64_t left_ns = connection->phase_deadline_ns - shard->now_ns;
+
+	if (connection->phase != WEIR_PHASE_HEAD && connection->phase != WEIR_PHASE_BODY)
+		return 0;
+	return left_ns < timeout_ms * WEIR_NS_PER_MS ? timeout_ms * WEIR_NS_PER_MS - left_ns : 0;
+}
+
 static void enter_phase(struct weir_shard *shard, struct weir_connection *connection,
 			enum weir_phase phase, uint32_t timeout_ms)
 {
 	if (connection->phase == phase)
 		return;
+	connection->head_units = weir_activation_units(phase_ns(shard, connection));
 	connection->phase = (uint8_t)phase;
 	connection->phase_deadline_ns = shard->now_ns + timeout_ms * WEIR_NS_PER_MS;
 	weir_connection_watch(shard, connection, connection->phase_deadline_ns);
@@ -302,17 +316,19 @@ static void submit(struct weir_shard *shard, struct weir_connection *connection,
 
 	if (!exchange)
 		return;
+	if (function) {
+		exchange->function_id = function->id;
+		weir_activation_begin(shard, exchange, function, candidate->waited_ns);
+		exchange->stages.route_id = target->route_id;
+		exchange->stages.request_bytes = body_bytes_known(&shard->parser, candidate);
+	}
 	if (candidate->failure != WEIR_HTTP_OK) {
 		fail_early(shard, connection, exchange, candidate);
 		return;
 	}
 	if (shard->parser.resource_fields > 0)
 		exchange->ask = candidate->ask;
-	exchange->function_id = function->id;
 	exchange->generation = shard->config->snapshot.header->generation;
-	weir_activation_begin(shard, exchange, function, candidate->waited_ns);
-	exchange->stages.route_id = target->route_id;
-	exchange->stages.request_bytes = body_bytes_known(&shard->parser, candidate);
 	exchange->deadline_ns =
 		shard->now_ns +
 		(target->timeout_ms ? target->timeout_ms * WEIR_NS_PER_MS : function->timeout_ns);
@@ -372,19 +388,6 @@ static enum weir_http_parse parse_head(struct weir_shard *shard, struct weir_con
 	return result;
 }
 
-/* Since when a head, then its small body, is under way that did not come at once. */
-static uint64_t phase_ns(const struct weir_shard *shard, const struct weir_connection *connection)
-{
-	const struct weir_settings *settings = shard->config->settings;
-	const uint64_t timeout_ms = connection->phase == WEIR_PHASE_HEAD ? settings->head_timeout_ms
-									 : settings->body_idle_ms;
-	const uint64_t left_ns = connection->phase_deadline_ns - shard->now_ns;
-
-	if (connection->phase != WEIR_PHASE_HEAD && connection->phase != WEIR_PHASE_BODY)
-		return 0;
-	return left_ns < timeout_ms * WEIR_NS_PER_MS ? timeout_ms * WEIR_NS_PER_MS - left_ns : 0;
-}
-
 /* Look for one request at data[0 .. bytes-1]. Returns the bytes it took, 0 if it is not whole. */
 static size_t parse_one(struct weir_shard *shard, struct weir_connection *connection, const char *data,
 			size_t bytes)
@@ -420,7 +423,8 @@ static size_t parse_one(struct weir_shard *shard, struct weir_connection *connec
 	}
 	connection->need_bytes = 0;
 	connection->continue_sent = false;
-	candidate.waited_ns = phase_ns(shard, connection);
+	candidate.waited_ns = phase_ns(shard, connection) +
+			      (connection->phase == WEIR_PHASE_BODY ? weir_activation_ns(connection->head_units) : 0);
 	connection->phase = WEIR_PHASE_IDLE;
 	connection->phase_deadline_ns = 0;
 	submit(shard, connection, &candidate);

@@ -7,6 +7,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/gateway/activation.h"
 #include "dataplane/gateway/answer.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/nested.h"
@@ -316,7 +317,9 @@ void weir_link_call_abandon(struct weir_shard *shard, struct weir_exchange *exch
 	call->exchange = NULL;
 	exchange->link = NULL;
 	exchange->piece_count = 0;
-	if (call->finished || try_recall(shard, link, index)) {
+	if (!call->finished && try_recall(shard, link, index))
+		weir_activation_unbound(exchange);
+	if (call->finished) {
 		leave_exclusive(link, exchange);
 		weir_link_call_settle(shard, link, index);
 		return;

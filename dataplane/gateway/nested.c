@@ -379,11 +379,12 @@ static void start(struct weir_shard *shard, struct weir_nested *nested, uint64_t
 	connection->exchanges = (struct weir_exchange_list){.first = exchange, .last = exchange};
 	nested->running = true;
 	weir_shard_count(shard, WEIR_METRIC_calls_nested, 1);
+	exchange->function_id = nested->function_id;
+	exchange->stages.arrived_ns = shard->now_ns;
 	if (!function || function->runtime == WEIR_RUNTIME_MISSING) { /* a one-way call's, meanwhile */
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_CALL_UNKNOWN, (struct weir_span){0});
 		return;
 	}
-	exchange->function_id = function->id;
 	exchange->generation = snapshot->header->generation;
 	weir_activation_begin(shard, exchange, function, 0);
 	exchange->stages.request_bytes = nested->body_bytes;
@@ -432,8 +433,10 @@ void weir_nested_parent_ended(struct weir_shard *shard, struct weir_shard_link *
 		nested->next = NULL;
 		nested->parent_link = NULL;
 		nested->task = nested->one_way && well ? WEIR_NESTED_TASK_START : WEIR_NESTED_TASK_END;
-		if (nested->one_way && !well)
+		if (nested->one_way && !well) {
 			weir_shard_count(shard, WEIR_METRIC_calls_one_way_failed, 1);
+			weir_activation_dropped(shard, nested);
+		}
 		weir_connection_mark(shard, &nested->connection);
 	}
 	link->call[call].nested = 0;
@@ -479,7 +482,8 @@ static bool finish_one_way(struct weir_shard *shard, struct weir_nested *nested)
 		struct weir_response_head head;
 
 		memcpy(&head, weir_segment_chunk(exchange->link->pair, message->chunk, &room), sizeof(head));
-		exchange->stages.status = head.status;
+		if (head.status >= 200 && head.status < 600) /* the worker's word */
+			exchange->stages.status = (uint16_t)head.status;
 		if (head.status >= 500)
 			log_failure(shard, nested, head.status, "answer");
 		exchange->head_waiting = false;
@@ -513,6 +517,7 @@ void weir_nested_turn(struct weir_shard *shard, struct weir_connection *connecti
 	case WEIR_NESTED_TASK_START:
 		nested->task = WEIR_NESTED_TASK_NONE;
 		if (shard->stopping) {
+			weir_activation_dropped(shard, nested);
 			nested->task = WEIR_NESTED_TASK_END;
 			weir_connection_mark(shard, connection);
 			return;

@@ -191,6 +191,7 @@ static void reply_broken(struct weir_shard *shard, struct weir_nested *nested)
 	const struct reply nothing = {0};
 
 	nested->broken = false;
+	nested->exchange.stages.is_cut = true;
 	weir_nested_end_exchange(shard, nested);
 	reply_send(shard, nested, &nothing, WEIR_MESSAGE_FLAG_END | WEIR_NESTED_FLAG_BROKEN);
 }

@@ -128,7 +128,7 @@ int weir_shard_open(struct weir_shard *shard, const struct weir_shard_options *o
 	weir_queues_open(shard, options->board);
 	if (options->activations)
 		weir_activation_tx_open(&shard->activations, options->activations, shard->index,
-					options->activations_event_fd);
+					options->activations_bell_fd);
 	shard->connections_limit = options->connections_max;
 	shard->exchanges_limit = options->connections_max + EXCHANGES_EXTRA;
 	shard->connections = weir_shard_reserve(shard->connections_limit * sizeof(*shard->connections));

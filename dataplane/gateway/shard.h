@@ -199,7 +199,7 @@ struct weir_shard_options {
 	const struct weir_load_board *load; /* NULL = workers are not measured */
 	struct weir_board *board; /* for scores; NULL = nowhere to show them */
 	struct weir_activations *activations; /* where records go; NULL = nowhere */
-	int activations_event_fd;
+	int activations_bell_fd;
 	struct weir_mailbox *outbox;
 };
 

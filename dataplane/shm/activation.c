@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dataplane/base/cleanup.h"
@@ -62,7 +63,7 @@ void weir_activations_detach(struct weir_activations *activations, uint32_t shar
 }
 
 void weir_activation_tx_open(struct weir_activation_tx *tx, struct weir_activations *shared, uint32_t shard,
-			     int event_fd)
+			     int bell_fd)
 {
 	struct weir_activation_ring *ring = &shared->ring[shard];
 	const uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
@@ -75,7 +76,7 @@ void weir_activation_tx_open(struct weir_activation_tx *tx, struct weir_activati
 		/* ORDER activation_free acquire: as in weir_activation_put(). */
 		.head_seen = atomic_load_explicit(&ring->head, memory_order_acquire),
 		.lost = atomic_load_explicit(&ring->lost, memory_order_relaxed),
-		.event_fd = event_fd,
+		.bell_fd = bell_fd,
 	};
 }
 
@@ -97,12 +98,10 @@ struct weir_activation *weir_activation_put(struct weir_activation_tx *tx)
 /* Whatever the reader waits for, it happened: wake it, once. */
 static void bell_ring(struct weir_activation_tx *tx)
 {
-	const uint64_t one = 1;
-
 	/* ORDER activation_bell acq_rel: one of all shards finds that the reader waits. */
 	if (atomic_exchange_explicit(&tx->shared->reader, WEIR_ACTIVATION_READER_AWAKE, memory_order_acq_rel) !=
 	    WEIR_ACTIVATION_READER_AWAKE)
-		(void)!write(tx->event_fd, &one, sizeof(one)); /* only a full counter fails, which is as good */
+		(void)!send(tx->bell_fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL); /* full: it rings already */
 }
 
 void weir_activation_publish(struct weir_activation_tx *tx)

@@ -28,12 +28,12 @@ struct weir_activation_tx {
 	uint64_t published;
 	uint64_t head_seen; /* the reader's, as last read */
 	uint64_t lost;
-	int event_fd;       /* the caller's */
+	int bell_fd;       /* the caller's end of it. Not an eventfd: ctrld could make a write to that one wait */
 };
 
 /* Go on where the ring stands. */
 void weir_activation_tx_open(struct weir_activation_tx *tx, struct weir_activations *shared, uint32_t shard,
-			     int event_fd);
+			     int bell_fd);
 
 /* The place of the next record, to be filled whole; NULL: the ring is full, the record counts as lost. */
 struct weir_activation *weir_activation_put(struct weir_activation_tx *tx);

@@ -383,9 +383,9 @@ static bool entry_restore(struct weir_supervisor *supervisor, struct entry *entr
 	if (strcmp(name, "board") == 0)
 		return (supervisor->board_fd = fd_take(entry, 0)) != -1;
 	if (strcmp(name, "activations") == 0) {
-		supervisor->activations_fd[0] = fd_take(entry, 0);
-		supervisor->activations_fd[1] = fd_take(entry, 1);
-		return supervisor->activations_fd[1] != -1;
+		for (size_t i = 0; i < 3; i++)
+			supervisor->activations_fd[i] = fd_take(entry, i);
+		return supervisor->activations_fd[2] != -1;
 	}
 	if (strcmp(name, "load") == 0)
 		return weir_measure_adopt(supervisor, entry->fds, entry->fd_count);

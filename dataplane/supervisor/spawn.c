@@ -159,6 +159,7 @@ static int ctrld_prepare(struct weir_supervisor *supervisor, int *out_theirs)
 {
 	struct weir_process *const ctrld = &supervisor->ctrld;
 	struct weir_control control = {.kind = WEIR_CONTROL_CTRLD_START};
+	int fds[2];
 	int result = control_open(&ctrld->control_fd, out_theirs);
 
 	if (result != 0)
@@ -169,7 +170,9 @@ static int ctrld_prepare(struct weir_supervisor *supervisor, int *out_theirs)
 	if (result != 0)
 		return result;
 	control = (struct weir_control){.kind = WEIR_CONTROL_ACTIVATIONS};
-	return weir_control_send(ctrld->control_fd, &control, supervisor->activations_fd, 2);
+	fds[0] = supervisor->activations_fd[0];
+	fds[1] = supervisor->activations_fd[2];
+	return weir_control_send(ctrld->control_fd, &control, fds, 2);
 }
 
 void weir_spawn_ctrld(struct weir_supervisor *supervisor, uint64_t now_ns)

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dataplane/base/assert.h"
@@ -178,6 +178,7 @@ static int state_open(struct weir_supervisor *supervisor, const struct weir_opti
 	supervisor->shard_board_fd = -1;
 	supervisor->activations_fd[0] = -1;
 	supervisor->activations_fd[1] = -1;
+	supervisor->activations_fd[2] = -1;
 	supervisor->started_ns = weir_clock_now_ns();
 	supervisor->gateway.kind = WEIR_PROCESS_GATEWAY;
 	supervisor->ctrld.kind = WEIR_PROCESS_CTRLD;
@@ -200,11 +201,10 @@ static int activations_open(struct weir_supervisor *supervisor)
 	result = weir_activations_create(supervisor->shard_count, &supervisor->activations_fd[0]);
 	if (result != 0)
 		return result;
-	supervisor->activations_fd[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (supervisor->activations_fd[1] == -1)
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, supervisor->activations_fd + 1) != 0)
 		return -errno;
 	weir_store_message_set(&message, WEIR_STORE_STORE, "activations", NULL, 0);
-	weir_supervisor_keep(supervisor, &message, supervisor->activations_fd, 2);
+	weir_supervisor_keep(supervisor, &message, supervisor->activations_fd, 3);
 	return 0;
 }
 

@@ -223,7 +223,7 @@ struct weir_supervisor {
 
 	struct weir_process gateway;
 	int shard_board_fd;
-	int activations_fd[2]; /* records of calls from the gateway to ctrld, and their bell */
+	int activations_fd[3]; /* records of calls from the gateway to ctrld; the ends of their bell, likewise */
 	struct weir_restart gateway_restart;
 	struct weir_process ctrld;
 	struct weir_restart ctrld_restart;

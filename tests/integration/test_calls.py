@@ -191,7 +191,7 @@ class Kept(weir_instance.Case):
             after = counts(weir)
             self.assertEqual(after["skipped"] - before["skipped"], 200)
             self.assertEqual(after["seen"], after["kept"] + after["skipped"] + after["failed"])
-            weir.ctrlctl("config", "set", "activation_kept_per_s", "100000")
+            weir.ctrlctl("config", "set", "activation_kept_per_s", "10000")
             weir.ctrlctl("config", "set", "activation_rows_max", "50")
             self.assertEqual(flood(weir, "/hello", 300), 300)
             wait_until(lambda: len(calls(weir, "--since", "1h")) <= 50, "the oldest went")

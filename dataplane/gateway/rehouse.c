@@ -14,13 +14,13 @@ static enum weir_http_failure pool_of_now(struct weir_shard *shard, const struct
 
 	if (!function || function->runtime == WEIR_RUNTIME_MISSING)
 		return function ? WEIR_HTTP_RUNTIME_MISSING : WEIR_HTTP_NO_ROUTE;
+	spec = weir_schedule_match(snapshot->specs + function->spec_first, function->spec_count, &exchange->ask);
+	if (spec < 0) /* as if it came now, though its pool may be there under the same name */
+		return WEIR_HTTP_NO_SPEC;
 	if (weir_snapshot_spec_find(snapshot, function, exchange->pool->key)) {
 		*out_pool = exchange->pool;
 		return WEIR_HTTP_OK;
 	}
-	spec = weir_schedule_match(snapshot->specs + function->spec_first, function->spec_count, &exchange->ask);
-	if (spec < 0)
-		return WEIR_HTTP_NO_SPEC;
 	*out_pool = weir_dispatch_pool(
 		shard, snapshot->pools[snapshot->specs[function->spec_first + (uint32_t)spec].pool].key);
 	return *out_pool ? WEIR_HTTP_OK : WEIR_HTTP_NO_MEMORY;

@@ -1,12 +1,16 @@
 #include "dataplane/gateway/scores.h"
 
+#include "dataplane/base/clock.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/load.h"
 
 static_assert((int)WEIR_BOARD_TERM_ONE == (int)WEIR_SCHEDULE_UNIT, "terms are shown as they are");
 static_assert((int)WEIR_BOARD_SCORE_ONE == WEIR_SCHEDULE_PRICE_ONE / 2, "and so is the score");
 
-enum { FIND_EVERY = 64 }; /* measurings between two searches for a worker that has no slot */
+enum {
+	FIND_EVERY = 64, /* measurings between two searches for a worker that has no slot */
+	RSS_SECONDS = 10, /* older samples of it are none */
+};
 
 void weir_scores_open(struct weir_shard *shard, struct weir_board *board)
 {
@@ -66,7 +70,8 @@ static bool read_sample(const struct weir_shard *shard, struct weir_shard_link *
 		.wait_ns = sample.count[WEIR_LOAD_RUN_QUEUE_NS],
 		.block_ns = sample.count[WEIR_LOAD_IO_WAIT_NS],
 		.io_bytes = sample.count[WEIR_LOAD_DISK_READ_BYTES] + sample.count[WEIR_LOAD_DISK_WRITE_BYTES],
-		.memory_bytes = sample.rss_bytes,
+		/* Nobody may sample it any more, while probes go on: unknown then, as for one that just began. */
+		.memory_bytes = shard->now_ns - sample.rss_at_ns < RSS_SECONDS * WEIR_NS_PER_SECOND ? sample.rss_bytes : 0,
 	};
 	return true;
 }
@@ -82,7 +87,8 @@ static struct weir_schedule_terms terms_of(const struct weir_shard *shard, const
 
 static void measure(const struct weir_shard *shard, const struct weir_shard_pool *pool, struct weir_shard_link *link)
 {
-	const struct weir_schedule_capacity capacity = {.memory_bytes = (uint64_t)pool->capacity.memory_mb << 20,
+	const struct weir_schedule_capacity capacity = {.cpu_millicores = pool->capacity.cpu_millicores,
+							.memory_bytes = (uint64_t)pool->capacity.memory_mb << 20,
 							.period_ns = pool->policy->sample_ns};
 	struct weir_schedule_sample sample;
 	struct weir_schedule_terms terms;

@@ -68,6 +68,7 @@ static int processes_write(const char *group, uint32_t processes)
 static int cpu_write(const char *group, bool is_unified, uint32_t millicores)
 {
 	char text[48];
+	int result = 0;
 
 	if (millicores != 0 && millicores < MILLICORES_MIN)
 		millicores = MILLICORES_MIN;
@@ -78,7 +79,11 @@ static int cpu_write(const char *group, bool is_unified, uint32_t millicores)
 	else
 		(void)snprintf(text, sizeof(text), "%lld",
 			       millicores == 0 ? -1LL : (long long)millicores * US_PER_MILLICORE);
-	return weir_cgroup_write(group, is_unified ? "cpu.max" : "cpu.cfs_quota_us", text);
+	result = weir_cgroup_write(group, is_unified ? "cpu.max" : "cpu.cfs_quota_us", text);
+	/* v1 refuses more than the group above has, which is then the bound. */
+	if (result == -EINVAL && !is_unified)
+		result = weir_cgroup_write(group, "cpu.cfs_quota_us", "-1");
+	return result;
 }
 
 static int limit_write(const struct weir_cgroups *groups, unsigned kind, const char *group,

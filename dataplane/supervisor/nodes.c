@@ -44,7 +44,6 @@ int weir_nodes_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTION
 {
 	struct weir_nodes *const nodes = &supervisor->nodes;
 	const int count = weir_cpu_list(nodes->allowed, WEIR_CPU_MAX);
-	int shards = 0;
 
 	if (count < 0) {
 		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES, "cannot list the CPUs: %s", strerror(-count));
@@ -52,12 +51,23 @@ int weir_nodes_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTION
 	}
 	nodes->allowed_count = (size_t)count;
 	nodes_read(supervisor);
+	return 0;
+}
+
+int weir_nodes_place(struct weir_supervisor *supervisor, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
+{
+	struct weir_nodes *const nodes = &supervisor->nodes;
+	int shards = 0;
+
+	if (supervisor->shard_count != 0)
+		return 0;
 	shards_bound(nodes, &supervisor->options);
 	shards = weir_place_shards(&supervisor->options, &nodes->numa, nodes->allowed, nodes->allowed_count,
 				   supervisor->cpu, problem);
 	if (shards < 0)
 		return shards;
 	supervisor->shard_count = (uint32_t)shards;
+	weir_nodes_settle(supervisor);
 	return 0;
 }
 

@@ -14,10 +14,13 @@
 #include "dataplane/supervisor/place.h"
 #include "dataplane/supervisor/supervisor.h"
 
-/* Find out about CPUs and nodes, and decide where shards run. 0, or -errno with the reason in `problem`. */
+/* Find out about CPUs and nodes. 0, or -errno with the reason in `problem`. */
 int weir_nodes_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTIONS_PROBLEM_BYTES]);
 
-/* The CPUs of shards are final: an earlier supervisor's may have replaced those of weir_nodes_open(). */
+/* Decide where shards run, unless an earlier supervisor did, whatever CPUs there are now. Likewise. */
+int weir_nodes_place(struct weir_supervisor *supervisor, char problem[WEIR_OPTIONS_PROBLEM_BYTES]);
+
+/* The CPUs of shards are known: find their nodes. Before there are pools. */
 void weir_nodes_settle(struct weir_supervisor *supervisor);
 
 /* True where there is more than one node to care about. */

@@ -12,7 +12,7 @@
 #include "dataplane/supervisor/records.h"
 #include "dataplane/supervisor/spawn.h"
 
-enum { STARTS_PER_TURN_MAX = 4 };
+enum { STARTS_PER_TURN_MAX = 4, MILLICORES = 1000 };
 
 static const uint64_t raise_ns = 10 * WEIR_NS_PER_MS;
 static const uint64_t use_span_max_ns = 200 * WEIR_NS_PER_MS;
@@ -69,6 +69,8 @@ static void use_add(const struct weir_supervisor *supervisor, const struct weir_
 	if (worker->load_slot >= WEIR_LOAD_SLOTS ||
 	    !weir_load_read(supervisor->load, worker->load_slot, worker->process.id, now_ns, &load))
 		return;
+	if (load.at_ns - worker->process.started_ns == before.span_ns)
+		return; /* not sampled since (clocks): calls and CPU time are of the same span */
 	weir_board_worker_counts(supervisor, worker, &counts);
 	*noted = (struct weir_schedule_use){.span_ns = load.at_ns - worker->process.started_ns,
 					    .on_cpu_ns = load.count[WEIR_LOAD_ON_CPU_NS],
@@ -95,6 +97,13 @@ struct weir_schedule_use weir_pool_use(struct weir_supervisor *supervisor, uint6
 			use_add(supervisor, worker, now_ns, &worker->use[asker], &use);
 	}
 	return use;
+}
+
+bool weir_pool_has_quota(const struct weir_supervisor *supervisor, const struct weir_pool *pool)
+{
+	const uint64_t wanted = (uint64_t)(weir_pool_workers(supervisor, pool->key) + 1) * pool->cpu_millicores;
+
+	return pool->cpu_millicores != 0 && wanted <= supervisor->nodes.allowed_count * MILLICORES;
 }
 
 /* Looked at anew once in a span that tells something; where samples are rare (clocks), the last word
@@ -127,7 +136,8 @@ void weir_pool_demand(struct weir_supervisor *supervisor, const struct weir_cont
 	current = weir_pool_workers(supervisor, key);
 	if (current < pool->wanted || is_starting(supervisor, key))
 		return; /* one is on its way: see first whether it is enough */
-	if (control->demand.urgent == 0 && lacks_cpu(supervisor, pool, now_ns))
+	if (control->demand.urgent == 0 && !weir_pool_has_quota(supervisor, pool) &&
+	    lacks_cpu(supervisor, pool, now_ns))
 		return;
 	pool->wanted = weir_schedule_workers_wanted(current, control->demand.waiting, pool->workers_min,
 						    pool->workers_max);

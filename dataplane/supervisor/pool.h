@@ -30,6 +30,10 @@ struct weir_worker *weir_pool_idlest(struct weir_supervisor *supervisor, uint64_
 /* Let a worker finish what it has, then end it. `reason` is for the log. */
 void weir_pool_retire(struct weir_supervisor *supervisor, struct weir_worker *worker, const char *reason);
 
+/* True where each of its workers has a CPU quota of its own, and this machine has CPUs for one more: what they
+ * lack is then their quota's, and another worker brings its own. */
+bool weir_pool_has_quota(const struct weir_supervisor *supervisor, const struct weir_pool *pool);
+
 /* What the staying workers of the pool did since the same asker last asked. */
 struct weir_schedule_use weir_pool_use(struct weir_supervisor *supervisor, uint64_t key, enum weir_pool_asker asker,
 				       uint64_t now_ns);

@@ -99,7 +99,7 @@ static bool would_help(struct weir_supervisor *supervisor, const struct weir_poo
 {
 	const struct weir_schedule_use use = weir_pool_use(supervisor, pool->key, WEIR_POOL_ASKER_STEP, now_ns);
 
-	return use.span_ns == 0 || !weir_schedule_lacks_cpu(&use);
+	return use.span_ns == 0 || weir_pool_has_quota(supervisor, pool) || !weir_schedule_lacks_cpu(&use);
 }
 
 static uint64_t window_ns(const struct weir_pool *pool)

@@ -9,6 +9,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/supervisor/config.h"
 #include "dataplane/supervisor/measure.h"
+#include "dataplane/supervisor/nodes.h"
 #include "dataplane/supervisor/outputs.h"
 #include "dataplane/supervisor/pool.h"
 
@@ -360,6 +361,7 @@ static bool self_restore(struct weir_supervisor *supervisor, const struct entry 
 	supervisor->incarnation = record.incarnation;
 	supervisor->shard_count = record.shard_count;
 	memcpy(supervisor->cpu, record.cpu, sizeof(supervisor->cpu));
+	weir_nodes_settle(supervisor); /* pools, which are restored behind this, go by them */
 	return true;
 }
 
@@ -438,8 +440,6 @@ void weir_record_listener_keep(struct weir_supervisor *supervisor, size_t index)
 
 int weir_record_take_over(struct weir_supervisor *supervisor)
 {
-	struct weir_store_message message;
-	struct self_record self = {.version = RECORD_VERSION};
 	size_t entries = 0;
 
 	while (true) {
@@ -458,14 +458,22 @@ int weir_record_take_over(struct weir_supervisor *supervisor)
 		weir_fd_close_all(entry.fds, entry.fd_count);
 		entries++;
 	}
-	self.incarnation = ++supervisor->incarnation;
-	self.shard_count = supervisor->shard_count;
-	memcpy(self.cpu, supervisor->cpu, sizeof(self.cpu));
-	weir_store_message_set(&message, WEIR_STORE_STORE, "self", &self, sizeof(self));
-	weir_supervisor_keep(supervisor, &message, NULL, 0);
+	supervisor->incarnation++;
 	if (entries > 0)
 		weir_log(WEIR_LOG_INFO, "took over", "incarnation=%llu workers=%zu links=%zu generation=%llu",
 			 (unsigned long long)supervisor->incarnation, supervisor->worker_places,
 			 supervisor->link_places, (unsigned long long)supervisor->generation);
 	return 0;
+}
+
+void weir_record_self_keep(struct weir_supervisor *supervisor)
+{
+	struct weir_store_message message;
+	struct self_record self = {.version = RECORD_VERSION,
+				   .incarnation = supervisor->incarnation,
+				   .shard_count = supervisor->shard_count};
+
+	memcpy(self.cpu, supervisor->cpu, sizeof(self.cpu));
+	weir_store_message_set(&message, WEIR_STORE_STORE, "self", &self, sizeof(self));
+	weir_supervisor_keep(supervisor, &message, NULL, 0);
 }

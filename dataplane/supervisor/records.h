@@ -18,8 +18,10 @@ void weir_record_output_forget(struct weir_supervisor *supervisor, const struct 
 void weir_record_snapshot_keep(struct weir_supervisor *supervisor);
 void weir_record_listener_keep(struct weir_supervisor *supervisor, size_t index);
 
-/* Receive everything that the keeper holds and restore it; then count this supervisor. 0, or -errno:
- * the keeper is gone. Entries that make no sense are logged and dropped, their processes killed. */
+/* Receive everything that the keeper holds and restore it; then count this supervisor, which is kept once its
+ * shards are known. 0, or -errno: the keeper is gone. Entries that make no sense are logged and dropped, their
+ * processes killed. */
 int weir_record_take_over(struct weir_supervisor *supervisor);
+void weir_record_self_keep(struct weir_supervisor *supervisor);
 
 #endif

@@ -224,7 +224,9 @@ static int supervisor_open(struct weir_supervisor *supervisor, const struct weir
 		return result;
 	result = weir_record_take_over(supervisor);
 	if (result == 0)
-		weir_nodes_settle(supervisor);
+		result = weir_nodes_place(supervisor, problem);
+	if (result == 0)
+		weir_record_self_keep(supervisor);
 	if (result == 0)
 		result = signals_open(supervisor);
 	if (result == 0)

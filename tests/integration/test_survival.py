@@ -3,7 +3,9 @@
 # timeout: 420
 """Under load, kill -9 of each process: service resumes, no wrong answer, and all counts return."""
 
+import os
 import socket
+import unittest
 
 import weir_instance
 from survival import SERVING, Load, Survival, kill, programs
@@ -25,6 +27,16 @@ class KillOne(Survival):
             self.assertEqual({row["kind"]: row["restarts"] for row in rows},
                              {"keeper": 0, "supervisor": 3, "gateway": 0, "ctrld": 0, "worker": 0})
             # The next one to die is a child that this supervisor did not start.
+            self.kill_and_wait_replaced(weir, "weir-worker-native")
+            self.assertEqual(weir.request("GET", "/hello").status, 200)
+
+    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "one CPU")
+    def test_a_supervisor_goes_on_where_a_cpu_is_gone(self):
+        first, second = sorted(os.sched_getaffinity(0))[:2]
+        with Instance(samples=True, extra=("--cpus", f"{first},{second}")) as weir:
+            os.sched_setaffinity(weir.pid_of("weir-keeper"), {first})  # as where a container is made smaller
+            self.kill_and_wait_replaced(weir, "weir-supervisor")
+            self.assertEqual(weir.request("GET", "/hello").status, 200)
             self.kill_and_wait_replaced(weir, "weir-worker-native")
             self.assertEqual(weir.request("GET", "/hello").status, 200)
 

@@ -176,6 +176,7 @@ void weir_link_chunk_give(struct weir_shard *shard, struct weir_shard_link *link
 
 	WEIR_ASSERT(weir_chunk_give(&link->arena, call, chunk));
 	chunk_metrics(shard, link, small, large);
+	shard->has_food |= link->starved;
 }
 
 void weir_link_chunk_lend(struct weir_shard_link *link, uint32_t chunk)
@@ -255,6 +256,7 @@ void weir_link_call_settle(struct weir_shard *shard, struct weir_shard_link *lin
 		return;
 	(void)weir_chunk_give_all(&link->arena, index); /* however many it still held */
 	chunk_metrics(shard, link, small, large);
+	shard->has_food |= link->starved;
 	weir_call_release(&link->pair->call[index], call->sequence);
 	call->sequence = 0;
 	if (call->has_room)
@@ -387,6 +389,7 @@ void weir_link_poll_all(struct weir_shard *shard)
 {
 	struct weir_shard_link **place = &shard->active_first;
 
+	shard->has_food = false;
 	while (*place) {
 		struct weir_shard_link *link = *place;
 

@@ -118,6 +118,12 @@ void weir_wait_for_work(struct weir_shard *shard)
 	shard->wake_by_ns = 0;
 	if (await_workers(shard))
 		return;
+	/* At the turn's end the last answers gave chunks back: who waits for them is fed in the next one, and no
+	 * completion is owed that would begin it. */
+	if (shard->has_food) {
+		submit(shard);
+		return;
+	}
 	shard->bound_in_batch = 0;
 	if (io_uring_cq_ready(&shard->ring) > 0) {
 		submit(shard);

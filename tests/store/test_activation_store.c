@@ -86,8 +86,7 @@ static void a_record_comes_back_as_it_was(void **state)
 	assert_int_equal(count, 1);
 	assert_string_equal(names[0], "default/other");
 	wanted.number = rows[0].number;
-	wanted.function = rows[0].function;
-	assert_memory_equal(&rows[0], &wanted, sizeof(wanted));
+	assert_memory_equal(&rows[0], &wanted, offsetof(struct weir_activation_row, flags) + 1); /* without padding */
 	assert_int_equal(weir_activation_store_find(test->directory, 5, 5, visit, NULL, &test->error), -ENOENT);
 	weir_activation_store_close(store);
 }

@@ -4,8 +4,12 @@
 """`ctrlctl config export` and `config apply`: a configuration as one document, all of it or nothing."""
 
 import json
+import os
+import random
 import shutil
+import signal
 import threading
+import time
 import unittest
 
 import weir_instance
@@ -180,6 +184,33 @@ class Day(weir_instance.Case):
                 gone = apply(fresh, "weir: 1\nnamespace: tools\n", "--prune", "-o", "json")
                 self.assertEqual([change["name"] for change in json.loads(gone.stdout)["changes"]],
                                  ["tools/minus", "POST /minus (host tools.example)"])
+
+
+class Kills(weir_instance.Case):
+    def test_control_that_is_killed_meanwhile_leaves_one_document_or_the_other(self):
+        seed = int(os.environ.get("WEIR_TEST_SEED", random.randrange(1 << 32)))
+        print("seed", seed)
+        chance = random.Random(seed)
+        functions = "".join(f"- {{name: f{i}, runtime: exec, path: /bin/cat, timeout: TIMEOUT}}\n" for i in range(300))
+        routes = "".join(f"- {{route: \"POST /r{i}\", function: f{i}, timeout: TIMEOUT}}\n" for i in range(300))
+        document = f"weir: 1\nfunctions:\n{functions}routes:\n{routes}settings: {{head_timeout_ms: TIMEOUT}}\n"
+        with Instance() as weir:
+            exports = set()
+            for timeout in ("5s", "6s"):
+                apply(weir, document.replace("TIMEOUT", timeout))
+                exports.add(weir.ctrlctl("config", "export").stdout)
+            self.assertEqual(len(exports), 2)
+            for i in range(6):
+                path = weir.home / "next.yaml"
+                path.write_text(document.replace("TIMEOUT", ("5s", "6s")[i % 2]))
+                thread = threading.Thread(target=lambda: weir.ctrlctl("config", "apply", "-f", path, check=False))
+                thread.start()
+                time.sleep(chance.uniform(0.01, 0.25))
+                os.kill(weir.pid_of("weir-ctrld"), signal.SIGKILL)
+                self.assertEqual(weir.request("POST", "/r7", b"meow").status, 200)
+                thread.join()
+                weir.wait_ready()
+                self.assertIn(weir.ctrlctl("config", "export").stdout, exports)
 
 
 class Hostile(weir_instance.Case):

@@ -67,26 +67,34 @@ static void framing_that_the_api_does_not_take_is_refused_and_closed(void **stat
 	(void)close(fd);
 }
 
+/* The status of a request whose body of that size is one empty object. */
+static int large_request(struct api_test *test, const char *target, size_t body_bytes)
+{
+	char *text = calloc(1, body_bytes + 256);
+	const int fd = client_open(test);
+	size_t bytes = 0;
+	int status = 0;
+
+	assert_non_null(text);
+	bytes = (size_t)sprintf(text, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", target, body_bytes);
+	memset(text + bytes, ' ', body_bytes);
+	text[bytes] = '{';
+	text[bytes + body_bytes - 1] = '}';
+	assert_int_equal(sscanf(exchange(test, fd, text, bytes + body_bytes, 1), "HTTP/1.1 %d", &status), 1);
+	(void)close(fd);
+	free(text);
+	return status;
+}
+
 static void body_of_the_largest_size_is_taken_in_pieces(void **state)
 {
 	struct api_test *test = *state;
-	char *text = calloc(1, WEIR_API_BODY_BYTES_MAX + 256);
-	const int fd = client_open(test);
-	int bytes = 0;
 
-	assert_non_null(text);
-	bytes = sprintf(
-		text, "POST /weir/functions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n",
-		WEIR_API_BODY_BYTES_MAX);
-	memset(text + bytes, ' ', WEIR_API_BODY_BYTES_MAX);
-	text[bytes] = '{';
-	text[bytes + WEIR_API_BODY_BYTES_MAX - 1] = '}';
-	assert_int_equal(
-		strncmp(exchange(test, fd, text, (size_t)bytes + WEIR_API_BODY_BYTES_MAX, 1),
-			"HTTP/1.1 422", 12),
-		0);
-	(void)close(fd);
-	free(text);
+	assert_int_equal(large_request(test, "/weir/functions", WEIR_API_BODY_BYTES_MAX), 422);
+	assert_int_equal(large_request(test, "/weir/functions", WEIR_API_BODY_BYTES_MAX + 1), 413);
+	/* A whole configuration may be longer. */
+	assert_int_equal(large_request(test, "/weir/config", WEIR_API_DOCUMENT_BYTES_MAX), 422);
+	assert_int_equal(large_request(test, "/weir/config", WEIR_API_DOCUMENT_BYTES_MAX + 1), 413);
 }
 
 /* Upload one file: the hash that the answer names. */

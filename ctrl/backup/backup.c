@@ -325,13 +325,8 @@ int weir_backup_was_read(struct weir_backup *backup, uint64_t job, struct weir_b
 /* The staged weir.db of the job that was read. */
 static int staged_open(const struct weir_backup *backup, uint64_t job, sqlite3 **out_db, struct weir_store_error *error)
 {
-	char path[WEIR_BACKUP_PATH_BYTES_MAX + 16];
-	int code = 0;
-
 	WEIR_ASSERT(job != 0 && job == backup->number && backup->is_joined && backup->result == 0);
-	(void)snprintf(path, sizeof(path), "%s/weir.db", backup->job.folder); /* fits */
-	code = sqlite3_open_v2(path, out_db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	return code == SQLITE_OK ? 0 : weir_sql_error(*out_db, code, path, error);
+	return weir_backup_staged_open(backup->job.folder, out_db, error);
 }
 
 int weir_backup_code_each(struct weir_backup *backup, uint64_t job, weir_backup_code_visit *visit, void *context,

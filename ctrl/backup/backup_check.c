@@ -157,13 +157,10 @@ static int records_check(struct weir_backup_job *job)
 static int queries_check(struct weir_backup_job *job)
 {
 	WEIR_CLEANUP(weir_backup_close_db) sqlite3 *staged = NULL;
-	char path[WEIR_BACKUP_PATH_BYTES_MAX + 16];
-	int code = 0;
+	int code = weir_backup_staged_open(job->folder, &staged, &job->error);
 
-	(void)snprintf(path, sizeof(path), "%s/weir.db", job->folder); /* fits */
-	code = sqlite3_open_v2(path, &staged, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (code != SQLITE_OK)
-		return weir_sql_error(staged, code, path, &job->error);
+	if (code != 0)
+		return code;
 	weir_backup_job_watch(job, staged);
 	code = rules_check(job, staged);
 	if (code == 0)

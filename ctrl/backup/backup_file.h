@@ -72,6 +72,9 @@ void weir_backup_close_db(sqlite3 **db);
  * store.h with job->error. */
 int weir_backup_source_open(struct weir_backup_job *job, const char *name, sqlite3 **out_db);
 
+/* Open the weir.db that was staged in `folder`. 0 or store.h. */
+int weir_backup_staged_open(const char *folder, sqlite3 **out_db, struct weir_store_error *error);
+
 /* The digest of all rows in the database. 0 or store.h with job->error. */
 int weir_backup_digest(struct weir_backup_job *job, sqlite3 *db, char out[WEIR_BACKUP_DIGEST_BYTES]);
 

@@ -192,26 +192,33 @@ static int stage(struct weir_backup_job *job, sqlite3 *db)
 	return code == 0 ? weir_backup_staged_check(job) : code;
 }
 
+int weir_backup_staged_open(const char *folder, sqlite3 **out_db, struct weir_store_error *error)
+{
+	char path[WEIR_BACKUP_PATH_BYTES_MAX + 16];
+	int code = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/weir.db", folder); /* fits */
+	code = sqlite3_open_v2(path, out_db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	return code == SQLITE_OK ? 0 : weir_sql_error(*out_db, code, path, error);
+}
+
 /* What was staged is sound: the code, and what only this instance can tell. */
 static int staged_finish(struct weir_backup_job *job, sqlite3 *db)
 {
 	WEIR_CLEANUP(weir_backup_close_db) sqlite3 *staged = NULL;
-	char path[WEIR_BACKUP_PATH_BYTES_MAX + 16];
-	int code = 0;
+	int code = weir_backup_staged_open(job->folder, &staged, &job->error);
 
-	(void)snprintf(path, sizeof(path), "%s/weir.db", job->folder); /* fits */
-	code = sqlite3_open_v2(path, &staged, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (code != SQLITE_OK)
-		return weir_sql_error(staged, code, path, &job->error);
+	if (code != 0)
+		return code;
 	weir_backup_job_watch(job, staged);
-	code = weir_sql_run(staged, path, "PRAGMA synchronous = OFF; BEGIN", &job->error);
+	code = weir_sql_run(staged, "the backup", "PRAGMA synchronous = OFF; BEGIN", &job->error);
 	if (code == 0)
 		code = weir_backup_code_check(job, db, staged);
 	if (code == 0)
 		code = weir_backup_secrets_settle(job, db, staged);
 	if (code == 0 && job->store_code)
 		code = weir_backup_code_store(job, db, staged);
-	return code == 0 ? weir_sql_run(staged, path, "COMMIT", &job->error) : code;
+	return code == 0 ? weir_sql_run(staged, "the backup", "COMMIT", &job->error) : code;
 }
 
 static int file_read(struct weir_backup_job *job, sqlite3 **db)

@@ -125,7 +125,7 @@ class Traffic:
         while not self.stopping:
             for verb in ("add", "rm"):
                 ran = ctl(self.weir, "route", verb, "GET /often", *(["--fn", "plain"] if verb == "add" else []), status=None)
-                if ran.returncode not in (0, 5):  # a restore may have removed it
+                if ran.returncode not in (0, 5, 9):  # a restore may have removed it; a busy machine is late
                     self.wrong.append(ran)
 
     def __enter__(self):

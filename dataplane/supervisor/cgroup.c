@@ -256,6 +256,13 @@ void weir_cgroup_count(const struct weir_cgroups *groups, uint64_t id, struct we
 	out_counts->faults_major = count_read(groups, WEIR_CGROUP_MEMORY, id, "memory.stat", "pgmajfault");
 }
 
+uint64_t weir_cgroup_memory(const struct weir_cgroups *groups, uint64_t id)
+{
+	const bool is_unified = groups->tree[WEIR_CGROUP_MEMORY].is_unified;
+
+	return count_read(groups, WEIR_CGROUP_MEMORY, id, "memory.stat", is_unified ? "anon" : "rss");
+}
+
 /* "w123": 123; else 0. */
 static uint64_t worker_id(const char *name)
 {

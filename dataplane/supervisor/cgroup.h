@@ -73,6 +73,10 @@ struct weir_cgroup_counts {
 /* Read them: three small files, 15 us. */
 void weir_cgroup_count(const struct weir_cgroups *groups, uint64_t id, struct weir_cgroup_counts *out_counts);
 
+/* Memory that a worker's group uses now and nobody else: its processes' own, without files; 0 = not counted
+ * here. One small file. */
+uint64_t weir_cgroup_memory(const struct weir_cgroups *groups, uint64_t id);
+
 /* Remove groups of workers that `is_kept` does not know, and end what is still in them. Returns how
  * many could not go yet: their processes are still dying. */
 size_t weir_cgroups_sweep(const struct weir_cgroups *groups, bool (*is_kept)(void *context, uint64_t id),

@@ -31,10 +31,8 @@ static void nodes_read(struct weir_supervisor *supervisor)
 }
 
 /* Where nobody chose, there are no more shards than the CPU time that control groups leave us is good for. */
-static void shards_bound(const struct weir_nodes *nodes, struct weir_options *options)
+static void shards_bound(const struct weir_nodes *nodes, uint32_t quota, struct weir_options *options)
 {
-	const uint32_t quota = weir_quota_own();
-
 	if (options->shard_count == 0 && options->cpu_count == 0 && quota != 0 &&
 	    quota < WEIR_OPTIONS_SHARDS_DEFAULT_MAX && quota < nodes->allowed_count)
 		options->shard_count = quota;
@@ -50,6 +48,7 @@ int weir_nodes_open(struct weir_supervisor *supervisor, char problem[WEIR_OPTION
 		return count;
 	}
 	nodes->allowed_count = (size_t)count;
+	weir_quota_own(&supervisor->quota);
 	nodes_read(supervisor);
 	return 0;
 }
@@ -61,7 +60,7 @@ int weir_nodes_place(struct weir_supervisor *supervisor, char problem[WEIR_OPTIO
 
 	if (supervisor->shard_count != 0)
 		return 0;
-	shards_bound(nodes, &supervisor->options);
+	shards_bound(nodes, supervisor->quota.cpus, &supervisor->options);
 	shards = weir_place_shards(&supervisor->options, &nodes->numa, nodes->allowed, nodes->allowed_count,
 				   supervisor->cpu, problem);
 	if (shards < 0)

@@ -13,33 +13,41 @@ static const uint64_t log_again_ns = 10 * WEIR_NS_PER_SECOND;
 static const uint64_t again_ns = 200 * WEIR_NS_PER_MS;
 static const uint64_t reserve_first = UINT64_C(32) << 20;
 
-static uint64_t memory_of_machine(void)
+/* Of this machine, as far as control groups leave it to us. */
+static uint64_t memory_of_machine(const struct weir_supervisor *supervisor)
 {
-	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t quota = supervisor->quota.memory_bytes;
+
+	return quota != 0 && quota < bytes ? quota : bytes;
 }
 
 static uint64_t shared_max(const struct weir_supervisor *supervisor)
 {
 	const uint64_t set = supervisor->snapshot.header->settings.shared_memory_bytes_max;
 
-	return set != 0 ? set : memory_of_machine() / 4;
+	return set != 0 ? set : memory_of_machine(supervisor) / 4;
 }
 
 static uint64_t resident_max(const struct weir_supervisor *supervisor)
 {
 	const uint64_t set = supervisor->snapshot.header->settings.resident_bytes_max;
 
-	return set != 0 ? set : memory_of_machine() / 4 * 3;
+	return set != 0 ? set : memory_of_machine(supervisor) / 4 * 3;
 }
 
-/* 0: not measured yet. */
+/* 0: not measured yet. Of `exec` what its programs use counts, too, where its control group tells. */
 static uint64_t resident(const struct weir_supervisor *supervisor, const struct weir_worker *worker)
 {
 	const struct weir_load_board *const load = supervisor->load;
+	uint64_t own = 0;
+	uint64_t all = 0;
 
-	if (worker->load_slot >= WEIR_LOAD_SLOTS)
-		return 0;
-	return atomic_load_explicit(&load->slot[worker->load_slot].rss_bytes, memory_order_relaxed);
+	if (worker->load_slot < WEIR_LOAD_SLOTS)
+		own = atomic_load_explicit(&load->slot[worker->load_slot].rss_bytes, memory_order_relaxed);
+	if (worker->runtime == WEIR_RUNTIME_EXEC)
+		all = weir_cgroup_memory(&supervisor->groups, worker->process.id);
+	return all > own ? all : own;
 }
 
 /* What a worker of that pool is taken to need. */

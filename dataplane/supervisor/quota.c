@@ -45,7 +45,19 @@ static uint64_t group_cpus(const char *group, bool is_unified)
 	return (uint64_t)((quota_us - 1) / period_us) + 1;
 }
 
-uint32_t weir_quota_cpus(const struct weir_cgroup_place *place)
+/* Likewise, bytes; v1 writes a number near the largest for no limit. */
+static uint64_t group_memory(const char *group, bool is_unified)
+{
+	char text[64];
+	unsigned long long bytes = 0;
+
+	text_read(group, is_unified ? "memory.max" : "memory.limit_in_bytes", text);
+	bytes = strtoull(text, NULL, 10); /* "max": 0 */
+	return bytes < UINT64_C(1) << 62 ? bytes : 0;
+}
+
+/* The least that the group at `place` and those above it say; 0 = none of them says anything. */
+static uint64_t least_of(const struct weir_cgroup_place *place, uint64_t (*read)(const char *group, bool is_unified))
 {
 	char group[PATH_MAX];
 	const size_t top_bytes = strlen(place->top);
@@ -55,27 +67,41 @@ uint32_t weir_quota_cpus(const struct weir_cgroup_place *place)
 		return 0;
 	(void)snprintf(group, sizeof(group), "%s", place->path);
 	while (strlen(group) >= top_bytes) {
-		const uint64_t cpus = group_cpus(group, place->is_unified);
+		const uint64_t found = read(group, place->is_unified);
 		char *const slash = strrchr(group, '/');
 
-		if (cpus != 0 && (least == 0 || cpus < least))
-			least = cpus;
+		if (found != 0 && (least == 0 || found < least))
+			least = found;
 		if (slash == NULL || slash == group)
 			break;
 		*slash = '\0';
 	}
+	return least;
+}
+
+uint32_t weir_quota_cpus(const struct weir_cgroup_place *place)
+{
+	const uint64_t least = least_of(place, group_cpus);
+
 	return least > UINT32_MAX ? UINT32_MAX : (uint32_t)least;
 }
 
-uint32_t weir_quota_own(void)
+uint64_t weir_quota_memory(const struct weir_cgroup_place *place)
+{
+	return least_of(place, group_memory);
+}
+
+void weir_quota_own(struct weir_quota *out_quota)
 {
 	static char mounts[MOUNTS_BYTES];
 	static char groups[GROUPS_BYTES];
 	static struct weir_cgroup_place places[WEIR_CGROUP_KINDS];
 
+	*out_quota = (struct weir_quota){.cpus = 0};
 	if (weir_cgroup_read("/proc/self/mountinfo", mounts, sizeof(mounts)) != 0 ||
 	    weir_cgroup_read("/proc/self/cgroup", groups, sizeof(groups)) != 0)
-		return 0;
+		return;
 	weir_cgroup_layout_parse(mounts, groups, places);
-	return weir_quota_cpus(&places[WEIR_CGROUP_CPU]);
+	out_quota->cpus = weir_quota_cpus(&places[WEIR_CGROUP_CPU]);
+	out_quota->memory_bytes = weir_quota_memory(&places[WEIR_CGROUP_MEMORY]);
 }

@@ -25,6 +25,7 @@
 #include "dataplane/supervisor/cgroup.h"
 #include "dataplane/supervisor/options.h"
 #include "dataplane/supervisor/process.h"
+#include "dataplane/supervisor/quota.h"
 #include "dataplane/supervisor/store.h"
 
 enum {
@@ -182,6 +183,7 @@ struct weir_supervisor {
 	uint64_t limits_generation; /* of the snapshot that limits follow */
 	uint16_t cpu[WEIR_SHARDS_MAX];
 	uint32_t shard_count;
+	struct weir_quota quota; /* of all; as it was when this supervisor began */
 	struct weir_nodes nodes;
 	struct weir_pages pages;
 	int store_fd;

@@ -88,11 +88,30 @@ static void without_control_groups_there_is_no_limit(void **state)
 	assert_int_equal(weir_quota_cpus(&nowhere), 0);
 }
 
+static void memory_is_the_least_of_all_groups_above(void **state)
+{
+	(void)state;
+	place.is_unified = true;
+	assert_int_equal(weir_quota_memory(&place), 0); /* no files at all */
+	file_write("a/b/memory.max", "max\n");
+	assert_int_equal(weir_quota_memory(&place), 0);
+	file_write("a/memory.max", "1073741824\n");
+	assert_int_equal(weir_quota_memory(&place), 1073741824);
+	file_write("a/b/memory.max", "536870912\n");
+	assert_int_equal(weir_quota_memory(&place), 536870912);
+	place.is_unified = false;
+	file_write("a/b/memory.limit_in_bytes", "9223372036854771712\n"); /* what v1 has for none */
+	assert_int_equal(weir_quota_memory(&place), 0);
+	file_write("a/memory.limit_in_bytes", "268435456\n");
+	assert_int_equal(weir_quota_memory(&place), 268435456);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_least_of_all_groups_above_counts_rounded_up, place_open, place_close),
 		cmocka_unit_test_setup_teardown(version_1_has_two_files, place_open, place_close),
+		cmocka_unit_test_setup_teardown(memory_is_the_least_of_all_groups_above, place_open, place_close),
 		cmocka_unit_test(without_control_groups_there_is_no_limit),
 	};
 

@@ -199,6 +199,9 @@ class Logs(weir_instance.Case):
         self.call("stdio")
         self.assertGreater(wait_until(lambda: self.weir.status()["control"]["output"]["dropped"], "the loss is counted"), 1000)
         self.assertIn("lines dropped", self.weir.ctrlctl("status").stdout)
+        # What waits in the socket is taken before others of these print their last words into it.
+        wait_until(lambda: "no newline" in self.weir.ctrlctl("call", "logs", self.call("stdio"), check=False).stdout,
+                   "lines come through again")
 
 
 class Life(weir_instance.Case):

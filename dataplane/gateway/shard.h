@@ -124,7 +124,7 @@ struct weir_shard {
 	bool has_food; /* chunks came back to a link where a call waits for one, perhaps behind its look at them */
 	char path[WEIR_HTTP_HEAD_BYTES_MAX + 1];
 	char body[WEIR_GATEWAY_BODY_SMALL_MAX]; /* a small chunked body, decoded */
-	char scratch[WEIR_CHUNK_LARGE_BYTES]; /* heads under construction or check */
+	_Alignas(8) char scratch[WEIR_CHUNK_LARGE_BYTES]; /* heads under construction or check */
 };
 
 /* Calls that are handed out before their workers get the CPU: what fits the caches, answers

@@ -168,7 +168,7 @@ class Requests(weir_instance.Case):
             weir.ctrlctl("route", "add", "GET /nap/{ms}", "--fn", "nap")
             wait_until(lambda: len(workers(weir)) == 2, "both workers are there")
             for i in range(4):
-                background.send(i, "/nap/1500", cpu=250)
+                background.send(i, "/nap/4000", cpu=250)
             self.running(weir, 4)
             background.send("fifth", "/nap/500", cpu=1)
             self.running(weir, 5)

@@ -3,6 +3,7 @@
 """Resource specs: a function may have several, each with workers of its own that have what it says."""
 
 import json
+import socket
 import threading
 import time
 import unittest
@@ -167,12 +168,17 @@ class Requests(weir_instance.Case):
             add(weir, "nap", "cpu=1000,memory=256,min=2,max=2", sample="sleep")
             weir.ctrlctl("route", "add", "GET /nap/{ms}", "--fn", "nap")
             wait_until(lambda: len(workers(weir)) == 2, "both workers are there")
-            for i in range(4):
-                background.send(i, "/nap/4000", cpu=250)
-            self.running(weir, 4)
-            background.send("fifth", "/nap/500", cpu=1)
-            self.running(weir, 5)
-            wait_until(lambda: accepted(weir) == {(1000, 256): [1, 4]}, "one worker has four, and no room for a fifth")
+            # In one write, so that one shard chooses for all four: two that choose at the same moment see the same room.
+            with socket.create_connection(("127.0.0.1", weir.port), timeout=60) as connection:
+                connection.sendall(b"GET /nap/4000 HTTP/1.1\r\nHost: a\r\nx-weir-cpu-millicores: 250\r\n\r\n" * 4)
+                self.running(weir, 4)
+                background.send("fifth", "/nap/4000", cpu=1)
+                wait_until(lambda: accepted(weir) == {(1000, 256): [1, 4]}, "one worker has four, and no room for a fifth")
+                answers = b""
+                while answers.count(b"HTTP/1.1 200 OK") < 4:
+                    part = connection.recv(65536)
+                    self.assertNotEqual(part, b"", answers)
+                    answers += part
         self.assertEqual({answer.status for answer in background.answers.values()}, {200})
 
     def test_who_waits_for_room_holds_nobody_back(self):

@@ -73,9 +73,11 @@ bool weir_admit_is_stuck(struct weir_shard *shard, struct weir_shard_pool *pool)
 static bool is_overloaded(const struct weir_shard *shard, const struct weir_shard_pool *pool, uint64_t wait_ns)
 {
 	const uint64_t wait_max_ns = shard->config->settings->queue_wait_ms * WEIR_NS_PER_MS;
+	const uint64_t since_ns =
+		pool->queue_began_ns > shard->stood_still_ns ? pool->queue_began_ns : shard->stood_still_ns;
 
 	return wait_max_ns > 0 && wait_ns > wait_max_ns && pool->waiting_count > 0 &&
-	       shard->now_ns - pool->queue_began_ns > STANDING_SECONDS * WEIR_NS_PER_SECOND &&
+	       shard->now_ns - since_ns > STANDING_SECONDS * WEIR_NS_PER_SECOND &&
 	       wait_ns > WAIT_CALLS_MAX * service_ns(pool);
 }
 

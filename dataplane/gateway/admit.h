@@ -9,7 +9,8 @@
  * STANDING_SECONDS holds no burst, it only makes every answer late by its own length; from then on it
  * is kept as short as the setting queue_wait_ms says (the idea of CoDel, RFC 8289: judge a queue by
  * how long it stands, not by how long it is), and with it the time in which the pool recovers when
- * the load goes. Calls that take long may wait for a few of their kind all the same.
+ * the load goes. Calls that take long may wait for a few of their kind all the same. While the shard
+ * itself did not run, nothing could leave its queues: that time is nobody's load and does not count.
  * How long a call would wait is what waits before it, times the time between two calls that left the
  * queue, as counted while it is not empty: that holds however many workers share a CPU and whatever
  * other shards give them. Until enough have left, it is estimated from what the workers say of their

@@ -463,17 +463,23 @@ static void trim_when_idle(struct weir_shard *shard)
 
 /* A thread that comes back much later than its sleep was to last did not get its CPU, or the turn
  * before it took that long; every client of the shard felt it. */
-static void check_late(const struct weir_shard *shard)
+static void check_late(struct weir_shard *shard, uint64_t turn_began_ns)
 {
-	if (shard->wake_by_ns != 0 && shard->now_ns > shard->wake_by_ns + STOOD_STILL_MS * WEIR_NS_PER_MS)
-		weir_log(WEIR_LOG_WARN, "shard stood still", "shard=%u cpu=%u ms=%lu", shard->index,
-			 shard->cpu, (unsigned long)((shard->now_ns - shard->wake_by_ns) / WEIR_NS_PER_MS));
+	const uint64_t due_ns = shard->wake_by_ns != 0 ? shard->wake_by_ns : turn_began_ns;
+
+	if (shard->now_ns <= due_ns + STOOD_STILL_MS * WEIR_NS_PER_MS)
+		return;
+	shard->stood_still_ns = shard->now_ns;
+	weir_log(WEIR_LOG_WARN, "shard stood still", "shard=%u cpu=%u ms=%lu", shard->index, shard->cpu,
+		 (unsigned long)((shard->now_ns - due_ns) / WEIR_NS_PER_MS));
 }
 
 static void turn(struct weir_shard *shard)
 {
+	const uint64_t turn_began_ns = shard->now_ns;
+
 	shard->now_ns = weir_clock_now_ns();
-	check_late(shard);
+	check_late(shard, turn_began_ns);
 	weir_pick_turn(shard);
 	take_completions(shard);
 	weir_wait_check_sends(shard);
@@ -504,6 +510,7 @@ void *weir_shard_run(void *argument)
 	if (syscall(__NR_io_uring_register, shard->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) != 0)
 		WEIR_ASSERT(errno == EBADFD);
 	arm_inbox(shard);
+	shard->now_ns = weir_clock_now_ns();
 	while (!(shard->stopping && shard->connection_count + shard->nested_count == 0)) {
 		weir_wait_for_work(shard);
 		turn(shard);

@@ -121,6 +121,7 @@ struct weir_shard {
 	struct weir_linger linger;
 	uint32_t bound_in_batch; /* calls handed out since the workers could last have the CPU */
 	uint64_t wake_by_ns; /* the sleep under way was to end by then */
+	uint64_t stood_still_ns; /* when it last came back from not having run for long */
 	bool has_food; /* chunks came back to a link where a call waits for one, perhaps behind its look at them */
 	char path[WEIR_HTTP_HEAD_BYTES_MAX + 1];
 	char body[WEIR_GATEWAY_BODY_SMALL_MAX]; /* a small chunked body, decoded */

@@ -112,6 +112,16 @@ static void a_burst_may_wait_and_a_queue_that_stands_is_kept_short(void **state)
 	assert_int_equal(admit(), WEIR_HTTP_OK);
 }
 
+static void a_queue_that_stood_because_the_shard_did_may_go_on(void **state)
+{
+	(void)state;
+	waiting(999, 1100, WEIR_NS_PER_MS);
+	scene.shard->stood_still_ns = scene.shard->now_ns - 900 * WEIR_NS_PER_MS;
+	assert_int_equal(admit(), WEIR_HTTP_OK);
+	scene.shard->stood_still_ns -= 200 * WEIR_NS_PER_MS;
+	assert_int_equal(admit(), WEIR_HTTP_OVERLOADED);
+}
+
 static void what_left_the_queue_counts_more_than_what_workers_say(void **state)
 {
 	(void)state;
@@ -192,6 +202,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(queue_is_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_deadline_that_cannot_be_kept_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_burst_may_wait_and_a_queue_that_stands_is_kept_short, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_queue_that_stood_because_the_shard_did_may_go_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_left_the_queue_counts_more_than_what_workers_say, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_empty_queue_begins_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(long_calls_may_wait_for_a_few_of_their_kind, set_up, tear_down),

@@ -22,7 +22,7 @@ static bool since_parse(const char *text, uint64_t *out_ns)
 {
 	static const char units[] = "smhd";
 	static const uint64_t seconds[] = {1, 60, 3600, 86400};
-	struct timespec now = {0};
+	const uint64_t now_ns = weir_clock_wall_ns();
 	char *end = NULL;
 	const unsigned long long number = strtoull(text, &end, 10);
 	const char *const unit = *end != '\0' ? strchr(units, *end) : NULL;
@@ -32,11 +32,7 @@ static bool since_parse(const char *text, uint64_t *out_ns)
 	    number > SINCE_S_MAX)
 		return false;
 	ago_s = number * seconds[unit - units];
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
-	*out_ns = ago_s < (uint64_t)now.tv_sec
-			  ? ((uint64_t)now.tv_sec - ago_s) * WEIR_NS_PER_SECOND +
-				    (uint64_t)now.tv_nsec
-			  : 1;
+	*out_ns = ago_s < now_ns / WEIR_NS_PER_SECOND ? now_ns - ago_s * WEIR_NS_PER_SECOND : 1;
 	return true;
 }
 

@@ -11,7 +11,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dataplane/base/clock.h"
@@ -78,14 +77,6 @@ static void silence(int fd)
 	uint64_t count = 0;
 
 	(void)!read(fd, &count, sizeof(count)); /* EAGAIN: it was silent */
-}
-
-static uint64_t wall_ns(void)
-{
-	struct timespec now = {0};
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
-	return (uint64_t)now.tv_sec * WEIR_NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
 /* ---- the thread: the store ---- */
@@ -180,7 +171,7 @@ static void store_trim(struct weir_collector *collector)
 	struct weir_store_error error = {{0}};
 	uint64_t bytes_max = 0;
 	uint64_t keep_ns = 0;
-	uint64_t now_ns = wall_ns();
+	uint64_t now_ns = weir_clock_wall_ns();
 	int code = 1;
 
 	(void)pthread_mutex_lock(&collector->lock);
@@ -214,7 +205,7 @@ static size_t function_name(const struct output *output, struct weir_span name, 
 /* One message, of `bytes` bytes. */
 static void message_take(struct weir_collector *collector, struct output *output, size_t bytes)
 {
-	const uint64_t now_ns = wall_ns();
+	const uint64_t now_ns = weir_clock_wall_ns();
 	char function[sizeof(output->space) + WEIR_OUTPUT_NAME_BYTES_MAX + 2];
 	struct weir_output_reader reader;
 	struct weir_output_line line;

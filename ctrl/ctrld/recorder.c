@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dataplane/base/clock.h"
@@ -96,14 +95,6 @@ static void bell_silence(int fd)
 
 	while (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
 		continue;
-}
-
-static uint64_t wall_ns(void)
-{
-	struct timespec now = {0};
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
-	return (uint64_t)now.tv_sec * WEIR_NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
 /* ---- the thread: the store ---- */
@@ -425,7 +416,7 @@ static void rings_wait(struct weir_recorder *recorder, enum weir_activation_read
 static void round_run(struct weir_recorder *recorder, bool is_asked)
 {
 	recorder->round_ns = weir_clock_now_ns();
-	recorder->wall_ns = wall_ns();
+	recorder->wall_ns = weir_clock_wall_ns();
 	recorder->is_refused = false;
 	rings_take(recorder);
 	store_commit(recorder, is_asked);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ctrl/publish/publish_file.h"
@@ -40,14 +39,6 @@ struct piece {
 	size_t stride;
 	struct weir_snapshot_table *table;
 };
-
-static uint64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
-	return (uint64_t)now.tv_sec * WEIR_NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
 
 /* Give each table its place behind the header; returns the snapshot's bytes. */
 static uint64_t pieces_place(struct piece *pieces, size_t count)
@@ -117,7 +108,7 @@ static int plan_write(const struct weir_publish_plan *plan, int *out_fd)
 		.header_bytes = sizeof(header),
 		.generation = plan->input->generation,
 		.hash_seed = plan->edges.seed,
-		.built_ns = realtime_ns(),
+		.built_ns = weir_clock_wall_ns(),
 		.settings = plan->input->settings,
 		.root = plan->root,
 	};

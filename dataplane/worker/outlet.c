@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dataplane/base/clock.h"
@@ -98,14 +97,6 @@ static struct weir_span name_of(const char *function)
 	return weir_span_of(slash != NULL ? slash + 1 : function);
 }
 
-static uint64_t wall_ns(void)
-{
-	struct timespec now = {0};
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
-	return (uint64_t)now.tv_sec * WEIR_NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
-
 /* False: the socket is full, or nobody is there. */
 static bool message_send(struct weir_output_message *message)
 {
@@ -136,7 +127,7 @@ static void loss_say(void)
 
 	notice.bytes = outlet.notice.bytes;
 	memcpy(notice.data, outlet.notice.data, outlet.notice.bytes);
-	(void)weir_output_append(&notice, wall_ns(), WEIR_OUTPUT_WARN,
+	(void)weir_output_append(&notice, weir_clock_wall_ns(), WEIR_OUTPUT_WARN,
 				 (struct weir_span){.data = text, .bytes = (size_t)bytes}); /* fits */
 	if (message_send(&notice))
 		outlet.unsaid = 0;
@@ -179,7 +170,7 @@ static bool is_same_call(const char *function, struct weir_id activation)
 void weir_outlet_line(const char *function, struct weir_id activation,
 		      enum weir_output_stream stream, struct weir_span text)
 {
-	const uint64_t time_ns = wall_ns();
+	const uint64_t time_ns = weir_clock_wall_ns();
 
 	if (outlet.socket_fd == -1) {
 		line_log(function, activation, stream, text);
@@ -218,6 +209,6 @@ void weir_outlet_rescue(const char *function, struct weir_id activation,
 	if (text.bytes > WEIR_OUTPUT_TEXT_BYTES_MAX)
 		text.bytes = WEIR_OUTPUT_TEXT_BYTES_MAX;
 	weir_output_begin(&last, activation, name_of(function));
-	(void)weir_output_append(&last, wall_ns(), stream, text);
+	(void)weir_output_append(&last, weir_clock_wall_ns(), stream, text);
 	(void)message_send(&last);
 }

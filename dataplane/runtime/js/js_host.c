@@ -3,7 +3,6 @@
  * wrong is a number or undefined, of which the scripts make an exception. */
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
@@ -178,10 +177,8 @@ static void head_write(const struct weir_runtime_call *call, uint64_t deadline_m
 static uint64_t deadline_ms_of(const struct weir_runtime_call *call)
 {
 	const uint64_t now_ns = weir_clock_now_ns();
-	struct timespec wall = {0};
 
-	(void)clock_gettime(CLOCK_REALTIME, &wall); /* cannot fail */
-	return (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000 +
+	return weir_clock_wall_ns() / WEIR_NS_PER_MS +
 	       (call->deadline_ns > now_ns ? (call->deadline_ns - now_ns) / WEIR_NS_PER_MS : 0);
 }
 

@@ -1,9 +1,9 @@
 #include "dataplane/runtime/python/python_params.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "dataplane/base/cleanup.h"
+#include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
 #include "dataplane/runtime/python/python_body.h"
 #include "dataplane/runtime/python/python_json.h"
@@ -94,7 +94,6 @@ int weir_python_params_environment(const struct weir_runtime_call *call)
 	static PyObject *data; /* these three as long as the process lives */
 	static PyObject *activation_name;
 	static PyObject *deadline_name;
-	struct timespec now;
 	char activation[32];
 
 	if (data == NULL) {
@@ -104,14 +103,12 @@ int weir_python_params_environment(const struct weir_runtime_call *call)
 	}
 	if (data == NULL || activation_name == NULL || deadline_name == NULL)
 		return -1;
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
 	weir_id_format((struct weir_id){.high = call->activation_high, .low = call->activation_low},
 		       activation);
 	if (variable_set(data, activation_name,
 			 PyBytes_FromStringAndSize(activation, sizeof(activation))) != 0)
 		return -1;
 	return variable_set(data, deadline_name,
-			    PyBytes_FromFormat("%zu", (size_t)now.tv_sec * 1000 +
-							      (size_t)now.tv_nsec / 1000000 +
+			    PyBytes_FromFormat("%zu", (size_t)(weir_clock_wall_ns() / WEIR_NS_PER_MS) +
 							      weir_python_request_left_ms(call)));
 }

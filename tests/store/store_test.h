@@ -1,4 +1,4 @@
-/* store_test: a private directory for databases, and another program's view of them. */
+/* store_test: a private directory for databases, what tests put into them, and another program's view of them. */
 #ifndef WEIR_TESTS_STORE_STORE_TEST_H
 #define WEIR_TESTS_STORE_STORE_TEST_H
 
@@ -74,6 +74,44 @@ static inline int store_test_teardown(void **state)
 	store_test_remove(test->directory);
 	free(test);
 	return 0;
+}
+
+/* The test, its configuration open for writing. */
+static inline struct store_test *store_test_opened(void **state)
+{
+	struct store_test *test = *state;
+
+	assert_int_equal(weir_store_open(test->store, true, &test->error), 0);
+	return test;
+}
+
+/* A native function of that name in `default`. */
+static inline struct weir_model_function store_test_function(const char *name)
+{
+	struct weir_model_function function = {
+		.space = "default",
+		.runtime = "native",
+		.code_path = "/srv/x.so",
+		.timeout_ms = 1000,
+		.memory_mb = 64,
+		.queue_max = 10,
+	};
+
+	(void)snprintf(function.name, sizeof(function.name), "%s", name);
+	return function;
+}
+
+static inline int store_test_function_add(struct store_test *test, const char *name)
+{
+	const struct weir_model_function function = store_test_function(name);
+
+	return weir_store_function_add(test->store, &function, NULL, &test->error);
+}
+
+static inline int store_test_setting_set(struct store_test *test, const char *name,
+					 uint64_t value)
+{
+	return weir_store_setting_set(test->store, name, value, &test->error);
 }
 
 /* Another program: its own connection. */

@@ -1,26 +1,5 @@
 #include "tests/store/store_test.h"
 
-static struct store_test *opened(void **state)
-{
-	struct store_test *test = *state;
-
-	assert_int_equal(weir_store_open(test->store, true, &test->error), 0);
-	return test;
-}
-
-static struct weir_model_function function_make(void)
-{
-	return (struct weir_model_function){
-		.space = "default",
-		.name = "a",
-		.runtime = "native",
-		.code_path = "/srv/x.so",
-		.timeout_ms = 1000,
-		.memory_mb = 64,
-		.queue_max = 10,
-	};
-}
-
 static struct weir_model_function function_find(struct store_test *test)
 {
 	struct weir_model_function function = {0};
@@ -60,8 +39,8 @@ static void assert_parameters(struct store_test *test, const struct weir_model_f
 
 static void function_carries_what_it_was_added_with(void **state)
 {
-	struct store_test *test = opened(state);
-	struct weir_model_function function = function_make();
+	struct store_test *test = store_test_opened(state);
+	struct weir_model_function function = store_test_function("a");
 	struct weir_model_details details = {.description = "sells things"};
 
 	(void)strcpy(function.owner, "ann");
@@ -81,8 +60,8 @@ static void function_carries_what_it_was_added_with(void **state)
 
 static void function_that_carries_nothing_has_no_row(void **state)
 {
-	struct store_test *test = opened(state);
-	const struct weir_model_function function = function_make();
+	struct store_test *test = store_test_opened(state);
+	const struct weir_model_function function = store_test_function("a");
 	struct weir_model_function found;
 
 	assert_int_equal(weir_store_function_add(test->store, &function, NULL, &test->error), 0);
@@ -95,8 +74,8 @@ static void function_that_carries_nothing_has_no_row(void **state)
 
 static void versions_bring_back_what_they_carried_and_not_the_owner(void **state)
 {
-	struct store_test *test = opened(state);
-	struct weir_model_function function = function_make();
+	struct store_test *test = store_test_opened(state);
+	struct weir_model_function function = store_test_function("a");
 	struct weir_store_deployment deployment = {.code = "", .versions_max = 10};
 	struct weir_store_version version;
 	uint32_t number = 0;
@@ -122,8 +101,8 @@ static void versions_bring_back_what_they_carried_and_not_the_owner(void **state
 
 static void what_nobody_refers_to_any_more_is_forgotten(void **state)
 {
-	struct store_test *test = opened(state);
-	const struct weir_model_function function = function_make();
+	struct store_test *test = store_test_opened(state);
+	const struct weir_model_function function = store_test_function("a");
 
 	assert_int_equal(weir_store_function_add(test->store, &function, NULL, &test->error), 0);
 	deploy(test, "{\"n\":1}", 2);
@@ -136,8 +115,8 @@ static void what_nobody_refers_to_any_more_is_forgotten(void **state)
 
 static void details_that_are_not_sound_are_refused_and_found(void **state)
 {
-	struct store_test *test = opened(state);
-	const struct weir_model_function function = function_make();
+	struct store_test *test = store_test_opened(state);
+	const struct weir_model_function function = store_test_function("a");
 	struct weir_model_function found;
 	struct weir_model_details details = {.description = "a\nb"};
 
@@ -157,8 +136,8 @@ static void details_that_are_not_sound_are_refused_and_found(void **state)
 /* The largest that there may be; and the tables themselves refuse what is no object. */
 static void largest_parameters_are_kept(void **state)
 {
-	struct store_test *test = opened(state);
-	const struct weir_model_function function = function_make();
+	struct store_test *test = store_test_opened(state);
+	const struct weir_model_function function = store_test_function("a");
 	struct weir_model_function found;
 	struct weir_model_details details = {.parameters = malloc(WEIR_MODEL_PARAMETERS_BYTES_MAX + 1)};
 	sqlite3 *db = store_test_foreign(test, "weir.db");

@@ -11,14 +11,6 @@ struct lines {
 	char rows[LINES_MAX][128];
 };
 
-static struct store_test *opened(void **state)
-{
-	struct store_test *test = *state;
-
-	assert_int_equal(weir_store_open(test->store, true, &test->error), 0);
-	return test;
-}
-
 static int line_note(void *context, const struct weir_history_line *line)
 {
 	struct lines *lines = context;
@@ -46,37 +38,10 @@ static uint64_t oldest(struct store_test *test)
 	return generation;
 }
 
-static struct weir_model_function function_make(const char *name)
-{
-	struct weir_model_function function = {
-		.space = "default",
-		.runtime = "native",
-		.code_path = "/srv/x.so",
-		.timeout_ms = 1000,
-		.memory_mb = 64,
-		.queue_max = 10,
-	};
-
-	(void)snprintf(function.name, sizeof(function.name), "%s", name);
-	return function;
-}
-
-static int function_add(struct store_test *test, const char *name)
-{
-	const struct weir_model_function function = function_make(name);
-
-	return weir_store_function_add(test->store, &function, NULL, &test->error);
-}
-
-static int setting_set(struct store_test *test, const char *name, uint64_t value)
-{
-	return weir_store_setting_set(test->store, name, value, &test->error);
-}
-
 static int deploy(struct store_test *test, const char *name, const char *code)
 {
 	const struct weir_store_deployment deployment = {.code = code, .versions_max = 1};
-	const struct weir_model_function function = function_make(name);
+	const struct weir_model_function function = store_test_function(name);
 	uint32_t number = 0;
 
 	return weir_store_deploy(test->store, &function, &deployment, &number, &test->error);
@@ -86,15 +51,15 @@ static void each_change_leaves_one_line_and_a_refused_one_none(void **state)
 {
 	static const struct weir_history_author author = {
 		.who = "ada", .uid = 1001, .from = "local socket", .what = "add function b"};
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct lines lines;
 
-	assert_int_equal(function_add(test, "a"), 0);
-	assert_int_equal(function_add(test, "a"), -EEXIST);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), -EEXIST);
 	assert_int_equal(weir_store_generation_next(test->store, &test->error), 0); /* no row changes */
 	weir_history_author_set(test->store, &author);
 	assert_false(weir_history_author_offer(test->store, &author));
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 	weir_history_author_set(test->store, NULL);
 	assert_int_equal(deploy(test, "b", "one"), 0);
 	lines = lines_of(test);
@@ -120,15 +85,15 @@ static void each_change_leaves_one_line_and_a_refused_one_none(void **state)
 
 static void changes_within_one_leave_one_line(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct lines lines;
 
 	assert_int_equal(weir_store_begin(test->store, &test->error), 0);
-	assert_int_equal(function_add(test, "a"), 0);
-	assert_int_equal(setting_set(test, "workers_max", 7), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 7), 0);
 	assert_int_equal(weir_store_finish(test->store, &test->error), 0);
 	assert_int_equal(weir_store_begin(test->store, &test->error), 0);
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 	weir_store_undo(test->store);
 	lines = lines_of(test);
 	assert_int_equal(lines.count, 1);
@@ -138,7 +103,7 @@ static void changes_within_one_leave_one_line(void **state)
 
 static void rows_of_the_public_table_are_said_to_come_from_there(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct lines lines;
 
 	test->rows.unsaved = true;
@@ -148,7 +113,7 @@ static void rows_of_the_public_table_are_said_to_come_from_there(void **state)
 	test->rows.rows[0].key = strdup("GET:/x");
 	test->rows.rows[0].value = strdup("{}");
 	assert_int_equal(weir_public_rows_save(&test->rows, test->store, &test->error), 0);
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	lines = lines_of(test);
 	assert_int_equal(lines.count, 2);
 	assert_string_equal(lines.line[1].author.from, "public table");
@@ -158,12 +123,12 @@ static void rows_of_the_public_table_are_said_to_come_from_there(void **state)
 
 static void oldest_lines_go_beyond_the_number_that_is_set(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct lines lines;
 
-	assert_int_equal(setting_set(test, WEIR_HISTORY_GENERATIONS_SETTING, 3), 0);
+	assert_int_equal(store_test_setting_set(test, WEIR_HISTORY_GENERATIONS_SETTING, 3), 0);
 	for (uint64_t i = 0; i < 10; i++)
-		assert_int_equal(setting_set(test, "workers_max", 10 + i), 0);
+		assert_int_equal(store_test_setting_set(test, "workers_max", 10 + i), 0);
 	lines = lines_of(test);
 	assert_int_equal(lines.count, 3);
 	assert_int_equal(lines.line[0].generation, 11);
@@ -192,12 +157,14 @@ static int environment_set(struct store_test *test, const char *name, size_t byt
 
 static void oldest_lines_go_beyond_the_bytes_that_are_set(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct lines lines;
 	uint64_t bytes = 0;
 
-	assert_int_equal(setting_set(test, WEIR_HISTORY_BYTES_SETTING, WEIR_HISTORY_BYTES_MIN), 0);
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_setting_set(test, WEIR_HISTORY_BYTES_SETTING,
+						WEIR_HISTORY_BYTES_MIN),
+			 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(environment_set(test, "a", 150000, (char)('a' + i)), 0);
 	lines = lines_of(test);
@@ -214,32 +181,32 @@ static void oldest_lines_go_beyond_the_bytes_that_are_set(void **state)
 
 static void code_of_a_removed_version_is_kept_as_long_as_its_line(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
-	assert_int_equal(setting_set(test, WEIR_HISTORY_GENERATIONS_SETTING, 2), 0);
+	assert_int_equal(store_test_setting_set(test, WEIR_HISTORY_GENERATIONS_SETTING, 2), 0);
 	assert_int_equal(deploy(test, "a", "one"), 0);
 	assert_int_equal(deploy(test, "a", "two"), 0); /* one version is kept */
 	assert_true(weir_store_code_used(test->store, "one"));
 	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
 	assert_true(weir_store_code_used(test->store, "one"));
 	assert_true(weir_store_code_used(test->store, "two")); /* gone with its function */
-	assert_int_equal(setting_set(test, "workers_max", 1), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 1), 0);
 	assert_false(weir_store_code_used(test->store, "one"));
 	assert_true(weir_store_code_used(test->store, "two"));
-	assert_int_equal(setting_set(test, "workers_max", 2), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 2), 0);
 	assert_false(weir_store_code_used(test->store, "two"));
 	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM history_code"), 0);
 }
 
 static void changes_of_another_program_get_a_line_of_their_own(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct lines lines;
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_false(weir_history_look(test->store));
 	store_test_run(test, "weir.db", "INSERT INTO settings VALUES ('workers_max', 3)");
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 	assert_true(weir_history_look(test->store)); /* it was noticed there */
 	assert_false(weir_history_look(test->store));
 	lines = lines_of(test);
@@ -256,27 +223,27 @@ static void changes_of_another_program_get_a_line_of_their_own(void **state)
 
 static void reading_by_another_program_leaves_no_line(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM functions"), 1);
 		store_test_run(test, "weir.db", "PRAGMA wal_checkpoint(PASSIVE)");
 		assert_false(weir_history_look(test->store));
-		assert_int_equal(setting_set(test, "workers_max", (uint64_t)i), 0);
+		assert_int_equal(store_test_setting_set(test, "workers_max", (uint64_t)i), 0);
 	}
 	assert_int_equal(lines_of(test).count, 6);
 }
 
 static void a_line_stands_and_falls_with_its_change(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	sqlite3 *other = NULL;
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	other = store_test_foreign(test, "weir.db");
 	store_test_sql(other, "BEGIN IMMEDIATE");
-	assert_int_equal(function_add(test, "b"), -EAGAIN);
+	assert_int_equal(store_test_function_add(test, "b"), -EAGAIN);
 	store_test_sql(other, "ROLLBACK");
 	assert_int_equal(sqlite3_close(other), SQLITE_OK);
 	assert_int_equal(lines_of(test).count, 1);
@@ -284,10 +251,10 @@ static void a_line_stands_and_falls_with_its_change(void **state)
 	store_test_run(test, "weir.db",
 		       "CREATE TRIGGER no BEFORE INSERT ON history WHEN new.origin = 'ctrld' "
 		       "BEGIN SELECT raise(ABORT, 'no'); END");
-	assert_int_equal(function_add(test, "b"), -EEXIST);
+	assert_int_equal(store_test_function_add(test, "b"), -EEXIST);
 	store_test_run(test, "weir.db", "DROP TRIGGER no");
 	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM functions"), 1);
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 }
 
 /* A difference as text, one thing in a line, sorted: what tests compare. */
@@ -382,15 +349,15 @@ static void difference_names_what_people_know_in_both_directions(void **state)
 	static const char *const back[] = {"-route GET,POST /x/{id}", "-setting workers_max",
 					   "-variable default/a KEY", "-version default/a 2",
 					   "~function default/a timeout_ms 2000>1000 number 2>0", NULL};
-	struct store_test *test = opened(state);
-	struct weir_model_function function = function_make("a");
+	struct store_test *test = store_test_opened(state);
+	struct weir_model_function function = store_test_function("a");
 	const struct weir_store_deployment deployment = {.code = "one", .versions_max = 1};
 	uint32_t number = 0;
 
-	assert_int_equal(function_add(test, "a"), 0);
-	assert_int_equal(setting_set(test, "workers_max", 6), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 6), 0);
 	assert_int_equal(weir_store_setting_unset(test->store, "workers_max", &test->error), 0);
-	assert_int_equal(setting_set(test, "workers_max", 7), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 7), 0);
 	assert_int_equal(route_add(test, "GET,POST /x/{id}", "a"), 0);
 	assert_int_equal(variable_set(test, "a", "one", false), 0);
 	assert_lines(diff(test, 3, 6), (const char *const[]){forth[0], forth[1], forth[2], NULL});
@@ -406,7 +373,7 @@ static void difference_names_what_people_know_in_both_directions(void **state)
 
 static void what_is_gone_is_named_too(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
 	assert_int_equal(deploy(test, "a", "one"), 0);
 	assert_int_equal(variable_set(test, "a", "one", false), 0);
@@ -421,9 +388,9 @@ static void what_is_gone_is_named_too(void **state)
 
 static void secrets_are_never_shown(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(variable_set(test, "a", "sealed-1", true), 0);
 	assert_int_equal(variable_set(test, "a", "sealed-2", true), 0);
 	assert_int_equal(variable_set(test, "a", "plain", false), 0);
@@ -439,39 +406,41 @@ static void secrets_are_never_shown(void **state)
 
 static void what_history_does_not_know_is_refused_with_the_reason(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct difference none = {.count = 0};
 
 	assert_int_equal(weir_history_diff(test->store, 0, 1, change_note, &none, &test->error), -ENOENT);
 	assert_non_null(strstr(test->error.text, "no generation 1 yet; the newest is 0"));
 	for (uint64_t i = 1; i < 8; i++)
-		assert_int_equal(setting_set(test, WEIR_HISTORY_GENERATIONS_SETTING, i == 7 ? 3 : 100 + i), 0);
+		assert_int_equal(store_test_setting_set(test, WEIR_HISTORY_GENERATIONS_SETTING,
+							i == 7 ? 3 : 100 + i),
+				 0);
 	assert_int_equal(weir_history_diff(test->store, 3, 7, change_note, &none, &test->error), -ENOENT);
 	assert_non_null(strstr(test->error.text, "generation 3 is no longer there; history goes back to 4"));
 	assert_int_equal(diff(test, 4, 7).count, 1);
 	store_test_run(test, "weir.db", "UPDATE settings SET value = 5");
-	assert_int_equal(function_add(test, "a"), 0); /* 8: the other's, 9: this */
+	assert_int_equal(store_test_function_add(test, "a"), 0); /* 8: the other's, 9: this */
 	assert_int_equal(diff(test, 8, 9).count, 1);
 	assert_int_equal(weir_history_diff(test->store, 7, 9, change_note, &none, &test->error), -ESTALE);
 	assert_non_null(strstr(test->error.text, "generation 8 (another program: weir.db was changed from outside)"));
 	assert_int_equal(none.count, 0);
-	assert_int_equal(function_add(test, "b"), 0); /* nothing is left open */
+	assert_int_equal(store_test_function_add(test, "b"), 0); /* nothing is left open */
 }
 
 static void a_row_that_was_changed_while_nobody_looked_is_met(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct difference none = {.count = 0};
 
-	assert_int_equal(setting_set(test, "workers_max", 1), 0);
-	assert_int_equal(setting_set(test, "workers_max", 2), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 1), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 2), 0);
 	weir_store_destroy(test->store);
 	store_test_run(test, "weir.db", "UPDATE settings SET value = 5");
 	assert_int_equal(weir_store_create(test->directory, &test->store), 0);
 	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
 	assert_int_equal(weir_history_diff(test->store, 1, 2, change_note, &none, &test->error), -ESTALE);
 	assert_non_null(strstr(test->error.text, "generation 2 cannot be undone: table settings"));
-	assert_int_equal(setting_set(test, "workers_max", 3), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 3), 0);
 	assert_int_equal(diff(test, 2, 3).count, 1);
 }
 
@@ -514,7 +483,7 @@ static void changes_write(const struct store_test *test, const unsigned char *da
 static void damaged_lines_are_refused_and_harmless(void **state)
 {
 	enum { BYTES_MAX = 4096, ROUNDS = 60 };
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	unsigned char sound[BYTES_MAX];
 	unsigned char bad[BYTES_MAX];
 	const unsigned seed = (unsigned)time(NULL);
@@ -549,7 +518,7 @@ static void damaged_lines_are_refused_and_harmless(void **state)
 		refused++;
 	}
 	assert_in_range(refused, ROUNDS / 2, ROUNDS);
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 }
 
 int main(void)

@@ -7,14 +7,6 @@
 
 enum { GENERATIONS_MAX = 1024, STEPS = 400, NAMES = 5 };
 
-static struct store_test *opened(void **state)
-{
-	struct store_test *test = *state;
-
-	assert_int_equal(weir_store_open(test->store, true, &test->error), 0);
-	return test;
-}
-
 static void report_nothing(void *context, const struct weir_public_row *row, enum weir_public_event event)
 {
 	(void)context;
@@ -39,7 +31,7 @@ static bool rows_sync(struct store_test *test)
 /* With a public table, in which the other program's rows are. */
 static struct store_test *opened_with_table(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	bool made = false;
 
 	assert_int_equal(weir_public_table_make(test->table, NULL, NULL, &made, &test->error), 0);
@@ -56,33 +48,6 @@ static void row_write(struct store_test *test, const char *key, const char *file
 		       "('%s', '{\"module\":\"/srv/%s\",\"handler\":\"main\"}')",
 		       key, file);
 	store_test_run(test, "faas_meta.db", text);
-}
-
-static struct weir_model_function function_make(const char *name)
-{
-	struct weir_model_function function = {
-		.space = "default",
-		.runtime = "native",
-		.code_path = "/srv/x.so",
-		.timeout_ms = 1000,
-		.memory_mb = 64,
-		.queue_max = 10,
-	};
-
-	(void)snprintf(function.name, sizeof(function.name), "%s", name);
-	return function;
-}
-
-static int function_add(struct store_test *test, const char *name)
-{
-	const struct weir_model_function function = function_make(name);
-
-	return weir_store_function_add(test->store, &function, NULL, &test->error);
-}
-
-static int setting_set(struct store_test *test, const char *name, uint64_t value)
-{
-	return weir_store_setting_set(test->store, name, value, &test->error);
 }
 
 static int change_count(void *context, const struct weir_history_change *change)
@@ -174,7 +139,7 @@ static void step_play(struct store_test *test, unsigned pick, unsigned *random)
 	static const char *const names[NAMES] = {"a", "b", "c", "d", "e"};
 	const char *name = names[(unsigned)rand_r(random) % NAMES];
 	struct weir_store_version version;
-	struct weir_model_function function = function_make(name);
+	struct weir_model_function function = store_test_function(name);
 	const struct weir_model_details details = {.description = "said"};
 	const struct weir_store_variables variables = {
 		.variable = {{"KEY", pick % 3 == 0 ? NULL : name, pick % 3 == 0 ? 0 : 1, pick % 2 == 0}},
@@ -190,7 +155,7 @@ static void step_play(struct store_test *test, unsigned pick, unsigned *random)
 	function.timeout_ms = pick + 1;
 	switch (pick % 11) {
 	case 0:
-		(void)function_add(test, name);
+		(void)store_test_function_add(test, name);
 		break;
 	case 1:
 		(void)weir_store_function_remove(test->store, "default", name, &test->error);
@@ -212,7 +177,7 @@ static void step_play(struct store_test *test, unsigned pick, unsigned *random)
 		(void)weir_store_route_remove(test->store, &route, &test->error);
 		break;
 	case 8:
-		(void)setting_set(test, "workers_max", pick);
+		(void)store_test_setting_set(test, "workers_max", pick);
 		(void)weir_store_pool_change(test->store, "default/native", false, &setting, 1, &test->error);
 		break;
 	case 9:
@@ -276,9 +241,9 @@ static void rollback_is_one_change_with_a_line_and_can_be_undone(void **state)
 	struct weir_model_function function;
 	uint64_t version = 0;
 
-	assert_int_equal(function_add(test, "a"), 0);
-	assert_int_equal(function_add(test, "b"), 0);
-	assert_int_equal(setting_set(test, "workers_max", 7), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 7), 0);
 	assert_int_equal(rollback(test, 1, true, &outcome), 0);
 	assert_int_equal(outcome.changes, 2);
 	assert_false(outcome.is_committed);
@@ -292,7 +257,7 @@ static void rollback_is_one_change_with_a_line_and_can_be_undone(void **state)
 	assert_int_equal(weir_store_function_find(test->store, "default", "b", &function, &test->error), 0);
 	assert_int_equal(function.version, 5); /* whoever has it loads it anew */
 	version = function.id;
-	assert_int_equal(function_add(test, "c"), 0);
+	assert_int_equal(store_test_function_add(test, "c"), 0);
 	assert_int_equal(weir_store_function_find(test->store, "default", "c", &function, &test->error), 0);
 	assert_true(function.id > version);
 	/* Where nothing differs nothing is done. */
@@ -305,7 +270,7 @@ static void rollback_is_one_change_with_a_line_and_can_be_undone(void **state)
 static void code_that_is_not_there_any_more_is_named(void **state)
 {
 	struct store_test *test = opened_with_table(state);
-	struct weir_model_function function = function_make("a");
+	struct weir_model_function function = store_test_function("a");
 	const struct weir_store_deployment deployment = {.code = "hash", .versions_max = 3};
 	struct weir_history_outcome outcome;
 	uint32_t number = 0;
@@ -322,7 +287,7 @@ static void code_that_is_not_there_any_more_is_named(void **state)
 	assert_int_equal(weir_store_function_find(test->store, "default", "a", &function, &test->error), -ENOENT);
 	/* Rules between tables are enforced again. */
 	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM functions"), 0);
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 }
 
 /* A line made by hand: `text` as a change of generation `generation`. */
@@ -360,7 +325,7 @@ static void what_would_not_pass_the_checks_does_not_come_back(void **state)
 	struct weir_history_outcome outcome;
 	struct weir_model_function function;
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	weir_store_destroy(test->store);
 	line_make(test, "UPDATE functions SET timeout_ms = 0", 2); /* an older Weir took it */
 	line_make(test, "UPDATE functions SET timeout_ms = 9", 3);
@@ -379,9 +344,9 @@ static void what_another_program_changed_stops_it_and_nothing_changes(void **sta
 	struct store_test *test = opened_with_table(state);
 	struct weir_history_outcome outcome;
 
-	assert_int_equal(setting_set(test, "workers_max", 1), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 1), 0);
 	store_test_run(test, "weir.db", "UPDATE settings SET value = 2");
-	assert_int_equal(setting_set(test, "workers_max", 3), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 3), 0);
 	assert_int_equal(rollback(test, 1, false, &outcome), -ESTALE);
 	assert_non_null(strstr(test->error.text, "another program"));
 	assert_int_equal(weir_store_generation(test->store), 3);
@@ -426,8 +391,8 @@ static void columns_that_were_added_since_do_not_matter(void **state)
 	struct store_test *test = opened_with_table(state);
 	struct weir_model_function function;
 
-	assert_int_equal(function_add(test, "a"), 0);
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
 	weir_store_destroy(test->store);
 	store_test_run(test, "weir.db", "ALTER TABLE functions ADD COLUMN colour TEXT NOT NULL DEFAULT 'red';"
@@ -459,7 +424,7 @@ static void rows_of_an_older_schema_come_back_after_its_migration(void **state)
 		       "UPDATE meta SET value = 10 WHERE name = 'generation'; PRAGMA user_version = 5");
 	assert_int_equal(weir_store_create(test->directory, &test->store), 0);
 	assert_int_equal(weir_store_open(test->store, true, &test->error), 0);
-	assert_int_equal(setting_set(test, "workers_max", 1), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 1), 0);
 	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error), 0);
 	rollback_well(test, 10);
 	assert_int_equal(weir_store_function_find(test->store, "default", "a", &function, &test->error), 0);
@@ -481,7 +446,7 @@ static struct store_test *rolled_back_with_fault(void **state, const char *fault
 	assert_true(rows_sync(test));
 	row_write(test, "GET:/one", "2");
 	assert_true(rows_sync(test));
-	assert_int_equal(setting_set(test, "workers_max", 3), 0);
+	assert_int_equal(store_test_setting_set(test, "workers_max", 3), 0);
 	/* Connections do not pass a fork. */
 	weir_store_destroy(test->store);
 	weir_public_table_destroy(test->table);

@@ -4,29 +4,6 @@
 
 #include "tests/store/store_test.h"
 
-static struct store_test *opened(void **state)
-{
-	struct store_test *test = *state;
-
-	assert_int_equal(weir_store_open(test->store, true, &test->error), 0);
-	return test;
-}
-
-static struct weir_model_function function_make(const char *name)
-{
-	struct weir_model_function function = {
-		.space = "default",
-		.runtime = "native",
-		.code_path = "/srv/x.so",
-		.timeout_ms = 1000,
-		.memory_mb = 64,
-		.queue_max = 10,
-	};
-
-	(void)snprintf(function.name, sizeof(function.name), "%s", name);
-	return function;
-}
-
 static struct weir_model_route route_make(const char *text, const char *host, const char *name)
 {
 	struct weir_model_route route = {0};
@@ -39,13 +16,6 @@ static struct weir_model_route route_make(const char *text, const char *host, co
 	return route;
 }
 
-static int function_add(struct store_test *test, const char *name)
-{
-	const struct weir_model_function function = function_make(name);
-
-	return weir_store_function_add(test->store, &function, NULL, &test->error);
-}
-
 static int route_add(struct store_test *test, const char *text, const char *host,
 		     const char *name)
 {
@@ -56,10 +26,10 @@ static int route_add(struct store_test *test, const char *text, const char *host
 
 static void what_was_committed_is_there_after_reopening(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct weir_store_catalog catalog = {0};
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(route_add(test, "GET,POST /x/{id}", "h.example", "a"), 0);
 	assert_int_equal(weir_store_generation(test->store), 2);
 	weir_store_destroy(test->store);
@@ -102,9 +72,9 @@ static void variables_are_set_unset_and_gone_with_their_function(void **state)
 							.count = 2};
 	static const struct weir_store_variables change = {.variable = {{"A", NULL, 0, false}, {"B", "z", 1, false}},
 							   .count = 2};
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	const struct weir_store_deployment deployment = {.code = "", .variables = &two, .versions_max = 3};
-	struct weir_model_function function = function_make("a");
+	struct weir_model_function function = store_test_function("a");
 	struct weir_model_function after;
 	uint32_t number = 0;
 	char text[256] = "";
@@ -163,8 +133,8 @@ static void database_of_the_first_version_is_taken_over(void **state)
 
 static void specs_are_kept_with_each_version(void **state)
 {
-	struct store_test *test = opened(state);
-	struct weir_model_function function = function_make("a"), found = {0};
+	struct store_test *test = store_test_opened(state);
+	struct weir_model_function function = store_test_function("a"), found = {0};
 	struct weir_store_version version;
 	char text[WEIR_MODEL_SPECS_BYTES_MAX];
 	uint32_t number = 0;
@@ -203,8 +173,8 @@ static int version_note(void *context, const struct weir_store_version *version)
 
 static void versions_are_kept_up_to_a_limit_and_the_serving_one_always(void **state)
 {
-	struct store_test *test = opened(state);
-	struct weir_model_function function = function_make("a");
+	struct store_test *test = store_test_opened(state);
+	struct weir_model_function function = store_test_function("a");
 	struct weir_store_version version;
 	struct listed listed = {.count = 0};
 	uint32_t number = 0;
@@ -224,7 +194,7 @@ static void versions_are_kept_up_to_a_limit_and_the_serving_one_always(void **st
 	assert_int_equal(listed.number[0], 4);
 	assert_int_equal(listed.current, 4);
 	assert_true(weir_store_code_used(test->store, "one")); /* by the newest line, which stays */
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 	assert_false(weir_store_code_used(test->store, "one"));
 	assert_true(weir_store_code_used(test->store, "more"));
 	assert_int_equal(weir_store_rollback(test->store, "default", "a", 2, &version, &test->error), 0);
@@ -247,8 +217,8 @@ static void versions_are_kept_up_to_a_limit_and_the_serving_one_always(void **st
 /* The data directory may be moved: what lies in it is found again. */
 static void code_in_the_data_directory_is_kept_relative_to_it(void **state)
 {
-	struct store_test *test = opened(state);
-	struct weir_model_function function = function_make("a");
+	struct store_test *test = store_test_opened(state);
+	struct weir_model_function function = store_test_function("a");
 	struct weir_store_version version;
 	uint32_t number = 0;
 
@@ -276,14 +246,14 @@ static uint64_t route_id(struct store_test *test, const char *text)
 
 static void changed_routes_are_told_once(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct weir_store_changes changes;
 	struct weir_model_route route = {0};
 	struct weir_model_route key = route_make("GET /y", "", "a");
 	uint64_t first = 0;
 	uint64_t second = 0;
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
 	weir_store_changes_take(test->store, &changes);
 	assert_true(changes.all); /* nobody knows anything yet */
@@ -312,12 +282,12 @@ static void changed_routes_are_told_once(void **state)
 
 static void too_many_changes_and_those_of_others_mean_all_routes(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct weir_store_changes changes;
 	char path[4200];
 	sqlite3 *other = NULL;
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
 	weir_store_changes_take(test->store, &changes);
 	for (int i = 0; i <= WEIR_STORE_CHANGES_MAX; i++) {
@@ -351,10 +321,10 @@ static int visit_counted(void *context, const struct weir_model_route *route)
 
 static void each_route_is_visited_until_the_visitor_has_enough(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	size_t left = 10;
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
 	assert_int_equal(route_add(test, "GET /y", "", "a"), 0);
 	assert_int_equal(weir_store_route_each(test->store, visit_counted, &left, &test->error), 0);
@@ -366,12 +336,12 @@ static void each_route_is_visited_until_the_visitor_has_enough(void **state)
 
 static void failed_change_leaves_generation_and_tables_alone(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct weir_store_catalog catalog = {0};
 
-	assert_int_equal(function_add(test, "a"), 0);
-	assert_int_equal(function_add(test, "a"), -EEXIST);
-	assert_int_equal(function_add(test, "bad/name"), -EINVAL);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), -EEXIST);
+	assert_int_equal(store_test_function_add(test, "bad/name"), -EINVAL);
 	assert_int_equal(route_add(test, "GET /x", "", "nobody"), -ENOENT);
 	assert_int_equal(
 		weir_store_function_remove(test->store, "default", "nobody", &test->error),
@@ -385,10 +355,10 @@ static void failed_change_leaves_generation_and_tables_alone(void **state)
 
 static void parts_of_a_change_are_committed_together_as_one_generation(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
 	assert_int_equal(weir_store_begin(test->store, &test->error), 0);
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
 	assert_int_equal(weir_store_setting_set(test->store, "s", 1, &test->error), 0);
 	assert_int_equal(weir_store_generation(test->store), 0);
@@ -401,44 +371,44 @@ static void parts_of_a_change_are_committed_together_as_one_generation(void **st
 
 static void one_part_undone_undoes_the_whole_change(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
 	assert_int_equal(weir_store_begin(test->store, &test->error), 0);
-	assert_int_equal(function_add(test, "a"), 0);
-	assert_int_equal(function_add(test, "a"), -EEXIST);
-	assert_int_equal(function_add(test, "b"), -ECANCELED);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), -EEXIST);
+	assert_int_equal(store_test_function_add(test, "b"), -ECANCELED);
 	assert_int_equal(weir_store_finish(test->store, &test->error), -ECANCELED);
 	assert_non_null(strstr(test->error.text, "nothing was changed"));
 	assert_int_equal(weir_store_generation(test->store), 0);
 	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM functions"), 0);
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(weir_store_generation(test->store), 1);
 }
 
 static void change_that_is_undone_outside_takes_its_parts_along(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
 	assert_int_equal(weir_store_begin(test->store, &test->error), 0);
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	weir_store_undo(test->store);
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 	assert_int_equal(weir_store_generation(test->store), 1);
 	assert_int_equal(store_test_number(test, "weir.db", "SELECT count(*) FROM functions"), 1);
 }
 
 static void ids_are_never_used_again(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct weir_model_function first;
 	struct weir_model_function second;
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(
 		weir_store_function_find(test->store, "default", "a", &first, &test->error), 0);
 	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error),
 			 0);
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(
 		weir_store_function_find(test->store, "default", "a", &second, &test->error),
 		0);
@@ -448,9 +418,9 @@ static void ids_are_never_used_again(void **state)
 
 static void routes_exclude_each_other_by_method_host_and_shape(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(route_add(test, "GET,POST /x/{id}", "", "a"), 0);
 	assert_int_equal(route_add(test, "GET /x/{name}", "", "a"), -EEXIST);
 	assert_int_equal(route_add(test, "POST,PUT /x/{id}", "", "a"), -EEXIST);
@@ -463,12 +433,12 @@ static void routes_exclude_each_other_by_method_host_and_shape(void **state)
 
 static void update_changes_one_route_and_never_creates(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct weir_model_route route = route_make("GET /x", "", "b");
 	struct weir_model_route found;
 
-	assert_int_equal(function_add(test, "a"), 0);
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 	assert_int_equal(weir_store_route_update(test->store, &route, &test->error), -ENOENT);
 	assert_int_equal(route_add(test, "GET,POST /x", "", "a"), 0);
 	assert_int_equal(weir_store_route_update(test->store, &route, &test->error), -ENOENT);
@@ -483,10 +453,10 @@ static void update_changes_one_route_and_never_creates(void **state)
 
 static void function_with_routes_stays_and_names_one(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	const struct weir_model_route route = route_make("GET /x", "", "a");
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(route_add(test, "GET /x", "", "a"), 0);
 	assert_int_equal(weir_store_function_remove(test->store, "default", "a", &test->error),
 			 -EBUSY);
@@ -507,7 +477,7 @@ static void setting_count(void *context, const char *name, uint64_t value)
 
 static void settings_are_set_changed_and_unset(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	uint64_t sum = 0;
 
 	assert_int_equal(weir_store_setting_set(test->store, "x_ms", 5, &test->error), 0);
@@ -524,32 +494,32 @@ static void settings_are_set_changed_and_unset(void **state)
 
 static void foreign_lock_stops_changes_at_once_but_no_reads(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct weir_store_catalog catalog = {0};
 	sqlite3 *other = NULL;
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	other = store_test_foreign(test, "weir.db");
 	store_test_sql(other, "BEGIN IMMEDIATE");
-	assert_int_equal(function_add(test, "b"), -EAGAIN);
+	assert_int_equal(store_test_function_add(test, "b"), -EAGAIN);
 	assert_non_null(strstr(test->error.text, "lock"));
 	assert_int_equal(weir_store_load(test->store, &catalog, &test->error), 0);
 	assert_int_equal(catalog.function_count, 1);
 	assert_int_equal(weir_store_generation(test->store), 1);
 	store_test_sql(other, "ROLLBACK");
 	assert_int_equal(sqlite3_close(other), SQLITE_OK);
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 	weir_store_catalog_release(&catalog);
 }
 
 static void damaged_file_is_noticed_before_a_change_and_works_again_when_restored(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	char path[128];
 	char copy[128];
 	char command[320];
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	/* A sound copy, then noise over the file; the log is moved into the file first. */
 	store_test_run(test, "weir.db", "PRAGMA wal_checkpoint(TRUNCATE)");
 	store_test_path(test, "weir.db", path);
@@ -557,34 +527,34 @@ static void damaged_file_is_noticed_before_a_change_and_works_again_when_restore
 	(void)snprintf(command, sizeof(command), "cp '%s' '%s'", path, copy);
 	assert_int_equal(system(command), 0);
 	store_test_damage(test, "weir.db");
-	assert_int_equal(function_add(test, "b"), -EBADMSG);
+	assert_int_equal(store_test_function_add(test, "b"), -EBADMSG);
 	assert_false(weir_store_is_open(test->store));
-	assert_int_equal(function_add(test, "b"), -EBADMSG);
+	assert_int_equal(store_test_function_add(test, "b"), -EBADMSG);
 	assert_int_equal(weir_store_open(test->store, false, &test->error), -EBADMSG);
 	(void)snprintf(command, sizeof(command), "cp '%s' '%s'", copy, path);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(weir_store_open(test->store, false, &test->error), 0);
 	assert_int_equal(weir_store_generation(test->store), 1);
-	assert_int_equal(function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
 }
 
 static void removed_file_is_not_made_again_behind_our_back(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	char path[128];
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	store_test_path(test, "weir.db", path);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(weir_store_check(test->store, &test->error), -EBADMSG);
-	assert_int_equal(function_add(test, "b"), -EBADMSG);
+	assert_int_equal(store_test_function_add(test, "b"), -EBADMSG);
 	assert_int_equal(weir_store_open(test->store, false, &test->error), -ENOENT);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
 static void database_of_a_newer_version_is_refused(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
 	store_test_run(test, "weir.db", "PRAGMA user_version = 99");
 	assert_int_equal(weir_store_open(test->store, true, &test->error), -EPROTO);
@@ -593,10 +563,10 @@ static void database_of_a_newer_version_is_refused(void **state)
 
 static void row_that_breaks_the_rules_is_damage_named_by_table_and_key(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct weir_store_catalog catalog = {0};
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	store_test_run(test, "weir.db", "UPDATE functions SET runtime = 'cobol'");
 	assert_int_equal(weir_store_load(test->store, &catalog, &test->error), -EBADMSG);
 	assert_non_null(strstr(test->error.text, "default/a"));
@@ -607,13 +577,13 @@ static void row_that_breaks_the_rules_is_damage_named_by_table_and_key(void **st
 /* Foreign keys off, as the sqlite3 program has them. */
 static void other_rows_go_on_beside_bad_ones(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	struct weir_store_catalog catalog = {.is_tolerant = true};
 	const struct weir_store_bad_rows *bad = NULL;
 
-	assert_int_equal(function_add(test, "a"), 0);
-	assert_int_equal(function_add(test, "b"), 0);
-	assert_int_equal(function_add(test, "c"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "b"), 0);
+	assert_int_equal(store_test_function_add(test, "c"), 0);
 	assert_int_equal(route_add(test, "GET /a", "", "a"), 0);
 	assert_int_equal(route_add(test, "GET /b", "", "b"), 0);
 	assert_int_equal(route_add(test, "GET /c", "", "c"), 0);
@@ -657,9 +627,9 @@ static void other_rows_go_on_beside_bad_ones(void **state)
 
 static void damage_is_found_at_opening(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	store_test_run(test, "weir.db", "PRAGMA ignore_check_constraints = ON;"
 					"INSERT INTO details VALUES (99, 1, '', '[1]', '')");
 	assert_int_equal(weir_store_open(test->store, false, &test->error), -EBADMSG);
@@ -683,7 +653,7 @@ static int full_disk_child(struct store_test *test)
 		return 1;
 	for (; code == 0 && added < 1000; added++) {
 		(void)snprintf(name, sizeof(name), "f%d", added);
-		code = function_add(test, name);
+		code = store_test_function_add(test, name);
 	}
 	if (code != -ENOSPC || strstr(test->error.text, "room") == NULL)
 		return 2;
@@ -692,7 +662,7 @@ static int full_disk_child(struct store_test *test)
 	/* The store recovers by itself when there is room again. */
 	if (setrlimit(RLIMIT_FSIZE, &none) != 0)
 		return 4;
-	code = function_add(test, name);
+	code = store_test_function_add(test, name);
 	if (code != 0 || weir_store_generation(test->store) != (uint64_t)added)
 		return 5;
 	return 0;
@@ -717,12 +687,12 @@ static void full_disk_is_said_and_changes_nothing(void **state)
 
 static void generation_only_grows(void **state)
 {
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 
 	weir_store_generation_raise(test->store, 400);
 	weir_store_generation_raise(test->store, 300);
 	assert_int_equal(weir_store_generation(test->store), 400);
-	assert_int_equal(function_add(test, "a"), 0);
+	assert_int_equal(store_test_function_add(test, "a"), 0);
 	assert_int_equal(weir_store_generation(test->store), 401);
 	assert_int_equal(store_test_number(test, "weir.db",
 					   "SELECT value FROM meta WHERE name='generation'"),
@@ -755,7 +725,7 @@ static void settings_of_pools_are_changed_together(void **state)
 	static const struct weir_store_pool_setting first[] = {{.name = "b", .value = 2}, {.name = "a", .value = 1}};
 	static const struct weir_store_pool_setting next[] = {{.name = "a", .is_unset = true}, {.name = "c", .value = 3}};
 	static const struct weir_store_pool_setting bad = {.name = "no"};
-	struct store_test *test = opened(state);
+	struct store_test *test = store_test_opened(state);
 	char text[200] = "";
 
 	assert_int_equal(weir_store_pool_change(test->store, "s/x", false, first, 2, &test->error), 0);

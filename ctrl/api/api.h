@@ -32,6 +32,12 @@ enum {
 	WEIR_API_LOCKED_MS = 2000,      /* then the answer says: locked */
 };
 
+/* What comes from the data path and is kept for people. */
+enum weir_api_kept {
+	WEIR_API_OUTPUT,  /* what functions print */
+	WEIR_API_RECORDS, /* of calls */
+};
+
 /* What the data path said last about a generation. */
 struct weir_api_acknowledgement {
 	uint64_t generation;
@@ -79,13 +85,11 @@ struct weir_api_owner {
 	 * through, and `answer` has what was found; -EINPROGRESS; -EBUSY: another one is under way; or -errno. */
 	int (*examine)(void *context, uint64_t *id, cJSON *answer);
 	/* The data directory, for what functions printed (store/log_store.h); and when all of it that
-	 * workers have sent is there: once a mark that is asked for now is reached. NULL: at once. */
+	 * workers have sent is there: once a mark that is asked for now is reached. The same for records of
+	 * calls (store/activation_store.h). NULL: at once. */
 	const char *data;
-	uint64_t (*output_mark)(void *context);
-	bool (*output_reached)(void *context, uint64_t mark);
-	/* The same for records of calls (store/activation_store.h). */
-	uint64_t (*record_mark)(void *context);
-	bool (*record_reached)(void *context, uint64_t mark);
+	uint64_t (*mark)(void *context, enum weir_api_kept kept);
+	bool (*reached)(void *context, enum weir_api_kept kept, uint64_t mark);
 	/* Add the owner's part to the answer of /weir/status. */
 	void (*status)(void *context, cJSON *status);
 };

@@ -438,6 +438,37 @@ bool weir_api_query_number(struct weir_api_call *call, const char *name, uint64_
 	return true;
 }
 
+bool weir_api_page_read(struct weir_api_call *call, struct weir_api_page *page, uint32_t limit_max)
+{
+	uint64_t limit = page->limit;
+	uint64_t newest = 0;
+
+	if (!weir_api_query_number(call, "after", INT64_MAX - 1, &page->after) ||
+	    !weir_api_query_number(call, "since", INT64_MAX, &page->since_ns) ||
+	    !weir_api_query_number(call, "newest", 1, &newest) ||
+	    !weir_api_query_number(call, "limit", limit_max, &limit))
+		return false;
+	page->newest = newest != 0;
+	page->limit = limit == 0 ? 1 : (uint32_t)limit;
+	return true;
+}
+
+bool weir_api_is_kept(struct weir_api_call *call, enum weir_api_kept kept)
+{
+	const struct weir_api_owner *const owner = call->owner;
+
+	if (owner->mark == NULL)
+		return true;
+	if (call->mark == 0)
+		call->mark = owner->mark(owner->context, kept);
+	if (owner->reached(owner->context, kept, call->mark))
+		return true;
+	(void)weir_api_refuse(call, 503, "busy", NULL,
+			      kept == WEIR_API_OUTPUT ? "what functions printed is being written; the disk is slow"
+						      : "records of calls are being written; the disk is slow");
+	return false;
+}
+
 void weir_api_time_add(cJSON *json, const char *name, uint64_t time_ns)
 {
 	const time_t seconds = (time_t)(time_ns / WEIR_NS_PER_SECOND);

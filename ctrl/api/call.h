@@ -58,8 +58,7 @@ struct weir_api_call {
 	cJSON *answer;
 	uint64_t generation;
 	uint64_t committed_ns;
-	uint64_t output_mark; /* 0 = not asked for yet; likewise */
-	uint64_t record_mark;
+	uint64_t mark; /* of what is kept; 0 = not asked for yet */
 	void *state; /* of a handler that waits; NULL at first */
 	void (*state_release)(void *state);
 };
@@ -162,6 +161,20 @@ bool weir_api_query(const struct weir_api_call *call, const char *name, char *ou
  * is set. */
 bool weir_api_query_number(struct weir_api_call *call, const char *name, uint64_t max,
 			   uint64_t *out_value);
+
+/* What of a listing is wanted: "after" (a number of the listing), "since" (ns since 1970), "newest" (1: from
+ * the end), "limit" (1 to `limit_max`). Starts with the default limit. False: the answer is set. */
+struct weir_api_page {
+	uint64_t after;
+	uint64_t since_ns;
+	uint32_t limit;
+	bool newest;
+};
+
+bool weir_api_page_read(struct weir_api_call *call, struct weir_api_page *page, uint32_t limit_max);
+
+/* Is everything in the store that was printed, or recorded, until the call came? False: WEIR_API_RETRY. */
+bool weir_api_is_kept(struct weir_api_call *call, enum weir_api_kept kept);
 
 /* "2026-01-02T03:04:05.678901234Z" (CLOCK_REALTIME, as OpenWhisk writes it) as a member. */
 void weir_api_time_add(cJSON *json, const char *name, uint64_t time_ns);

@@ -115,42 +115,25 @@ static void row_visit(void *context, const struct weir_activation_row *row)
 	(void)cJSON_AddItemToArray(listing->list, row_json(listing->call, row));
 }
 
-/* Calls that ended until now are in the store: true. */
-static bool records_arrived(struct weir_api_call *call)
-{
-	const struct weir_api_owner *const owner = call->owner;
-
-	if (owner->record_mark == NULL)
-		return true;
-	if (call->record_mark == 0)
-		call->record_mark = owner->record_mark(owner->context);
-	if (owner->record_reached(owner->context, call->record_mark))
-		return true;
-	(void)weir_api_refuse(call, 503, "busy", NULL, "records of calls are being written; the disk is slow");
-	return false;
-}
-
 static bool filter_read(struct weir_api_call *call, struct weir_activation_filter *filter)
 {
-	uint64_t rows = ROWS_DEFAULT;
-	uint64_t newest = 0;
+	struct weir_api_page page = {.limit = ROWS_DEFAULT};
 	uint64_t failed = 0;
 
-	if (!weir_api_query_number(call, "after", INT64_MAX - 1, &filter->after_number) ||
-	    !weir_api_query_number(call, "since", INT64_MAX, &filter->since_ns) ||
-	    !weir_api_query_number(call, "newest", 1, &newest) ||
-	    !weir_api_query_number(call, "failed", 1, &failed) ||
-	    !weir_api_query_number(call, "limit", WEIR_ACTIVATION_STORE_ROWS_MAX, &rows))
+	if (!weir_api_page_read(call, &page, WEIR_ACTIVATION_STORE_ROWS_MAX) ||
+	    !weir_api_query_number(call, "failed", 1, &failed))
 		return false;
-	filter->rows_max = rows == 0 ? 1 : (uint32_t)rows;
-	filter->newest = newest != 0;
-	filter->is_failed = failed != 0;
+	*filter = (struct weir_activation_filter){.after_number = page.after,
+						  .since_ns = page.since_ns,
+						  .newest = page.newest,
+						  .rows_max = page.limit,
+						  .is_failed = failed != 0};
 	return true;
 }
 
 enum weir_api_result weir_api_activation_list(struct weir_api_call *call)
 {
-	struct weir_activation_filter filter = {0};
+	struct weir_activation_filter filter;
 	struct weir_store_error error = {{0}};
 	char function[2 * WEIR_MODEL_NAME_BYTES_MAX + 2];
 	struct listing listing = {.call = call};
@@ -161,7 +144,7 @@ enum weir_api_result weir_api_activation_list(struct weir_api_call *call)
 		return WEIR_API_DONE;
 	if (weir_api_query(call, "function", function, sizeof(function)))
 		filter.function = function;
-	if (!records_arrived(call))
+	if (!weir_api_is_kept(call, WEIR_API_RECORDS))
 		return WEIR_API_RETRY;
 	answer = cJSON_CreateObject();
 	listing.list = cJSON_AddArrayToObject(answer, "activations");
@@ -186,7 +169,7 @@ enum weir_api_result weir_api_activation_get(struct weir_api_call *call)
 
 	if (!weir_api_activation_parse(call, call->param[0], &high, &low))
 		return WEIR_API_DONE;
-	if (!records_arrived(call))
+	if (!weir_api_is_kept(call, WEIR_API_RECORDS))
 		return WEIR_API_RETRY;
 	listing.list = cJSON_CreateArray();
 	code = weir_activation_store_find(call->owner->data, high, low, row_visit, &listing, &error);

@@ -103,33 +103,15 @@ static void line_visit(void *context, const struct weir_log_line *line)
 
 static bool filter_read(struct weir_api_call *call, struct weir_log_filter *filter)
 {
-	uint64_t lines = LINES_DEFAULT;
-	uint64_t newest = 0;
+	struct weir_api_page page = {.limit = LINES_DEFAULT};
 
-	if (!weir_api_query_number(call, "after", INT64_MAX - 1, &filter->after_id) ||
-	    !weir_api_query_number(call, "since", INT64_MAX, &filter->since_ns) ||
-	    !weir_api_query_number(call, "newest", 1, &newest) ||
-	    !weir_api_query_number(call, "limit", WEIR_LOG_STORE_LINES_MAX, &lines))
+	if (!weir_api_page_read(call, &page, WEIR_LOG_STORE_LINES_MAX))
 		return false;
-	filter->lines_max = lines == 0 ? 1 : (uint32_t)lines;
-	filter->newest = newest != 0;
+	filter->after_id = page.after;
+	filter->since_ns = page.since_ns;
+	filter->newest = page.newest;
+	filter->lines_max = page.limit;
 	return true;
-}
-
-/* Everything that was printed until now is in the store: true. */
-static bool output_arrived(struct weir_api_call *call)
-{
-	const struct weir_api_owner *const owner = call->owner;
-
-	if (owner->output_mark == NULL)
-		return true;
-	if (call->output_mark == 0)
-		call->output_mark = owner->output_mark(owner->context);
-	if (owner->output_reached(owner->context, call->output_mark))
-		return true;
-	(void)weir_api_refuse(call, 503, "busy", NULL,
-			      "what functions printed is being written; the disk is slow");
-	return false;
 }
 
 /* The answer: {"lines":[...]}, empty where there are none. */
@@ -163,9 +145,10 @@ enum weir_api_result weir_api_activation_logs(struct weir_api_call *call)
 	struct weir_log_filter filter = {0};
 	enum weir_api_result result = WEIR_API_DONE;
 
-	if (!weir_api_activation_parse(call, call->param[0], &filter.activation_high, &filter.activation_low) || !filter_read(call, &filter))
+	if (!weir_api_activation_parse(call, call->param[0], &filter.activation_high, &filter.activation_low) ||
+	    !filter_read(call, &filter))
 		return WEIR_API_DONE;
-	if (!output_arrived(call))
+	if (!weir_api_is_kept(call, WEIR_API_OUTPUT))
 		return WEIR_API_RETRY;
 	result = lines_answer(call, &filter);
 	if (result == WEIR_API_DONE && filter.after_id == 0 && lines_are_none(call))
@@ -202,7 +185,7 @@ enum weir_api_result weir_api_function_logs(struct weir_api_call *call)
 		       call->param[1]); /* fits */
 	if (!filter_read(call, &filter))
 		return WEIR_API_DONE;
-	if (!output_arrived(call))
+	if (!weir_api_is_kept(call, WEIR_API_OUTPUT))
 		return WEIR_API_RETRY;
 	result = lines_answer(call, &filter);
 	if (result == WEIR_API_DONE && lines_are_none(call) && !function_exists(call))

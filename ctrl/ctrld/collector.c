@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ctrl/ctrld/rounds.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
 #include "dataplane/base/log.h"
@@ -40,22 +39,17 @@ struct output {
 
 struct weir_collector {
 	char data[WEIR_STORE_PATH_BYTES_MAX];
-	pthread_t thread;
 	int epoll_fd;
-	int wake_fd; /* to the thread */
-	int gone_fd; /* from it */
+	int gone_fd; /* from the thread */
+	struct weir_rounds rounds;
 
-	pthread_mutex_t lock; /* for what both threads touch: */
+	/* Locked. */
 	struct output output[WEIR_COLLECTOR_SOCKETS_MAX];
 	uint64_t gone[WEIR_COLLECTOR_SOCKETS_MAX]; /* worker ids */
 	size_t gone_count;
 	uint64_t bytes_max;
 	uint64_t keep_s;
 	struct weir_collector_status status;
-	uint64_t asked;    /* the highest mark given out */
-	uint64_t started;  /* rounds */
-	uint64_t finished;
-	bool is_stopping;
 
 	/* The thread's own. */
 	struct weir_log_store *store;
@@ -64,20 +58,6 @@ struct weir_collector {
 	uint64_t lines;   /* in this transaction */
 	uint8_t message[WEIR_OUTPUT_MESSAGE_BYTES_MAX + 1];
 };
-
-static void wake(int fd)
-{
-	const uint64_t one = 1;
-
-	(void)!write(fd, &one, sizeof(one)); /* full: it was woken often enough */
-}
-
-static void silence(int fd)
-{
-	uint64_t count = 0;
-
-	(void)!read(fd, &count, sizeof(count)); /* EAGAIN: it was silent */
-}
 
 /* ---- the thread: the store ---- */
 
@@ -90,7 +70,7 @@ static void problem_set(struct weir_collector *collector, const char *sentence)
 
 	if (sentence != NULL)
 		(void)snprintf(fresh, sizeof(fresh), "%s", sentence); /* cut is fine */
-	(void)pthread_mutex_lock(&collector->lock);
+	weir_rounds_lock(&collector->rounds);
 	if (strcmp(text, fresh) != 0) {
 		weir_log(sentence != NULL ? WEIR_LOG_ERROR : WEIR_LOG_INFO,
 			 sentence != NULL ? "what functions print is not kept"
@@ -98,7 +78,7 @@ static void problem_set(struct weir_collector *collector, const char *sentence)
 			 "%s", fresh);
 		(void)snprintf(text, max, "%s", fresh);
 	}
-	(void)pthread_mutex_unlock(&collector->lock);
+	weir_rounds_unlock(&collector->rounds);
 }
 
 /* The store failed: what this transaction had is lost. */
@@ -174,10 +154,10 @@ static void store_trim(struct weir_collector *collector)
 	uint64_t now_ns = weir_clock_wall_ns();
 	int code = 1;
 
-	(void)pthread_mutex_lock(&collector->lock);
+	weir_rounds_lock(&collector->rounds);
 	bytes_max = collector->bytes_max;
 	keep_ns = collector->keep_s * WEIR_NS_PER_SECOND;
-	(void)pthread_mutex_unlock(&collector->lock);
+	weir_rounds_unlock(&collector->rounds);
 	for (int i = 0; i < TRIMS_MAX && code == 1 && collector->store != NULL; i++)
 		code = weir_log_store_trim(collector->store, bytes_max,
 					   now_ns > keep_ns ? now_ns - keep_ns : 0, &error);
@@ -211,9 +191,9 @@ static void message_take(struct weir_collector *collector, struct output *output
 	struct weir_output_line line;
 
 	if (weir_output_read(collector->message, bytes, &reader) != 0) {
-		(void)pthread_mutex_lock(&collector->lock);
+		weir_rounds_lock(&collector->rounds);
 		collector->status.refused++;
-		(void)pthread_mutex_unlock(&collector->lock);
+		weir_rounds_unlock(&collector->rounds);
 		return;
 	}
 	if (reader.dropped > output->dropped) {
@@ -289,7 +269,7 @@ static void sockets_end(struct weir_collector *collector)
 {
 	bool is_any = false;
 
-	(void)pthread_mutex_lock(&collector->lock);
+	weir_rounds_lock(&collector->rounds);
 	for (size_t i = 0; i < WEIR_COLLECTOR_SOCKETS_MAX; i++) {
 		struct output *const output = &collector->output[i];
 
@@ -304,58 +284,53 @@ static void sockets_end(struct weir_collector *collector)
 		output->fd = -1;
 		is_any = true;
 	}
-	(void)pthread_mutex_unlock(&collector->lock);
+	weir_rounds_unlock(&collector->rounds);
 	if (is_any)
-		wake(collector->gone_fd);
+		weir_rounds_ring(collector->gone_fd);
 }
 
 /* ---- the thread ---- */
 
-/* Wait for lines or for who asks for them. True: stop. */
-static bool round_wait(struct weir_collector *collector)
+/* Wait for lines or for who asks for them, and begin. */
+static enum weir_round round_begin(struct weir_collector *collector)
 {
 	struct pollfd polled[2] = {{.fd = collector->epoll_fd, .events = POLLIN},
-				   {.fd = collector->wake_fd, .events = POLLIN}};
-	bool is_stopping = false;
-	bool is_asked = false;
+				   {.fd = collector->rounds.wake_fd, .events = POLLIN}};
+	enum weir_round round = WEIR_ROUND_PLAIN;
 
 	(void)poll(polled, 1, QUIET_MS); /* EINTR: a round more */
-	(void)pthread_mutex_lock(&collector->lock);
-	is_asked = collector->is_stopping || collector->asked > collector->started;
-	(void)pthread_mutex_unlock(&collector->lock);
-	if (!is_asked)
+	if (!weir_rounds_is_asked(&collector->rounds))
 		(void)poll(polled + 1, 1, GATHER_MS);
-	silence(collector->wake_fd);
-	(void)pthread_mutex_lock(&collector->lock);
-	collector->started++;
-	is_stopping = collector->is_stopping;
-	(void)pthread_mutex_unlock(&collector->lock);
-	return is_stopping;
+	weir_rounds_silence(collector->rounds.wake_fd);
+	weir_rounds_lock(&collector->rounds);
+	round = weir_rounds_begin(&collector->rounds);
+	weir_rounds_unlock(&collector->rounds);
+	return round;
 }
 
 static void *thread_main(void *argument)
 {
 	struct weir_collector *const collector = argument;
-	bool is_stopping = false;
+	enum weir_round round = WEIR_ROUND_PLAIN;
 
 	/* Open, so that what is kept can be told and grows old; a failure is a problem, tried again. */
 	if (store_begin(collector))
 		store_commit(collector);
-	while (!is_stopping) {
+	while (round != WEIR_ROUND_LAST) {
 		bool is_more = true;
 
-		is_stopping = round_wait(collector);
+		round = round_begin(collector);
 		for (int i = 0; i < TRIMS_MAX && is_more; i++) {
 			is_more = sockets_take(collector);
 			store_commit(collector);
 			store_trim(collector);
 		}
 		sockets_end(collector);
-		(void)pthread_mutex_lock(&collector->lock);
+		weir_rounds_lock(&collector->rounds);
 		if (collector->store != NULL)
 			collector->status.totals = weir_log_store_totals(collector->store);
-		collector->finished = collector->started;
-		(void)pthread_mutex_unlock(&collector->lock);
+		weir_rounds_end(&collector->rounds);
+		weir_rounds_unlock(&collector->rounds);
 	}
 	weir_log_store_close(collector->store);
 	return NULL;
@@ -363,30 +338,16 @@ static void *thread_main(void *argument)
 
 /* ---- the main thread ---- */
 
-static int thread_start(struct weir_collector *collector)
-{
-	sigset_t all;
-	sigset_t before;
-	int error = 0;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
-	error = pthread_create(&collector->thread, NULL, thread_main, collector);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -error;
-}
-
 static int collector_open(struct weir_collector *collector)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = WAKE};
 
 	collector->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	collector->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	collector->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (collector->epoll_fd == -1 || collector->wake_fd == -1 || collector->gone_fd == -1 ||
-	    epoll_ctl(collector->epoll_fd, EPOLL_CTL_ADD, collector->wake_fd, &event) != 0)
+	if (collector->epoll_fd == -1 || collector->gone_fd == -1 ||
+	    epoll_ctl(collector->epoll_fd, EPOLL_CTL_ADD, collector->rounds.wake_fd, &event) != 0)
 		return -errno;
-	return thread_start(collector);
+	return weir_rounds_start(&collector->rounds, thread_main, collector);
 }
 
 int weir_collector_create(const char *data, struct weir_collector **out_collector)
@@ -401,11 +362,13 @@ int weir_collector_create(const char *data, struct weir_collector **out_collecto
 		collector->output[i].fd = -1;
 	collector->bytes_max = UINT64_MAX;
 	collector->keep_s = UINT32_MAX;
-	(void)pthread_mutex_init(&collector->lock, NULL); /* cannot fail without attributes */
-	code = collector_open(collector);
+	collector->epoll_fd = collector->gone_fd = -1;
+	code = weir_rounds_open(&collector->rounds);
+	if (code == 0)
+		code = collector_open(collector);
 	if (code != 0) {
+		weir_rounds_close(&collector->rounds);
 		weir_fd_close(&collector->epoll_fd);
-		weir_fd_close(&collector->wake_fd);
 		weir_fd_close(&collector->gone_fd);
 		free(collector);
 		return code;
@@ -418,17 +381,11 @@ void weir_collector_destroy(struct weir_collector *collector)
 {
 	if (collector == NULL)
 		return;
-	(void)pthread_mutex_lock(&collector->lock);
-	collector->is_stopping = true;
-	(void)pthread_mutex_unlock(&collector->lock);
-	wake(collector->wake_fd);
-	(void)pthread_join(collector->thread, NULL);
+	weir_rounds_stop(&collector->rounds);
 	for (size_t i = 0; i < WEIR_COLLECTOR_SOCKETS_MAX; i++)
 		weir_fd_close(&collector->output[i].fd);
 	weir_fd_close(&collector->epoll_fd);
-	weir_fd_close(&collector->wake_fd);
 	weir_fd_close(&collector->gone_fd);
-	(void)pthread_mutex_destroy(&collector->lock);
 	free(collector);
 }
 
@@ -452,7 +409,7 @@ void weir_collector_add(struct weir_collector *collector, uint64_t worker_id, co
 	struct epoll_event event = {.events = EPOLLIN};
 	struct output *output = NULL;
 
-	(void)pthread_mutex_lock(&collector->lock);
+	weir_rounds_lock(&collector->rounds);
 	output = worker_id != 0 ? place_find(collector, worker_id) : NULL;
 	if (output != NULL) {
 		event.data.u32 = (uint32_t)(output - collector->output);
@@ -464,7 +421,7 @@ void weir_collector_add(struct weir_collector *collector, uint64_t worker_id, co
 		else
 			*output = (struct output){.fd = -1};
 	}
-	(void)pthread_mutex_unlock(&collector->lock);
+	weir_rounds_unlock(&collector->rounds);
 	weir_fd_close(&socket_fd);
 }
 
@@ -477,51 +434,39 @@ uint64_t weir_collector_gone(struct weir_collector *collector)
 {
 	uint64_t worker_id = 0;
 
-	(void)pthread_mutex_lock(&collector->lock);
+	weir_rounds_lock(&collector->rounds);
 	if (collector->gone_count > 0)
 		worker_id = collector->gone[--collector->gone_count];
 	else
-		silence(collector->gone_fd);
-	(void)pthread_mutex_unlock(&collector->lock);
+		weir_rounds_silence(collector->gone_fd);
+	weir_rounds_unlock(&collector->rounds);
 	return worker_id;
 }
 
 void weir_collector_limits(struct weir_collector *collector, uint64_t bytes_max, uint64_t keep_s)
 {
-	(void)pthread_mutex_lock(&collector->lock);
+	weir_rounds_lock(&collector->rounds);
 	collector->bytes_max = bytes_max;
 	collector->keep_s = keep_s;
 	collector->status.bytes_max = bytes_max;
-	(void)pthread_mutex_unlock(&collector->lock);
-	wake(collector->wake_fd);
+	weir_rounds_unlock(&collector->rounds);
+	weir_rounds_wake(&collector->rounds);
 }
 
 uint64_t weir_collector_mark(struct weir_collector *collector)
 {
-	uint64_t mark = 0;
-
-	(void)pthread_mutex_lock(&collector->lock);
-	mark = collector->started + 1;
-	collector->asked = mark;
-	(void)pthread_mutex_unlock(&collector->lock);
-	wake(collector->wake_fd);
-	return mark;
+	return weir_rounds_mark(&collector->rounds);
 }
 
 bool weir_collector_reached(struct weir_collector *collector, uint64_t mark)
 {
-	bool is_reached = false;
-
-	(void)pthread_mutex_lock(&collector->lock);
-	is_reached = collector->finished >= mark;
-	(void)pthread_mutex_unlock(&collector->lock);
-	return is_reached;
+	return weir_rounds_reached(&collector->rounds, mark);
 }
 
 void weir_collector_status_get(struct weir_collector *collector,
 			       struct weir_collector_status *out_status)
 {
-	(void)pthread_mutex_lock(&collector->lock);
+	weir_rounds_lock(&collector->rounds);
 	*out_status = collector->status;
-	(void)pthread_mutex_unlock(&collector->lock);
+	weir_rounds_unlock(&collector->rounds);
 }

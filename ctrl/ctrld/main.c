@@ -41,32 +41,19 @@ static const struct weir_snapshot *api_snapshot(void *context)
 	return ctrld->snapshot.header == NULL ? NULL : &ctrld->snapshot;
 }
 
-static uint64_t api_output_mark(void *context)
+static uint64_t api_mark(void *context, enum weir_api_kept kept)
 {
 	const struct weir_ctrld *ctrld = context;
 
-	return weir_collector_mark(ctrld->collector);
+	return kept == WEIR_API_OUTPUT ? weir_collector_mark(ctrld->collector) : weir_recorder_mark(ctrld->recorder);
 }
 
-static bool api_output_reached(void *context, uint64_t mark)
+static bool api_reached(void *context, enum weir_api_kept kept, uint64_t mark)
 {
 	const struct weir_ctrld *ctrld = context;
 
-	return weir_collector_reached(ctrld->collector, mark);
-}
-
-static uint64_t api_record_mark(void *context)
-{
-	const struct weir_ctrld *ctrld = context;
-
-	return weir_recorder_mark(ctrld->recorder);
-}
-
-static bool api_record_reached(void *context, uint64_t mark)
-{
-	const struct weir_ctrld *ctrld = context;
-
-	return weir_recorder_reached(ctrld->recorder, mark);
+	return kept == WEIR_API_OUTPUT ? weir_collector_reached(ctrld->collector, mark)
+				       : weir_recorder_reached(ctrld->recorder, mark);
 }
 
 static void problem_add(cJSON *problems, const char *what, const char *reason)
@@ -252,10 +239,8 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.table_written = api_table_written,
 		.snapshot = api_snapshot,
 		.data = ctrld->data,
-		.output_mark = api_output_mark,
-		.record_mark = api_record_mark,
-		.record_reached = api_record_reached,
-		.output_reached = api_output_reached,
+		.mark = api_mark,
+		.reached = api_reached,
 		.status = api_status,
 		.build = api_build,
 		.try_version = api_try,

@@ -4,15 +4,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ctrl/ctrld/rounds.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
 #include "dataplane/base/log.h"
@@ -38,20 +36,15 @@ struct budget {
 
 struct weir_recorder {
 	char data[WEIR_STORE_PATH_BYTES_MAX];
-	pthread_t thread;
-	int wake_fd; /* to the thread */
+	struct weir_rounds rounds;
 
-	pthread_mutex_t lock; /* for what both threads touch: */
+	/* Locked. */
 	int new_activations_fd; /* to be taken by the thread; -1 none */
 	int new_bell_fd;
 	int new_snapshot_fd;
 	bool is_opened;
 	struct weir_recorder_limits limits;
 	struct weir_recorder_status status;
-	uint64_t asked;    /* the highest mark given out */
-	uint64_t started;  /* rounds */
-	uint64_t finished;
-	bool is_stopping;
 
 	/* The thread's own. */
 	struct weir_activations *shared; /* NULL: none yet */
@@ -66,6 +59,7 @@ struct weir_recorder {
 	uint64_t trimmed_ns;
 	uint64_t tried_ns;
 	uint64_t pending;   /* records in it */
+	uint32_t first_ring; /* to be looked at; another one each round */
 	uint64_t round_ns;  /* CLOCK_MONOTONIC of this round, */
 	uint64_t wall_ns;   /* and the time of people then */
 	struct weir_recorder_limits round_limits;
@@ -74,20 +68,6 @@ struct weir_recorder {
 	struct budget bad;
 	struct weir_activation taken[TAKE_MAX];
 };
-
-static void wake(const struct weir_recorder *recorder)
-{
-	const uint64_t one = 1;
-
-	(void)!write(recorder->wake_fd, &one, sizeof(one)); /* full: it was woken often enough */
-}
-
-static void silence(int fd)
-{
-	uint64_t count = 0;
-
-	(void)!read(fd, &count, sizeof(count)); /* EAGAIN: it was silent */
-}
 
 static void bell_silence(int fd)
 {
@@ -267,9 +247,8 @@ static struct weir_activation_row row_of(const struct weir_recorder *recorder, c
 	};
 }
 
-static void record_keep(struct weir_recorder *recorder, const struct weir_activation *record)
+static void record_keep(struct weir_recorder *recorder, struct weir_activation_row *row, uint64_t function_id)
 {
-	struct weir_activation_row row = row_of(recorder, record);
 	struct weir_store_error error = {{0}};
 	char name[160];
 	int code = 0;
@@ -278,30 +257,24 @@ static void record_keep(struct weir_recorder *recorder, const struct weir_activa
 		recorder->counts.failed++;
 		return;
 	}
-	row.function = function_name(recorder, record->function_id, name, sizeof(name));
+	row->function = function_name(recorder, function_id, name, sizeof(name));
 	recorder->pending++;
-	code = weir_activation_store_add(recorder->store, &row, &error);
+	code = weir_activation_store_add(recorder->store, row, &error);
 	if (code != 0)
 		store_failed(recorder, code, &error);
 }
 
-/* As weir_activation_row_is_failed(), before there is a row. */
-static bool is_failed(const struct weir_activation *record)
-{
-	return record->status == 0 || record->status >= 500 || record->failure != 0 ||
-	       (record->flags & WEIR_ACTIVATION_CUT) != 0;
-}
-
 static void record_take(struct weir_recorder *recorder, const struct weir_activation *record)
 {
-	const bool is_bad = is_failed(record);
+	struct weir_activation_row row = row_of(recorder, record);
+	const bool is_bad = weir_activation_row_is_failed(&row);
 	const uint64_t ended_ns = record->arrived_ns + record->total_ns;
 
 	recorder->counts.seen++;
 	if (budget_take(is_bad ? &recorder->bad : &recorder->good,
 			is_bad ? recorder->round_limits.failed_per_s : recorder->round_limits.kept_per_s,
 			ended_ns < recorder->round_ns ? ended_ns : recorder->round_ns))
-		record_keep(recorder, record);
+		record_keep(recorder, &row, record->function_id);
 	else
 		recorder->counts.skipped++;
 }
@@ -326,7 +299,7 @@ static void rings_take(struct weir_recorder *recorder)
 	for (int pass = 0; pass < WEIR_ACTIVATION_CELLS / TAKE_MAX && count > 0; pass++) {
 		count = 0;
 		for (uint32_t i = 0; i < recorder->shard_count; i++)
-			count += ring_take(recorder, (uint32_t)((recorder->started + i) % recorder->shard_count));
+			count += ring_take(recorder, (uint32_t)((recorder->first_ring + i) % recorder->shard_count));
 	}
 	for (uint32_t i = 0; i < recorder->shard_count; i++)
 		lost += weir_activation_lost(&recorder->rx[i]);
@@ -364,49 +337,37 @@ static void snapshot_attach(struct weir_recorder *recorder, int fd)
 	recorder->snapshot = fresh;
 }
 
-/* Take what the main thread left for this one. Fills in whether somebody waits for this round. True: stop. */
-static bool round_begin(struct weir_recorder *recorder, bool *out_asked)
+/* Begin, with what the main thread left for this one. */
+static enum weir_round round_begin(struct weir_recorder *recorder)
 {
 	int activations_fd, bell_fd, snapshot_fd;
-	bool is_stopping;
+	enum weir_round round;
 
-	(void)pthread_mutex_lock(&recorder->lock);
-	is_stopping = recorder->is_stopping;
-	*out_asked = is_stopping || recorder->asked > recorder->started;
-	recorder->started++;
+	weir_rounds_lock(&recorder->rounds);
+	round = weir_rounds_begin(&recorder->rounds);
 	activations_fd = recorder->new_activations_fd;
 	bell_fd = recorder->new_bell_fd;
 	snapshot_fd = recorder->new_snapshot_fd;
 	recorder->new_activations_fd = recorder->new_bell_fd = recorder->new_snapshot_fd = -1;
 	recorder->round_limits = recorder->limits;
-	(void)pthread_mutex_unlock(&recorder->lock);
+	weir_rounds_unlock(&recorder->rounds);
 	if (activations_fd != -1)
 		shared_attach(recorder, activations_fd, bell_fd);
 	if (snapshot_fd != -1)
 		snapshot_attach(recorder, snapshot_fd);
-	return is_stopping;
-}
-
-static bool is_asked(struct weir_recorder *recorder)
-{
-	bool asked;
-
-	(void)pthread_mutex_lock(&recorder->lock);
-	asked = recorder->is_stopping || recorder->asked > recorder->started;
-	(void)pthread_mutex_unlock(&recorder->lock);
-	return asked;
+	return round;
 }
 
 static void rings_wait(struct weir_recorder *recorder, enum weir_activation_reader reader, int timeout_ms)
 {
-	struct pollfd polled[2] = {{.fd = recorder->wake_fd, .events = POLLIN},
+	struct pollfd polled[2] = {{.fd = recorder->rounds.wake_fd, .events = POLLIN},
 				   {.fd = recorder->bell_fd, .events = POLLIN}};
 	const bool is_empty = recorder->shared == NULL ||
 			      weir_activations_wait(recorder->shared, recorder->rx, recorder->shard_count, reader);
 
 	if (is_empty || reader == WEIR_ACTIVATION_READER_GATHERS)
 		(void)poll(polled, recorder->shared == NULL ? 1 : 2, timeout_ms); /* EINTR: a round more */
-	silence(recorder->wake_fd);
+	weir_rounds_silence(recorder->rounds.wake_fd);
 	if (recorder->shared == NULL)
 		return;
 	bell_silence(recorder->bell_fd);
@@ -418,14 +379,15 @@ static void round_run(struct weir_recorder *recorder, bool is_asked)
 	recorder->round_ns = weir_clock_now_ns();
 	recorder->wall_ns = weir_clock_wall_ns();
 	recorder->is_refused = false;
+	recorder->first_ring++;
 	rings_take(recorder);
 	store_commit(recorder, is_asked);
 	store_try(recorder);
 	store_trim(recorder);
-	(void)pthread_mutex_lock(&recorder->lock);
+	weir_rounds_lock(&recorder->rounds);
 	recorder->status = recorder->counts;
-	recorder->finished = recorder->started;
-	(void)pthread_mutex_unlock(&recorder->lock);
+	weir_rounds_end(&recorder->rounds);
+	weir_rounds_unlock(&recorder->rounds);
 }
 
 /* How long to sleep without a record: until what is begun is committed, or trouble is looked at again. */
@@ -442,18 +404,16 @@ static int patience_ms(const struct weir_recorder *recorder)
 static void *thread_main(void *argument)
 {
 	struct weir_recorder *const recorder = argument;
-	bool is_stopping = false;
+	enum weir_round round = WEIR_ROUND_PLAIN;
 
 	recorder->good.left_ns = recorder->bad.left_ns = WEIR_NS_PER_SECOND;
-	while (!is_stopping) {
-		bool asked = false;
-
-		if (!is_asked(recorder))
+	while (round != WEIR_ROUND_LAST) {
+		if (!weir_rounds_is_asked(&recorder->rounds))
 			rings_wait(recorder, WEIR_ACTIVATION_READER_SLEEPS, patience_ms(recorder));
-		if (!is_asked(recorder))
+		if (!weir_rounds_is_asked(&recorder->rounds))
 			rings_wait(recorder, WEIR_ACTIVATION_READER_GATHERS, GATHER_MS);
-		is_stopping = round_begin(recorder, &asked);
-		round_run(recorder, asked);
+		round = round_begin(recorder);
+		round_run(recorder, round != WEIR_ROUND_PLAIN);
 	}
 	weir_activation_store_close(recorder->store);
 	weir_snapshot_detach(&recorder->snapshot);
@@ -463,19 +423,6 @@ static void *thread_main(void *argument)
 }
 
 /* ---- the main thread ---- */
-
-static int thread_start(struct weir_recorder *recorder)
-{
-	sigset_t all;
-	sigset_t before;
-	int error = 0;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
-	error = pthread_create(&recorder->thread, NULL, thread_main, recorder);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -error;
-}
 
 int weir_recorder_create(const char *data, const struct weir_recorder_limits *limits,
 			 struct weir_recorder **out_recorder)
@@ -488,11 +435,11 @@ int weir_recorder_create(const char *data, const struct weir_recorder_limits *li
 	(void)snprintf(recorder->data, sizeof(recorder->data), "%s", data); /* fits: checked */
 	recorder->bell_fd = recorder->new_activations_fd = recorder->new_bell_fd = recorder->new_snapshot_fd = -1;
 	recorder->limits = *limits;
-	(void)pthread_mutex_init(&recorder->lock, NULL); /* cannot fail without attributes */
-	recorder->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	code = recorder->wake_fd == -1 ? -errno : thread_start(recorder);
+	code = weir_rounds_open(&recorder->rounds);
+	if (code == 0)
+		code = weir_rounds_start(&recorder->rounds, thread_main, recorder);
 	if (code != 0) {
-		weir_fd_close(&recorder->wake_fd);
+		weir_rounds_close(&recorder->rounds);
 		free(recorder);
 		return code;
 	}
@@ -504,83 +451,65 @@ void weir_recorder_destroy(struct weir_recorder *recorder)
 {
 	if (recorder == NULL)
 		return;
-	(void)pthread_mutex_lock(&recorder->lock);
-	recorder->is_stopping = true;
-	(void)pthread_mutex_unlock(&recorder->lock);
-	wake(recorder);
-	(void)pthread_join(recorder->thread, NULL);
+	weir_rounds_stop(&recorder->rounds);
 	weir_fd_close(&recorder->new_activations_fd);
 	weir_fd_close(&recorder->new_bell_fd);
 	weir_fd_close(&recorder->new_snapshot_fd);
-	weir_fd_close(&recorder->wake_fd);
-	(void)pthread_mutex_destroy(&recorder->lock);
 	free(recorder);
 }
 
 void weir_recorder_open(struct weir_recorder *recorder, int activations_fd, int bell_fd)
 {
-	(void)pthread_mutex_lock(&recorder->lock);
+	weir_rounds_lock(&recorder->rounds);
 	if (!recorder->is_opened) {
 		recorder->is_opened = true;
 		recorder->new_activations_fd = activations_fd;
 		recorder->new_bell_fd = bell_fd;
 		activations_fd = bell_fd = -1;
 	}
-	(void)pthread_mutex_unlock(&recorder->lock);
+	weir_rounds_unlock(&recorder->rounds);
 	weir_fd_close(&activations_fd);
 	weir_fd_close(&bell_fd);
-	wake(recorder);
+	weir_rounds_wake(&recorder->rounds);
 }
 
 void weir_recorder_snapshot(struct weir_recorder *recorder, int snapshot_fd)
 {
 	int copy = fcntl(snapshot_fd, F_DUPFD_CLOEXEC, 3); /* -1: names stay those of the one before */
 
-	(void)pthread_mutex_lock(&recorder->lock);
+	weir_rounds_lock(&recorder->rounds);
 	if (copy != -1) {
 		const int before = recorder->new_snapshot_fd;
 
 		recorder->new_snapshot_fd = copy;
 		copy = before;
 	}
-	(void)pthread_mutex_unlock(&recorder->lock);
+	weir_rounds_unlock(&recorder->rounds);
 	weir_fd_close(&copy);
-	wake(recorder);
+	weir_rounds_wake(&recorder->rounds);
 }
 
 void weir_recorder_limits(struct weir_recorder *recorder, const struct weir_recorder_limits *limits)
 {
-	(void)pthread_mutex_lock(&recorder->lock);
+	weir_rounds_lock(&recorder->rounds);
 	recorder->limits = *limits;
-	(void)pthread_mutex_unlock(&recorder->lock);
-	wake(recorder);
+	weir_rounds_unlock(&recorder->rounds);
+	weir_rounds_wake(&recorder->rounds);
 }
 
 uint64_t weir_recorder_mark(struct weir_recorder *recorder)
 {
-	uint64_t mark = 0;
-
-	(void)pthread_mutex_lock(&recorder->lock);
-	mark = recorder->started + 1;
-	recorder->asked = mark;
-	(void)pthread_mutex_unlock(&recorder->lock);
-	wake(recorder);
-	return mark;
+	return weir_rounds_mark(&recorder->rounds);
 }
 
 bool weir_recorder_reached(struct weir_recorder *recorder, uint64_t mark)
 {
-	bool is_reached = false;
-
-	(void)pthread_mutex_lock(&recorder->lock);
-	is_reached = recorder->finished >= mark;
-	(void)pthread_mutex_unlock(&recorder->lock);
-	return is_reached;
+	return weir_rounds_reached(&recorder->rounds, mark);
 }
 
 void weir_recorder_status_get(struct weir_recorder *recorder, struct weir_recorder_status *out_status)
 {
-	(void)pthread_mutex_lock(&recorder->lock);
+	weir_rounds_lock(&recorder->rounds);
 	*out_status = recorder->status;
-	(void)pthread_mutex_unlock(&recorder->lock);
+	weir_rounds_unlock(&recorder->rounds);
 }

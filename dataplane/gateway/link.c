@@ -522,6 +522,25 @@ static void trim_idle(struct weir_shard *shard, struct weir_shard_link *link)
 	(void)madvise(link->pair->large, sizeof(link->pair->large), MADV_REMOVE);
 }
 
+bool weir_link_is_at_rest(const struct weir_shard_link *link)
+{
+	const uint64_t accepted = atomic_load_explicit(&link->header->accepted, memory_order_relaxed);
+	const uint64_t finished = atomic_load_explicit(&link->header->finished, memory_order_relaxed);
+	const uint32_t parked = atomic_load_explicit(&link->header->parked, memory_order_relaxed);
+	uint64_t sequence;
+
+	if (accepted - finished != parked)
+		return false;
+	for (uint16_t i = 0; i < WEIR_PAIR_CALLS; i++) {
+		const struct weir_shard_call *call = &link->call[i];
+
+		if (call->sequence != 0 && !call->finished && !call->started &&
+		    weir_call_peek(&link->pair->call[i], &sequence) == WEIR_CALL_QUEUED)
+			return false;
+	}
+	return true;
+}
+
 void weir_link_timer(struct weir_shard *shard, struct weir_shard_link *link)
 {
 	const uint64_t accepted = atomic_load_explicit(&link->header->accepted, memory_order_relaxed);
@@ -534,7 +553,8 @@ void weir_link_timer(struct weir_shard *shard, struct weir_shard_link *link)
 		return;
 	}
 	if (link->queued > 0 && link->messages == link->watched_messages &&
-	    accepted == link->watched_accepted && finished == link->watched_finished) {
+	    accepted == link->watched_accepted && finished == link->watched_finished &&
+	    !weir_link_is_at_rest(link)) {
 		stall(link);
 		recall_queued(shard, link);
 	}

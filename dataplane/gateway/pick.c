@@ -77,7 +77,8 @@ static uint32_t in_flight_estimate(const struct weir_shard_link *link)
 }
 
 /* Did a worker that lost its queue move since? Another shard's calls may be what it is stuck on, so
- * its own counts decide; or it was only late, and has read the recalled calls off its ring. */
+ * its own counts decide; or it was only late, and has read the recalled calls off its ring; or the call
+ * that kept it waits now. */
 static bool still_stalled(struct weir_shard_link *link)
 {
 	if (link->stalled &&
@@ -86,7 +87,8 @@ static bool still_stalled(struct weir_shard_link *link)
 	     atomic_load_explicit(&link->header->finished, memory_order_relaxed) !=
 		     link->watched_finished ||
 	     atomic_load_explicit(&link->to_worker.shm->head, memory_order_relaxed) !=
-		     link->watched_head))
+		     link->watched_head ||
+	     weir_link_is_at_rest(link)))
 		link->stalled = false;
 	return link->stalled;
 }

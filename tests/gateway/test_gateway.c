@@ -158,6 +158,33 @@ static void queue_of_a_stalled_worker_is_recalled(void **state)
 	rig_worker_kill(&other);
 }
 
+/* A worker whose calls all wait has nothing to do: that it does not move is no sign of trouble. */
+static void a_worker_whose_calls_are_parked_gets_more(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_worker worker;
+	struct weir_message head[3];
+	char answer[1024];
+	int client[3];
+
+	rig_worker_start(rig, &worker);
+	for (unsigned i = 0; i < 3; i++) {
+		client[i] = rig_client(rig);
+		rig_send(client[i], GET);
+		head[i] = rig_worker_accept(&worker);
+		usleep(30000); /* it runs for longer than a worker may stand still, */
+		atomic_store(&worker.segment.header->parked, i + 1);
+		usleep(30000); /* and waits as long */
+	}
+	for (int i = 0; i < 3; i++) {
+		rig_worker_answer(&worker, &head[i], 200, "moved");
+		rig_read_answer(client[i], answer, sizeof(answer));
+		assert_string_equal(answer + strlen(answer) - 5, "moved");
+		close(client[i]);
+	}
+	rig_worker_kill(&worker);
+}
+
 static void overdue_call_gets_504_a_cancel_and_costs_the_worker_its_life(void **state)
 {
 	struct rig *rig = *state;
@@ -496,6 +523,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(running_call_of_a_dead_worker_gets_502, setup, teardown),
 		cmocka_unit_test_setup_teardown(call_that_never_started_moves_to_another_worker, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_worker_whose_calls_are_parked_gets_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(queue_of_a_stalled_worker_is_recalled, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			overdue_call_gets_504_a_cancel_and_costs_the_worker_its_life, setup, teardown),

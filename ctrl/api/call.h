@@ -162,8 +162,7 @@ bool weir_api_query(const struct weir_api_call *call, const char *name, char *ou
 bool weir_api_query_number(struct weir_api_call *call, const char *name, uint64_t max,
 			   uint64_t *out_value);
 
-/* What of a listing is wanted: "after" (a number of the listing), "since" (ns since 1970), "newest" (1: from
- * the end), "limit" (1 to `limit_max`). Starts with the default limit. False: the answer is set. */
+/* What of a listing is wanted. */
 struct weir_api_page {
 	uint64_t after;
 	uint64_t since_ns;
@@ -171,6 +170,8 @@ struct weir_api_page {
 	bool newest;
 };
 
+/* Read it from the query: "after" (a number of the listing), "since" (ns since 1970), "newest" (1: from the
+ * end), "limit" (1 to `limit_max`). `page` starts with the default limit. False: the answer is set. */
 bool weir_api_page_read(struct weir_api_call *call, struct weir_api_page *page, uint32_t limit_max);
 
 /* Is everything in the store that was printed, or recorded, until the call came? False: WEIR_API_RETRY. */

@@ -47,6 +47,7 @@ bool weir_rounds_reached(struct weir_rounds *rounds, uint64_t mark);
 
 /* ---- either ---- */
 
+/* What both sides share changes between these two. */
 void weir_rounds_lock(struct weir_rounds *rounds);
 void weir_rounds_unlock(struct weir_rounds *rounds);
 
@@ -61,6 +62,7 @@ void weir_rounds_end(struct weir_rounds *rounds);
 
 /* ---- eventfds ---- */
 
+/* Make it readable, and take that back; neither blocks, and an error is none: it rang, or was silent. */
 void weir_rounds_ring(int fd);
 void weir_rounds_silence(int fd);
 

@@ -2,10 +2,11 @@
  * declared here, and libbpf moves each access to where the running kernel has the field (CO-RE). One
  * object for Linux 6.1 to 6.18.
  *
- * What a switch between two tasks that are no workers' costs: one load of this CPU's record, one line of
- * the table. A tracked thread has a record of its own with what was counted of it. Whenever it comes or
- * goes, what its counters have gained is added, so that a switch which was not reported (hypervisors'
- * kernels have such: some in a thousand were seen) is made up for at the next. */
+ * What a switch between two tasks that are no workers' costs: this CPU's record, one line of the table. A
+ * tracked thread has a record of its own with what was counted of it. Whenever it comes or goes, what its
+ * counters have gained is added, so that a switch which was not reported (hypervisors' kernels have such:
+ * some in a thousand were seen) is made up for at the next. A CPU's record names whom the last switch there
+ * was to: so one who came unseen is known when it goes. */
 #include <linux/bpf.h>
 #include <stdbool.h>
 
@@ -153,25 +154,39 @@ static __always_inline void account(struct weir_load_slot *slot, struct thread *
 	}
 }
 
+/* Add what the thread did that leaves its CPU, and `mark`; false where nothing is known of it. */
+static __always_inline bool settle(struct weir_load_slot *slot, struct task_struct *prev, unsigned long long mark,
+				   unsigned long long now_ns)
+{
+	struct thread *const thread = bpf_task_storage_get(&weir_threads, prev, 0, 0);
+
+	if (!thread)
+		return false;
+	account(slot, thread, prev, mark);
+	if (BPF_CORE_READ_BITFIELD(prev, in_iowait))
+		thread->io_since_ns = now_ns;
+	return true;
+}
+
 /* A tracked thread left this CPU: with the switch to `prev`'s successor, or unseen before it. */
 static __always_inline void leave(struct weir_probe_run *run, struct task_struct *prev, unsigned long long now_ns)
 {
 	struct weir_load_slot *const slot = slot_of(run->tag);
 	const unsigned long long mark = run->start - (1ull << WEIR_LOAD_RUNNING_SHIFT);
-	struct thread *thread = 0;
 
 	run->tag = 0;
-	if (!slot)
-		return;
-	if (run->pid == (unsigned int)prev->pid)
-		thread = bpf_task_storage_get(&weir_threads, prev, 0, 0);
-	if (!thread) {
+	if (slot && (run->pid != (unsigned int)prev->pid || !settle(slot, prev, mark, now_ns)))
 		add(&slot->probe[WEIR_LOAD_ON_CPU_NS], mark);
-		return;
-	}
-	account(slot, thread, prev, mark);
-	if (BPF_CORE_READ_BITFIELD(prev, in_iowait))
-		thread->io_since_ns = now_ns;
+}
+
+/* The switch to `prev`, which leaves now, was not reported: if it is tracked, count what it did. */
+static __always_inline void leave_unseen(struct task_struct *prev, unsigned long long now_ns)
+{
+	const unsigned int tag = find(prev->tgid);
+	struct weir_load_slot *const slot = tag != 0 ? slot_of(tag) : 0;
+
+	if (slot)
+		(void)settle(slot, prev, 0, now_ns);
 }
 
 /* A tracked thread comes to this CPU. */
@@ -210,17 +225,21 @@ int BPF_PROG(weir_switch, bool preempt, struct task_struct *prev, struct task_st
 	const unsigned int cpu = bpf_get_smp_processor_id();
 	struct weir_probe_run *run;
 	unsigned long long now_ns;
-	unsigned int tag;
+	unsigned int tag, unseen;
 
 	if (cpu >= WEIR_PROBE_CPUS_MAX)
 		return 0;
 	run = &weir_table.run[cpu];
+	unseen = run->next_pid ^ (unsigned int)prev->pid;
+	run->next_pid = next->pid;
 	tag = find(next->tgid);
-	if ((run->tag | tag) == 0)
+	if ((run->tag | tag | unseen) == 0)
 		return 0;
 	now_ns = bpf_ktime_get_ns();
 	if (run->tag != 0)
 		leave(run, prev, now_ns);
+	if (unseen != 0)
+		leave_unseen(prev, now_ns);
 	if (tag != 0)
 		enter(run, next, tag, now_ns);
 	return 0;

@@ -25,12 +25,14 @@ enum {
 	WEIR_PROBE_COUNTED = 10, /* counts that are the kernel's own of a thread: ON_CPU_NS .. DISK_WRITE_BYTES */
 };
 
-/* What a CPU runs, if it is a tracked thread. Only its programs touch it. */
+/* What a CPU runs. Only its programs touch it. */
 struct weir_probe_run {
 	unsigned int tag; /* 0 = not tracked */
-	unsigned int pid;
+	unsigned int pid; /* of the tracked thread */
 	weir_load_plain start; /* units since the slot's epoch */
-	weir_load_plain reserved[14];
+	unsigned int next_pid; /* the thread that the last switch was to, tracked or not */
+	unsigned int reserved_half;
+	weir_load_plain reserved[13];
 };
 
 struct weir_probe_table {

@@ -512,6 +512,64 @@ static void reading_is_live_between_switches(void **state)
 	subject_close(&subject);
 }
 
+/* The last CPU it may use, for itself. */
+static void job_burn_undisturbed(void)
+{
+	const struct sched_param priority = {.sched_priority = 1};
+	cpu_set_t cpus;
+	size_t last = CPU_SETSIZE - 1;
+
+	(void)sched_getaffinity(0, sizeof(cpus), &cpus);
+	while (!CPU_ISSET(last, &cpus))
+		last--;
+	CPU_ZERO(&cpus);
+	CPU_SET(last, &cpus);
+	(void)sched_setaffinity(0, sizeof(cpus), &cpus);
+	(void)sched_setscheduler(0, SCHED_FIFO, &priority);
+	burn(200 * WEIR_NS_PER_MS);
+}
+
+/* As if the switch to the slot's thread, which runs, had not been reported. False: it does not run. */
+static bool unreport(uint32_t slot)
+{
+	const uint32_t tag = atomic_load(&probe.board->slot[slot].tag);
+
+	for (int cpu = 0; cpu < WEIR_PROBE_CPUS_MAX; cpu++) {
+		volatile struct weir_probe_run *const run = &probe.table->run[cpu]; /* programs write it */
+
+		if (run->tag != tag)
+			continue;
+		run->tag = 0;
+		run->next_pid = 0x7fffffff;
+		atomic_fetch_add(&probe.board->slot[slot].probe[WEIR_LOAD_ON_CPU_NS],
+				 run->start - (UINT64_C(1) << WEIR_LOAD_RUNNING_SHIFT));
+		return true;
+	}
+	return false;
+}
+
+static void who_came_by_a_switch_that_was_not_reported_counts_when_it_leaves(void **state)
+{
+	struct subject subject;
+	cpu_set_t cpus;
+	int tries = 0;
+
+	(void)state;
+	(void)sched_getaffinity(0, sizeof(cpus), &cpus);
+	if (CPU_COUNT(&cpus) < 2)
+		skip(); /* nobody could look while it burns */
+	subject = subject_open(job_burn_undisturbed);
+	subject_go(&subject);
+	while (cpu_clock_ns(subject.pid) - subject.before[WEIR_LOAD_ON_CPU_NS] < 100 * (int64_t)WEIR_NS_PER_MS)
+		(void)usleep(1000);
+	while (!unreport(subject.slot) && tries++ < 100)
+		(void)usleep(100);
+	assert_true(tries < 100);
+	subject_wait_done(&subject);
+	check_on_cpu("unreported", &subject);
+	subject_close(&subject);
+}
+
 static void end_of_a_worker_is_seen_and_leaves_no_entry(void **state)
 {
 	struct subject subject = subject_open(job_burn);
@@ -657,6 +715,7 @@ int main(void)
 		cmocka_unit_test(faults_and_switches_are_exact),
 		cmocka_unit_test(waiting_for_storage_is_seen),
 		cmocka_unit_test(reading_is_live_between_switches),
+		cmocka_unit_test(who_came_by_a_switch_that_was_not_reported_counts_when_it_leaves),
 		cmocka_unit_test(end_of_a_worker_is_seen_and_leaves_no_entry),
 		cmocka_unit_test(next_owner_of_a_slot_does_not_pay_for_the_last),
 		cmocka_unit_test(process_without_a_place_is_left_to_clocks),

@@ -23,12 +23,12 @@ static const struct weir_api_member function_change_members[] = {
 	{"parameters", WEIR_API_ANY},    {"annotations", WEIR_API_ANY},  {NULL, WEIR_API_ANY},
 };
 static const struct weir_api_member function_deploy_members[] = {
-	{"code", WEIR_API_TEXT},	 {"runtime", WEIR_API_TEXT},	 {"entry", WEIR_API_TEXT},
-	{"handler", WEIR_API_TEXT},	 {"timeout_ms", WEIR_API_NUMBER}, {"memory_mb", WEIR_API_NUMBER},
-	{"queue_max", WEIR_API_NUMBER},	 {"specs", WEIR_API_LIST},	 {"health", WEIR_API_TEXT},
-	{"trial", WEIR_API_SWITCH},	 {"environment", WEIR_API_OBJECT}, {"secrets", WEIR_API_OBJECT},
-	{"unset", WEIR_API_LIST},	 {"description", WEIR_API_TEXT}, {"parameters", WEIR_API_ANY},
-	{"annotations", WEIR_API_ANY},	 {NULL, WEIR_API_ANY},
+	{"code", WEIR_API_TEXT},	 {"image", WEIR_API_TEXT},	 {"runtime", WEIR_API_TEXT},
+	{"entry", WEIR_API_TEXT},	 {"handler", WEIR_API_TEXT},	 {"timeout_ms", WEIR_API_NUMBER},
+	{"memory_mb", WEIR_API_NUMBER},	 {"queue_max", WEIR_API_NUMBER}, {"specs", WEIR_API_LIST},
+	{"health", WEIR_API_TEXT},	 {"trial", WEIR_API_SWITCH},	 {"environment", WEIR_API_OBJECT},
+	{"secrets", WEIR_API_OBJECT},	 {"unset", WEIR_API_LIST},	 {"description", WEIR_API_TEXT},
+	{"parameters", WEIR_API_ANY},	 {"annotations", WEIR_API_ANY},	 {NULL, WEIR_API_ANY},
 };
 static const struct weir_api_member function_rollback_members[] = {
 	{"number", WEIR_API_NUMBER},

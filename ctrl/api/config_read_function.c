@@ -70,6 +70,7 @@ static void code_read(struct weir_config_reading *reading, struct weir_config_fu
 	(void)weir_config_text(reading, "path", config->function.code_path, sizeof(config->function.code_path));
 	(void)weir_config_text(reading, "entry", entry, sizeof(entry));
 	(void)weir_config_text(reading, "image", config->function.image, sizeof(config->function.image));
+	weir_model_image_settle(&config->function);
 	if (has_code + has_path + has_image != 1)
 		weir_config_wrong(reading, "",
 				  "needs one of: file (a path here, which ctrlctl uploads), code (a hash), path (on the "

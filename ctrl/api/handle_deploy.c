@@ -120,6 +120,34 @@ static bool deploy_code(struct weir_api_call *call, struct weir_model_function *
 	return true;
 }
 
+/* In place of code: nothing is looked up and nothing is tried, since an image may come to stand for something
+ * later. False: the answer is set. */
+static bool deploy_image(struct weir_api_call *call, struct weir_model_function *function)
+{
+	static const char *const of_code[] = {"code", "entry", "health"};
+	char sentence[64];
+
+	for (size_t i = 0; i < sizeof(of_code) / sizeof(of_code[0]); i++) {
+		if (cJSON_GetObjectItemCaseSensitive(call->body, of_code[i]) == NULL)
+			continue;
+		(void)snprintf(sentence, sizeof(sentence), "image and %s exclude each other", of_code[i]); /* fits */
+		(void)weir_api_refuse(call, 422, "invalid", "image", sentence);
+		return false;
+	}
+	function->code_path[0] = '\0';
+	function->runtime[0] = '\0';
+	if (!weir_api_body_text(call, "image", function->image, sizeof(function->image)) ||
+	    !weir_api_body_text(call, "runtime", function->runtime, sizeof(function->runtime)))
+		return false;
+	weir_model_image_settle(function);
+	return true;
+}
+
+static bool deploy_has_image(const struct weir_api_call *call)
+{
+	return cJSON_HasObjectItem(call->body, "image");
+}
+
 /* Is the code built, where it has to be? True: it can run. Else *out_result is the handler's. */
 static bool deploy_build(struct weir_api_call *call, const char *runtime, const char *path,
 			 enum weir_api_result *out_result)
@@ -188,6 +216,7 @@ static void deployed_tell(struct weir_api_call *call, const struct weir_model_fu
 	(void)cJSON_AddStringToObject(call->answer, "name", function->name);
 	(void)cJSON_AddStringToObject(call->answer, "runtime", function->runtime);
 	(void)cJSON_AddStringToObject(call->answer, "file", function->code_path);
+	(void)cJSON_AddStringToObject(call->answer, "image", function->image);
 	(void)cJSON_AddNumberToObject(call->answer, "number", function->number);
 }
 
@@ -200,7 +229,7 @@ static bool deploy_read(struct weir_api_call *call, struct weir_model_function *
 
 	*out_result = WEIR_API_DONE;
 	if (!deploy_defaults(call, function, &deployment->versions_max, out_result) ||
-	    !deploy_code(call, function, hash) ||
+	    !(deploy_has_image(call) ? deploy_image(call, function) : deploy_code(call, function, hash)) ||
 	    !weir_api_body_text(call, "handler", function->handler, sizeof(function->handler)) ||
 	    !weir_api_body_number(call, "timeout_ms", &function->timeout_ms) ||
 	    !weir_api_body_number(call, "memory_mb", &function->memory_mb) ||
@@ -227,9 +256,11 @@ enum weir_api_result weir_api_function_deploy(struct weir_api_call *call)
 
 	if (!deploy_read(call, &function, &deployment, hash, &result) ||
 	    !weir_api_details_read(call, &function, &details, &deployment.details, &result) ||
-	    !weir_api_variables_read(call, &variables) ||
-	    !deploy_build(call, function.runtime, function.code_path, &result) ||
-	    !deploy_try(call, &function, &variables, &result))
+	    !weir_api_variables_read(call, &variables))
+		return result;
+	if (!deploy_has_image(call) &&
+	    (!deploy_build(call, function.runtime, function.code_path, &result) ||
+	     !deploy_try(call, &function, &variables, &result)))
 		return result;
 	code = weir_store_deploy(call->owner->store, &function, &deployment, &number, &error);
 	if (code != 0)

@@ -223,6 +223,7 @@ enum weir_api_result weir_api_function_add(struct weir_api_call *call)
 	function.queue_max = values.function_queue_max;
 	if (!function_body_read(call, &function))
 		return WEIR_API_DONE;
+	weir_model_image_settle(&function);
 	if (weir_model_function_check(&function, &wrong) != 0 ||
 	    (function.image[0] == '\0' && weir_api_file_check(&function, &wrong) != 0))
 		return weir_api_refuse_field(call, &wrong);

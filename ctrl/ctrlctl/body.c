@@ -277,6 +277,13 @@ bool weir_ctl_body_file(cJSON *body, const char *file)
 	return cJSON_AddStringToObject(body, "file", path) != NULL;
 }
 
+const char *weir_ctl_code_text(const cJSON *function)
+{
+	const char *image = weir_ctl_json_text(function, "image");
+
+	return image[0] != '\0' ? image : weir_ctl_json_text(function, "file");
+}
+
 void weir_ctl_duration_format(double ms, char *out, size_t max)
 {
 	if (ms <= 0) {

@@ -44,6 +44,9 @@ bool weir_ctl_body_details(cJSON *body, const struct weir_ctl_call *call);
  * byte more and is the caller's (free()). False: said why. */
 bool weir_ctl_data_read(const char *option, char **out_data, size_t *out_bytes);
 
+/* Where a function's code comes from, as a list shows it: its image, else its file. */
+const char *weir_ctl_code_text(const cJSON *function);
+
 /* "5s", "250ms"; "-" for 0. */
 void weir_ctl_duration_format(double ms, char *out, size_t max);
 

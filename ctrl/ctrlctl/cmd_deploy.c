@@ -61,14 +61,15 @@ struct deployment {
 	uint64_t code_hash; /* of the bytes that were packed last; to see that nothing changed */
 };
 
-static enum weir_ctl_exit deploy(struct deployment *deployment, const char *hash)
+/* `member` is "code" with a hash, or "image". */
+static enum weir_ctl_exit deploy(struct deployment *deployment, const char *member, const char *value)
 {
 	const struct weir_ctl_call *call = deployment->call;
 	cJSON *body = cJSON_Duplicate(deployment->options, true);
 	cJSON *json = NULL;
 	enum weir_ctl_exit code = WEIR_CTL_OK;
 
-	(void)cJSON_AddStringToObject(body, "code", hash);
+	(void)cJSON_AddStringToObject(body, member, value);
 	weir_ctl_progress_say("building and trying it ...");
 	code = weir_ctl_api_patient(call, "POST", deployment->target, body, DEPLOY_PATIENCE_MS, &json);
 	weir_ctl_progress_clear();
@@ -137,7 +138,7 @@ static enum weir_ctl_exit deploy_once(struct deployment *deployment, const char 
 		return WEIR_CTL_INVALID;
 	code = weir_ctl_upload(deployment->call, &pack, &json);
 	if (code == WEIR_CTL_OK)
-		code = deploy(deployment, weir_ctl_json_text(json, "code"));
+		code = deploy(deployment, "code", weir_ctl_json_text(json, "code"));
 	cJSON_Delete(json);
 	return code;
 }
@@ -199,13 +200,33 @@ static enum weir_ctl_exit watch_run(struct deployment *deployment)
 	}
 }
 
+/* Code has a path, an image has none, and no name that the function could get. False: it was said. */
+static bool code_is_named(const struct weir_ctl_call *call)
+{
+	const char *wrong = NULL;
+
+	if (weir_ctl_option(call, "--image") == NULL)
+		wrong = call->argument_count == 0 ? "the code's path is missing, or an image" : NULL;
+	else if (call->argument_count > 0 || weir_ctl_option(call, "--watch") != NULL)
+		wrong = "an image has no files: neither a path nor --watch goes with it";
+	else if (weir_ctl_option(call, "--name") == NULL)
+		wrong = "--name is missing: an image does not say how the function shall be called";
+	if (wrong != NULL)
+		(void)weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl fn deploy ./shop; ctrlctl fn deploy --image REFERENCE --name shop",
+				    "%s", wrong);
+	return wrong == NULL;
+}
+
 enum weir_ctl_exit weir_ctl_function_deploy(const struct weir_ctl_call *call)
 {
 	struct deployment deployment = {.call = call, .path = call->arguments[0]};
 	const char *name = weir_ctl_option(call, "--name");
+	const char *image = weir_ctl_option(call, "--image");
 	enum weir_ctl_exit code = WEIR_CTL_OK;
 
-	if (access(deployment.path, R_OK) != 0)
+	if (!code_is_named(call))
+		return WEIR_CTL_USAGE;
+	if (image == NULL && access(deployment.path, R_OK) != 0)
 		return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "the code '%s' cannot be read: %s",
 				     deployment.path, strerror(errno));
 	if (name != NULL && !weir_ctl_function_target(name, "/deploy", deployment.target))
@@ -214,8 +235,11 @@ enum weir_ctl_exit weir_ctl_function_deploy(const struct weir_ctl_call *call)
 	if (deployment.options == NULL)
 		return WEIR_CTL_INVALID;
 	weir_ctl_progress_open(call->json);
-	code = weir_ctl_option(call, "--watch") != NULL ? watch_run(&deployment)
-							: deploy_once(&deployment, NULL);
+	if (image != NULL)
+		code = deploy(&deployment, "image", image);
+	else
+		code = weir_ctl_option(call, "--watch") != NULL ? watch_run(&deployment)
+								: deploy_once(&deployment, NULL);
 	cJSON_Delete(deployment.options);
 	return code;
 }
@@ -236,12 +260,12 @@ static void version_row(struct weir_ctl_table *table, const cJSON *version)
 	weir_ctl_table_cell(table, weir_ctl_json_text(version, "runtime"));
 	(void)snprintf(text, sizeof(text), "%.12s", weir_ctl_json_text(version, "code"));
 	weir_ctl_table_cell(table, text);
-	weir_ctl_table_cell(table, weir_ctl_json_text(version, "file"));
+	weir_ctl_table_cell(table, weir_ctl_code_text(version));
 }
 
 enum weir_ctl_exit weir_ctl_function_versions(const struct weir_ctl_call *call)
 {
-	static const char *const titles[] = {"VERSION", "DEPLOYED", "RUNTIME", "CODE", "FILE", NULL};
+	static const char *const titles[] = {"VERSION", "DEPLOYED", "RUNTIME", "CODE", "FROM", NULL};
 	struct weir_ctl_table table = {.titles = titles};
 	char target[WEIR_CTL_TARGET_MAX];
 	const cJSON *version = NULL;

@@ -30,15 +30,16 @@ static bool function_name_add(cJSON *body, const char *text)
 enum weir_ctl_exit weir_ctl_function_add(const struct weir_ctl_call *call)
 {
 	const char *file = weir_ctl_option(call, "--file");
+	const bool has_image = weir_ctl_option(call, "--image") != NULL;
 	cJSON *body = NULL;
 	bool sound = false;
 
-	if (file == NULL || weir_ctl_option(call, "--runtime") == NULL) {
+	if (!has_image && (file == NULL || weir_ctl_option(call, "--runtime") == NULL)) {
 		return weir_ctl_fail(WEIR_CTL_USAGE,
 				     "ctrlctl fn add hello --runtime native --file ./hello.so",
 				     "%s is missing", file == NULL ? "--file" : "--runtime");
 	}
-	if (access(file, F_OK) != 0) {
+	if (file != NULL && access(file, F_OK) != 0) {
 		return weir_ctl_fail(WEIR_CTL_INVALID, NULL,
 				     "the file '%s' cannot be found: %s", file,
 				     strerror(errno));
@@ -46,7 +47,8 @@ enum weir_ctl_exit weir_ctl_function_add(const struct weir_ctl_call *call)
 	body = cJSON_CreateObject();
 	sound = function_name_add(body, call->arguments[0]) &&
 		weir_ctl_body_text(body, call, "--runtime", "runtime") &&
-		weir_ctl_body_file(body, file) &&
+		weir_ctl_body_text(body, call, "--image", "image") &&
+		(file == NULL || weir_ctl_body_file(body, file)) &&
 		weir_ctl_body_text(body, call, "--handler", "handler") &&
 		weir_ctl_body_duration(body, call) &&
 		weir_ctl_body_number(body, call, "--memory", "memory_mb") &&
@@ -62,7 +64,7 @@ enum weir_ctl_exit weir_ctl_function_add(const struct weir_ctl_call *call)
 enum weir_ctl_exit weir_ctl_function_list(const struct weir_ctl_call *call)
 {
 	static const char *const titles[] = {"NAME",   "RUNTIME", "TIMEOUT", "MEMORY",
-					     "SOURCE", "FILE",    NULL};
+					     "SOURCE", "FROM",    NULL};
 	struct weir_ctl_table table = {.titles = titles};
 	const cJSON *function = NULL;
 	cJSON *json = NULL;
@@ -92,7 +94,7 @@ enum weir_ctl_exit weir_ctl_function_list(const struct weir_ctl_call *call)
 			       weir_ctl_json_number(function, "memory_mb"));
 		weir_ctl_table_cell(&table, text);
 		weir_ctl_table_cell(&table, weir_ctl_json_text(function, "source"));
-		weir_ctl_table_cell(&table, weir_ctl_json_text(function, "file"));
+		weir_ctl_table_cell(&table, weir_ctl_code_text(function));
 	}
 	weir_ctl_table_print(&table);
 	cJSON_Delete(json);
@@ -220,8 +222,10 @@ static void function_print(const cJSON *json)
 	version_format(json, text, sizeof(text));
 	get_row(&table, "version", text);
 	get_row(&table, "code", weir_ctl_json_text(json, "code"));
-	bytes_format(weir_ctl_json_number(json, "code_bytes"), text, sizeof(text));
-	get_row(&table, "size", text);
+	if (cJSON_HasObjectItem(json, "code_bytes")) {
+		bytes_format(weir_ctl_json_number(json, "code_bytes"), text, sizeof(text));
+		get_row(&table, "size", text);
+	}
 	get_row(&table, "file", weir_ctl_json_text(json, "file"));
 	get_row(&table, "image", weir_ctl_json_text(json, "image"));
 	get_row(&table, "handler", weir_ctl_json_text(json, "handler"));

@@ -43,6 +43,7 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 			"  ctrlctl fn add web/shop --runtime exec --file /srv/shop --memory "
 			"128\n"
 			"  ctrlctl fn add greet --runtime exec --file greet.php   runs php greet.php\n"
+			"  ctrlctl fn add test --image registry.example/test:1.1  runs what the image stands for\n"
 			"  ctrlctl fn add thumbs --runtime native --file thumbs.so --spec cpu=500,memory=128 \\\n"
 			"      --spec cpu=2000,memory=1024,min=1,max=2\n",
 		.options =
@@ -55,6 +56,9 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 				 .value = "PATH",
 				 .help = "the code: a shared object, a program, a script",
 				 .complete = WEIR_CTL_COMPLETE_FILE},
+				{.name = "--image",
+				 .value = "REFERENCE",
+				 .help = "in place of file and runtime: an image, which nobody pulls"},
 				{.name = "--handler",
 				 .value = "NAME",
 				 .help = "native: the C function (default: weir_handle)"},
@@ -124,8 +128,7 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 	{
 		.noun = "fn",
 		.verb = "deploy",
-		.arguments = "DIR|FILE",
-		.arguments_min = 1,
+		.arguments = "[DIR|FILE]",
 		.arguments_max = 1,
 		.complete = WEIR_CTL_COMPLETE_FILE,
 		.help = "upload code and let it serve as a function's next version",
@@ -139,7 +142,8 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 			"one.\n"
 			"  ctrlctl fn deploy hello.py\n"
 			"  ctrlctl fn deploy ./shop --name web/shop --timeout 5s\n"
-			"  ctrlctl fn deploy ./shop --watch                   while you write it\n",
+			"  ctrlctl fn deploy ./shop --watch                   while you write it\n"
+			"  ctrlctl fn deploy --image REFERENCE --name shop    what the image stands for\n",
 		.options =
 			{
 				{.name = "--name",
@@ -150,6 +154,9 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 				 .value = "RUNTIME",
 				 .help = "what runs it (default: seen from the files)",
 				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
+				{.name = "--image",
+				 .value = "REFERENCE",
+				 .help = "in place of code: an image, which nobody pulls"},
 				{.name = "--entry",
 				 .value = "FILE",
 				 .help = "the file of a directory that it begins with"},

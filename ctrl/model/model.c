@@ -5,14 +5,16 @@
 
 #include "ctrl/model/model_text.h"
 
+#define CONTAINER "container"
+
 /* Those of abi/runtimes.h and `c`; then what only the public table or Weir's plan name. */
 static const char *const runtimes[] = {
 	"native", "c",   "exec", "wasm", "js",     "node",    "php",	  "python",
-	"cpp",    "c++", "rust", "go",   "tinygo", "virtine", "container",
+	"cpp",    "c++", "rust", "go",   "tinygo", "virtine", CONTAINER,
 };
 #define RUNTIMES_TEXT                                                                              \
 	"native, c, exec, wasm, js, node, php, python; not here yet: cpp, c++, rust, go, tinygo, " \
-	"virtine, container"
+	"virtine, " CONTAINER
 
 static bool runtime_known(const char *runtime)
 {
@@ -77,31 +79,43 @@ static bool is_identifier(const char *text)
 	return true;
 }
 
-/* An image's reference: NAME[:TAG][@DIGEST], a registry's name before it or not. */
-static int check_image(const struct weir_model_function *function, struct weir_model_error *error)
+int weir_model_image_check(const char *image, struct weir_model_error *error)
 {
-	const size_t bytes = strnlen(function->image, sizeof(function->image));
+	const size_t bytes = strnlen(image, WEIR_MODEL_IMAGE_BYTES_MAX + 1);
 	char quote[WEIR_MODEL_QUOTE_BYTES_MAX];
 
 	if (bytes == 0)
-		return 0;
+		return weir_model_fail(error, "image", "is empty");
 	if (bytes > WEIR_MODEL_IMAGE_BYTES_MAX)
 		return weir_model_fail(error, "image", "is longer than %d bytes",
 				       WEIR_MODEL_IMAGE_BYTES_MAX);
-	if (strcmp(function->runtime, "container") != 0)
-		return weir_model_fail(error, "image", "is for runtime container; this one is %s",
+	for (size_t i = 0; i < bytes; i++) {
+		if (image[i] < '!' || image[i] > '~')
+			return weir_model_fail(error, "image",
+					       "is '%s'; a reference is printable ASCII without blanks",
+					       weir_model_quote(image, bytes, quote));
+	}
+	return 0;
+}
+
+void weir_model_image_settle(struct weir_model_function *function)
+{
+	if (function->image[0] != '\0' && function->runtime[0] == '\0')
+		memcpy(function->runtime, CONTAINER, sizeof(CONTAINER));
+}
+
+static int check_image(const struct weir_model_function *function, struct weir_model_error *error)
+{
+	if (function->image[0] == '\0')
+		return 0;
+	if (strcmp(function->runtime, CONTAINER) != 0)
+		return weir_model_fail(error, "image", "is for runtime " CONTAINER "; this one is %s",
 				       function->runtime);
 	if (function->code_path[0] != '\0')
 		return weir_model_fail(error, "image", "and file exclude each other");
-	for (size_t i = 0; i < bytes; i++) {
-		if (!is_alphanumeric(function->image[i]) &&
-		    (i == 0 || strchr("._-/:@+", function->image[i]) == NULL))
-			return weir_model_fail(error, "image",
-					       "is '%s'; a reference holds letters and digits, after the first "
-					       "also '.', '_', '-', '/', ':', '@' and '+'",
-					       weir_model_quote(function->image, bytes, quote));
-	}
-	return 0;
+	if (function->handler[0] != '\0')
+		return weir_model_fail(error, "image", "and handler exclude each other");
+	return weir_model_image_check(function->image, error);
 }
 
 static int check_code(const struct weir_model_function *function,

@@ -15,7 +15,7 @@ enum {
 	WEIR_MODEL_HOST_BYTES_MAX = 253,
 	WEIR_MODEL_HANDLER_BYTES_MAX = 127,
 	WEIR_MODEL_RUNTIME_BYTES_MAX = 15,
-	WEIR_MODEL_IMAGE_BYTES_MAX = 255,
+	WEIR_MODEL_IMAGE_BYTES_MAX = 512,
 	WEIR_MODEL_ROW_BYTES_MAX = 65536, /* JSON value of a row of the public table */
 	WEIR_MODEL_JSON_DEPTH_MAX = 16,
 	WEIR_MODEL_TIMEOUT_MS_MIN = 1,
@@ -93,7 +93,7 @@ struct weir_model_error {
  * Names: letters, digits, '_', and after the first also '@', '.', '-' and inner blanks.
  * Runtimes: weir_model_runtime_check(). Code paths are absolute; whether the file is there is not
  * asked (it may come later; until then a call says what is missing). A container may have an image in
- * place of a path: nothing pulls it. Owners are names, or empty.
+ * place of a path and a handler: weir_model_image_check(); nothing pulls it. Owners are names, or empty.
  * Patterns: '/', literal segments, '{name}' (a-z, 0-9, '_'; one whole segment; each name once), and
  * '/ *' (no blank) at the end. They are compared with decoded paths, so '%', '?' and '#' have no
  * place in them, nor do '.', '..' and empty segments inside; a slash at the end counts.
@@ -109,6 +109,13 @@ size_t weir_model_utf8_bytes(const char *text, size_t left);
 /* The names that a function's runtime may have: those that run here, and those of the public table
  * and of Weir's plan that do not yet (calls get 501). 0 or -EINVAL with *error. */
 int weir_model_runtime_check(const char *runtime, struct weir_model_error *error);
+
+/* An image's reference: printable ASCII without blanks, up to WEIR_MODEL_IMAGE_BYTES_MAX bytes. What it
+ * says is nobody's business here. 0 or -EINVAL with *error. */
+int weir_model_image_check(const char *image, struct weir_model_error *error);
+
+/* A function with an image is a container where it says nothing else. */
+void weir_model_image_settle(struct weir_model_function *function);
 
 /* The name of a variable of a function's environment: letters, digits and '_', no digit first. */
 bool weir_model_variable_sound(const char *name);

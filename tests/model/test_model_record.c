@@ -82,8 +82,8 @@ static void code_needs_an_absolute_clean_path_of_bounded_length(void **state)
 static void an_image_stands_for_the_code_of_a_container(void **state)
 {
 	static const char *const good[] = {"upper", "builtin:sleep", "1234.dkr.ecr.eu-west-1.amazonaws.com/test:latest",
-					   "a/b@sha256:00ff", "file:/srv/a+b.tar"};
-	static const char *const bad[] = {"-x", "a b", "/x", "a\"b", "a\xc3\xa9"};
+					   "a/b@sha256:00ff", "file:/srv/a+b.tar", "-x", "a\"b'$(c)"};
+	static const char *const bad[] = {"a b", " ", "a\tb", "a\nb", "a\177", "a\xc3\xa9"};
 	struct weir_model_function function = model_function();
 
 	(void)state;
@@ -98,12 +98,32 @@ static void an_image_stands_for_the_code_of_a_container(void **state)
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		(void)strcpy(function.image, bad[i]);
-		assert_refused(function, "image", "a reference holds");
+		assert_refused(function, "image", "printable ASCII");
 	}
 	memset(function.image, 'a', sizeof(function.image));
-	assert_refused(function, "image", "longer than 255");
+	assert_refused(function, "image", "longer than 512");
+	function.image[WEIR_MODEL_IMAGE_BYTES_MAX] = '\0';
+	assert_int_equal(weir_model_function_check(&function, NULL), 0);
+	(void)strcpy(function.handler, "main");
+	assert_refused(function, "image", "handler exclude each other");
 	function.image[0] = '\0';
 	assert_refused(function, "file", "absolute");
+	assert_int_equal(weir_model_image_check("", NULL), -EINVAL);
+}
+
+static void a_function_with_an_image_is_a_container_unless_it_says_otherwise(void **state)
+{
+	struct weir_model_function function = {.image = "upper"};
+
+	(void)state;
+	weir_model_image_settle(&function);
+	assert_string_equal(function.runtime, "container");
+	(void)strcpy(function.runtime, "exec");
+	weir_model_image_settle(&function);
+	assert_string_equal(function.runtime, "exec");
+	function = (struct weir_model_function){.name = "f"};
+	weir_model_image_settle(&function);
+	assert_string_equal(function.runtime, "");
 }
 
 static void an_owner_is_a_name_or_nobody(void **state)
@@ -257,6 +277,7 @@ int main(void)
 		cmocka_unit_test(code_needs_an_absolute_clean_path_of_bounded_length),
 		cmocka_unit_test(a_native_handler_is_a_c_name_others_are_free),
 		cmocka_unit_test(an_image_stands_for_the_code_of_a_container),
+		cmocka_unit_test(a_function_with_an_image_is_a_container_unless_it_says_otherwise),
 		cmocka_unit_test(an_owner_is_a_name_or_nobody),
 		cmocka_unit_test(limits_have_both_ends),
 		cmocka_unit_test(utf8_is_judged_as_unicode_does),

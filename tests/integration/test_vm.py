@@ -4,8 +4,8 @@
 
 The guest is an initramfs with busybox, the programs, the libraries they name and two functions. It
 tries the eBPF probes, starts the keeper, adds routes, asks /hello and sends 1 MiB through /echo. Its control groups are version 2:
-a function that allocates without end is ended there, and only it; then the same as an ordinary user. Skipped where qemu, the
-kernel package or a tool for it cannot be had."""
+workers have the CPU time of their specs, and a function that allocates without end is ended there, and only it; then the latter
+as an ordinary user. Skipped where qemu, the kernel package or a tool for it cannot be had."""
 
 import os
 import pathlib
@@ -50,6 +50,15 @@ say "hello: $(tail -n 1 /tmp/answer)"
 ask /weir/echo.request %(body_bytes)d || end "failed: /echo: $(head -c 300 /tmp/answer)"
 tail -c %(body_bytes)d /tmp/answer | cmp - /weir/body || end "failed: /echo changed the body"
 ls -d /sys/fs/cgroup/weir-*/w* || end "failed: no worker has a control group"
+ctrlctl fn add sized --runtime native --file /weir/samples/hello.so --spec cpu=250,memory=64,min=1 --spec cpu=1500,memory=128,min=1 ||
+	end "failed: fn add sized"
+for try in $(seq 600); do
+	cat /sys/fs/cgroup/weir-*/w*/cpu.max | sort -n | tr '\\n' ';' >/tmp/quotas
+	! grep -q '^max 100000;25000 100000;150000 100000;$' /tmp/quotas || break
+	sleep 0.1
+done
+[ $try -lt 600 ] || end "failed: workers have the CPU time $(cat /tmp/quotas)"
+say "specs: $(cat /tmp/quotas)"
 : >/tmp/answer
 ask /weir/hog.request 300 502 || end "failed: /hog: $(head -n 20 /tmp/answer)"
 grep -q '"code":"out_of_memory"' /tmp/answer || end "failed: /hog says $(tail -n 1 /tmp/answer)"

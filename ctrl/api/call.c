@@ -72,6 +72,11 @@ static const struct weir_api_member pool_change_members[] = {
 	{"scale_step", WEIR_API_ANY},  {"scale_samples", WEIR_API_ANY}, {"scale_threshold", WEIR_API_ANY},
 	{NULL, WEIR_API_ANY},
 };
+static const struct weir_api_member alias_set_members[] = {
+	{"image", WEIR_API_TEXT},
+	{"function", WEIR_API_TEXT},
+	{NULL, WEIR_API_ANY},
+};
 static const struct weir_api_member config_apply_members[] = {
 	{"document", WEIR_API_OBJECT},  {"secrets", WEIR_API_OBJECT}, {"prune", WEIR_API_SWITCH},
 	{"dry_run", WEIR_API_SWITCH}, {"trial", WEIR_API_SWITCH},  {NULL, WEIR_API_ANY},
@@ -133,6 +138,10 @@ static const struct {
 	/* ?pool=NAME names one pool. */
 	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL, NULL},
 	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool", pool_change_members},
+	/* Whose code functions with an image run. ?image=REFERENCE names one. */
+	{WEIR_HTTP_GET, "/weir/image-aliases", weir_api_alias_list, NULL, NULL},
+	{WEIR_HTTP_PUT, "/weir/image-aliases", weir_api_alias_set, "set image", alias_set_members},
+	{WEIR_HTTP_DELETE, "/weir/image-aliases", weir_api_alias_remove, "unset image", NULL},
 	/* ?namespace=NAME of one namespace only */
 	{WEIR_HTTP_GET, "/weir/config", weir_api_config_export, NULL, NULL},
 	{WEIR_HTTP_POST, "/weir/config", weir_api_config_apply, "apply configuration", config_apply_members},
@@ -240,7 +249,7 @@ enum weir_api_result weir_api_endpoint_list(struct weir_api_call *call)
 /* What a change is about, where the path does not say it: out of the query or the body. */
 static void object_find(const struct weir_api_call *call, char *out, size_t max)
 {
-	static const char *const names[] = {"route", "pool", "name", "generation"};
+	static const char *const names[] = {"route", "pool", "name", "generation", "image"};
 	const char *space = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(call->body, "namespace"));
 
 	out[0] = '\0';

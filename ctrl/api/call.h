@@ -83,6 +83,7 @@ weir_api_handler weir_api_route_list, weir_api_route_add, weir_api_route_update,
 weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_write,
 	weir_api_setting_unset;
 weir_api_handler weir_api_pool_list, weir_api_pool_change;
+weir_api_handler weir_api_alias_list, weir_api_alias_set, weir_api_alias_remove;
 weir_api_handler weir_api_function_scale;
 weir_api_handler weir_api_activation_list, weir_api_activation_get, weir_api_activation_logs, weir_api_function_logs;
 weir_api_handler weir_api_history_list, weir_api_history_diff, weir_api_history_rollback;
@@ -114,6 +115,13 @@ cJSON *weir_api_function_json(const struct weir_model_function *function);
 
 /* The pools that the function of that id runs in, and how many workers each may have: the member "pools". */
 void weir_api_function_pools_add(const struct weir_api_call *call, uint64_t id, cJSON *json);
+
+/* Aliases of images that lead to no code, as problems of the status. */
+void weir_api_alias_problems_add(const struct weir_api_call *call, cJSON *problems);
+
+/* Whose code a function with an image runs: the member "runs", where that is set. 0 or store.h. */
+int weir_api_alias_describe(const struct weir_api_call *call, const struct weir_model_function *function, cJSON *json,
+			    struct weir_store_error *error);
 
 /* The name of a pool of a snapshot; returns out. */
 const char *weir_api_pool_name(const struct weir_snapshot *snapshot, const struct weir_snapshot_pool *row,

@@ -16,6 +16,7 @@ static const struct {
 	[WEIR_CONFIG_ROUTES] = {"routes", "route", "route"},
 	[WEIR_CONFIG_SETTINGS] = {"settings", "setting", "setting"},
 	[WEIR_CONFIG_POOLS] = {"pools", "pool", "pool"},
+	[WEIR_CONFIG_IMAGES] = {"images", "image", "image"},
 	[WEIR_CONFIG_ROWS] = {"rows", "row", "key"},
 };
 

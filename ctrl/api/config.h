@@ -28,6 +28,7 @@ enum weir_config_section {
 	WEIR_CONFIG_ROUTES,
 	WEIR_CONFIG_SETTINGS,
 	WEIR_CONFIG_POOLS,
+	WEIR_CONFIG_IMAGES,
 	WEIR_CONFIG_ROWS,
 	WEIR_CONFIG_SECTION_COUNT,
 };
@@ -96,11 +97,12 @@ cJSON *weir_config_function_json(const struct weir_config_function *function);
 cJSON *weir_config_route_json(const struct weir_model_route *route);
 cJSON *weir_config_setting_json(const struct weir_setting *setting, uint64_t value);
 cJSON *weir_config_row_json(const char *key, const cJSON *value);
+cJSON *weir_config_image_json(const struct weir_model_alias *alias);
 
 /* Keys. NULL: no memory. */
 char *weir_config_route_key(const struct weir_model_route *route);
 
-/* What is there now, sorted; of one namespace, or of all and the settings (NULL). A namespace has its functions,
+/* What is there now, sorted; of one namespace, or of all, the settings and what images stand for (NULL). A namespace has its functions,
  * their routes, its pools, and `default` the public table's rows: of these the last good versions. Functions
  * whose rows in weir.db are damaged are left out: they are neither kept nor pruned. */
 int weir_config_present(const struct weir_api_call *call, const char *space, struct weir_config *config,
@@ -119,6 +121,7 @@ void weir_config_read(struct weir_api_call *call, const cJSON *document, const c
 void weir_config_function_of(const struct weir_api_call *call, const cJSON *json,
 			     struct weir_config_function *out_function);
 void weir_config_route_of(const cJSON *json, struct weir_model_route *out_route);
+void weir_config_image_of(const cJSON *json, struct weir_model_alias *out_alias);
 uint64_t weir_config_setting_of(const cJSON *json);
 char *weir_config_row_value(const cJSON *json); /* cJSON_free(); NULL: no memory */
 

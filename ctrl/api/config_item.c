@@ -329,6 +329,27 @@ uint64_t weir_config_setting_of(const cJSON *json)
 	return value;
 }
 
+cJSON *weir_config_image_json(const struct weir_model_alias *alias)
+{
+	char name[2 * WEIR_MODEL_NAME_BYTES_MAX + 2];
+	cJSON *json = cJSON_CreateObject();
+	bool complete = true;
+
+	text_add(json, "image", alias->image, &complete);
+	text_add(json, "function", name_format(alias->space, alias->name, name), &complete);
+	return json_end(json, complete);
+}
+
+void weir_config_image_of(const cJSON *json, struct weir_model_alias *out_alias)
+{
+	int code = 0;
+
+	memset(out_alias, 0, sizeof(*out_alias));
+	(void)snprintf(out_alias->image, sizeof(out_alias->image), "%s", text_of(json, "image")); /* it was read before */
+	code = weir_model_name_parse(text_of(json, "function"), out_alias->space, out_alias->name, NULL);
+	WEIR_ASSERT(code == 0);
+}
+
 cJSON *weir_config_row_json(const char *key, const cJSON *value)
 {
 	cJSON *json = cJSON_CreateObject();

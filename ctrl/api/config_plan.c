@@ -154,13 +154,15 @@ static void fields_tell(const struct weir_config_change *change, cJSON *list)
 	static const char *const skip[] = {"name", "route",	    "host",	    "setting",
 					   "pool", "environment", "parameters", "annotations", NULL};
 	static const char *const objects[] = {"environment", "parameters", "annotations"};
+	static const char *const of_image[] = {"image", NULL}; /* a function's is no name */
 	static const char *const nothing[] = {NULL};
 	const bool is_row = change->section == WEIR_CONFIG_ROWS;
 	const cJSON *from = members_of(change->section, change->from);
 	const cJSON *to = members_of(change->section, change->to);
 	const cJSON *secret = NULL;
 
-	both_add(list, "", from, to, is_row ? nothing : skip);
+	both_add(list, "", from, to,
+		 is_row ? nothing : change->section == WEIR_CONFIG_IMAGES ? of_image : skip);
 	for (size_t i = 0; !is_row && i < sizeof(objects) / sizeof(objects[0]); i++) {
 		char prefix[32];
 

@@ -7,6 +7,7 @@
 #include "ctrl/api/config.h"
 #include "ctrl/api/pool_setting.h"
 #include "ctrl/model/model_number.h"
+#include "ctrl/store/store_alias.h"
 #include "dataplane/base/cleanup.h"
 
 /* The variables of one function. */
@@ -275,6 +276,20 @@ static int pool_visit(void *context, const char *pool, const char *name, uint32_
 												   : -ENOMEM;
 }
 
+/* Images: as settings, of no namespace. */
+static int images_add(struct gathering *gathering, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_store_aliases_release) struct weir_store_aliases aliases = {.alias = NULL};
+	const int code = weir_store_aliases_load(gathering->call->owner->store, &aliases, error);
+
+	for (size_t i = 0; code == 0 && gathering->space == NULL && i < aliases.count; i++) {
+		if (!list_add(gathering, WEIR_CONFIG_IMAGES, strdup(aliases.alias[i].image),
+			      weir_config_image_json(&aliases.alias[i])))
+			return no_memory(error);
+	}
+	return code;
+}
+
 /* Rows */
 
 static int rows_add(struct gathering *gathering, struct weir_store_error *error)
@@ -303,7 +318,8 @@ static int rows_add(struct gathering *gathering, struct weir_store_error *error)
 /* Rows of weir.db that another program left unsound, as they were met while reading. */
 static int damaged_tell(struct gathering *gathering, struct weir_store_error *error)
 {
-	static const enum weir_store_bad_kind kinds[] = {WEIR_STORE_BAD_FUNCTIONS, WEIR_STORE_BAD_ROUTES};
+	static const enum weir_store_bad_kind kinds[] = {WEIR_STORE_BAD_FUNCTIONS, WEIR_STORE_BAD_ROUTES,
+							 WEIR_STORE_BAD_ALIASES};
 	int code = 0;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -338,6 +354,8 @@ int weir_config_present(const struct weir_api_call *call, const char *space, str
 
 	if (code == 0)
 		code = weir_store_route_each_sound(call->owner->store, route_visit, &gathering, error);
+	if (code == 0)
+		code = images_add(&gathering, error);
 	if (code == 0)
 		code = damaged_tell(&gathering, error);
 	if (code == 0)

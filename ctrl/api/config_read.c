@@ -236,6 +236,27 @@ void weir_config_pool_read(struct weir_config_reading *reading)
 		cJSON_Delete(json);
 }
 
+void weir_config_image_read(struct weir_config_reading *reading)
+{
+	static const char *const members[] = {"image", "function", NULL};
+	struct weir_model_alias alias = {.image = ""};
+	char function[NAME_TEXT_MAX] = "";
+	struct weir_model_error wrong;
+
+	if (!weir_config_members(reading, "", reading->json, members))
+		return;
+	if (reading->space[0] != '\0')
+		weir_config_wrong(reading, "", "belongs to no namespace, but the document is of %s only", reading->space);
+	if (weir_config_text(reading, "image", alias.image, sizeof(alias.image)) &&
+	    weir_model_image_check(alias.image, &wrong) != 0)
+		weir_config_wrong(reading, "image", "%s", wrong.reason);
+	if (weir_config_text(reading, "function", function, sizeof(function)) &&
+	    weir_model_name_parse(function, alias.space, alias.name, &wrong) != 0)
+		weir_config_wrong(reading, "function", "%s %s", wrong.field, wrong.reason);
+	if (weir_config_is_sound(reading))
+		weir_config_keep(reading, WEIR_CONFIG_IMAGES, strdup(alias.image), weir_config_image_json(&alias));
+}
+
 static void json_text_release(char **text)
 {
 	cJSON_free(*text);
@@ -395,7 +416,7 @@ void weir_config_read(struct weir_api_call *call, const cJSON *document, const c
 		      struct weir_config_problems *problems)
 {
 	static const char *const members[] = {"weir",	  "namespace", "functions", "routes",
-					      "settings", "pools",     "rows",	    NULL};
+					      "settings", "pools",     "images",    "rows", NULL};
 	struct weir_config_reading reading = {
 		.call = call, .config = config, .problems = problems, .space = out_space, .secrets = secrets, .json = document};
 	struct weir_model_error wrong;
@@ -417,6 +438,8 @@ void weir_config_read(struct weir_api_call *call, const cJSON *document, const c
 	settings_read(&reading, cJSON_GetObjectItemCaseSensitive(document, "settings"));
 	list_read(&reading, WEIR_CONFIG_POOLS, cJSON_GetObjectItemCaseSensitive(document, "pools"),
 		  weir_config_pool_read);
+	list_read(&reading, WEIR_CONFIG_IMAGES, cJSON_GetObjectItemCaseSensitive(document, "images"),
+		  weir_config_image_read);
 	list_read(&reading, WEIR_CONFIG_ROWS, cJSON_GetObjectItemCaseSensitive(document, "rows"),
 		  weir_config_row_read);
 	weir_config_sort(config);

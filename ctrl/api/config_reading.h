@@ -47,6 +47,7 @@ void weir_config_keep(struct weir_config_reading *reading, enum weir_config_sect
 void weir_config_function_read(struct weir_config_reading *reading);
 void weir_config_route_read(struct weir_config_reading *reading);
 void weir_config_pool_read(struct weir_config_reading *reading);
+void weir_config_image_read(struct weir_config_reading *reading);
 void weir_config_row_read(struct weir_config_reading *reading);
 
 #endif

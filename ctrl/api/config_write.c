@@ -4,6 +4,7 @@
 
 #include "ctrl/api/config_plan.h"
 #include "ctrl/api/pool_setting.h"
+#include "ctrl/store/store_alias.h"
 #include "dataplane/base/cleanup.h"
 
 enum { POOL_SETTINGS_MAX = 32 };
@@ -230,6 +231,17 @@ static int pool_write(struct weir_store *store, const struct weir_config_change 
 				      settings, count, error);
 }
 
+static int image_write(struct weir_store *store, const struct weir_config_change *change,
+		       struct weir_store_error *error)
+{
+	struct weir_model_alias alias;
+
+	if (change->to == NULL)
+		return weir_store_alias_remove(store, change->from->key, error);
+	weir_config_image_of(change->to->json, &alias);
+	return weir_store_alias_set(store, &alias, error);
+}
+
 /* The row as weir.db keeps it; the public table is the caller's. */
 static int row_write(struct weir_store *store, const struct weir_config_change *change,
 		     struct weir_store_error *error)
@@ -284,6 +296,8 @@ static int change_write(struct weir_api_call *call, const struct weir_config_pla
 		return setting_write(call->owner->store, change, error);
 	case WEIR_CONFIG_POOLS:
 		return pool_write(call->owner->store, change, error);
+	case WEIR_CONFIG_IMAGES:
+		return image_write(call->owner->store, change, error);
 	case WEIR_CONFIG_ROWS:
 		return row_write(call->owner->store, change, error);
 	case WEIR_CONFIG_SECTION_COUNT:
@@ -302,8 +316,8 @@ int weir_config_write(struct weir_api_call *call, const struct weir_config_plan 
 	} steps[] = {
 		{WEIR_CONFIG_FUNCTIONS, false}, {WEIR_CONFIG_ROUTES, true},   {WEIR_CONFIG_ROUTES, false},
 		{WEIR_CONFIG_FUNCTIONS, true},	{WEIR_CONFIG_SETTINGS, true}, {WEIR_CONFIG_SETTINGS, false},
-		{WEIR_CONFIG_POOLS, true},	{WEIR_CONFIG_POOLS, false},   {WEIR_CONFIG_ROWS, true},
-		{WEIR_CONFIG_ROWS, false},
+		{WEIR_CONFIG_POOLS, true},	{WEIR_CONFIG_POOLS, false},   {WEIR_CONFIG_IMAGES, true},
+		{WEIR_CONFIG_IMAGES, false},	{WEIR_CONFIG_ROWS, true},     {WEIR_CONFIG_ROWS, false},
 	};
 	int code = 0;
 

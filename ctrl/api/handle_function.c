@@ -143,6 +143,8 @@ static int describe(const struct weir_api_call *call, const struct weir_model_fu
 		code = weir_store_details_get(call->owner->store, function, &details, error);
 	if (code == 0)
 		weir_api_details_add(json, &details);
+	if (code == 0)
+		code = weir_api_alias_describe(call, function, json, error);
 	return code != 0 ? code
 			 : weir_store_variable_each(call->owner->store, variable_visit, &description,
 						    error);

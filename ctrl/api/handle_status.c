@@ -99,6 +99,7 @@ enum weir_api_result weir_api_status_get(struct weir_api_call *call)
 	problems = cJSON_AddArrayToObject(call->answer, "problems");
 	call->owner->status(call->owner->context, call->answer);
 	row_problems_add(call, problems);
+	weir_api_alias_problems_add(call, problems);
 	bad_rows_add(call, problems);
 	call->status = 200;
 	return WEIR_API_DONE;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ctrl/backup/backup_file.h"
+#include "ctrl/store/store_alias.h"
 #include "ctrl/store/store_examine.h"
 #include "dataplane/base/cleanup.h"
 
@@ -28,9 +29,11 @@ static const struct {
 	{"SELECT pool FROM pool_settings WHERE length(pool) > 255 OR length(name) >= 64 OR value NOT BETWEEN 0 AND "
 	 "4294967295",
 	 "a setting of a pool is none"},
+	{"SELECT 'image_alias' WHERE (SELECT count(*) FROM image_alias) > 4096", "there are more than 4096 images with an alias"},
 };
 
 static_assert(WEIR_STORE_VARIABLES_MAX == 128, "the rule above says so");
+static_assert(WEIR_STORE_ALIASES_MAX == 4096, "so does that of image_alias");
 
 static int fail(struct weir_backup_job *job, const char *what, const char *why)
 {

@@ -228,6 +228,7 @@ static void function_print(const cJSON *json)
 	}
 	get_row(&table, "file", weir_ctl_json_text(json, "file"));
 	get_row(&table, "image", weir_ctl_json_text(json, "image"));
+	get_row(&table, "runs", weir_ctl_json_text(json, "runs"));
 	get_row(&table, "handler", weir_ctl_json_text(json, "handler"));
 	weir_ctl_duration_format(weir_ctl_json_number(json, "timeout_ms"), text, sizeof(text));
 	get_row(&table, "timeout", text);

@@ -333,8 +333,9 @@ static const struct weir_ctl_command others[] = {
 		.verb = "export",
 		.arguments = "",
 		.help = "print the whole configuration as one document",
-		.more = "Functions with their environment (secrets by name only), routes, settings, pools and rows of the\n"
-			"public table, in a fixed order; what has its default is left out. `config apply` reads it.\n"
+		.more = "Functions with their environment (secrets by name only), routes, settings, pools, aliases of\n"
+			"images and rows of the public table, in a fixed order; what has its default is left out.\n"
+			"`config apply` reads it.\n"
 			"  ctrlctl config export > weir.yaml\n"
 			"  ctrlctl config export -o json --namespace shop\n",
 		.writes_yaml = true,

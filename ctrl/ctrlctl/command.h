@@ -11,7 +11,7 @@
 		.help = "time of a call: 250ms, 5s, 2m"   \
 	}
 
-/* `ctrlctl fn ...`, in the order of their help. */
+/* `ctrlctl fn ...` and `ctrlctl image ...`, in the order of their help. */
 extern const struct weir_ctl_command weir_ctl_commands_of_functions[];
 extern const size_t weir_ctl_commands_of_functions_count;
 

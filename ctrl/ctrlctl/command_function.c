@@ -347,6 +347,21 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 			},
 		.run = weir_ctl_function_logs,
 	},
+	{
+		.noun = "image",
+		.verb = "alias",
+		.arguments = "[list | set IMAGE [NAMESPACE/]FUNCTION | remove IMAGE]",
+		.arguments_max = 3,
+		.complete = WEIR_CTL_COMPLETE_ALIAS,
+		.help = "whose code functions with an image run",
+		.more = "A function that was added with an image runs the runtime, code and handler of the function\n"
+			"named here, in its own namespace, with its own limits and environment. Nothing is pulled;\n"
+			"calls of an image that no function is set for get 501.\n"
+			"  ctrlctl image alias\n"
+			"  ctrlctl image alias set registry.example/test:1.1 default/reverse\n"
+			"  ctrlctl image alias remove registry.example/test:1.1\n",
+		.run = weir_ctl_image_alias,
+	},
 };
 
 const size_t weir_ctl_commands_of_functions_count =

@@ -34,6 +34,8 @@ static const char *complete_action(enum weir_ctl_complete complete)
 		return "_ctrlctl_words score least-in-flight two-choices round-robin random c-seed";
 	case WEIR_CTL_COMPLETE_SWITCH:
 		return "_ctrlctl_words on off";
+	case WEIR_CTL_COMPLETE_ALIAS:
+		return "_ctrlctl_alias";
 	case WEIR_CTL_COMPLETE_NOTHING:
 		break;
 	}
@@ -50,6 +52,13 @@ static const char helpers[] =
 	"_ctrlctl_ask() { \"${COMP_WORDS[0]}\" \"${instance[@]}\" \"$@\" 2>/dev/null; }\n"
 	"_ctrlctl_column() { _ctrlctl_words \"$(_ctrlctl_ask \"$@\" | awk 'NR > 1 { print $1 "
 	"}')\"; }\n"
+	"_ctrlctl_alias() {\n"
+	"\tcase ${#words[@]} in\n"
+	"\t2) _ctrlctl_words list set remove ;;\n"
+	"\t3) _ctrlctl_column image alias list ;;\n"
+	"\t4) _ctrlctl_column fn list ;;\n"
+	"\tesac\n"
+	"}\n"
 	"_ctrlctl_routes() {\n"
 	"\tlocal IFS=$'\\n'\n"
 	"\tmapfile -t COMPREPLY < <(compgen -W \"$(_ctrlctl_ask route list | "

@@ -49,6 +49,7 @@ enum weir_ctl_complete {
 	WEIR_CTL_COMPLETE_POOL,
 	WEIR_CTL_COMPLETE_POLICY,
 	WEIR_CTL_COMPLETE_SWITCH,
+	WEIR_CTL_COMPLETE_ALIAS, /* all arguments of `image alias` */
 };
 
 struct weir_ctl_option {
@@ -154,6 +155,7 @@ enum weir_ctl_exit weir_ctl_config_rollback(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_export(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_apply(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_scale(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_image_alias(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_get(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_set(const struct weir_ctl_call *call);

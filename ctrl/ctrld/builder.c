@@ -66,14 +66,6 @@ static int known_compare(const void *a, const void *b)
 	return (left->id > right->id) - (left->id < right->id);
 }
 
-static const struct known *known_find(const struct weir_builder *builder, uint64_t id)
-{
-	const struct known key = {.id = id};
-	void *const *found = tfind(&key, (void *const *)&builder->known, known_compare);
-
-	return found == NULL ? NULL : *found;
-}
-
 int weir_builder_create(struct weir_code *code, weir_builder_send *send, void *context,
 			struct weir_builder **out_builder)
 {
@@ -587,11 +579,4 @@ bool weir_builder_uses(const struct weir_builder *builder, const char *hash)
 	wanted_found = job_find(builder, hash) != NULL;
 	twalk(builder->known, known_visit);
 	return wanted_found;
-}
-
-const char *weir_builder_problem(const struct weir_builder *builder, uint64_t id)
-{
-	const struct known *known = known_find(builder, id);
-
-	return known == NULL || known->problem[0] == '\0' ? NULL : known->problem;
 }

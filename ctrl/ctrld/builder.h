@@ -77,7 +77,4 @@ uint64_t weir_builder_due_ns(const struct weir_builder *builder);
 /* Is this the artifact of a function that is published, or of a job? */
 bool weir_builder_uses(const struct weir_builder *builder, const char *hash);
 
-/* Why the function with this id does not run, or NULL. Until it is settled anew. */
-const char *weir_builder_problem(const struct weir_builder *builder, uint64_t id);
-
 #endif

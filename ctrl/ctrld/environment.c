@@ -37,19 +37,11 @@ struct sent {
 	bool is_seen; /* in this round */
 };
 
-/* A function whose secrets cannot be opened. */
-struct unopened {
-	uint64_t id;
-	char problem[sizeof(((struct weir_model_function *)NULL)->problem)];
-};
-
 struct weir_environments {
 	char data[WEIR_STORE_PATH_BYTES_MAX];
 	struct weir_secret *secret; /* NULL: not needed yet */
 	struct sent *sent;
 	size_t sent_count;
-	struct unopened *unopened; /* as published last */
-	size_t unopened_count;
 	/* While publishing. */
 	struct list list;
 };
@@ -89,7 +81,6 @@ void weir_environments_destroy(struct weir_environments *environments)
 		free(environments->sent[i].data);
 	}
 	free(environments->sent);
-	free(environments->unopened);
 	weir_secret_close(environments->secret);
 	free(environments);
 }
@@ -391,27 +382,11 @@ static int spaces_send(struct weir_environments *environments)
 	return code;
 }
 
-/* To be told to who asks. */
-static void unopened_keep(struct weir_environments *environments,
-			  const struct weir_model_function *function)
-{
-	struct unopened *grown = realloc(environments->unopened,
-					 (environments->unopened_count + 1) * sizeof(*grown));
-
-	if (grown == NULL)
-		return; /* the function itself still says it */
-	environments->unopened = grown;
-	grown += environments->unopened_count++;
-	grown->id = function->id;
-	memcpy(grown->problem, function->problem, sizeof(grown->problem));
-}
-
 /* `list` is sorted: what a function has stands together. */
-static void function_mark(struct weir_environments *environments, struct weir_model_function *function)
+static void function_mark(struct list *list, struct weir_model_function *function)
 {
-	const struct list *list = &environments->list;
 	struct item key = {.id = function->id};
-	const struct item *item = NULL;
+	struct item *item = NULL;
 
 	memcpy(key.space, function->space, sizeof(key.space));
 	item = bsearch(&key, list->items, list->count, sizeof(key), item_compare);
@@ -421,23 +396,13 @@ static void function_mark(struct weir_environments *environments, struct weir_mo
 	while (item > list->items && item_compare(item - 1, &key) == 0)
 		item--;
 	for (; item < list->items + list->count && item_compare(item, &key) == 0; item++) {
+		item->version = function->version; /* as it is published: of an image it may be newer */
 		if (item->text == NULL)
 			(void)snprintf(function->problem, sizeof(function->problem),
 				       "The function's secrets cannot be opened: %s, or set them anew: "
 				       "ctrlctl fn env set NAME --secret VARIABLE",
 				       item->why); /* fits */
 	}
-	if (function->problem[0] != '\0')
-		unopened_keep(environments, function);
-}
-
-const char *weir_environments_problem(const struct weir_environments *environments, uint64_t id)
-{
-	for (size_t i = 0; i < environments->unopened_count; i++) {
-		if (environments->unopened[i].id == id)
-			return environments->unopened[i].problem;
-	}
-	return NULL;
 }
 
 int weir_environments_publish(struct weir_environments *environments, struct weir_store *store,
@@ -447,11 +412,12 @@ int weir_environments_publish(struct weir_environments *environments, struct wei
 	struct list *list = &environments->list;
 	int code = weir_store_variable_each(store, variable_visit, environments, error);
 
-	environments->unopened_count = 0;
 	if (code == 0) {
 		code = trials_list(list, trials);
 		if (list->count > 0)
 			qsort(list->items, list->count, sizeof(*list->items), item_compare);
+		for (size_t i = 0; code == 0 && list->count > 0 && i < catalog->function_count; i++)
+			function_mark(list, &catalog->functions[i]);
 		if (code == 0)
 			code = spaces_send(environments);
 		if (code != 0)
@@ -459,8 +425,6 @@ int weir_environments_publish(struct weir_environments *environments, struct wei
 				       "cannot send the functions' variables to the supervisor: %s",
 				       strerror(-code));
 	}
-	for (size_t i = 0; code == 0 && list->count > 0 && i < catalog->function_count; i++)
-		function_mark(environments, &catalog->functions[i]);
 	list_release(list);
 	return code;
 }

@@ -29,7 +29,4 @@ int weir_environments_publish(struct weir_environments *environments, struct wei
 			      const struct weir_trials *trials, struct weir_store_catalog *catalog,
 			      struct weir_store_error *error);
 
-/* Why the function with this id does not run as it was published last, or NULL. */
-const char *weir_environments_problem(const struct weir_environments *environments, uint64_t id);
-
 #endif

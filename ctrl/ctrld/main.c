@@ -122,11 +122,13 @@ static void api_status(void *context, cJSON *status)
 
 static const char *api_problem(void *context, uint64_t id)
 {
-	const struct weir_ctrld *ctrld = context;
+	const struct weir_snapshot *snapshot = api_snapshot(context);
+	const struct weir_snapshot_function *function =
+		snapshot == NULL ? NULL : weir_snapshot_function_find(snapshot, id);
 
-	const char *problem = weir_environments_problem(ctrld->environments, id);
-
-	return problem != NULL ? problem : weir_builder_problem(ctrld->builder, id);
+	return function == NULL || function->runtime != WEIR_RUNTIME_MISSING
+		       ? NULL
+		       : weir_snapshot_span(snapshot, function->reason).data; /* NUL-terminated there */
 }
 
 static int api_build(void *context, const char *runtime, const char *path, bool again,

@@ -6,6 +6,8 @@
 #include "ctrl/api/pool_setting.h"
 #include "ctrl/api/setting.h"
 #include "ctrl/ctrld/ctrld.h"
+#include "ctrl/publish/publish_image.h"
+#include "ctrl/store/store_alias.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
@@ -244,6 +246,20 @@ struct weir_recorder_limits weir_ctrld_record_limits(const struct weir_setting_v
 	};
 }
 
+/* Weir's own functions, those with an image with the code of the one that it stands for. */
+static int functions_load(struct weir_ctrld *ctrld, struct weir_store_catalog *catalog,
+			  struct weir_store_error *error)
+{
+	WEIR_CLEANUP(weir_store_aliases_release) struct weir_store_aliases aliases = {.alias = NULL};
+	int code = weir_store_load_functions(ctrld->store, catalog, error);
+
+	if (code == 0)
+		code = weir_store_aliases_load(ctrld->store, &aliases, error);
+	if (code == 0)
+		weir_publish_images_resolve(catalog->functions, catalog->function_count, aliases.alias, aliases.count);
+	return code;
+}
+
 static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 {
 	struct weir_store_catalog catalog = {.is_tolerant = true};
@@ -258,7 +274,7 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 		weir_recorder_limits(ctrld->recorder, &records);
 	}
 	if (code == 0)
-		code = weir_store_load_functions(ctrld->store, &catalog, error);
+		code = functions_load(ctrld, &catalog, error);
 	if (code == 0 && weir_public_rows_append_functions(&ctrld->rows, &catalog) != 0)
 		code = fail(error, -ENOMEM, "too many functions");
 	if (code == 0)

@@ -5,16 +5,14 @@
 
 #include "ctrl/model/model_text.h"
 
-#define CONTAINER "container"
-
 /* Those of abi/runtimes.h and `c`; then what only the public table or Weir's plan name. */
 static const char *const runtimes[] = {
 	"native", "c",   "exec", "wasm", "js",     "node",    "php",	  "python",
-	"cpp",    "c++", "rust", "go",   "tinygo", "virtine", CONTAINER,
+	"cpp",    "c++", "rust", "go",   "tinygo", "virtine", WEIR_MODEL_CONTAINER,
 };
 #define RUNTIMES_TEXT                                                                              \
 	"native, c, exec, wasm, js, node, php, python; not here yet: cpp, c++, rust, go, tinygo, " \
-	"virtine, " CONTAINER
+	"virtine, " WEIR_MODEL_CONTAINER
 
 static bool runtime_known(const char *runtime)
 {
@@ -41,8 +39,8 @@ static bool is_alphanumeric(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-static int check_name(const char *field, const char *name, size_t bytes,
-		      struct weir_model_error *error)
+int weir_model_name_check(const char *field, const char *name, size_t bytes,
+			  struct weir_model_error *error)
 {
 	char quote[WEIR_MODEL_QUOTE_BYTES_MAX];
 
@@ -79,37 +77,12 @@ static bool is_identifier(const char *text)
 	return true;
 }
 
-int weir_model_image_check(const char *image, struct weir_model_error *error)
-{
-	const size_t bytes = strnlen(image, WEIR_MODEL_IMAGE_BYTES_MAX + 1);
-	char quote[WEIR_MODEL_QUOTE_BYTES_MAX];
-
-	if (bytes == 0)
-		return weir_model_fail(error, "image", "is empty");
-	if (bytes > WEIR_MODEL_IMAGE_BYTES_MAX)
-		return weir_model_fail(error, "image", "is longer than %d bytes",
-				       WEIR_MODEL_IMAGE_BYTES_MAX);
-	for (size_t i = 0; i < bytes; i++) {
-		if (image[i] < '!' || image[i] > '~')
-			return weir_model_fail(error, "image",
-					       "is '%s'; a reference is printable ASCII without blanks",
-					       weir_model_quote(image, bytes, quote));
-	}
-	return 0;
-}
-
-void weir_model_image_settle(struct weir_model_function *function)
-{
-	if (function->image[0] != '\0' && function->runtime[0] == '\0')
-		memcpy(function->runtime, CONTAINER, sizeof(CONTAINER));
-}
-
 static int check_image(const struct weir_model_function *function, struct weir_model_error *error)
 {
 	if (function->image[0] == '\0')
 		return 0;
-	if (strcmp(function->runtime, CONTAINER) != 0)
-		return weir_model_fail(error, "image", "is for runtime " CONTAINER "; this one is %s",
+	if (strcmp(function->runtime, WEIR_MODEL_CONTAINER) != 0)
+		return weir_model_fail(error, "image", "is for runtime " WEIR_MODEL_CONTAINER "; this one is %s",
 				       function->runtime);
 	if (function->code_path[0] != '\0')
 		return weir_model_fail(error, "image", "and file exclude each other");
@@ -169,7 +142,7 @@ static int check_owner(const struct weir_model_function *function, struct weir_m
 {
 	const size_t bytes = strnlen(function->owner, sizeof(function->owner));
 
-	return bytes == 0 ? 0 : check_name("owner", function->owner, bytes, error);
+	return bytes == 0 ? 0 : weir_model_name_check("owner", function->owner, bytes, error);
 }
 
 int weir_model_function_check(const struct weir_model_function *function,
@@ -177,10 +150,10 @@ int weir_model_function_check(const struct weir_model_function *function,
 {
 	const size_t space_bytes = strnlen(function->space, sizeof(function->space));
 	const size_t name_bytes = strnlen(function->name, sizeof(function->name));
-	int result = check_name("namespace", function->space, space_bytes, error);
+	int result = weir_model_name_check("namespace", function->space, space_bytes, error);
 
 	if (result == 0)
-		result = check_name("name", function->name, name_bytes, error);
+		result = weir_model_name_check("name", function->name, name_bytes, error);
 	if (result == 0)
 		result = weir_model_runtime_check(function->runtime, error);
 	if (result == 0)
@@ -196,7 +169,7 @@ int weir_model_function_check(const struct weir_model_function *function,
 
 int weir_model_space_check(const char *space, struct weir_model_error *error)
 {
-	return check_name("namespace", space, strlen(space), error);
+	return weir_model_name_check("namespace", space, strlen(space), error);
 }
 
 int weir_model_name_parse(const char *text, char out_space[WEIR_MODEL_NAME_BYTES_MAX + 1],
@@ -208,10 +181,10 @@ int weir_model_name_parse(const char *text, char out_space[WEIR_MODEL_NAME_BYTES
 	const char *name = slash != NULL ? slash + 1 : text;
 	const size_t space_bytes = slash != NULL ? (size_t)(slash - text) : strlen(space);
 	const size_t name_bytes = strlen(name);
-	int result = check_name("namespace", space, space_bytes, error);
+	int result = weir_model_name_check("namespace", space, space_bytes, error);
 
 	if (result == 0)
-		result = check_name("name", name, name_bytes, error);
+		result = weir_model_name_check("name", name, name_bytes, error);
 	if (result != 0)
 		return result;
 	memcpy(out_space, space, space_bytes);

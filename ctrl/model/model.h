@@ -36,6 +36,7 @@ enum {
 	WEIR_MODEL_SPEC_WORKERS_DEFAULT = 16,
 	WEIR_MODEL_VARIABLE_BYTES_MAX = 128, /* name of a variable */
 	WEIR_MODEL_VALUE_BYTES_MAX = 32768,  /* its value */
+	WEIR_MODEL_PROBLEM_BYTES_MAX = 383,  /* a sentence */
 };
 
 /* A resource spec: what each worker of a kind has, and how many of them there may be. Nothing here asks
@@ -64,7 +65,7 @@ struct weir_model_function {
 	uint64_t details; /* store's row id of what else is kept (model_details.h); 0: nothing */
 	char owner[WEIR_MODEL_NAME_BYTES_MAX + 1];  /* name of a user; empty: whoever administers Weir */
 	char image[WEIR_MODEL_IMAGE_BYTES_MAX + 1]; /* reference of a container's; empty: the code is a path */
-	char problem[192]; /* while it is published: why it cannot run now; empty: it can. Not stored */
+	char problem[WEIR_MODEL_PROBLEM_BYTES_MAX + 1]; /* while it is published: why it cannot run now; empty: it can. Not stored */
 	bool from_public_table;
 	bool has_environment; /* variables of its own: they are published apart. Not stored */
 	bool is_trial; /* a version that is tried before it serves: with a worker of its own. Not stored */
@@ -80,6 +81,13 @@ struct weir_model_route {
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* of its function, for people */
 	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	bool from_public_table;
+};
+
+/* Whose code a function runs that names an image: neither need be there. */
+struct weir_model_alias {
+	char image[WEIR_MODEL_IMAGE_BYTES_MAX + 1];
+	char space[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* of the function */
+	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
 };
 
 /* What is wrong: which field, why, and what would be right. */
@@ -113,6 +121,16 @@ int weir_model_runtime_check(const char *runtime, struct weir_model_error *error
 /* An image's reference: printable ASCII without blanks, up to WEIR_MODEL_IMAGE_BYTES_MAX bytes. What it
  * says is nobody's business here. 0 or -EINVAL with *error. */
 int weir_model_image_check(const char *image, struct weir_model_error *error);
+
+/* Image and function's name. 0 or -EINVAL with *error. */
+int weir_model_alias_check(const struct weir_model_alias *alias, struct weir_model_error *error);
+
+/* Why a function with this image has no code to run, as a sentence that says what to do; an image that is long
+ * is cut. `alias` is what there is for the image (NULL: nothing), `to` the function that it names (NULL: it is
+ * not there). Returns out, empty where the code is to's. */
+const char *weir_model_image_problem(const char *image, const struct weir_model_alias *alias,
+				     const struct weir_model_function *to,
+				     char out[WEIR_MODEL_PROBLEM_BYTES_MAX + 1]);
 
 /* A function with an image is a container where it says nothing else. */
 void weir_model_image_settle(struct weir_model_function *function);

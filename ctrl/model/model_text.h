@@ -7,6 +7,9 @@
 
 enum { WEIR_MODEL_QUOTE_BYTES_MAX = 48 };
 
+/* The runtime of a function that names an image. */
+#define WEIR_MODEL_CONTAINER "container"
+
 /* Fill *error (may be NULL) and return -EINVAL. */
 int weir_model_fail(struct weir_model_error *error, const char *field, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -18,6 +21,9 @@ const char *weir_model_quote(const char *text, size_t bytes,
 
 /* True if text is valid UTF-8 without control characters. */
 bool weir_model_text_clean(const char *text, size_t bytes);
+
+/* A name of `bytes` bytes, by model.h. 0 or -EINVAL with *error. */
+int weir_model_name_check(const char *field, const char *name, size_t bytes, struct weir_model_error *error);
 
 /* Bit of a method by its upper-case name, or 0. */
 uint16_t weir_model_method_bit(const char *name, size_t bytes);

@@ -102,7 +102,7 @@ struct weir_history_field {
  * visit returns. */
 struct weir_history_change {
 	enum weir_history_operation operation;
-	const char *kind; /* "function", "route", "setting", "pool", "variable", "version", "row", "details" */
+	const char *kind; /* "function", "route", "setting", "pool", "variable", "version", "row", "details", "image" */
 	const char *name; /* "default/hello", "GET /img/{id}", "default/hello KEY" */
 	const struct weir_history_field *fields;
 	size_t field_count;

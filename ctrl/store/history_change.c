@@ -346,7 +346,7 @@ static const char *kind_of(const char *table)
 	} kinds[] = {
 		{"functions", "function"}, {"routes", "route"},	   {"settings", "setting"},
 		{"versions", "version"},   {"variables", "variable"}, {"pool_settings", "pool"},
-		{"public_rows", "row"},
+		{"public_rows", "row"},	   {"image_alias", "image"},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -115,6 +115,18 @@ static int route_settle(struct restoring *restoring, int64_t id)
 	return code == -EBADMSG || code == -ENOENT ? refuse(restoring, -EINVAL) : code;
 }
 
+/* What an image stands for: functions with it run other code. */
+static int alias_settle(struct restoring *restoring)
+{
+	sqlite3_value *const image = key_of(restoring, "image");
+
+	return image == NULL ? weir_store_fail(restoring->error, -EBADMSG,
+					       "%s, table image_alias: there is no column image any more",
+					       restoring->store->path)
+			     : weir_store_image_touch(restoring->store, (const char *)sqlite3_value_text(image),
+						      restoring->error);
+}
+
 /* A row of the public table: its copy here gets a new version, the table its value. */
 static int row_settle(struct restoring *restoring)
 {
@@ -156,6 +168,8 @@ static int change_settle(struct restoring *restoring, const char *table)
 		return function_settle(restoring, weir_history_number_of(key_of(restoring, "function_id")));
 	if (strcmp(table, "routes") == 0 && restoring->operation != SQLITE_DELETE)
 		return route_settle(restoring, weir_history_number_of(key_of(restoring, "id")));
+	if (strcmp(table, "image_alias") == 0)
+		return alias_settle(restoring);
 	return strcmp(table, "public_rows") == 0 ? row_settle(restoring) : 0;
 }
 

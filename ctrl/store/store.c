@@ -11,7 +11,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 9 };
+enum { SCHEMA_VERSION = 10 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -94,6 +94,10 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"PRAGMA user_version = 8;",
 	/* 9: a line's digest, which must fit before SQLite reads its change. */
 	"ALTER TABLE history ADD COLUMN digest INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 9;",
+	/* 10: whose code a function with an image runs. */
+	"CREATE TABLE image_alias (image TEXT PRIMARY KEY, space TEXT NOT NULL, function TEXT NOT NULL) STRICT, "
+	"WITHOUT ROWID;"
+	"PRAGMA user_version = 10;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)

@@ -78,6 +78,9 @@ int weir_store_details_insert(struct weir_store *store, uint64_t function_id,
 			      struct weir_store_error *error);
 int weir_store_details_trim(struct weir_store *store, uint64_t function_id, struct weir_store_error *error);
 
+/* Functions with this image run something else from now on: give them a new version. Between begin and finish. */
+int weir_store_image_touch(struct weir_store *store, const char *image, struct weir_store_error *error);
+
 /* Set and unset variables of a function. Between begin and finish. -EDQUOT: too many. */
 int weir_store_variables_write(struct weir_store *store, uint64_t function_id,
 			       const struct weir_store_variables *variables,

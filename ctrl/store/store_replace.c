@@ -18,7 +18,8 @@ static const struct part {
 	const char *own;       /* columns that the store fills itself */
 	const char *own_value; /* with this: ?1 is the last id, ?2 the new version */
 	bool of_function;      /* has a column function_id, which is another in each database */
-	bool is_run;           /* a function with other rows of it is another version */
+	const char *run_by; /* a function with other rows of it is another version: the column that says whose ... */
+	const char *run_as; /* ... and the function's that it is like; NULL: no matter */
 } parts[WEIR_STORE_PART_COUNT] = {
 	[WEIR_STORE_FUNCTIONS] = {.name = "functions", .keys = "space, name", .own = "id, version, ",
 				  .own_value = "?1 + row_number() OVER (), ?2, "},
@@ -27,9 +28,12 @@ static const struct part {
 	[WEIR_STORE_VERSIONS] = {.name = "versions", .keys = "function_id, number", .own = "",
 				 .own_value = "", .of_function = true},
 	[WEIR_STORE_VARIABLES] = {.name = "variables", .keys = "function_id, name", .own = "",
-				  .own_value = "", .of_function = true, .is_run = true},
+				  .own_value = "", .of_function = true,
+				  .run_by = "function_id", .run_as = "id"},
 	[WEIR_STORE_SETTINGS] = {.name = "settings", .keys = "name", .own = "", .own_value = ""},
 	[WEIR_STORE_POOL_SETTINGS] = {.name = "pool_settings", .keys = "pool, name", .own = "", .own_value = ""},
+	[WEIR_STORE_IMAGE_ALIASES] = {.name = "image_alias", .keys = "image", .own = "", .own_value = "",
+				      .run_by = "image", .run_as = "image"},
 };
 
 /* One statement with up to two numbers; *out_number (NULL: not wanted) is the number that it gives. */
@@ -134,10 +138,9 @@ static int versions_raise(struct weir_store *store, const struct part *part, con
 			  struct weir_store_error *error)
 {
 	return run_text(store, numbers, NULL, error,
-			"UPDATE main.functions SET version = ?2 WHERE id IN (SELECT function_id FROM "
-			"temp.differing UNION SELECT function_id FROM main.%s WHERE (%s) NOT IN (SELECT %s FROM "
-			"temp.wanted))",
-			part->name, part->keys, part->keys);
+			"UPDATE main.functions SET version = ?2 WHERE %s IN (SELECT %s FROM temp.differing UNION SELECT %s "
+			"FROM main.%s WHERE (%s) NOT IN (SELECT %s FROM temp.wanted))",
+			part->run_as, part->run_by, part->run_by, part->name, part->keys, part->keys);
 }
 
 /* What differs is written: rows that are there are changed and keep their ids. */
@@ -181,7 +184,7 @@ static int part_replace(struct weir_store *store, const struct part *part,
 
 	if (code == 0)
 		code = rows_compare(store, part, columns, error);
-	if (code == 0 && part->is_run)
+	if (code == 0 && part->run_by != NULL)
 		code = versions_raise(store, part, numbers, error);
 	/* Functions that routes still lead to stay until those are gone. */
 	if (code == 0 && part != &parts[WEIR_STORE_FUNCTIONS])

@@ -325,6 +325,14 @@ static const struct {
 	{"{\"weir\":1,\"pools\":[{\"pool\":\"a/exec:1x\"}]}", "pools[0].pool", "is no pool's name"},
 	{"{\"weir\":1,\"pools\":[{\"pool\":\"a/exec\",\"policy\":\"zork\"}]}", "pools[0].policy", "is one of"},
 	{"{\"weir\":1,\"pools\":[{\"pool\":\"a/exec\",\"workers_min\":3,\"workers_max\":2}]}", "pools[0]", "larger than workers_max"},
+	{"{\"weir\":1,\"images\":[{\"image\":\"a b\",\"function\":\"f\"}]}", "images[0].image", "printable ASCII"},
+	{"{\"weir\":1,\"images\":[{\"image\":\"a\",\"function\":\"a/b/c\"}]}", "images[0].function", "a name holds"},
+	{"{\"weir\":1,\"images\":[{\"image\":\"a\"}]}", "images[0].function", "is empty"},
+	{"{\"weir\":1,\"images\":[{\"image\":\"a\",\"function\":\"f\"},{\"image\":\"a\",\"function\":\"g\"}]}", "images[1]",
+	 "is the same image as images[0]"},
+	{"{\"weir\":1,\"namespace\":\"a\",\"images\":[{\"image\":\"a\",\"function\":\"f\"}]}", "images[0]", "belongs to no namespace"},
+	{FUNCTIONS("{\"name\":\"f\",\"image\":\"a\",\"path\":\"/bin/cat\"}"), "functions[0]", "needs one of"},
+	{FUNCTIONS("{\"name\":\"f\",\"image\":\"a\",\"runtime\":\"exec\"}"), "functions[0].image", "is for runtime container"},
 	{"{\"weir\":1,\"rows\":[{\"key\":\"zork\",\"value\":{}}]}", "rows[0].key", "METHOD:/path"},
 	{"{\"weir\":1,\"rows\":[{\"key\":\"GET:/x\",\"value\":{\"module\":1}}]}", "rows[0].value.module", "must be a string"},
 	{"{\"weir\":1,\"rows\":[{\"key\":\"GET:/x\"}]}", "rows[0].value", "must have members"},
@@ -373,6 +381,7 @@ static void all_problems_are_listed_up_to_a_limit(void **state)
 	"{\"route\":\"ANY /*\",\"host\":\"h.example\",\"function\":\"shop/cart\",\"timeout\":\"250ms\"}]," \
 	"\"settings\":{\"head_timeout_ms\":\"5s\",\"headers_max\":50},"                                \
 	"\"pools\":[{\"pool\":\"*\",\"alpha\":0.25,\"one_task\":true},{\"pool\":\"shop/native:500x64\",\"policy\":\"random\"}]," \
+	"\"images\":[{\"image\":\"a/b:1\",\"function\":\"cat\"},{\"image\":\"none\",\"function\":\"shop/nobody\"}]," \
 	"\"rows\":[{\"key\":\"GET:/row\",\"value\":{\"module\":\"/bin/cat\",\"handler\":\"m\",\"own\":[0.30000000000000004]}}]}"
 
 #define TOKEN ",\"secrets\":{\"cat\":{\"T\":\"x\"}}"
@@ -383,7 +392,7 @@ static void export_of_what_was_applied_is_the_document(void **state)
 
 	applies(&test->one, WHOLE, TOKEN,
 		"+function cat;+function shop/cart;+route GET /x/{id};+route ANY /* (host h.example);"
-		"+setting head_timeout_ms;+setting headers_max;+pool *;+pool shop/native:500x64;+row GET:/row;");
+		"+setting head_timeout_ms;+setting headers_max;+pool *;+pool shop/native:500x64;+image a/b:1;+image none;+row GET:/row;");
 	exports(&test->one, WHOLE);
 	assert_int_equal(weir_store_generation(test->one.store), 1);
 	applies(&test->one, WHOLE, "", "");
@@ -398,17 +407,18 @@ static void what_the_document_does_not_name_stays_unless_pruned(void **state)
 
 	applies(&test->one, WHOLE, TOKEN,
 		"+function cat;+function shop/cart;+route GET /x/{id};+route ANY /* (host h.example);"
-		"+setting head_timeout_ms;+setting headers_max;+pool *;+pool shop/native:500x64;+row GET:/row;");
+		"+setting head_timeout_ms;+setting headers_max;+pool *;+pool shop/native:500x64;+image a/b:1;+image none;+row GET:/row;");
 	applies(&test->one, FUNCTIONS(CAT), "", "~function cat;");
 	applies(&test->one, "{\"weir\":1}", ",\"dry_run\":true,\"prune\":true",
 		"-function cat;-function shop/cart;-route GET /x/{id};-route ANY /* (host h.example);"
-		"-setting head_timeout_ms;-setting headers_max;-pool *;-pool shop/native:500x64;-row GET:/row;");
+		"-setting head_timeout_ms;-setting headers_max;-pool *;-pool shop/native:500x64;-image a/b:1;-image none;"
+		"-row GET:/row;");
 	assert_int_equal(weir_store_generation(test->one.store), 2);
 	/* A document of one namespace prunes in that only. */
 	applies(&test->one, "{\"weir\":1,\"namespace\":\"shop\"}", ",\"prune\":true",
 		"-function shop/cart;-route ANY /* (host h.example);-pool shop/native:500x64;");
 	applies(&test->one, FUNCTIONS(CAT), ",\"prune\":true",
-		"-route GET /x/{id};-setting head_timeout_ms;-setting headers_max;-pool *;-row GET:/row;");
+		"-route GET /x/{id};-setting head_timeout_ms;-setting headers_max;-pool *;-image a/b:1;-image none;-row GET:/row;");
 	exports(&test->one, FUNCTIONS(CAT));
 	text = export(&test->one, "namespace=shop");
 	assert_string_equal(text, "{\"weir\":1,\"namespace\":\"shop\"}");
@@ -585,8 +595,12 @@ static cJSON *function_make(int number)
 
 	(void)snprintf(name, sizeof(name), "%sf%d", one_of(spaces, 4), number);
 	(void)cJSON_AddStringToObject(json, "name", name);
-	(void)cJSON_AddStringToObject(json, "runtime", one_of(runtimes, 4));
-	(void)cJSON_AddStringToObject(json, "path", "/bin/cat");
+	if (rand() % 5 == 0) {
+		(void)cJSON_AddStringToObject(json, "image", "registry.example/x:1");
+	} else {
+		(void)cJSON_AddStringToObject(json, "runtime", one_of(runtimes, 4));
+		(void)cJSON_AddStringToObject(json, "path", "/bin/cat");
+	}
 	if (rand() % 2 == 0)
 		(void)cJSON_AddNumberToObject(json, "timeout", 1 + rand() % 3000);
 	if (rand() % 2 == 0)
@@ -633,6 +647,7 @@ static char *document_make(void)
 	cJSON *functions = cJSON_AddArrayToObject(document, "functions");
 	cJSON *routes = cJSON_AddArrayToObject(document, "routes");
 	cJSON *rows = cJSON_AddArrayToObject(document, "rows");
+	cJSON *images = cJSON_AddArrayToObject(document, "images");
 	cJSON *settings = cJSON_AddObjectToObject(document, "settings");
 	const int count = 1 + rand() % 8;
 	char *text = NULL;
@@ -645,6 +660,13 @@ static char *document_make(void)
 		if (rand() % 2 == 0)
 			(void)cJSON_AddItemToArray(
 				routes, route_make(i, cJSON_GetObjectItem(function, "name")->valuestring));
+	}
+	for (int i = rand() % 3; i > 0; i--) {
+		cJSON *image = cJSON_CreateObject();
+
+		(void)cJSON_AddStringToObject(image, "image", i == 1 ? "registry.example/x:1" : "\"'`$#");
+		(void)cJSON_AddStringToObject(image, "function", rand() % 2 == 0 ? "default/f0" : "shop/f1");
+		(void)cJSON_AddItemToArray(images, image);
 	}
 	for (int i = rand() % 3; i > 0; i--) {
 		cJSON *row = cJSON_CreateObject();

@@ -73,6 +73,76 @@ static void image_is_not_deployed_together_with_what_belongs_to_code(void **stat
 	assert_int_equal(request(test, "GET", "/weir/functions/default/f", "", NULL), 404);
 }
 
+static void aliases_are_set_shown_and_removed(void **state)
+{
+	static const char target[] = "/weir/image-aliases";
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	assert_int_equal(request(test, "POST", "/weir/functions",
+				 "{\"name\":\"true\",\"runtime\":\"exec\",\"file\":\"/bin/true\"}", NULL),
+			 201);
+	assert_int_equal(request(test, "POST", "/weir/functions", "{\"name\":\"up\",\"image\":\"a/b:1\"}", NULL), 201);
+	assert_int_equal(request(test, "GET", "/weir/functions/default/up", "", &text), 200);
+	assert_null(strstr(text, "\"runs\""));
+	assert_int_equal(request(test, "PUT", target, "{\"image\":\"a/b:1\",\"function\":\"true\"}", NULL), 200);
+	assert_int_equal(request(test, "GET", target, "", &text), 200);
+	assert_non_null(strstr(text, "{\"image\":\"a/b:1\",\"function\":\"default/true\"}"));
+	assert_int_equal(request(test, "GET", "/weir/functions/default/up", "", &text), 200);
+	assert_non_null(strstr(text, "\"runs\":\"default/true\""));
+	assert_int_equal(request(test, "GET", "/weir/history", "", &text), 200);
+	assert_non_null(strstr(text, "set image a/b:1"));
+	assert_int_equal(request(test, "DELETE", "/weir/image-aliases?image=a%2Fb:1", "", NULL), 200);
+	assert_int_equal(request(test, "GET", target, "", &text), 200);
+	assert_non_null(strstr(text, "{\"aliases\":[]}"));
+	assert_int_equal(request(test, "DELETE", "/weir/image-aliases?image=a%2Fb:1", "", &text), 404);
+	assert_int_equal(request(test, "DELETE", target, "", &text), 422);
+	assert_non_null(strstr(text, "\"field\":\"image\""));
+}
+
+static void aliases_name_a_function_with_code(void **state)
+{
+	static const struct {
+		const char *body;
+		int status;
+		const char *words;
+	} refused[] = {
+		{"{\"image\":\"x\",\"function\":\"nobody\"}", 404, "there is no function default/nobody"},
+		{"{\"image\":\"x\",\"function\":\"up\"}", 422, "\"field\":\"function\""},
+		{"{\"image\":\"x\",\"function\":\"a/b/c\"}", 422, "\"field\":\"function\""},
+		{"{\"image\":\"x\"}", 422, "\"field\":\"function\""},
+		{"{\"function\":\"up\"}", 422, "\"field\":\"image\""},
+		{"{\"image\":\"x y\",\"function\":\"up\"}", 422, "\"field\":\"image\""},
+	};
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	assert_int_equal(request(test, "POST", "/weir/functions", "{\"name\":\"up\",\"image\":\"a\"}", NULL), 201);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		assert_int_equal(request(test, "PUT", "/weir/image-aliases", refused[i].body, &text), refused[i].status);
+		assert_non_null(strstr(text, refused[i].words));
+	}
+}
+
+static void aliases_that_lead_nowhere_are_problems(void **state)
+{
+	struct api_test *test = *state;
+	const char *text = NULL;
+
+	assert_int_equal(request(test, "POST", "/weir/functions",
+				 "{\"name\":\"true\",\"runtime\":\"exec\",\"file\":\"/bin/true\"}", NULL),
+			 201);
+	assert_int_equal(request(test, "PUT", "/weir/image-aliases", "{\"image\":\"x\",\"function\":\"true\"}", NULL), 200);
+	assert_int_equal(request(test, "GET", "/weir/status", "", &text), 200);
+	assert_non_null(strstr(text, "\"problems\":[]"));
+	assert_int_equal(request(test, "DELETE", "/weir/functions/default/true", "", NULL), 200);
+	assert_int_equal(request(test, "GET", "/weir/status", "", &text), 200);
+	assert_non_null(strstr(text, "{\"what\":\"image\",\"row\":\"x\",\"field\":\"function\",\"reason\":\"The image 'x' stands "
+				     "for default/true, which is not there"));
+	assert_int_equal(request(test, "GET", "/weir/image-aliases", "", &text), 200);
+	assert_non_null(strstr(text, "\"problem\":\"The image 'x' stands for"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -81,6 +151,9 @@ int main(void)
 		TEST(function_with_an_image_needs_neither_file_nor_runtime),
 		TEST(image_is_deployed_untried_and_code_takes_its_place_again),
 		TEST(image_is_not_deployed_together_with_what_belongs_to_code),
+		TEST(aliases_are_set_shown_and_removed),
+		TEST(aliases_name_a_function_with_code),
+		TEST(aliases_that_lead_nowhere_are_problems),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@ SOUND = {
     ("POST", "/weir/route-test"): {"route": "GET /hello"},
     ("PUT", "/weir/settings/*"): {"value": 5000},
     ("PATCH", "/weir/pools"): {"pool": "*", "alpha": 0.5},
+    ("PUT", "/weir/image-aliases"): {"image": "registry.example/x:1", "function": "hello"},
     ("POST", "/weir/history/rollback"): {"generation": 1, "dry_run": True},
     ("POST", "/weir/config"): {"document": {"weir": 1, "settings": {"headers_max": 90}}},
 }

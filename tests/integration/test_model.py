@@ -78,16 +78,6 @@ class Details(weir_instance.Case):
                 self.assertIn(words, done.stderr)
             self.assertEqual(shown(weir)["parameters"], {})
 
-    def test_an_image_is_no_code_here_yet_and_a_call_says_so(self):
-        with Instance() as weir:
-            weir.curl("--fail", "--unix-socket", weir.data / "run" / "api.sock", "http://weir/weir/functions", "--json",
-                      json.dumps({"name": "up", "runtime": "container", "image": "builtin:upper"}))
-            self.assertEqual(shown(weir, "up")["image"], "builtin:upper")
-            weir.ctrlctl("route", "add", "GET /up", "--fn", "up")
-            answer = weir.request("GET", "/up")
-            self.assertEqual(answer.status, 501)
-            self.assertIn("builtin:upper", answer.body.decode())
-
 
 def store(weir, *statements):
     """Another program's changes of weir.db, without looking after references."""

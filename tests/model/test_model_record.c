@@ -126,6 +126,50 @@ static void a_function_with_an_image_is_a_container_unless_it_says_otherwise(voi
 	assert_string_equal(function.runtime, "");
 }
 
+static void an_alias_names_an_image_and_a_function(void **state)
+{
+	const struct weir_model_alias good = {.image = "a:1", .space = "default", .name = "f"};
+	struct weir_model_alias alias = good;
+	struct weir_model_error error;
+
+	(void)state;
+	assert_int_equal(weir_model_alias_check(&alias, &error), 0);
+	alias.image[0] = '\0';
+	assert_int_equal(weir_model_alias_check(&alias, &error), -EINVAL);
+	assert_string_equal(error.field, "image");
+	alias = good;
+	(void)strcpy(alias.space, "a/b");
+	assert_int_equal(weir_model_alias_check(&alias, &error), -EINVAL);
+	assert_string_equal(error.field, "namespace");
+	alias = good;
+	memset(alias.name, 'f', sizeof(alias.name));
+	assert_int_equal(weir_model_alias_check(&alias, &error), -EINVAL);
+	assert_string_equal(error.field, "function");
+}
+
+static void an_image_without_code_says_what_to_do(void **state)
+{
+	struct weir_model_alias alias = {.image = "a:1", .space = "shop", .name = "f"};
+	struct weir_model_function function = model_function();
+	char out[WEIR_MODEL_PROBLEM_BYTES_MAX + 1];
+
+	(void)state;
+	assert_string_equal(weir_model_image_problem("a:1", &alias, &function, out), "");
+	assert_string_equal(weir_model_image_problem("a:1", NULL, NULL, out),
+			    "No function is set for the image 'a:1'; name one: ctrlctl image alias set IMAGE "
+			    "NAMESPACE/FUNCTION");
+	assert_non_null(strstr(weir_model_image_problem("a:1", &alias, NULL, out), "stands for shop/f, which is not there"));
+	assert_non_null(strstr(out, "ctrlctl image alias set"));
+	(void)strcpy(function.image, "b");
+	memset(alias.image, 'i', sizeof(alias.image) - 1);
+	memset(alias.space, 's', sizeof(alias.space) - 1);
+	memset(alias.name, 'n', sizeof(alias.name) - 1);
+	assert_non_null(strstr(weir_model_image_problem(alias.image, &alias, &function, out), "has an image itself"));
+	assert_non_null(strstr(out, "iii...'"));
+	assert_string_equal(out + strlen(out) - 8, "FUNCTION"); /* whole, with the longest names */
+	assert_non_null(strstr(weir_model_image_problem(alias.image, &alias, NULL, out), "NAMESPACE/FUNCTION"));
+}
+
 static void an_owner_is_a_name_or_nobody(void **state)
 {
 	struct weir_model_function function = model_function();
@@ -278,6 +322,8 @@ int main(void)
 		cmocka_unit_test(a_native_handler_is_a_c_name_others_are_free),
 		cmocka_unit_test(an_image_stands_for_the_code_of_a_container),
 		cmocka_unit_test(a_function_with_an_image_is_a_container_unless_it_says_otherwise),
+		cmocka_unit_test(an_alias_names_an_image_and_a_function),
+		cmocka_unit_test(an_image_without_code_says_what_to_do),
 		cmocka_unit_test(an_owner_is_a_name_or_nobody),
 		cmocka_unit_test(limits_have_both_ends),
 		cmocka_unit_test(utf8_is_judged_as_unicode_does),

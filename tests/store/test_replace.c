@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include "ctrl/store/store_alias.h"
+
 #include "tests/store/store_test.h"
 
 /* Two instances: what `theirs` has is put in place of what test->store has. */
@@ -213,6 +215,49 @@ static void settings_and_changed_routes_follow(void **state)
 	assert_true(changes.all);
 }
 
+static void alias_set(struct store_test *test, const char *image, const char *name)
+{
+	struct weir_model_alias alias = {.space = "default"};
+
+	(void)strcpy(alias.image, image);
+	(void)strcpy(alias.name, name);
+	assert_int_equal(weir_store_alias_set(test->store, &alias, &test->error), 0);
+}
+
+static void functions_whose_images_stand_for_something_else_are_another_version(void **state)
+{
+	static const char *const images[] = {"same", "changed", "new", "gone"};
+	struct two *two = *state;
+	struct weir_store_difference parts[WEIR_STORE_PART_COUNT];
+	uint64_t generation = 0;
+
+	for (size_t i = 0; i < 4; i++) {
+		struct weir_model_function function = store_test_function(images[i]);
+
+		(void)strcpy(function.runtime, "container");
+		(void)strcpy(function.image, images[i]);
+		function.code_path[0] = '\0';
+		assert_int_equal(weir_store_function_add(two->ours->store, &function, NULL, &two->ours->error), 0);
+		assert_int_equal(weir_store_function_add(two->theirs->store, &function, NULL, &two->theirs->error), 0);
+	}
+	alias_set(two->ours, "same", "a");
+	alias_set(two->ours, "changed", "a");
+	alias_set(two->ours, "gone", "a");
+	alias_set(two->theirs, "same", "a");
+	alias_set(two->theirs, "changed", "b");
+	alias_set(two->theirs, "new", "a");
+	generation = weir_store_generation(two->ours->store);
+	replace(two, false, parts);
+	assert_difference(&parts[WEIR_STORE_IMAGE_ALIASES], 1, 1, 1);
+	assert_difference(&parts[WEIR_STORE_FUNCTIONS], 0, 0, 0);
+	assert_true(function_of(two->ours, "same").version <= generation);
+	for (size_t i = 1; i < 4; i++)
+		assert_int_equal(function_of(two->ours, images[i]).version, generation + 1);
+	replace(two, false, parts);
+	assert_difference(&parts[WEIR_STORE_IMAGE_ALIASES], 0, 0, 0);
+	assert_int_equal(weir_store_generation(two->ours->store), generation + 1);
+}
+
 static void older_schema_is_made_the_present_one(void **state)
 {
 	struct two *two = *state;
@@ -302,6 +347,7 @@ int main(void)
 		TEST(each_version_carries_what_it_did),
 		TEST(another_value_makes_another_version_only),
 		TEST(settings_and_changed_routes_follow),
+		TEST(functions_whose_images_stand_for_something_else_are_another_version),
 		TEST(older_schema_is_made_the_present_one),
 		TEST(table_that_is_a_view_is_refused),
 		TEST(rows_of_the_public_table_follow),

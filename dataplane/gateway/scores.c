@@ -71,7 +71,7 @@ static bool read_sample(const struct weir_shard *shard, struct weir_shard_link *
 		.block_ns = sample.count[WEIR_LOAD_IO_WAIT_NS],
 		.io_bytes = sample.count[WEIR_LOAD_DISK_READ_BYTES] + sample.count[WEIR_LOAD_DISK_WRITE_BYTES],
 		/* Nobody may sample it any more, while probes go on: unknown then, as for one that just began. */
-		.memory_bytes = shard->now_ns - sample.rss_at_ns < RSS_SECONDS * WEIR_NS_PER_SECOND ? sample.rss_bytes : 0,
+		.memory_bytes = shard->now_ns < sample.rss_at_ns + RSS_SECONDS * WEIR_NS_PER_SECOND ? sample.rss_bytes : 0,
 	};
 	return true;
 }

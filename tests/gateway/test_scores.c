@@ -183,6 +183,20 @@ static void what_is_no_longer_measured_counts_as_nothing(void **state)
 	assert_int_equal(scene->link[0]->load_price, 0);
 }
 
+static void what_was_sampled_after_the_turn_began_counts(void **state)
+{
+	static const uint64_t counts[WEIR_LOAD_COUNT] = {0};
+	struct scene *scene = *state;
+
+	measured(scene);
+	scene->shard->now_ns += 20 * (uint64_t)MS;
+	for (uint32_t i = 0; i < WORKERS; i++)
+		weir_load_publish(scene->load, (uint32_t)weir_load_find(scene->load, i + 1), counts, 256 << 20,
+				  scene->shard->now_ns + 1);
+	weir_pick_turn(scene->shard);
+	assert_true(scene->link[0]->load.memory > 0);
+}
+
 static void short_calls_leave_a_worker_that_got_loaded(void **state)
 {
 	static const uint32_t idle[WORKERS] = {0, 0, 0};
@@ -354,6 +368,7 @@ int main(void)
 		TEST(a_loaded_worker_is_passed_by_until_the_others_have_calls),
 		TEST(without_a_measurement_calls_in_flight_decide_alone),
 		TEST(what_is_no_longer_measured_counts_as_nothing),
+		TEST(what_was_sampled_after_the_turn_began_counts),
 		TEST(short_calls_leave_a_worker_that_got_loaded),
 		TEST(each_worker_has_a_row_that_says_how_it_stands),
 		TEST(another_policy_takes_effect_with_its_row),

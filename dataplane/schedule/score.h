@@ -9,8 +9,8 @@
  *         time on the run queue over both of these times, of the last   it always waits for others
  *         20 ms that it wanted: what others on its CPU do to its calls
  *   mem   resident memory over the worker's limit                       its limit, else 512 MB
- *   io    the larger of: waiting for block devices over time;           always waiting, or
- *         bytes read and written over WEIR_SCHEDULE_IO_BYTES_MAX/s      100 MB/s
+ *   io    the larger of: waiting for block devices over time; bytes     always waiting, or
+ *         storage read and wrote over WEIR_SCHEDULE_IO_BYTES_MAX/s      100 MB/s
  *   remote  how far its NUMA node is from the shard's                   as far as two nodes can be
  * Shares are cut at 1. The moving average is ema * old + (1 - ema) * new for each
  * WEIR_SCHEDULE_SAMPLE_NS that passed; the first share stands as it is. After
@@ -38,7 +38,7 @@ struct weir_schedule_sample {
 	uint64_t cpu_ns;   /* on a CPU */
 	uint64_t wait_ns;  /* on a run queue */
 	uint64_t block_ns; /* waiting for block devices */
-	uint64_t io_bytes; /* read and written */
+	uint64_t io_bytes; /* read from and written to storage */
 	uint64_t memory_bytes; /* resident now */
 };
 

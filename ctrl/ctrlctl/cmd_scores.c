@@ -9,6 +9,7 @@
 enum {
 	HOT_PERCENT = 90, /* a term this high is shown in red */
 	PICKS_SHOWN = 16,
+	SEEN_S_MAX = 1, /* a shard that has work looks far more often */
 };
 
 static const struct weir_board_process *worker_find(const struct weir_board *board, uint64_t worker_id)
@@ -179,6 +180,7 @@ static void scores_print(const cJSON *scores)
 					     "IN FLIGHT", "REMOTE", "SCORE",  "AGE", "SEEN", "CALLS", NULL};
 	struct weir_ctl_table table = {.titles = titles};
 	const cJSON *row = NULL;
+	bool is_old = false;
 	char text[32];
 
 	cJSON_ArrayForEach(row, scores)
@@ -198,9 +200,12 @@ static void scores_print(const cJSON *scores)
 		weir_ctl_table_cell(&table, text);
 		age_cell(&table, row, "sample_age_s");
 		age_cell(&table, row, "age_s");
+		is_old |= weir_ctl_json_number(row, "age_s") > SEEN_S_MAX;
 		weir_ctl_table_number(&table, weir_ctl_json_number(row, "picks"));
 	}
 	weir_ctl_table_print(&table);
+	if (is_old)
+		weir_ctl_print("\nThreads without work do not look; they do before they pick again.\n");
 }
 
 static void picks_print(const cJSON *picks)

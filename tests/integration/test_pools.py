@@ -117,6 +117,8 @@ class Pools(weir_instance.Case):
             self.assertIn("IN FLIGHT", text)
             self.assertIn("PICKED", text)
             self.assertNotIn("\033", text)
+            wait_until(lambda: "they do before they pick again" in weir.ctrlctl("status", "--scores").stdout,
+                       "what an idle instance shows is old, and it says so")
 
     def test_one_task_holds_with_several_shards(self):
         with Instance(extra=("--shards", "2")) as weir:

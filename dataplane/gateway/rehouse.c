@@ -1,29 +1,33 @@
 #include "dataplane/gateway/rehouse.h"
 
 #include "dataplane/gateway/dispatch.h"
+#include "dataplane/gateway/pick.h"
 #include "dataplane/gateway/shard.h"
 
 /* Which pool runs its calls by the newest configuration? Perhaps another than when it came: its function was
- * deployed with other specs. WEIR_HTTP_OK and *out_pool, or why there is none. */
+ * deployed with other specs. WEIR_HTTP_OK and *out_pool, which knows its workers' capacity, or why there is none. */
 static enum weir_http_failure pool_of_now(struct weir_shard *shard, const struct weir_exchange *exchange,
 					  struct weir_shard_pool **out_pool)
 {
 	const struct weir_snapshot *snapshot = &shard->config->snapshot;
 	const struct weir_snapshot_function *function = weir_snapshot_function_find(snapshot, exchange->function_id);
-	int spec;
+	const struct weir_snapshot_spec *spec = NULL;
+	const struct weir_snapshot_pool *row = NULL;
+	int place;
 
 	if (!function || function->runtime == WEIR_RUNTIME_MISSING)
 		return function ? WEIR_HTTP_RUNTIME_MISSING : WEIR_HTTP_NO_ROUTE;
-	spec = weir_schedule_match(snapshot->specs + function->spec_first, function->spec_count, &exchange->ask);
-	if (spec < 0) /* as if it came now, though its pool may be there under the same name */
+	place = weir_schedule_match(snapshot->specs + function->spec_first, function->spec_count, &exchange->ask);
+	if (place < 0) /* as if it came now, though its pool may be there under the same name */
 		return WEIR_HTTP_NO_SPEC;
-	if (weir_snapshot_spec_find(snapshot, function, exchange->pool->key)) {
-		*out_pool = exchange->pool;
-		return WEIR_HTTP_OK;
-	}
-	*out_pool = weir_dispatch_pool(
-		shard, snapshot->pools[snapshot->specs[function->spec_first + (uint32_t)spec].pool].key);
-	return *out_pool ? WEIR_HTTP_OK : WEIR_HTTP_NO_MEMORY;
+	spec = weir_snapshot_spec_find(snapshot, function, exchange->pool->key);
+	row = &snapshot->pools[spec ? spec->pool : snapshot->specs[function->spec_first + (uint32_t)place].pool];
+	*out_pool = spec ? exchange->pool : weir_dispatch_pool(shard, row->key);
+	if (!*out_pool)
+		return WEIR_HTTP_NO_MEMORY;
+	if ((*out_pool)->config_count != shard->config_count)
+		weir_pick_configure(shard, *out_pool, row);
+	return WEIR_HTTP_OK;
 }
 
 static void rehouse(struct weir_shard *shard, const struct weir_exchange_list *list)

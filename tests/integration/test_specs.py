@@ -218,7 +218,7 @@ class Requests(weir_instance.Case):
             wait_until(lambda: len(workers(weir)) == 1, "its worker is there")
             background.send("runs", "/nap/3000", cpu=1000)
             self.running(weir, 1)
-            background.send("waits", "/nap/1", cpu=1000)
+            background.send("waits", "/nap/1", cpu=1000, memory=1)
             background.send("asks for more than there will be", "/nap/1", cpu=900, memory=64)
             self.waiting(weir, 2)
             weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "sleep.so", "--spec", "cpu=3000,memory=32")

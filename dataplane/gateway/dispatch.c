@@ -9,6 +9,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/gateway/activation.h"
 #include "dataplane/gateway/admit.h"
+#include "dataplane/gateway/demand.h"
 #include "dataplane/gateway/pick.h"
 #include "dataplane/gateway/queues.h"
 #include "dataplane/gateway/rehouse.h"
@@ -17,10 +18,6 @@
 
 enum {
 	SUSPECT_SECONDS = 10,
-	DEMAND_INTERVAL_MS = 5, /* the supervisor is told at most this often per pool */
-	DEMAND_WAIT_MS = 10,    /* a queue that lasted this long may need another worker, */
-	DEMAND_QUEUE_MS = 2,    /* namely if the functions' own time is what it waits for, */
-	DEMAND_PATIENCE_MS = 100, /* or whatever the reason, after this long */
 	ASKER_PATIENCE_MS = 1000, /* then a worker is kept for a call that asks for much */
 	REBINDS_MAX = 8,        /* a call before which so many workers died is given up */
 	ANSWER_BYTES_WEIGHT = 8, /* moving average over about this many answers */
@@ -200,57 +197,6 @@ no_room:
 	return false;
 }
 
-/* None of the workers that there are will ever run what waits. */
-static bool is_urgent(const struct weir_shard_pool *pool)
-{
-	const struct weir_exchange *first = pool->waiting.first;
-
-	if (pool->link_count == 0 || pool->suspects_starve || (pool->askers.first && pool->lacks_room))
-		return true;
-	return first && weir_nested_is_awaited(first) && weir_pick_is_full(pool); /* its callers stand still until it has run */
-}
-
-static uint64_t first_waited_ns(const struct weir_shard *shard, const struct weir_exchange_list *list)
-{
-	return list->first ? shard->now_ns - list->first->waiting_since_ns : 0;
-}
-
-/* Would another worker help? A short queue in front of busy ones is no reason. (One in front of workers
- * that are short of CPU only is none either: the supervisor sees that.) */
-static bool needs_worker(const struct weir_shard *shard, const struct weir_shard_pool *pool)
-{
-	const uint64_t waiting_ns = first_waited_ns(shard, &pool->waiting);
-	const uint64_t asking_ns = first_waited_ns(shard, &pool->askers);
-	const uint64_t waited_ns = waiting_ns > asking_ns ? waiting_ns : asking_ns;
-
-	if (waited_ns < DEMAND_WAIT_MS * WEIR_NS_PER_MS)
-		return false;
-	if (waited_ns >= DEMAND_PATIENCE_MS * WEIR_NS_PER_MS ||
-	    weir_admit_queue_ns(pool) >= DEMAND_QUEUE_MS * WEIR_NS_PER_MS)
-		return true;
-	for (uint32_t i = 0; i < pool->link_count; i++) { /* one that is stuck does not count */
-		if (pool->link[i]->stalled || pool->link[i]->exclusive || pool->link[i]->condemned)
-			return true;
-	}
-	return false;
-}
-
-/* Ask the supervisor for another worker, if the pool needs one. */
-static void demand(struct weir_shard *shard, struct weir_shard_pool *pool)
-{
-	const bool urgent = is_urgent(pool);
-
-	if (shard->now_ns - pool->demand_sent_ns < DEMAND_INTERVAL_MS * WEIR_NS_PER_MS)
-		return;
-	if (!urgent && !needs_worker(shard, pool))
-		return;
-	pool->demand_sent_ns = shard->now_ns;
-	weir_shard_tell(shard, &(struct weir_letter){.kind = WEIR_LETTER_DEMAND,
-						     .value = pool->key,
-						     .count = pool->waiting_count,
-						     .urgent = urgent});
-}
-
 /* Nobody waits to run alone any more: workers that were set aside serve all again. */
 static void end_set_aside(struct weir_shard_pool *pool)
 {
@@ -309,7 +255,7 @@ static void wait_in_line(struct weir_shard *shard, struct weir_exchange *exchang
 	exchange->waiting_since_ns = shard->now_ns;
 	weir_admit_joined(shard, exchange->pool);
 	waiting_add(shard, exchange, 1);
-	demand(shard, exchange->pool);
+	weir_demand(shard, exchange->pool);
 }
 
 void weir_dispatch_wait(struct weir_shard *shard, struct weir_exchange *exchange)
@@ -542,7 +488,7 @@ static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
 		link->set_aside = false; /* it is exclusive now */
 	}
 	if (pool->waiting_count > 0)
-		demand(shard, pool);
+		weir_demand(shard, pool);
 }
 
 void weir_dispatch_waiting(struct weir_shard *shard)

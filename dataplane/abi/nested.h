@@ -20,6 +20,7 @@
  *   first PUT     | weir_request_head: target = name, path, query, fields | body ...
  *   first REPLY   | weir_nested_reply | weir_response_head | body ...   (head_bytes: both heads)
  *   next ones     | body ...
+ * The fields may ask for resources, as a client's may: x-weir-cpu-millicores, x-weir-memory-mb.
  * A one-way call (flag ONE_WAY on PUT) is answered with 202 when it is accepted; it starts after its
  * parent finished, and only then. Whatever goes wrong is a REPLY with the status and the body that an
  * HTTP client would get. All slots end with the parent's call. */

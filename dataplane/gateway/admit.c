@@ -60,10 +60,12 @@ static uint64_t wait_ns_of(const struct weir_shard *shard, const struct weir_exc
 	return drain->distance_ns == 0 ? calls_ns(pool, ahead) : (uint64_t)ahead * drain->distance_ns;
 }
 
-bool weir_admit_is_stuck(struct weir_shard *shard, struct weir_shard_pool *pool)
+bool weir_admit_is_stuck(struct weir_shard *shard, const struct weir_exchange *exchange)
 {
-	if (pool->link_count < pool->workers_max || !weir_pick_is_full(pool) ||
-	    shard->now_ns - pool->refused_ns < REFUSE_INTERVAL_MS * WEIR_NS_PER_MS)
+	struct weir_shard_pool *pool = exchange->pool;
+
+	if (pool->link_count < pool->workers_max ||
+	    shard->now_ns - pool->refused_ns < REFUSE_INTERVAL_MS * WEIR_NS_PER_MS || !weir_pick_is_full(exchange))
 		return false;
 	pool->refused_ns = shard->now_ns;
 	return true;
@@ -91,7 +93,7 @@ enum weir_http_failure weir_admit(struct weir_shard *shard, const struct weir_ex
 		return WEIR_HTTP_QUEUE_FULL;
 	}
 	if (weir_nested_is_awaited(exchange)) /* it stands before all others */
-		return weir_admit_is_stuck(shard, pool) ? WEIR_HTTP_NO_WORKER : WEIR_HTTP_OK;
+		return weir_admit_is_stuck(shard, exchange) ? WEIR_HTTP_NO_WORKER : WEIR_HTTP_OK;
 	wait_ns = wait_ns_of(shard, exchange);
 	if (shard->now_ns + wait_ns > exchange->deadline_ns) /* refusing now beats a late 504 */
 		return WEIR_HTTP_NO_WORKER;

@@ -3,7 +3,8 @@
  *   function's queue full ---------------------------------> 429 queue_full
  *   its deadline would pass in the queue ------------------> 503 no_worker
  *   the pool's queue stands, and the wait would be long ---> 503 overloaded
- *   a function waits for it, and no place can get free ----> 503 no_worker
+ *   a function waits for it, and no place can get free,
+ *   or not the room that it asks for ----------------------> 503 no_worker
  *
  * A queue is good: it holds a burst until the workers have done it. One that has not been empty for
  * STANDING_SECONDS holds no burst, it only makes every answer late by its own length; from then on it
@@ -26,10 +27,10 @@
 /* WEIR_HTTP_OK if the exchange, whose pool has no room for it now, may wait there; else why not (counted). */
 enum weir_http_failure weir_admit(struct weir_shard *shard, const struct weir_exchange *exchange, uint32_t queue_max);
 
-/* All workers that the pool may have are full of calls that wait: another call that one of those waits
- * for must not wait for a place, for perhaps none gets free before it has run. True for one call at a
- * time: then its caller goes on and gives its place to the others. */
-bool weir_admit_is_stuck(struct weir_shard *shard, struct weir_shard_pool *pool);
+/* All workers that the pool may have are full of calls that wait, or have given the room that this awaited one
+ * asks for to calls that await others: it must not wait for a place, for perhaps none gets free before it
+ * has run. True for one call at a time: then its caller goes on and gives what it has to the others. */
+bool weir_admit_is_stuck(struct weir_shard *shard, const struct weir_exchange *exchange);
 
 /* A call is about to join the queue. */
 static inline void weir_admit_joined(const struct weir_shard *shard, struct weir_shard_pool *pool)

@@ -4,12 +4,9 @@
 
 enum { DIGITS_MAX = 9, SHOWN_MAX = 40 };
 
-/* The fields, and what they fill. */
-enum { FIELD_CPU, FIELD_MEMORY, FIELDS };
-
-static const struct weir_span names[FIELDS] = {
-	[FIELD_CPU] = {.data = "x-weir-cpu-millicores", .bytes = 21},
-	[FIELD_MEMORY] = {.data = "x-weir-memory-mb", .bytes = 16},
+static const struct weir_span names[WEIR_ASK_AXES] = {
+	[WEIR_ASK_CPU] = {.data = "x-weir-cpu-millicores", .bytes = 21},
+	[WEIR_ASK_MEMORY] = {.data = "x-weir-memory-mb", .bytes = 16},
 };
 
 static bool number_parse(struct weir_span text, uint32_t *out_number)
@@ -35,38 +32,33 @@ static void malformed(struct weir_span name, struct weir_span value, char reason
 		       "The field %s is '%.*s%s'; send it once, with a whole number of %s and up to nine digits, "
 		       "or leave it out",
 		       name.data, shown, value.data, value.bytes > SHOWN_MAX ? "..." : "",
-		       name.data == names[FIELD_CPU].data ? "millicores (1,000 = one CPU's time)" : "MB"); /* fits */
+		       name.data == names[WEIR_ASK_CPU].data ? "millicores (1,000 = one CPU's time)" : "MB"); /* fits */
 }
 
-/* Which of the two fields this is; FIELDS if it is neither. */
-static unsigned field_find(struct weir_span name)
+/* Which of the two fields this is; WEIR_ASK_AXES if it is neither. */
+static unsigned axis_find(struct weir_span name)
 {
-	unsigned field = 0;
+	unsigned axis = 0;
 
-	while (field < FIELDS && !weir_span_equal_nocase(name, names[field]))
-		field++;
-	return field;
+	while (axis < WEIR_ASK_AXES && !weir_span_equal_nocase(name, names[axis]))
+		axis++;
+	return axis;
 }
 
-static bool fields_read(const struct weir_http_parser *parser, const char *head,
-			struct weir_schedule_resources *out_ask, char reason[WEIR_ASK_REASON_BYTES])
+enum weir_http_failure weir_ask_field(struct weir_ask *ask, struct weir_span name, struct weir_span value,
+				      char reason[WEIR_ASK_REASON_BYTES])
 {
-	uint32_t *const numbers[FIELDS] = {&out_ask->cpu_millicores, &out_ask->memory_mb};
-	bool seen[FIELDS] = {false};
+	uint32_t *const numbers[WEIR_ASK_AXES] = {&ask->resources.cpu_millicores, &ask->resources.memory_mb};
+	const unsigned axis = axis_find(name);
 
-	for (uint16_t i = 0; i < parser->header_count; i++) {
-		const unsigned field = field_find(weir_http_slice_span(head, parser->headers[i].name));
-		const struct weir_span value = weir_http_slice_span(head, parser->headers[i].value);
-
-		if (field == FIELDS)
-			continue;
-		if (seen[field] || !number_parse(value, numbers[field])) {
-			malformed(names[field], value, reason);
-			return false;
-		}
-		seen[field] = true;
+	if (axis == WEIR_ASK_AXES)
+		return WEIR_HTTP_OK;
+	if (ask->seen[axis] || !number_parse(value, numbers[axis])) {
+		malformed(names[axis], value, reason);
+		return WEIR_HTTP_BAD_RESOURCES;
 	}
-	return true;
+	ask->seen[axis] = true;
+	return WEIR_HTTP_OK;
 }
 
 /* "500 millicores and 64 MB, 2000 and 1024": what a function's workers have. */
@@ -99,19 +91,12 @@ static void refuse(const struct weir_snapshot *snapshot, const struct weir_snaps
 		       function->spec_count == 1 ? "one spec have" : "specs have, smallest first", specs); /* fits */
 }
 
-enum weir_http_failure weir_ask_read(const struct weir_http_parser *parser, const char *head,
-				     const struct weir_snapshot *snapshot,
-				     const struct weir_snapshot_function *function,
-				     struct weir_schedule_resources *out_ask, char reason[WEIR_ASK_REASON_BYTES])
+enum weir_http_failure weir_ask_match(const struct weir_ask *ask, const struct weir_snapshot *snapshot,
+				      const struct weir_snapshot_function *function,
+				      char reason[WEIR_ASK_REASON_BYTES])
 {
-	struct weir_schedule_resources ask = {0};
-
-	if (!fields_read(parser, head, &ask, reason))
-		return WEIR_HTTP_BAD_RESOURCES;
-	if (weir_schedule_match(snapshot->specs + function->spec_first, function->spec_count, &ask) < 0) {
-		refuse(snapshot, function, &ask, reason);
-		return WEIR_HTTP_NO_SPEC;
-	}
-	*out_ask = ask;
-	return WEIR_HTTP_OK;
+	if (weir_schedule_match(snapshot->specs + function->spec_first, function->spec_count, &ask->resources) >= 0)
+		return WEIR_HTTP_OK;
+	refuse(snapshot, function, &ask->resources, reason);
+	return WEIR_HTTP_NO_SPEC;
 }

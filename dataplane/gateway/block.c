@@ -91,6 +91,17 @@ struct weir_block *weir_block_take_input(struct weir_block_pool *pool, size_t by
 	return weir_block_take(pool, bytes_min);
 }
 
+struct weir_block *weir_block_take_copy(struct weir_block_pool *pool, struct weir_span text)
+{
+	struct weir_block *block = weir_block_take(pool, text.bytes);
+
+	if (!block)
+		return NULL;
+	memcpy(block->data, text.data, text.bytes);
+	block->end = (uint32_t)text.bytes;
+	return block;
+}
+
 void weir_block_give(struct weir_block_pool *pool, struct weir_block *block)
 {
 	if (!block)

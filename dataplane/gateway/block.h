@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "dataplane/base/span.h"
+
 enum {
 	WEIR_BLOCK_SMALL_BYTES = 4096, /* header included */
 	WEIR_BLOCK_LARGE_BYTES = 65536 + 512,
@@ -54,6 +56,9 @@ struct weir_block *weir_block_take(struct weir_block_pool *pool, size_t bytes_mi
  * requests and nothing more can't keep others from being answered. */
 struct weir_block *weir_block_take_input(struct weir_block_pool *pool, size_t bytes_min);
 
+/* Take one with a copy of `text` in it; NULL if none is left. */
+struct weir_block *weir_block_take_copy(struct weir_block_pool *pool, struct weir_span text);
+
 /* Give one back; NULL is accepted. */
 void weir_block_give(struct weir_block_pool *pool, struct weir_block *block);
 
@@ -71,6 +76,13 @@ static inline size_t weir_block_room(const struct weir_block *block)
 static inline size_t weir_block_used(const struct weir_block *block)
 {
 	return block->end - block->start;
+}
+
+/* What is in it; empty for NULL. */
+static inline struct weir_span weir_block_span(const struct weir_block *block)
+{
+	return block ? (struct weir_span){.data = block->data + block->start, .bytes = weir_block_used(block)}
+		     : (struct weir_span){0};
 }
 
 #endif

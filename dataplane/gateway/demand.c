@@ -12,14 +12,17 @@ enum {
 	PATIENCE_MS = 100, /* or whatever the reason, after this long */
 };
 
+/* Does a call wait whose callers stand still until it has run, and only another worker can run it? */
+static bool is_stood_still_for(const struct weir_exchange *first)
+{
+	return first && weir_nested_is_awaited(first) && weir_pick_is_full(first);
+}
+
 /* None of the workers that there are will ever run what waits. */
 static bool is_urgent(const struct weir_shard_pool *pool)
 {
-	const struct weir_exchange *first = pool->waiting.first;
-
-	if (pool->link_count == 0 || pool->suspects_starve || (pool->askers.first && pool->lacks_room))
-		return true;
-	return first && weir_nested_is_awaited(first) && weir_pick_is_full(pool); /* its callers stand still until it has run */
+	return pool->link_count == 0 || pool->suspects_starve || (pool->askers.first && pool->lacks_room) ||
+	       is_stood_still_for(pool->waiting.first) || is_stood_still_for(pool->askers.first);
 }
 
 static uint64_t first_waited_ns(const struct weir_shard *shard, const struct weir_exchange_list *list)

@@ -143,7 +143,7 @@ static bool bind_call(struct weir_shard *shard, struct weir_shard_link *link,
 	if (call < 0)
 		return false;
 	exchange->call = (uint16_t)call;
-	if (weir_schedule_asks(&exchange->ask) && !weir_link_room_take(shard, link, exchange))
+	if (weir_schedule_asks(&exchange->ask) && !weir_room_take(shard, link, exchange))
 		goto no_room;
 	message = (struct weir_message){
 		.kind = WEIR_MESSAGE_HEAD,
@@ -298,7 +298,7 @@ static void submit_waiting(struct weir_shard *shard, struct weir_exchange *excha
 	wait_in_line(shard, exchange, false);
 }
 
-/* What a call is to its pool. */
+/* What a call is to its pool. One that asks may be awaited, too. */
 enum manner { MANNER_PLAIN, MANNER_ASKING, MANNER_AWAITED };
 
 /* For a call that was not queued: none passes by others, but for one that asks, if they ask for more. */
@@ -307,7 +307,8 @@ static inline struct weir_shard_link *pick_at_once(struct weir_shard *shard, str
 {
 	if (manner == MANNER_AWAITED)
 		return weir_pick_nested(exchange->pool, exchange);
-	exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
+	if (manner == MANNER_PLAIN || !weir_nested_is_awaited(exchange))
+		exchange->suspect = exchange->function->suspect_until_ns > shard->now_ns;
 	if (exchange->suspect)
 		return NULL;
 	if (manner == MANNER_ASKING)
@@ -347,7 +348,10 @@ static __attribute__((noinline, cold)) void submit_asking(struct weir_shard *sha
 	const struct weir_snapshot_spec *specs = snapshot->specs + function->spec_first;
 	const int spec = weir_schedule_match(specs, function->spec_count, &exchange->ask);
 
-	WEIR_ASSERT(spec >= 0); /* ask.h looked */
+	if (spec < 0) { /* ask.h looked, but a nested call may start by a newer configuration */
+		weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_SPEC, (struct weir_span){0});
+		return;
+	}
 	submit_request(shard, exchange, function, &snapshot->pools[specs[spec].pool], request, MANNER_ASKING);
 }
 
@@ -371,9 +375,14 @@ void weir_dispatch_submit_head(struct weir_shard *shard, struct weir_exchange *e
 			       const struct weir_snapshot_function *function, struct weir_span head,
 			       struct weir_span body)
 {
-	submit_request(shard, exchange, function, &shard->config->snapshot.pools[function->pool],
-		       (struct request_bytes){.head = head, .body = body},
-		       weir_nested_is_awaited(exchange) ? MANNER_AWAITED : MANNER_PLAIN);
+	const struct weir_snapshot *snapshot = &shard->config->snapshot;
+	const struct request_bytes request = {.head = head, .body = body};
+
+	if (weir_schedule_asks(&exchange->ask))
+		submit_asking(shard, exchange, snapshot, function, request);
+	else
+		submit_request(shard, exchange, function, &snapshot->pools[function->pool], request,
+			       weir_nested_is_awaited(exchange) ? MANNER_AWAITED : MANNER_PLAIN);
 }
 
 /* The bytes of a request that waits in its block. */
@@ -441,52 +450,76 @@ static bool bind_waiting(struct weir_shard *shard, struct weir_shard_link *link,
 	return true;
 }
 
-/* Calls that ask for resources, oldest first. One that finds no room holds back only those that ask for
- * as much or more; so it may be passed by for long, and after a second a worker is kept for it. */
-static void bind_askers(struct weir_shard *shard, struct weir_shard_pool *pool)
+/* Is a worker kept for it now? */
+static bool may_keep(const struct weir_shard *shard, const struct weir_exchange *exchange)
+{
+	return exchange == exchange->pool->askers.first &&
+	       (weir_nested_is_awaited(exchange) ||
+		shard->now_ns - exchange->waiting_since_ns > ASKER_PATIENCE_MS * WEIR_NS_PER_MS);
+}
+
+/* Calls that ask for resources, those that functions wait for or the others, in their order. One that finds
+ * no room holds back only those that ask for as much or more; so it may be passed by for long, and a
+ * worker is kept for the first of all: after a second, or at once where a function waits for it. */
+static void bind_askers(struct weir_shard *shard, struct weir_shard_pool *pool, bool awaited)
 {
 	struct weir_schedule_resources refused = {.cpu_millicores = UINT32_MAX, .memory_mb = UINT32_MAX};
 	struct weir_exchange *exchange = pool->askers.first;
 	struct weir_exchange *next;
 
-	pool->lacks_room = false;
-	pool->kept = NULL;
 	for (; exchange; exchange = next) {
-		struct weir_shard_link *link = NULL;
-
 		next = exchange->wait_next;
-		if (!weir_schedule_is_less(&exchange->ask, &refused))
+		if (weir_nested_is_awaited(exchange) != awaited)
 			continue;
-		link = weir_pick_fullest(shard, pool, exchange);
-		if (link && bind_waiting(shard, link, exchange))
-			continue;
-		refused = exchange->ask;
-		if (exchange == pool->askers.first &&
-		    shard->now_ns - exchange->waiting_since_ns > ASKER_PATIENCE_MS * WEIR_NS_PER_MS)
-			weir_pick_keep(pool);
+		if (weir_schedule_is_less(&exchange->ask, &refused)) {
+			struct weir_shard_link *link = weir_pick_fullest(shard, pool, exchange);
+
+			if (link && bind_waiting(shard, link, exchange))
+				continue;
+			refused = exchange->ask;
+			if (may_keep(shard, exchange))
+				weir_pick_keep(pool);
+		}
+		if (awaited && weir_admit_is_stuck(shard, exchange))
+			weir_exchange_fail(shard, exchange, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
 	}
 }
 
-static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
+static void bind_plain(struct weir_shard *shard, struct weir_shard_pool *pool)
 {
 	struct weir_shard_link *link;
 
-	if (pool->rehoused_count != shard->config_count)
-		weir_rehouse_pool(shard, pool);
 	while (pool->waiting.first && (link = weir_pick_for(shard, pool, pool->waiting.first)) != NULL) {
 		if (!bind_waiting(shard, link, pool->waiting.first))
 			break;
 	}
 	/* Awaited calls stand first. */
-	if (pool->waiting.first && weir_nested_is_awaited(pool->waiting.first) && weir_admit_is_stuck(shard, pool))
+	if (pool->waiting.first && weir_nested_is_awaited(pool->waiting.first) &&
+	    weir_admit_is_stuck(shard, pool->waiting.first))
 		weir_exchange_fail(shard, pool->waiting.first, WEIR_HTTP_NO_WORKER, (struct weir_span){0});
-	if (pool->askers.first)
-		bind_askers(shard, pool);
+}
+
+static void bind_suspects(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	struct weir_shard_link *link;
+
 	while (pool->suspects.first && (link = weir_pick_alone(pool)) != NULL) {
 		if (!bind_waiting(shard, link, pool->suspects.first))
 			break;
 		link->set_aside = false; /* it is exclusive now */
 	}
+}
+
+static void bind_pool(struct weir_shard *shard, struct weir_shard_pool *pool)
+{
+	if (pool->rehoused_count != shard->config_count)
+		weir_rehouse_pool(shard, pool);
+	pool->lacks_room = false;
+	pool->kept = NULL;
+	bind_askers(shard, pool, true);
+	bind_plain(shard, pool);
+	bind_askers(shard, pool, false);
+	bind_suspects(shard, pool);
 	if (pool->waiting_count > 0)
 		weir_demand(shard, pool);
 }

@@ -5,7 +5,8 @@
  *   recalled or never started before its worker died: again, in front of the waiting room
  *
  * A request that asks for resources (ask.h) waits in a room of its own, where it is passed by whoever needs
- * less. A new configuration may move who waits to another pool.
+ * less. Calls that functions wait for stand first in both rooms and are tried before all others. A new
+ * configuration may move who waits to another pool.
  * Late binding: a request waits here, where every worker of its pool can take it, and not behind
  * one of them. A function that crashed or hung a worker is suspect for a while: its calls run one
  * per worker with nothing else bound there, and always leave one worker to the others.

@@ -81,13 +81,8 @@ void weir_exchange_fail(struct weir_shard *shard, struct weir_exchange *exchange
 		return;
 	}
 	exchange->failure = (uint8_t)failure;
-	if (detail.bytes > 0) {
-		exchange->detail = weir_block_take(&shard->blocks, detail.bytes);
-		if (exchange->detail) { /* without memory the general sentence serves */
-			memcpy(exchange->detail->data, detail.data, detail.bytes);
-			exchange->detail->end = (uint32_t)detail.bytes;
-		}
-	}
+	if (detail.bytes > 0) /* without memory the general sentence serves */
+		exchange->detail = weir_block_take_copy(&shard->blocks, detail);
 	if (exchange->stream && !exchange->body_ended)
 		exchange->refused_body = true;
 	weir_link_call_abandon(shard, exchange);

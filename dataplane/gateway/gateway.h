@@ -34,7 +34,7 @@ struct weir_gateway_link {
 	bool refused; /* a shard had no room for it */
 	bool dead;
 	bool is_out_of_memory; /* that is what it died of */
-	_Atomic uint64_t room_used; /* of the worker, by calls that asked for resources */
+	struct weir_room room; /* of the worker, as far as it is given away */
 };
 
 struct weir_gateway {

@@ -64,7 +64,7 @@ static struct weir_gateway_link *create(struct weir_gateway *gateway, const stru
 		link->part[i]->owner = link;
 		link->part[i]->home = i == control->link_open.home;
 		link->part[i]->remote = control->link_open.remote[i];
-		link->part[i]->room_used = &link->room_used;
+		link->part[i]->room = &link->room;
 	}
 	return link;
 }

@@ -115,9 +115,18 @@ static bool pull_up(struct weir_shard *shard, struct weir_connection *connection
 /* What the head asks for of the worker that will run it; if it can't have that, why: in shard->scratch. */
 static __attribute__((noinline)) void read_ask(struct weir_shard *shard, struct candidate *candidate)
 {
+	const struct weir_http_parser *parser = &shard->parser;
+	enum weir_http_failure failure = WEIR_HTTP_OK;
+	struct weir_ask ask = {0};
+
 	static_assert(sizeof(shard->scratch) >= WEIR_ASK_REASON_BYTES, "the reason waits there until it is kept");
-	candidate->failure = weir_ask_read(&shard->parser, candidate->head, &shard->config->snapshot,
-					   candidate->match.function, &candidate->ask, shard->scratch);
+	for (uint16_t i = 0; i < parser->header_count && failure == WEIR_HTTP_OK; i++)
+		failure = weir_ask_field(&ask, weir_http_slice_span(candidate->head, parser->headers[i].name),
+					 weir_http_slice_span(candidate->head, parser->headers[i].value), shard->scratch);
+	if (failure == WEIR_HTTP_OK)
+		failure = weir_ask_match(&ask, &shard->config->snapshot, candidate->match.function, shard->scratch);
+	candidate->failure = failure;
+	candidate->ask = ask.resources;
 }
 
 static void route(struct weir_shard *shard, struct weir_connection *connection,

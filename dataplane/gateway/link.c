@@ -12,7 +12,6 @@
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/nested.h"
 #include "dataplane/gateway/pick.h"
-#include "dataplane/gateway/queues.h"
 #include "dataplane/gateway/scores.h"
 #include "dataplane/gateway/shard.h"
 #include "dataplane/shm/call.h"
@@ -219,34 +218,6 @@ int weir_link_call_take(struct weir_shard *shard, struct weir_shard_link *link,
 	return index;
 }
 
-bool weir_link_room_take(struct weir_shard *shard, struct weir_shard_link *link,
-			 const struct weir_exchange *exchange)
-{
-	const struct weir_schedule_resources *capacity = &link->pool->capacity;
-	const uint64_t takes = weir_schedule_takes(capacity, &exchange->ask);
-	uint64_t used = atomic_load_explicit(link->room_used, memory_order_relaxed);
-
-	do { /* it fails only where another shard's succeeded */
-		if (!weir_schedule_fits(capacity, used, takes))
-			return false;
-	} while (!atomic_compare_exchange_weak_explicit(link->room_used, &used, used + takes, memory_order_relaxed,
-							memory_order_relaxed));
-	link->room[exchange->call] = takes;
-	link->call[exchange->call].has_room = true;
-	link->room_part[exchange->call] = weir_queues_part(link->pool, exchange);
-	link->pool->asked += link->room_part[exchange->call];
-	weir_queues_show(shard, link->pool);
-	return true;
-}
-
-static __attribute__((noinline, cold)) void room_give(struct weir_shard *shard, struct weir_shard_link *link,
-						      uint16_t index)
-{
-	(void)atomic_fetch_sub_explicit(link->room_used, link->room[index], memory_order_relaxed);
-	link->pool->asked -= link->room_part[index];
-	weir_queues_show(shard, link->pool);
-}
-
 void weir_link_call_settle(struct weir_shard *shard, struct weir_shard_link *link, uint16_t index)
 {
 	struct weir_shard_call *call = &link->call[index];
@@ -260,7 +231,7 @@ void weir_link_call_settle(struct weir_shard *shard, struct weir_shard_link *lin
 	weir_call_release(&link->pair->call[index], call->sequence);
 	call->sequence = 0;
 	if (call->has_room)
-		room_give(shard, link, index);
+		weir_room_give(shard, link, index);
 	link->free_call[link->free_call_count++] = index;
 	link->in_flight--;
 	weir_pick_finished(link);

@@ -9,6 +9,7 @@
 
 #include "dataplane/gateway/limits.h"
 #include "dataplane/abi/board.h"
+#include "dataplane/gateway/room.h"
 #include "dataplane/gateway/timer.h"
 #include "dataplane/schedule/fit.h"
 #include "dataplane/shm/chunk.h"
@@ -44,7 +45,7 @@ struct weir_shard_drain {
 /* The workers of one pool, as this shard sees them, and who waits for them. */
 struct weir_shard_pool {
 	uint64_t key;
-	struct weir_exchange_list waiting;
+	struct weir_exchange_list waiting; /* awaited calls first, as in askers */
 	struct weir_exchange_list askers;   /* who ask for resources: one that finds no room is passed by */
 	struct weir_exchange_list suspects; /* of functions that must run alone */
 	uint32_t waiting_count; /* in all three */
@@ -104,7 +105,8 @@ struct weir_shard_call {
 	uint8_t nested_made; /* calls that it made to other functions, */
 	uint32_t nested;     /* and those that are in progress: 1 + place of the newest, 0 = none */
 	uint16_t request_chunk;
-	bool has_room; /* of the worker's: link->room */
+	bool has_room; /* of the worker's: room.h */
+	bool awaits;   /* it has, and that is counted in room->awaiting */
 };
 static_assert(WEIR_PAIR_CHUNKS <= UINT16_MAX, "a chunk's index fits");
 static_assert(sizeof(struct weir_shard_call) == 48, "zeroed with every call");
@@ -117,7 +119,7 @@ struct weir_shard_link {
 	struct weir_ring_tx to_worker;
 	struct weir_ring_rx from_worker;
 	void *owner;       /* control thread's object */
-	_Atomic uint64_t *room_used; /* in it: what calls of all shards asked for, and have (schedule/fit.h) */
+	struct weir_room *room; /* in it, for all shards */
 	uint64_t link_id;
 	uint64_t worker_id;
 	uint64_t pool_key;
@@ -166,7 +168,7 @@ struct weir_shard_link {
 	uint16_t free_call[WEIR_PAIR_CALLS];
 	uint32_t free_call_count;
 	struct weir_shard_call call[WEIR_PAIR_CALLS];
-	uint64_t room[WEIR_PAIR_CALLS]; /* what each that has_room takes: weir_schedule_takes() */
+	uint64_t room_taken[WEIR_PAIR_CALLS]; /* by each that has_room: weir_schedule_takes() */
 	uint32_t room_part[WEIR_PAIR_CALLS]; /* the same in pool->asked */
 };
 
@@ -206,11 +208,6 @@ void weir_link_publish_all(struct weir_shard *shard);
 /* Take a free call record for `exchange`; the index, or -1. */
 int weir_link_call_take(struct weir_shard *shard, struct weir_shard_link *link,
 			struct weir_exchange *exchange);
-
-/* Take what the exchange asks for of the worker's room, for its call there; false: another shard was
- * faster, or it was never there. Given back when the call record is. */
-__attribute__((noinline, cold)) bool weir_link_room_take(struct weir_shard *shard, struct weir_shard_link *link,
-							const struct weir_exchange *exchange);
 
 /* Free a call record if it is finished and no kernel operation holds its chunks. */
 void weir_link_call_settle(struct weir_shard *shard, struct weir_shard_link *link, uint16_t call);

@@ -51,12 +51,26 @@ static struct weir_nested *take_entry(struct weir_shard *shard)
 	return nested;
 }
 
+/* Drop what is left of a request. */
+static void forget_request(struct weir_shard *shard, struct weir_nested *nested)
+{
+	weir_block_give(&shard->blocks, nested->head);
+	weir_block_give(&shard->blocks, nested->reason);
+	weir_block_give_chain(&shard->blocks, nested->connection.in_first);
+	nested->head = NULL;
+	nested->reason = NULL;
+	nested->connection.in_first = NULL;
+	nested->connection.in_last = NULL;
+	nested->body_bytes = 0;
+	nested->put = false;
+	nested->failure = WEIR_HTTP_OK;
+}
+
 static void give_entry(struct weir_shard *shard, struct weir_nested *nested)
 {
 	WEIR_ASSERT(!nested->running && !nested->connection.in_flush);
 	weir_timer_disarm(&shard->wheel, &nested->connection.timer);
-	weir_block_give(&shard->blocks, nested->head);
-	weir_block_give_chain(&shard->blocks, nested->connection.in_first);
+	forget_request(shard, nested);
 	nested->next = shard->nested_free;
 	shard->nested_free = nested;
 	shard->nested_count--;
@@ -91,17 +105,13 @@ static struct weir_nested *find_slot(const struct weir_shard *shard, const struc
 	return nested;
 }
 
-/* Drop what is left of a request. */
-static void forget_request(struct weir_shard *shard, struct weir_nested *nested)
+/* A call that awaits this one, or no longer does, keeps its room meanwhile: others may have to know. */
+static void tell_room(struct weir_shard *shard, const struct weir_nested *nested)
 {
-	weir_block_give(&shard->blocks, nested->head);
-	weir_block_give_chain(&shard->blocks, nested->connection.in_first);
-	nested->head = NULL;
-	nested->connection.in_first = NULL;
-	nested->connection.in_last = NULL;
-	nested->body_bytes = 0;
-	nested->put = false;
-	nested->failure = WEIR_HTTP_OK;
+	struct weir_shard_link *link = nested->parent_link;
+
+	if (link && link->call[nested->parent_call].has_room)
+		weir_room_await(link, nested->parent_call, weir_nested_is_awaiting(shard, link, nested->parent_call));
 }
 
 void weir_nested_end_exchange(struct weir_shard *shard, struct weir_nested *nested)
@@ -109,6 +119,7 @@ void weir_nested_end_exchange(struct weir_shard *shard, struct weir_nested *nest
 	if (nested->running) {
 		nested->running = false;
 		weir_exchange_clear(shard, &nested->exchange);
+		tell_room(shard, nested);
 	}
 	nested->connection.exchanges = (struct weir_exchange_list){0};
 	nested->connection.streaming = NULL;
@@ -184,6 +195,20 @@ static bool take_open(struct weir_shard *shard, struct weir_shard_link *link,
 	return true;
 }
 
+/* What the head asks for; if the function can't have that, why. */
+static enum weir_http_failure read_ask(struct weir_shard *shard, struct weir_nested *nested,
+				       const struct weir_request_head *head,
+				       const struct weir_snapshot_function *function)
+{
+	char reason[WEIR_ASK_REASON_BYTES];
+	const enum weir_http_failure failure =
+		weir_nested_head_ask(head, &shard->config->snapshot, function, &nested->ask, reason);
+
+	if (failure != WEIR_HTTP_OK)
+		nested->reason = weir_block_take_copy(&shard->blocks, weir_span_of(reason));
+	return failure;
+}
+
 /* Copy the head of the first PUT, check the copy, find the function. False if it is a lie. */
 static bool take_head(struct weir_shard *shard, struct weir_nested *nested, const uint8_t *chunk,
 		      uint32_t head_bytes)
@@ -202,6 +227,8 @@ static bool take_head(struct weir_shard *shard, struct weir_nested *nested, cons
 		call->nested_made++;
 	if (nested->failure == WEIR_HTTP_OK && nested->connection.depth > WEIR_NESTED_DEPTH_MAX)
 		nested->failure = WEIR_HTTP_CALL_DEPTH;
+	if (nested->failure == WEIR_HTTP_OK)
+		nested->failure = (uint8_t)read_ask(shard, nested, head, function);
 	if (nested->failure != WEIR_HTTP_OK)
 		return true;
 	nested->function_id = function->id;
@@ -246,6 +273,7 @@ static void queue_one_way(struct weir_shard *shard, struct weir_nested *slot)
 	nested->exchange.head_request = slot->exchange.head_request;
 	nested->function_id = slot->function_id;
 	nested->head = slot->head;
+	nested->ask = slot->ask;
 	nested->body_bytes = slot->body_bytes;
 	nested->connection.in_first = slot->connection.in_first;
 	nested->connection.in_last = slot->connection.in_last;
@@ -282,7 +310,7 @@ static bool take_put(struct weir_shard *shard, struct weir_nested *nested,
 		link->exclusive = NULL; /* it answers to us: no longer a suspect that may hang */
 	if (nested->failure != WEIR_HTTP_OK)
 		weir_nested_reply_failure(shard, nested, (enum weir_http_failure)nested->failure,
-					  (struct weir_span){0});
+					  weir_block_span(nested->reason));
 	else if (message->flags & WEIR_NESTED_FLAG_ONE_WAY)
 		queue_one_way(shard, nested);
 	else
@@ -385,6 +413,7 @@ static void start(struct weir_shard *shard, struct weir_nested *nested, uint64_t
 		weir_exchange_fail(shard, exchange, WEIR_HTTP_CALL_UNKNOWN, (struct weir_span){0});
 		return;
 	}
+	exchange->ask = nested->ask;
 	exchange->generation = snapshot->header->generation;
 	weir_activation_begin(shard, exchange, function, 0);
 	exchange->stages.request_bytes = nested->body_bytes;
@@ -400,6 +429,7 @@ static void start(struct weir_shard *shard, struct weir_nested *nested, uint64_t
 	} else if (connection->in_first) {
 		body = (struct weir_span){.data = connection->in_first->data, .bytes = nested->body_bytes};
 	}
+	tell_room(shard, nested);
 	weir_dispatch_submit_head(shard, exchange, function,
 				  (struct weir_span){.data = nested->head->data,
 						     .bytes = nested->head->end},
@@ -426,6 +456,8 @@ void weir_nested_parent_ended(struct weir_shard *shard, struct weir_shard_link *
 {
 	struct weir_nested *nested = &shard->nested[link->call[call].nested - 1], *next;
 
+	if (link->call[call].has_room)
+		weir_room_await(link, call, false);
 	/* The work is for the turn's end: here others stand up the stack, and calls of calls of these
 	 * would make it a recursion. The newest is marked first, so that the oldest starts first. */
 	for (; nested; nested = next) {

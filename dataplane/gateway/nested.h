@@ -7,7 +7,9 @@
  * A nested call is an exchange like any other. Instead of a socket its connection has the parent's
  * slot: what it writes to is the slot's chunk, and only when the parent gave that back. It goes before
  * ordinary calls and may use the places of a worker that these leave free, for its parent holds one;
- * if no worker of its pool has a place left, it is refused at once.
+ * if no worker of its pool has a place left, it is refused at once. It may ask for resources, as a client
+ * may (ask.h). Of a worker's room nothing is kept free for it, since one call may ask for all of it: where
+ * calls that await others have too much of it, on every worker of its pool, it is refused at once, too.
  * Owns: its entry in the shard's table, its exchange, the blocks of its request.
  * Threads: the owning shard. Peer death: when the parent ends, however it does, what it awaits is
  * cancelled at the turn's end; calls of those end the same way, a turn of the list later. */
@@ -17,6 +19,7 @@
 #include "dataplane/abi/head.h"
 #include "dataplane/abi/nested.h"
 #include "dataplane/abi/snapshot.h"
+#include "dataplane/gateway/ask.h"
 #include "dataplane/gateway/connection.h"
 
 enum {
@@ -40,8 +43,10 @@ struct weir_nested {
 	struct weir_shard_link *parent_link; /* NULL: the parent ended */
 	struct weir_id parent;
 	struct weir_block *head; /* encoded request head, until the call starts */
+	struct weir_block *reason; /* sentence of `failure`; NULL = the general one */
 	uint64_t function_id;
 	uint64_t reply_left; /* bytes of the body still to come, or WEIR_HEAD_LENGTH_UNKNOWN */
+	struct weir_schedule_resources ask; /* of the request, until the call starts */
 	uint32_t body_bytes; /* of the request */
 	uint32_t chunk;
 	uint16_t parent_call;
@@ -117,6 +122,13 @@ enum weir_http_failure weir_nested_head_resolve(struct weir_shard *shard,
 						const struct weir_request_head *head,
 						uint64_t caller_id,
 						const struct weir_snapshot_function **out_function);
+
+/* What it asks for: WEIR_HTTP_OK and *out_ask, or why the function can't have that, with a sentence. */
+enum weir_http_failure weir_nested_head_ask(const struct weir_request_head *head,
+					    const struct weir_snapshot *snapshot,
+					    const struct weir_snapshot_function *function,
+					    struct weir_schedule_resources *out_ask,
+					    char reason[WEIR_ASK_REASON_BYTES]);
 
 enum { WEIR_NESTED_ENCODED_BYTES_MAX = 3 * WEIR_NESTED_HEAD_BYTES_MAX + 512 };
 

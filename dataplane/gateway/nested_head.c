@@ -104,6 +104,25 @@ enum weir_http_failure weir_nested_head_resolve(struct weir_shard *shard,
 	return (*out_function)->runtime == WEIR_RUNTIME_MISSING ? WEIR_HTTP_RUNTIME_MISSING : WEIR_HTTP_OK;
 }
 
+enum weir_http_failure weir_nested_head_ask(const struct weir_request_head *head,
+					    const struct weir_snapshot *snapshot,
+					    const struct weir_snapshot_function *function,
+					    struct weir_schedule_resources *out_ask,
+					    char reason[WEIR_ASK_REASON_BYTES])
+{
+	const struct weir_head_field *field = (const void *)(head + 1);
+	enum weir_http_failure failure = WEIR_HTTP_OK;
+	struct weir_ask ask = {0};
+
+	for (uint16_t i = 0; i < head->field_count && failure == WEIR_HTTP_OK; i++)
+		failure = weir_ask_field(&ask, span_of(head, field[i].name), span_of(head, field[i].value), reason);
+	if (failure == WEIR_HTTP_OK)
+		failure = weir_ask_match(&ask, snapshot, function, reason);
+	if (failure == WEIR_HTTP_OK)
+		*out_ask = ask.resources;
+	return failure;
+}
+
 /* Copy a text behind what is written and return its slice. */
 static struct weir_head_slice put(char *out, size_t *at, struct weir_span text)
 {

@@ -198,12 +198,8 @@ static void reply_broken(struct weir_shard *shard, struct weir_nested *nested)
 
 static void reply_failed(struct weir_shard *shard, struct weir_nested *nested)
 {
-	const struct weir_block *detail = nested->exchange.detail;
-
 	weir_nested_reply_failure(shard, nested, (enum weir_http_failure)nested->exchange.failure,
-				  detail ? (struct weir_span){.data = detail->data,
-							      .bytes = weir_block_used(detail)}
-					 : (struct weir_span){0});
+				  weir_block_span(nested->exchange.detail));
 }
 
 void weir_nested_reply(struct weir_shard *shard, struct weir_nested *nested)

@@ -145,6 +145,21 @@ static struct weir_schedule_candidate candidate_of(struct weir_shard_link *link)
 	};
 }
 
+/* The same for a call that a function waits for. The worker that runs the function stands still for it, so
+ * its call does not count; being set aside or kept free does not either. */
+static struct weir_schedule_candidate candidate_of_nested(struct weir_shard_link *link,
+							  const struct weir_exchange *exchange)
+{
+	struct weir_schedule_candidate candidate = candidate_of(link);
+
+	candidate.usable = !link->dead && !link->draining && !link->condemned && !link->stalled &&
+			   !link->exclusive && link->free_call_count > 0 && !is_parked_full(link);
+	candidate.one_task = false; /* all workers may have one, and wait for this one */
+	if (weir_nested_of(exchange->connection)->parent_link == link)
+		candidate.in_flight_limit++;
+	return candidate;
+}
+
 /* The worker that got the last call of the pool, if it may get another. What its lines said when it
  * was picked holds for the turn; its own calls are counted here. */
 static struct weir_shard_link *keep(struct weir_shard *shard, struct weir_shard_pool *pool)
@@ -324,19 +339,23 @@ struct weir_shard_link *weir_pick_fullest(struct weir_shard *shard, struct weir_
 					  const struct weir_exchange *exchange)
 {
 	const uint64_t takes = weir_schedule_takes(&pool->capacity, &exchange->ask);
-	const struct weir_shard_link *kept = exchange == pool->askers.first ? NULL : pool->kept;
+	const bool awaited = weir_nested_is_awaited(exchange);
+	const struct weir_shard_link *kept = awaited || exchange == pool->askers.first ? NULL : pool->kept;
 	int16_t price[WEIR_GATEWAY_POOL_LINKS_MAX];
 	uint64_t fullness[WEIR_GATEWAY_POOL_LINKS_MAX];
 	bool has_room = false;
 	int place;
 
-	if (is_kept_free(pool))
+	if (!awaited && is_kept_free(pool))
 		return NULL;
 	for (uint32_t i = 0; i < pool->link_count; i++) {
-		const uint64_t used = atomic_load_explicit(pool->link[i]->room_used, memory_order_relaxed);
-		struct weir_schedule_candidate candidate = candidate_of(pool->link[i]);
+		struct weir_shard_link *link = pool->link[i];
+		const uint64_t used = atomic_load_explicit(&link->room->used, memory_order_relaxed);
+		struct weir_schedule_candidate candidate =
+			awaited ? candidate_of_nested(link, exchange) : candidate_of(link);
 
-		candidate.too_small = pool->link[i] == kept || !weir_schedule_fits(&pool->capacity, used, takes);
+		pool->has_shut = pool->has_shut || (awaited && is_shut(link));
+		candidate.too_small = link == kept || !weir_schedule_fits(&pool->capacity, used, takes);
 		has_room |= !candidate.too_small;
 		price[i] = weir_schedule_price(pool->policy, &candidate, &pool->weights);
 		fullness[i] = weir_schedule_fullness(&pool->capacity, used);
@@ -361,7 +380,7 @@ void weir_pick_keep(struct weir_shard_pool *pool)
 		return; /* never the only one */
 	for (uint32_t i = 0; i < pool->link_count; i++) {
 		struct weir_shard_link *link = pool->link[i];
-		const uint64_t used = atomic_load_explicit(link->room_used, memory_order_relaxed);
+		const uint64_t used = atomic_load_explicit(&link->room->used, memory_order_relaxed);
 		const uint64_t fullness = weir_schedule_fullness(&pool->capacity, used);
 
 		if (link->dead || link->draining || link->condemned || fullness >= least)
@@ -407,35 +426,22 @@ void weir_pick_turn(struct weir_shard *shard)
 		look_closely(shard, shard->pool[i]);
 }
 
-/* May a call that a function waits for be given to this worker? The worker that runs the function
- * stands still for it, so its call does not count; being set aside or kept free does not either. */
-static bool takes_nested(struct weir_shard_link *link, const struct weir_exchange *exchange,
-			 uint32_t *out_in_flight)
-{
-	struct weir_schedule_candidate candidate = candidate_of(link);
-
-	candidate.usable = !link->dead && !link->draining && !link->condemned && !link->stalled &&
-			   !link->exclusive && link->free_call_count > 0 && !is_parked_full(link);
-	candidate.one_task = false; /* all workers may have one, and wait for this one */
-	if (weir_nested_of(exchange->connection)->parent_link == link)
-		candidate.in_flight_limit++;
-	*out_in_flight = candidate.in_flight;
-	return weir_schedule_has_room(&candidate);
-}
-
 struct weir_shard_link *weir_pick_nested(struct weir_shard_pool *pool, const struct weir_exchange *exchange)
 {
 	struct weir_shard_link *best = NULL;
-	uint32_t best_in_flight = UINT32_MAX, in_flight = 0;
+	uint32_t best_in_flight = UINT32_MAX;
 
 	for (uint32_t i = 0; i < pool->link_count; i++) {
+		struct weir_schedule_candidate candidate;
+
 		pool->has_shut = pool->has_shut || is_shut(pool->link[i]);
 		if (best && i >= pool->near_count && best->remote == 0)
 			continue; /* near ones come first, and one has room */
-		if (!takes_nested(pool->link[i], exchange, &in_flight) || in_flight >= best_in_flight)
+		candidate = candidate_of_nested(pool->link[i], exchange);
+		if (!weir_schedule_has_room(&candidate) || candidate.in_flight >= best_in_flight)
 			continue;
 		best = pool->link[i];
-		best_in_flight = in_flight;
+		best_in_flight = candidate.in_flight;
 	}
 	return best;
 }
@@ -477,12 +483,30 @@ struct weir_shard_link *weir_pick_alone(struct weir_shard_pool *pool)
 	return best->in_flight == 0 ? best : NULL;
 }
 
-bool weir_pick_is_full(const struct weir_shard_pool *pool)
+/* Does the worker have no place for any call before one that waits there ends? One that was only just
+ * started has not said how many may wait. */
+static bool has_no_place(const struct weir_shard_link *link)
 {
+	return is_parked_full(link) && atomic_load_explicit(&link->header->parked_max, memory_order_relaxed) != 0;
+}
+
+/* Do calls that await others have so much of the worker's room that there will not be enough for this one
+ * before one of those ends? */
+static bool has_no_room(const struct weir_shard_link *link, const struct weir_exchange *exchange)
+{
+	const struct weir_schedule_resources *capacity = &link->pool->capacity;
+
+	return weir_schedule_asks(&exchange->ask) &&
+	       !weir_schedule_fits(capacity, atomic_load_explicit(&link->room->awaiting, memory_order_relaxed),
+				   weir_schedule_takes(capacity, &exchange->ask));
+}
+
+bool weir_pick_is_full(const struct weir_exchange *exchange)
+{
+	const struct weir_shard_pool *pool = exchange->pool;
+
 	for (uint32_t i = 0; i < pool->link_count; i++) {
-		/* A worker that was only just started has not said how many calls may wait there. */
-		if (!is_parked_full(pool->link[i]) ||
-		    atomic_load_explicit(&pool->link[i]->header->parked_max, memory_order_relaxed) == 0)
+		if (!has_no_place(pool->link[i]) && !has_no_room(pool->link[i], exchange))
 			return false;
 	}
 	return pool->link_count > 0;

@@ -50,13 +50,13 @@ struct weir_shard_link *weir_pick(struct weir_shard *shard, struct weir_shard_po
 __attribute__((noinline)) struct weir_shard_link *
 weir_pick_nested(struct weir_shard_pool *pool, const struct weir_exchange *exchange);
 
-/* For one that asks for resources: of the near workers that have room for that the fullest, else of the far
- * ones, or NULL; then pool->lacks_room is set if only more workers could help. */
+/* For one that asks for resources, whoever waits for it: of the near workers that have room for that the
+ * fullest, else of the far ones, or NULL; then pool->lacks_room is set if only more workers could help. */
 __attribute__((noinline, cold)) struct weir_shard_link *
 weir_pick_fullest(struct weir_shard *shard, struct weir_shard_pool *pool, const struct weir_exchange *exchange);
 
-/* Keep the emptiest worker of the pool, where it has several, for the call that has asked for longest:
- * the others that ask pass it by. */
+/* Keep the emptiest worker of the pool, where it has several, for the first of the calls that ask: the others
+ * pass it by, but for those that functions wait for. */
 void weir_pick_keep(struct weir_shard_pool *pool);
 
 /* The one of the two that fits an exchange that asks for nothing. */
@@ -66,7 +66,8 @@ struct weir_shard_link *weir_pick_for(struct weir_shard *shard, struct weir_shar
 /* For a call that must run alone. */
 struct weir_shard_link *weir_pick_alone(struct weir_shard_pool *pool);
 
-/* Is every worker that the pool has full of calls that wait, or shut? */
-__attribute__((noinline)) bool weir_pick_is_full(const struct weir_shard_pool *pool);
+/* Can no worker that its pool has take the awaited exchange before a call there that waits for something
+ * ends? Each is full of such calls, or shut, or those that await others have the room it asks for. */
+__attribute__((noinline)) bool weir_pick_is_full(const struct weir_exchange *exchange);
 
 #endif

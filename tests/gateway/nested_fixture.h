@@ -74,20 +74,20 @@ static inline uint8_t *nested_chunk(const struct nested *nested, size_t *out_roo
 }
 
 /* Write a head for `POST path` of the function `name` with one field; returns its bytes. */
-static inline uint32_t nested_head(const struct nested *nested, const char *name, const char *path)
+static inline uint32_t nested_head_with(const struct nested *nested, const char *name, const char *path,
+					const char *field, const char *value)
 {
-	static const char field[] = "x-kind", value[] = "test";
 	struct weir_request_head head = {.method = 2, .field_count = 1};
 	struct weir_head_field row;
 	size_t room, at = sizeof(head) + sizeof(row);
 	uint8_t *out = nested_chunk(nested, &room);
 
-	row.name = (struct weir_head_slice){.offset = (uint16_t)at, .bytes = sizeof(field) - 1};
-	memcpy(out + at, field, sizeof(field) - 1);
-	at += sizeof(field) - 1;
-	row.value = (struct weir_head_slice){.offset = (uint16_t)at, .bytes = sizeof(value) - 1};
-	memcpy(out + at, value, sizeof(value) - 1);
-	at += sizeof(value) - 1;
+	row.name = (struct weir_head_slice){.offset = (uint16_t)at, .bytes = (uint16_t)strlen(field)};
+	memcpy(out + at, field, strlen(field));
+	at += strlen(field);
+	row.value = (struct weir_head_slice){.offset = (uint16_t)at, .bytes = (uint16_t)strlen(value)};
+	memcpy(out + at, value, strlen(value));
+	at += strlen(value);
 	head.target = (struct weir_head_slice){.offset = (uint16_t)at, .bytes = (uint16_t)strlen(name)};
 	memcpy(out + at, name, strlen(name));
 	at += strlen(name);
@@ -98,6 +98,11 @@ static inline uint32_t nested_head(const struct nested *nested, const char *name
 	memcpy(out, &head, sizeof(head));
 	memcpy(out + sizeof(head), &row, sizeof(row));
 	return head.bytes;
+}
+
+static inline uint32_t nested_head(const struct nested *nested, const char *name, const char *path)
+{
+	return nested_head_with(nested, name, path, "x-kind", "test");
 }
 
 static inline void nested_put(const struct nested *nested, uint32_t head_bytes, uint32_t bytes,
@@ -122,6 +127,14 @@ static inline void nested_call(const struct nested *nested, const char *name, co
 	memcpy(nested_chunk(nested, &room) + head_bytes, body, strlen(body));
 	nested_put(nested, head_bytes, head_bytes + (uint32_t)strlen(body),
 		   flags | WEIR_MESSAGE_FLAG_END);
+}
+
+/* Call `name`, which shall have so much memory. */
+static inline void nested_ask(const struct nested *nested, const char *name, const char *memory_mb, uint8_t flags)
+{
+	const uint32_t head_bytes = nested_head_with(nested, name, "/nested", "x-weir-memory-mb", memory_mb);
+
+	nested_put(nested, head_bytes, head_bytes, flags | WEIR_MESSAGE_FLAG_END);
 }
 
 static inline void nested_more(const struct nested *nested)

@@ -33,19 +33,56 @@ struct reading {
 	char reason[WEIR_ASK_REASON_BYTES];
 };
 
+/* The same fields as a function's head has them. */
+static struct reading read_nested_head(const struct weir_http_parser *parser, const char *text)
+{
+	union {
+		struct weir_request_head head;
+		char bytes[4096];
+	} nested = {.head = {.field_count = parser->header_count}};
+	struct weir_head_field *row = (void *)(&nested.head + 1);
+	const size_t text_at = sizeof(nested.head) + parser->header_count * sizeof(*row);
+	struct reading reading = {.ask = {7, 7}};
+
+	assert_true(text_at + parser->head_bytes < sizeof(nested));
+	memcpy(nested.bytes + text_at, text, parser->head_bytes);
+	for (uint16_t i = 0; i < parser->header_count; i++) {
+		const struct weir_http_slice name = parser->headers[i].name, value = parser->headers[i].value;
+
+		row[i].name = (struct weir_head_slice){(uint16_t)(text_at + name.offset), name.bytes};
+		row[i].value = (struct weir_head_slice){(uint16_t)(text_at + value.offset), value.bytes};
+	}
+	reading.failure =
+		weir_nested_head_ask(&nested.head, &snapshot, &function, &reading.ask, reading.reason);
+	if (reading.failure != WEIR_HTTP_OK)
+		assert_int_equal(reading.ask.cpu_millicores, 7); /* untouched */
+	return reading;
+}
+
 static struct reading read_head(const char *fields, uint8_t fields_expected)
 {
 	static const struct weir_http_limits limits = {
 		.target_bytes_max = 1024, .head_bytes_max = 4096, .headers_max = 100, .body_bytes_max = 1024};
-	struct reading reading = {.ask = {7, 7}};
+	struct reading reading = {0}, nested;
 	struct weir_http_parser parser;
+	struct weir_ask ask = {0};
 	char head[2048];
 
 	(void)snprintf(head, sizeof(head), "GET / HTTP/1.1\r\nHost: a\r\nX-Weir-Timing: 1\r\n%s\r\n", fields);
 	weir_http_parser_reset(&parser, &limits);
 	assert_int_equal(weir_http_parser_execute(&parser, head, strlen(head)), WEIR_HTTP_PARSE_HEAD);
 	assert_int_equal(parser.resource_fields, fields_expected);
-	reading.failure = weir_ask_read(&parser, head, &snapshot, &function, &reading.ask, reading.reason);
+	for (uint16_t i = 0; i < parser.header_count && reading.failure == WEIR_HTTP_OK; i++)
+		reading.failure = weir_ask_field(&ask, weir_http_slice_span(head, parser.headers[i].name),
+						 weir_http_slice_span(head, parser.headers[i].value), reading.reason);
+	if (reading.failure == WEIR_HTTP_OK)
+		reading.failure = weir_ask_match(&ask, &snapshot, &function, reading.reason);
+	reading.ask = ask.resources;
+	nested = read_nested_head(&parser, head);
+	assert_int_equal(nested.failure, reading.failure);
+	assert_string_equal(nested.reason, reading.reason);
+	if (nested.failure == WEIR_HTTP_OK)
+		assert_memory_equal(&nested.ask, &reading.ask, sizeof(nested.ask));
 	return reading;
 }
 
@@ -82,7 +119,6 @@ static void a_malformed_ask_is_refused_with_what_would_be_right(void **state)
 		assert_int_equal(reading.failure, WEIR_HTTP_BAD_RESOURCES);
 		assert_non_null(strstr(reading.reason, "x-weir-cpu-millicores is '"));
 		assert_non_null(strstr(reading.reason, "a whole number of millicores (1,000 = one CPU's time)"));
-		assert_int_equal(reading.ask.cpu_millicores, 7); /* untouched */
 		(void)snprintf(fields, sizeof(fields), "x-weir-memory-mb: %s\r\n", values[i]);
 		assert_non_null(strstr(read_head(fields, 1).reason, "a whole number of MB"));
 	}
@@ -107,11 +143,13 @@ static void what_no_spec_holds_is_refused_with_those_that_there_are(void **state
 struct scene {
 	struct weir_shard *shard;
 	struct weir_shard_pool *pool;
+	struct weir_connection client;
+	struct weir_nested nested; /* its exchange is a call that a function waits for */
 	struct weir_exchange exchange;
 	struct weir_shard_link *link[WORKERS];
 	struct weir_link_header *header[WORKERS];
 	struct weir_board_picks *picks;
-	_Atomic uint64_t used[WORKERS];
+	struct weir_room room[WORKERS];
 };
 
 static int setup(void **state)
@@ -128,6 +166,11 @@ static int setup(void **state)
 	scene->shard->shard_count = 1;
 	scene->shard->now_ns = 5000000000;
 	scene->shard->picks = scene->picks;
+	scene->exchange.connection = &scene->client;
+	scene->exchange.pool = scene->pool;
+	scene->nested.connection.special = WEIR_CONNECTION_NESTED | WEIR_CONNECTION_AWAITED;
+	scene->nested.exchange.connection = &scene->nested.connection;
+	scene->nested.exchange.pool = scene->pool;
 	weir_pick_open(scene->pool, 7);
 	for (uint32_t i = 0; i < WORKERS; i++) {
 		scene->link[i] = weir_shard_allocate(sizeof(*scene->link[i]));
@@ -139,7 +182,7 @@ static int setup(void **state)
 		scene->link[i]->free_call_count = WEIR_PAIR_CALLS;
 		scene->link[i]->home = true;
 		scene->link[i]->pool = scene->pool;
-		scene->link[i]->room_used = &scene->used[i];
+		scene->link[i]->room = &scene->room[i];
 		weir_pick_enter(scene->pool, scene->link[i]);
 	}
 	weir_pick_configure(scene->shard, scene->pool, &row);
@@ -171,7 +214,7 @@ static int place(struct scene *scene, uint32_t cpu_millicores, uint32_t memory_m
 	link = weir_pick_fullest(scene->shard, scene->pool, &scene->exchange);
 	if (!link)
 		return -1;
-	assert_true(weir_link_room_take(scene->shard, link, &scene->exchange));
+	assert_true(weir_room_take(scene->shard, link, &scene->exchange));
 	return (int)link->worker_id - 1;
 }
 
@@ -199,7 +242,7 @@ static void room_that_comes_back_is_given_away_again(void **state)
 	(void)place(scene, 1000, 0);
 	(void)place(scene, 1000, 0);
 	assert_int_equal(place(scene, 1, 0), -1);
-	atomic_fetch_sub(&scene->used[first], scene->link[first]->room[0]);
+	atomic_fetch_sub(&scene->room[first].used, scene->link[first]->room_taken[0]);
 	assert_int_equal(place(scene, 1000, 0), first);
 }
 
@@ -242,9 +285,9 @@ static void room_that_another_shard_took_in_between_is_not_given_twice(void **st
 	struct scene *scene = *state;
 
 	scene->exchange.ask = (struct weir_schedule_resources){600, 0};
-	atomic_store(&scene->used[0], UINT64_C(500) << 32);
-	assert_false(weir_link_room_take(scene->shard, scene->link[0], &scene->exchange));
-	assert_int_equal(atomic_load(&scene->used[0]), UINT64_C(500) << 32);
+	atomic_store(&scene->room[0].used, UINT64_C(500) << 32);
+	assert_false(weir_room_take(scene->shard, scene->link[0], &scene->exchange));
+	assert_int_equal(atomic_load(&scene->room[0].used), UINT64_C(500) << 32);
 	assert_false(scene->link[0]->call[0].has_room);
 }
 
@@ -255,10 +298,10 @@ static void a_fuller_worker_of_another_node_waits_until_none_here_has_room(void 
 	weir_pick_leave(scene->pool, scene->link[0]);
 	scene->link[0]->remote = 100;
 	weir_pick_enter(scene->pool, scene->link[0]);
-	atomic_store(&scene->used[0], UINT64_C(900) << 32);
+	atomic_store(&scene->room[0].used, UINT64_C(900) << 32);
 	assert_int_not_equal(place(scene, 100, 0), 0);
-	atomic_store(&scene->used[1], UINT64_C(1000) << 32);
-	atomic_store(&scene->used[2], UINT64_C(1000) << 32);
+	atomic_store(&scene->room[1].used, UINT64_C(1000) << 32);
+	atomic_store(&scene->room[2].used, UINT64_C(1000) << 32);
 	assert_int_equal(place(scene, 100, 0), 0);
 	assert_int_equal(place(scene, 100, 0), -1);
 }
@@ -267,11 +310,11 @@ static void a_fuller_worker_of_another_node_waits_until_none_here_has_room(void 
 static void the_emptiest_of_several_workers_is_kept_for_who_asked_first(void **state)
 {
 	struct scene *scene = *state;
-	struct weir_exchange first = {.ask = {1000, 0}};
+	struct weir_exchange first = {.connection = &scene->client, .ask = {1000, 0}};
 
-	atomic_store(&scene->used[0], UINT64_C(500) << 32);
-	atomic_store(&scene->used[1], UINT64_C(300) << 32);
-	atomic_store(&scene->used[2], UINT64_C(400) << 32);
+	atomic_store(&scene->room[0].used, UINT64_C(500) << 32);
+	atomic_store(&scene->room[1].used, UINT64_C(300) << 32);
+	atomic_store(&scene->room[2].used, UINT64_C(400) << 32);
 	scene->pool->askers.first = &first;
 	weir_pick_keep(scene->pool);
 	assert_ptr_equal(scene->pool->kept, scene->link[1]);
@@ -279,13 +322,91 @@ static void the_emptiest_of_several_workers_is_kept_for_who_asked_first(void **s
 	assert_int_equal(place(scene, 500, 0), 0);
 	assert_int_equal(place(scene, 500, 0), 2);
 	assert_int_equal(place(scene, 500, 0), -1); /* it would fit the one that is kept */
-	atomic_store(&scene->used[1], 0);
+	atomic_store(&scene->room[1].used, 0);
 	assert_ptr_equal(weir_pick_fullest(scene->shard, scene->pool, &first), scene->link[1]);
 	weir_pick_leave(scene->pool, scene->link[1]);
 	assert_null(scene->pool->kept);
 	weir_pick_leave(scene->pool, scene->link[2]);
 	weir_pick_keep(scene->pool);
 	assert_null(scene->pool->kept); /* never the only one: the others would stand still */
+}
+
+/* The worker that an awaited call with this ask may get; -1: none has room. */
+static int place_awaited(struct scene *scene, uint32_t cpu_millicores)
+{
+	const struct weir_shard_link *link;
+
+	scene->nested.exchange.ask = (struct weir_schedule_resources){cpu_millicores, 0};
+	link = weir_pick_fullest(scene->shard, scene->pool, &scene->nested.exchange);
+	return link ? (int)link->worker_id - 1 : -1;
+}
+
+static void an_awaited_call_gets_the_fullest_worker_and_places_that_others_leave_free(void **state)
+{
+	struct scene *scene = *state;
+
+	for (uint32_t i = 0; i < WORKERS; i++)
+		atomic_store(&scene->header[i]->parked, 48); /* of 64: the rest is not for clients */
+	atomic_store(&scene->room[0].used, UINT64_C(300) << 32);
+	atomic_store(&scene->room[1].used, UINT64_C(600) << 32);
+	atomic_store(&scene->room[2].used, UINT64_C(500) << 32);
+	assert_int_equal(place(scene, 100, 0), -1);
+	assert_int_equal(place_awaited(scene, 400), 1);
+	assert_int_equal(place_awaited(scene, 500), 2);
+	assert_int_equal(place_awaited(scene, 600), 0);
+	scene->pool->kept = scene->link[0]; /* for a client's call that asked first */
+	assert_int_equal(place_awaited(scene, 600), 0);
+	assert_int_equal(place_awaited(scene, 701), -1);
+	assert_true(scene->pool->lacks_room);
+	atomic_store(&scene->header[1]->parked, 64);
+	assert_int_equal(place_awaited(scene, 400), 2);
+	atomic_store(&scene->header[2]->parked_max, WEIR_LINK_PARKED_MAX_SHUT);
+	assert_int_equal(place_awaited(scene, 400), 0);
+	assert_true(scene->pool->has_shut);
+}
+
+/* Takes the room of worker `index` for the call record of the same number. */
+static void hold(struct scene *scene, int index, uint32_t cpu_millicores)
+{
+	scene->exchange.ask = (struct weir_schedule_resources){cpu_millicores, 0};
+	scene->exchange.call = (uint16_t)index;
+	assert_true(weir_room_take(scene->shard, scene->link[index], &scene->exchange));
+}
+
+static bool is_full(struct scene *scene, uint32_t cpu_millicores)
+{
+	scene->nested.exchange.ask = (struct weir_schedule_resources){cpu_millicores, 0};
+	return weir_pick_is_full(&scene->nested.exchange);
+}
+
+static void room_gets_free_by_itself_unless_calls_that_await_have_it(void **state)
+{
+	struct scene *scene = *state;
+
+	for (int i = 0; i < WORKERS; i++) {
+		hold(scene, i, 600);
+		assert_false(is_full(scene, 500));
+		weir_room_await(scene->link[i], (uint16_t)i, true);
+		weir_room_await(scene->link[i], (uint16_t)i, true); /* it counts once */
+		assert_int_equal(atomic_load(&scene->room[i].awaiting), UINT64_C(600) << 32);
+	}
+	assert_true(is_full(scene, 500));
+	assert_false(is_full(scene, 400));
+	assert_false(is_full(scene, 0)); /* for who asks for nothing there is room anywhere, */
+	atomic_store(&scene->header[0]->parked, 64);
+	assert_false(is_full(scene, 400));
+	for (int i = 1; i < WORKERS; i++)
+		atomic_store(&scene->header[i]->parked, 64);
+	assert_true(is_full(scene, 0)); /* but perhaps no place */
+	for (int i = 1; i < WORKERS; i++)
+		atomic_store(&scene->header[i]->parked, 0);
+	assert_true(is_full(scene, 500)); /* of the one no place, of the others no room */
+	weir_room_await(scene->link[1], 1, false);
+	weir_room_await(scene->link[1], 1, false);
+	assert_int_equal(atomic_load(&scene->room[1].awaiting), 0);
+	assert_false(is_full(scene, 500));
+	weir_room_give(scene->shard, scene->link[1], 1);
+	assert_int_equal(atomic_load(&scene->room[1].used), 0);
 }
 
 int main(void)
@@ -306,6 +427,9 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(the_emptiest_of_several_workers_is_kept_for_who_asked_first, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(an_awaited_call_gets_the_fullest_worker_and_places_that_others_leave_free,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(room_gets_free_by_itself_unless_calls_that_await_have_it, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,13 +3,15 @@
 """Resource specs: a function may have several, each with workers of its own that have what it says."""
 
 import json
+import pathlib
 import socket
 import threading
 import time
 import unittest
+import urllib.parse
 
 import weir_instance
-from weir_instance import SAMPLES, Instance, wait_until
+from weir_instance import BIN, SAMPLES, Instance, wait_until
 
 MIB = 1 << 20
 
@@ -224,6 +226,62 @@ class Requests(weir_instance.Case):
             weir.ctrlctl("fn", "deploy", SAMPLES / "native" / "sleep.so", "--spec", "cpu=3000,memory=32")
         self.assertEqual({name: answer.status for name, answer in background.answers.items()},
                          {"runs": 200, "waits": 200, "asks for more than there will be": 503})
+
+
+class Calls(weir_instance.Case):
+    """What functions ask for of functions that they call."""
+
+    ASKER = """
+        exports.handler = async (request) => {
+          const { function: name, oneWay, ...headers } = Object.fromEntries(request.searchParams);
+          const reply = await request.call(name, undefined, { headers, oneWay: oneWay !== undefined });
+          return { status: reply.status, answer: reply.text() };
+        };"""
+
+    def add_asker(self, weir, spec):
+        runtime = next((name for name in ("js", "node") if (BIN / f"weir-worker-{name}").exists()), None)
+        if runtime is None:
+            self.skipTest("neither weir-worker-js nor weir-worker-node is built")
+        code = pathlib.Path(weir.home) / "asker.js"
+        code.write_text(self.ASKER)
+        weir.ctrlctl("fn", "add", "asker", "--runtime", runtime, "--file", code, "--spec", spec)
+        weir.ctrlctl("route", "add", "ANY /asker", "--fn", "asker")
+
+    def ask(self, weir, function, own=None, one_way=False, **asks):
+        """(status, text) of what the asker got for asking `function` for that, while it has `own` CPU time itself."""
+        query = {"function": function, **fields(**asks), **({"oneWay": 1} if one_way else {})}
+        answer = weir.request("GET", "/asker?" + urllib.parse.urlencode(query), headers=fields(cpu=own), timeout_s=120)
+        self.assertEqual(answer.status, 200, answer)
+        return answer.json()["status"], answer.json()["answer"]
+
+    def test_a_call_gets_the_smallest_spec_that_holds_what_its_caller_asks_for(self):
+        with Instance() as weir:
+            add(weir, "hello", Requests.SMALL, Requests.LARGE)
+            self.add_asker(weir, "cpu=1000,memory=256,min=1,max=1")
+            wait_until(lambda: len(workers(weir)) == 3, "one worker of each spec is there")
+            for asks, status, small, large in (({}, 200, 1, 0), ({"cpu": 501}, 200, 1, 1),
+                                               ({"memory": 65, "one_way": True}, 202, 1, 2), ({"cpu": 500}, 200, 2, 2)):
+                self.assertEqual(self.ask(weir, "hello", **asks)[0], status, asks)
+                wait_until(lambda: [accepted(weir)[spec] for spec in ((500, 64), (2000, 192))] == [[small], [large]],
+                           f"{asks} counts there")
+            for one_way in (False, True):
+                status, text = self.ask(weir, "hello", cpu="half", one_way=one_way)
+                self.assertEqual((status, json.loads(text)["code"]), (400, "bad_resources"), text)
+                status, text = self.ask(weir, "hello", memory=193, one_way=one_way)
+                self.assertEqual((status, json.loads(text)["code"]), (503, "no_spec"), text)
+                self.assertIn("smallest first: 500 millicores and 64 MB, 2000 and 192", json.loads(text)["error"])
+
+    def test_a_function_that_asks_for_what_it_has_itself_is_told_at_once(self):
+        with Instance() as weir:
+            self.add_asker(weir, "cpu=1000,memory=256,min=1,max=1")
+            wait_until(lambda: len(workers(weir)) == 1, "its worker is there")
+            for _ in range(3):
+                status, text = self.ask(weir, "asker", own=600, cpu=401)
+                self.assertEqual((status, json.loads(text)["code"]), (503, "no_worker"), text)
+                # With 400 it runs, and learns that it called nobody: it names no function.
+                self.assertIn("call_unknown", self.ask(weir, "asker", own=600, cpu=400)[1])
+            self.assertEqual(weir.status()["metrics"]["calls_timed_out"], 0)
+            wait_until(lambda: weir.status()["metrics"]["calls_in_flight"] == 0, "all calls are back")
 
 
 class Limits(weir_instance.Case):

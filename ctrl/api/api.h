@@ -96,9 +96,16 @@ struct weir_api_owner {
 
 struct weir_api;
 
+/* Whose socket it is. */
+enum weir_api_door {
+	WEIR_API_DOOR_LOCAL,   /* this user's and root's, by the peer's credentials; mode 0600 */
+	WEIR_API_DOOR_DIALECT, /* the dialect workers': in a directory that is shown to these alone; mode 0666 */
+	WEIR_API_DOORS,
+};
+
 /* Make the socket (replacing one that a dead process left) and listen. `owner` is copied. 0,
  * -ENAMETOOLONG (path over 107 bytes), -ENOMEM or -errno. */
-int weir_api_create(const struct weir_api_owner *owner, const char *socket_path,
+int weir_api_create(const struct weir_api_owner *owner, const char *socket_path, enum weir_api_door door,
 		    struct weir_api **out_api);
 
 /* Close every connection and remove the socket. NULL is accepted. */

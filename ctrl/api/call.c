@@ -28,7 +28,8 @@ static const struct weir_api_member function_deploy_members[] = {
 	{"memory_mb", WEIR_API_NUMBER},	 {"queue_max", WEIR_API_NUMBER}, {"specs", WEIR_API_LIST},
 	{"health", WEIR_API_TEXT},	 {"trial", WEIR_API_SWITCH},	 {"environment", WEIR_API_OBJECT},
 	{"secrets", WEIR_API_OBJECT},	 {"unset", WEIR_API_LIST},	 {"description", WEIR_API_TEXT},
-	{"parameters", WEIR_API_ANY},	 {"annotations", WEIR_API_ANY},	 {NULL, WEIR_API_ANY},
+	{"parameters", WEIR_API_ANY},	 {"annotations", WEIR_API_ANY},	 {"new", WEIR_API_SWITCH},
+	{NULL, WEIR_API_ANY},
 };
 static const struct weir_api_member function_rollback_members[] = {
 	{"number", WEIR_API_NUMBER},
@@ -104,6 +105,7 @@ static const struct {
 	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove, "remove function", NULL},
 	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy",
 	 weir_api_function_deploy, "deploy function", function_deploy_members},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/code", weir_api_function_code, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions, NULL, NULL},
 	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback",
 	 weir_api_function_rollback, "roll back function", function_rollback_members},

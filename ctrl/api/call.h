@@ -76,7 +76,7 @@ void weir_api_author_complete(struct weir_api_call *call);
 weir_api_handler weir_api_function_list, weir_api_function_get, weir_api_function_add,
 	weir_api_function_remove;
 weir_api_handler weir_api_code_get, weir_api_code_add, weir_api_function_deploy, weir_api_function_versions,
-	weir_api_function_rollback, weir_api_function_change;
+	weir_api_function_rollback, weir_api_function_change, weir_api_function_code;
 weir_api_handler weir_api_variable_list, weir_api_variable_change;
 weir_api_handler weir_api_route_list, weir_api_route_add, weir_api_route_update,
 	weir_api_route_remove;

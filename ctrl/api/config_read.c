@@ -6,6 +6,7 @@
 
 #include "ctrl/api/config_reading.h"
 #include "ctrl/api/pool_setting.h"
+#include "ctrl/model/builtin.h"
 #include "dataplane/base/cleanup.h"
 
 enum { ROUTE_TEXT_MAX = WEIR_MODEL_PATTERN_BYTES_MAX + 80, NAME_TEXT_MAX = 2 * WEIR_MODEL_NAME_BYTES_MAX + 2 };
@@ -155,7 +156,7 @@ void weir_config_route_read(struct weir_config_reading *reading)
 		 weir_model_name_parse(function, route.space, route.name, &wrong) != 0)
 		weir_config_wrong(reading, "function", "%s %s", wrong.field, wrong.reason);
 	if (weir_config_is_sound(reading) && weir_config_in_space(reading, "function", route.space) &&
-	    weir_model_route_check(&route, &wrong) != 0)
+	    (weir_model_route_check(&route, &wrong) != 0 || weir_builtin_route_check(&route, &wrong) != 0))
 		weir_config_wrong(reading, wrong.field, "%s", wrong.reason);
 	if (weir_config_is_sound(reading))
 		weir_config_keep(reading, WEIR_CONFIG_ROUTES, weir_config_route_key(&route),

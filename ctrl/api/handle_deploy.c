@@ -1,11 +1,14 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ctrl/api/call.h"
 #include "ctrl/api/setting.h"
 #include "dataplane/base/cleanup.h"
+#include "dataplane/base/fd.h"
 
 enum { CODE_PATH_MAX = WEIR_CODE_PATH_BYTES_MAX + WEIR_CODE_NAME_BYTES_MAX + 1 };
 
@@ -61,6 +64,10 @@ static bool deploy_defaults(struct weir_api_call *call, struct weir_model_functi
 						function, &error);
 	if (code != 0 && code != -ENOENT) {
 		*out_result = weir_api_refuse_store(call, code, &error);
+		return false;
+	}
+	if (code == 0 && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(call->body, "new"))) {
+		*out_result = weir_api_refuse(call, 409, "exists", "name", "there is a function of this name already");
 		return false;
 	}
 	if (code == -ENOENT) {
@@ -383,4 +390,29 @@ enum weir_api_result weir_api_function_change(struct weir_api_call *call)
 		deployed_tell(call, &function);
 	}
 	return result;
+}
+
+/* The file that is run, as it was given: of a function whose code is more than a file, its entry. */
+enum weir_api_result weir_api_function_code(struct weir_api_call *call)
+{
+	struct weir_store_error error = {{0}};
+	struct weir_model_function function;
+	struct stat info;
+	WEIR_CLEANUP(weir_fd_close) int fd = -1;
+	const int code = weir_store_function_find(call->owner->store, call->param[0], call->param[1], &function, &error);
+
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	if (function.code_path[0] != '\0')
+		fd = open(function.code_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd == -1 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
+		return weir_api_refuse(call, 404, "no_code", NULL,
+				       function.image[0] != '\0' ? "the function runs an image, which has no file here"
+								 : "the function's file is not there");
+	call->answer = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(call->answer, "runtime", function.runtime); /* or members lack */
+	call->file_fd = fd;
+	fd = -1;
+	call->status = 200;
+	return WEIR_API_DONE;
 }

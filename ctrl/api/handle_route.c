@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctrl/api/call.h"
+#include "ctrl/model/builtin.h"
 
 enum { ROUTE_TEXT_MAX = WEIR_MODEL_PATTERN_BYTES_MAX + 80 };
 
@@ -137,7 +138,7 @@ static bool route_complete(struct weir_api_call *call, const struct route_body *
 	route->timeout_ms = body->timeout_ms;
 	if ((body->function[0] == '\0' ||
 	     weir_model_name_parse(body->function, route->space, route->name, &wrong) == 0) &&
-	    weir_model_route_check(route, &wrong) == 0)
+	    weir_model_route_check(route, &wrong) == 0 && weir_builtin_route_check(route, &wrong) == 0)
 		return true;
 	(void)weir_api_refuse_field(call, &wrong);
 	return false;

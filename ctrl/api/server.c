@@ -260,12 +260,16 @@ static void connection_read(struct weir_api *api, struct weir_api_connection *co
 	}
 }
 
-/* This user and root may; *out_author then says which it is. */
+/* May the peer ask? *out_author then says who it is. */
 static bool peer_allowed(const struct weir_api *api, int fd, struct weir_history_author *out_author)
 {
 	struct ucred peer = {0};
 	socklen_t bytes = sizeof(peer);
 
+	if (api->door == WEIR_API_DOOR_DIALECT) {
+		*out_author = (struct weir_history_author){.uid = -1, .who = "anybody", .from = "dialect"};
+		return true;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0 ||
 	    (peer.uid != geteuid() && peer.uid != 0))
 		return false;
@@ -398,7 +402,7 @@ int weir_api_fd(const struct weir_api *api)
 }
 
 /* Bind under another name and rename: there is no moment without a socket, or with wider rights. */
-static int socket_listen(const char *path, int *out_fd)
+static int socket_listen(const char *path, mode_t mode, int *out_fd)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char fresh[sizeof(address.sun_path)];
@@ -413,7 +417,7 @@ static int socket_listen(const char *path, int *out_fd)
 		return -errno;
 	(void)unlink(fresh); /* left by a process that died in between */
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-	    chmod(fresh, 0600) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
+	    chmod(fresh, mode) != 0 || listen(fd, LISTEN_BACKLOG) != 0 ||
 	    rename(fresh, path) != 0) {
 		const int code = -errno;
 
@@ -438,7 +442,7 @@ static void own_name_find(struct weir_api *api)
 		(void)snprintf(api->own_name, sizeof(api->own_name), "%u", geteuid());
 }
 
-int weir_api_create(const struct weir_api_owner *owner, const char *socket_path,
+int weir_api_create(const struct weir_api_owner *owner, const char *socket_path, enum weir_api_door door,
 		    struct weir_api **out_api)
 {
 	struct weir_api *api = calloc(1, sizeof(*api));
@@ -448,6 +452,7 @@ int weir_api_create(const struct weir_api_owner *owner, const char *socket_path,
 	if (api == NULL)
 		return -ENOMEM;
 	api->owner = *owner;
+	api->door = door;
 	own_name_find(api);
 	api->listen_fd = -1;
 	for (size_t i = 0; i < WEIR_API_CONNECTIONS_MAX; i++)
@@ -455,7 +460,7 @@ int weir_api_create(const struct weir_api_owner *owner, const char *socket_path,
 	api->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	code = api->epoll_fd == -1 ? -errno : weir_id_source_open(&api->ids);
 	if (code == 0)
-		code = socket_listen(socket_path, &api->listen_fd);
+		code = socket_listen(socket_path, door == WEIR_API_DOOR_LOCAL ? 0600 : 0666, &api->listen_fd);
 	if (code == 0 && epoll_ctl(api->epoll_fd, EPOLL_CTL_ADD, api->listen_fd, &event) != 0)
 		code = -errno;
 	if (code != 0) {

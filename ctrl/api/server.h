@@ -50,6 +50,7 @@ struct weir_api_connection {
 
 struct weir_api {
 	struct weir_api_owner owner;
+	enum weir_api_door door;
 	int epoll_fd;
 	int listen_fd;
 	char socket_path[108];

@@ -61,7 +61,7 @@ struct weir_ctrld {
 	unsigned table_looks;  /* taken since the last event of the file */
 	uint64_t check_due_ns; /* look at everything then */
 
-	struct weir_api *api;
+	struct weir_api *api[WEIR_API_DOORS];
 	struct weir_code *code;
 	struct weir_backup *backup;
 	struct weir_builder *builder;
@@ -75,6 +75,7 @@ struct weir_ctrld {
 	uint64_t output_gone; /* worker whose output ended, to be told; 0 = none */
 
 	struct weir_publish_list routes; /* what is published, kept from one time to the next */
+	bool builtins_listed;            /* those that Weir brings are in it */
 	bool routes_listed;              /* the store's are in it, up to the store's changes */
 	uint64_t rows_listed;            /* so are those of this reading of the rows */
 	struct weir_snapshot snapshot; /* newest: ours, or the one that START brought */

@@ -228,6 +228,40 @@ static int build_send(void *context, const struct weir_control *control, const i
 	return weir_control_send(WEIR_CONTROL_FD, control, fds, fd_count);
 }
 
+static bool socket_directory_make(const char *data, const char *name, mode_t mode)
+{
+	char path[WEIR_STORE_PATH_BYTES_MAX + 32];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", data, name); /* fits */
+	if ((mkdir(path, mode) == 0 || errno == EEXIST) && chmod(path, mode) == 0)
+		return true;
+	weir_log(WEIR_LOG_ERROR, "cannot make the directory for sockets", "path=\"%s\" error=\"%s\"", path,
+		 strerror(errno));
+	return false;
+}
+
+static bool door_open(struct weir_ctrld *ctrld, const struct weir_api_owner *owner, const char *name,
+		      enum weir_api_door door)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	char path[WEIR_STORE_PATH_BYTES_MAX + 32];
+	int code = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", ctrld->data, name); /* fits */
+	code = weir_api_create(owner, path, door, &ctrld->api[door]);
+	if (code == -ENAMETOOLONG) {
+		weir_log(WEIR_LOG_ERROR, "the data directory's path is too long for a socket",
+			 "path=\"%s\" bytes_max=107 hint=\"choose a shorter --data\"", path);
+	} else if (code != 0) {
+		weir_log(WEIR_LOG_ERROR, "cannot listen for management requests",
+			 "path=\"%s\" error=\"%s\"", path, strerror(-code));
+	}
+	if (code != 0)
+		return false;
+	event.data.fd = weir_api_fd(ctrld->api[door]);
+	return epoll_ctl(ctrld->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) == 0;
+}
+
 static bool api_start(struct weir_ctrld *ctrld)
 {
 	const struct weir_api_owner owner = {
@@ -250,29 +284,10 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.problem = api_problem,
 		.examine = api_examine,
 	};
-	struct epoll_event event = {.events = EPOLLIN};
-	char path[WEIR_STORE_PATH_BYTES_MAX + sizeof("/run/api.sock")];
-	int code = 0;
 
-	(void)snprintf(path, sizeof(path), "%s/run", ctrld->data); /* fits */
-	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-		weir_log(WEIR_LOG_ERROR, "cannot make the directory for sockets",
-			 "path=\"%s\" error=\"%s\"", path, strerror(errno));
-		return false;
-	}
-	(void)snprintf(path, sizeof(path), "%s/run/api.sock", ctrld->data);
-	code = weir_api_create(&owner, path, &ctrld->api);
-	if (code == -ENAMETOOLONG) {
-		weir_log(WEIR_LOG_ERROR, "the data directory's path is too long for a socket",
-			 "path=\"%s\" bytes_max=107 hint=\"choose a shorter --data\"", path);
-	} else if (code != 0) {
-		weir_log(WEIR_LOG_ERROR, "cannot listen for management requests",
-			 "path=\"%s\" error=\"%s\"", path, strerror(-code));
-	}
-	if (code != 0)
-		return false;
-	event.data.fd = weir_api_fd(ctrld->api);
-	return epoll_ctl(ctrld->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) == 0;
+	return socket_directory_make(ctrld->data, "run", 0700) && socket_directory_make(ctrld->data, "run/dialect", 0755) &&
+	       door_open(ctrld, &owner, "run/api.sock", WEIR_API_DOOR_LOCAL) &&
+	       door_open(ctrld, &owner, "run/dialect/api.sock", WEIR_API_DOOR_DIALECT);
 }
 
 static bool watch_fd_add(struct weir_ctrld *ctrld, int fd)
@@ -322,8 +337,10 @@ static int wait_ms(const struct weir_ctrld *ctrld, uint64_t now_ns)
 		due_ns = weir_builder_due_ns(ctrld->builder);
 	if (weir_trials_due_ns(ctrld->trials) < due_ns)
 		due_ns = weir_trials_due_ns(ctrld->trials);
-	if (ctrld->api != NULL && weir_api_deadline_ns(ctrld->api) < due_ns)
-		due_ns = weir_api_deadline_ns(ctrld->api);
+	for (size_t i = 0; i < WEIR_API_DOORS; i++) {
+		if (ctrld->api[i] != NULL && weir_api_deadline_ns(ctrld->api[i]) < due_ns)
+			due_ns = weir_api_deadline_ns(ctrld->api[i]);
+	}
 	/* Rounded up: a deadline is past when we wake. */
 	return due_ns <= now_ns
 		       ? 0
@@ -397,8 +414,10 @@ static int loop(struct weir_ctrld *ctrld)
 			event_take(ctrld, events[i].data.fd);
 		if (ctrld->started && !was_started && !ctrld->stopping && !start(ctrld))
 			return -EIO;
-		if (ctrld->api != NULL)
-			weir_api_run(ctrld->api);
+		for (size_t i = 0; i < WEIR_API_DOORS; i++) {
+			if (ctrld->api[i] != NULL)
+				weir_api_run(ctrld->api[i]);
+		}
 		now_ns = weir_clock_now_ns();
 		weir_ctrld_databases_check(ctrld, now_ns);
 		background_run(ctrld, now_ns);
@@ -497,7 +516,8 @@ int main(int argc, char **argv)
 		weir_log(WEIR_LOG_ERROR, "stopped by an error", "error=\"%s\"",
 			 strerror(-code));
 	}
-	weir_api_destroy(ctrld->api);
+	for (size_t i = 0; i < WEIR_API_DOORS; i++)
+		weir_api_destroy(ctrld->api[i]);
 	weir_collector_destroy(ctrld->collector);
 	weir_recorder_destroy(ctrld->recorder);
 	weir_ctrld_publisher_close(ctrld);

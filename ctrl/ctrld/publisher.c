@@ -6,6 +6,7 @@
 #include "ctrl/api/pool_setting.h"
 #include "ctrl/api/setting.h"
 #include "ctrl/ctrld/ctrld.h"
+#include "ctrl/model/builtin.h"
 #include "ctrl/publish/publish_image.h"
 #include "ctrl/store/store_alias.h"
 #include "dataplane/base/assert.h"
@@ -52,7 +53,7 @@ static void shadowed_mark(struct weir_ctrld *ctrld)
 		const struct weir_publish_entry *entry = &ctrld->routes.entry[i];
 		struct weir_public_row *row = NULL;
 
-		if (!entry->from_public_table)
+		if (entry->rank != WEIR_PUBLISH_PUBLIC)
 			continue;
 		WEIR_ASSERT(entry->origin < ctrld->rows.count);
 		row = &ctrld->rows.rows[entry->origin];
@@ -67,11 +68,30 @@ static void shadowed_mark(struct weir_ctrld *ctrld)
 	}
 }
 
+/* A route of weir.db. One that a dialect's has taken since it was made is left out. */
 static int route_list(void *context, const struct weir_model_route *route)
 {
 	struct weir_ctrld *ctrld = context;
+	struct weir_model_error wrong;
 
-	return weir_publish_list_add(&ctrld->routes, route, 0);
+	if (weir_builtin_route_check(route, &wrong) == 0)
+		return weir_publish_list_add(&ctrld->routes, route, WEIR_PUBLISH_STORE, 0);
+	weir_log(WEIR_LOG_WARN, "a route is left out", "route=\"%s\" reason=\"%s\"", route->pattern, wrong.reason);
+	return 0;
+}
+
+/* Once: they never change. */
+static int builtins_list(struct weir_ctrld *ctrld)
+{
+	struct weir_model_route route;
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && !ctrld->builtins_listed && weir_builtin_route(i, &route); i++)
+		code = weir_publish_list_add(&ctrld->routes, &route,
+					     weir_builtin_yields(i) ? WEIR_PUBLISH_FALLBACK : WEIR_PUBLISH_BUILTIN,
+					     (uint32_t)i);
+	ctrld->builtins_listed = ctrld->builtins_listed || code == 0;
+	return code;
 }
 
 /* Bring the list up to these changes of the store. */
@@ -106,11 +126,24 @@ static int store_list(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	if (ctrld->routes_listed && !changes.all) {
 		code = changes_list(ctrld, &changes, error);
 	} else {
-		weir_publish_list_remove_all(&ctrld->routes, false);
+		weir_publish_list_remove_all(&ctrld->routes, WEIR_PUBLISH_STORE);
 		code = weir_store_route_each_sound(ctrld->store, route_list, ctrld, error);
 	}
 	ctrld->routes_listed = code == 0;
 	return code;
+}
+
+/* A dialect has the requests of this row: true, and said once. */
+static bool row_is_taken(struct weir_public_row *row)
+{
+	struct weir_model_error wrong;
+	const bool is_taken = weir_builtin_route_check(&row->route, &wrong) != 0;
+
+	if (is_taken && !row->shadowed)
+		weir_log(WEIR_LOG_WARN, "a row of the public table is shadowed", "row=\"%s\" reason=\"its route %s\"",
+			 row->key, wrong.reason);
+	row->shadowed = is_taken || row->shadowed;
+	return is_taken;
 }
 
 static int rows_list(struct weir_ctrld *ctrld, struct weir_store_error *error)
@@ -118,12 +151,13 @@ static int rows_list(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	if (ctrld->rows_listed == ctrld->rows.readings)
 		return 0;
 	ctrld->rows_listed = 0; /* not a reading's number */
-	weir_publish_list_remove_all(&ctrld->routes, true);
+	weir_publish_list_remove_all(&ctrld->routes, WEIR_PUBLISH_PUBLIC);
 	for (size_t i = 0; i < ctrld->rows.count; i++) {
-		const struct weir_public_row *row = &ctrld->rows.rows[i];
+		struct weir_public_row *row = &ctrld->rows.rows[i];
 
-		if (row->value != NULL &&
-		    weir_publish_list_add(&ctrld->routes, &row->route, (uint32_t)i) != 0)
+		if (row->value == NULL || row_is_taken(row))
+			continue;
+		if (weir_publish_list_add(&ctrld->routes, &row->route, WEIR_PUBLISH_PUBLIC, (uint32_t)i) != 0)
 			return fail(error, -ENOMEM, "too many routes");
 	}
 	ctrld->rows_listed = ctrld->rows.readings;
@@ -199,6 +233,21 @@ static void snapshot_send(struct weir_ctrld *ctrld)
 	}
 	ctrld->generation_sent = message.snapshot.generation;
 	ctrld->published_ns = weir_clock_now_ns();
+}
+
+static int builtins_append(struct weir_ctrld *ctrld, struct weir_store_catalog *catalog,
+			   struct weir_store_error *error)
+{
+	struct weir_model_function builtin;
+
+	for (size_t i = 0; weir_builtin_function(i, ctrld->data, &builtin); i++) {
+		struct weir_model_function *function = weir_store_catalog_function(catalog);
+
+		if (function == NULL)
+			return fail(error, -ENOMEM, "too many functions");
+		*function = builtin;
+	}
+	return 0;
 }
 
 static int trials_append(struct weir_ctrld *ctrld, struct weir_store_catalog *catalog,
@@ -287,6 +336,10 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	if (code == 0)
 		code = weir_environments_publish(ctrld->environments, ctrld->store, ctrld->trials, &catalog,
 						 error);
+	if (code == 0)
+		code = builtins_append(ctrld, &catalog, error);
+	if (code == 0 && builtins_list(ctrld) != 0)
+		code = fail(error, -ENOMEM, "too many routes");
 	if (code == 0)
 		code = store_list(ctrld, error);
 	if (code == 0)
@@ -384,6 +437,8 @@ void weir_ctrld_acknowledged(struct weir_ctrld *ctrld,
 			 ctrld->snapshot.header == NULL ? 0 : ctrld->snapshot.function_count,
 			 (double)(weir_clock_now_ns() - ctrld->published_ns) / 1e6);
 	}
-	if (ctrld->api != NULL)
-		weir_api_acknowledge(ctrld->api, acknowledgement);
+	for (size_t i = 0; i < WEIR_API_DOORS; i++) {
+		if (ctrld->api[i] != NULL)
+			weir_api_acknowledge(ctrld->api[i], acknowledgement);
+	}
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctrl/model/builtin.h"
 #include "ctrl/model/model_text.h"
 
 /* Those of abi/runtimes.h and `c`; then what only the public table or Weir's plan name. */
@@ -145,6 +146,13 @@ static int check_owner(const struct weir_model_function *function, struct weir_m
 	return bytes == 0 ? 0 : weir_model_name_check("owner", function->owner, bytes, error);
 }
 
+static int check_space_free(const char *space, struct weir_model_error *error)
+{
+	return strcmp(space, WEIR_BUILTIN_SPACE) != 0
+		       ? 0
+		       : weir_model_fail(error, "namespace", "'" WEIR_BUILTIN_SPACE "' is for what Weir brings itself");
+}
+
 int weir_model_function_check(const struct weir_model_function *function,
 			      struct weir_model_error *error)
 {
@@ -154,7 +162,9 @@ int weir_model_function_check(const struct weir_model_function *function,
 
 	if (result == 0)
 		result = weir_model_name_check("name", function->name, name_bytes, error);
-	if (result == 0)
+	if (result == 0 && !function->is_builtin)
+		result = check_space_free(function->space, error);
+	if (result == 0 && !function->is_builtin)
 		result = weir_model_runtime_check(function->runtime, error);
 	if (result == 0)
 		result = check_image(function, error);

@@ -68,6 +68,7 @@ struct weir_model_function {
 	char problem[WEIR_MODEL_PROBLEM_BYTES_MAX + 1]; /* while it is published: why it cannot run now; empty: it can. Not stored */
 	bool from_public_table;
 	bool has_environment; /* variables of its own: they are published apart. Not stored */
+	bool is_builtin; /* Weir's own (builtin.h). Not stored */
 	bool is_trial; /* a version that is tried before it serves: with a worker of its own. Not stored */
 };
 

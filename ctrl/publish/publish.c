@@ -184,7 +184,9 @@ int weir_publish_build(const struct weir_publish_input *input, int *out_fd)
 	if (input->route_count >= UINT32_MAX)
 		return -E2BIG;
 	for (size_t i = 0; result == 0 && i < input->route_count; i++)
-		result = weir_publish_list_add(&list, &input->routes[i], (uint32_t)i);
+		result = weir_publish_list_add(
+			&list, &input->routes[i],
+			input->routes[i].from_public_table ? WEIR_PUBLISH_PUBLIC : WEIR_PUBLISH_STORE, (uint32_t)i);
 	if (result == 0)
 		result = weir_publish_build_list(input, &list, out_fd, &snapshot);
 	if (result != 0)

@@ -71,7 +71,7 @@ int weir_publish_list_add_entry(struct weir_publish_list *list, const char *host
 }
 
 int weir_publish_list_add(struct weir_publish_list *list, const struct weir_model_route *route,
-			  uint32_t origin)
+			  enum weir_publish_rank rank, uint32_t origin)
 {
 	const struct weir_publish_entry entry = {
 		.id = route->id,
@@ -79,7 +79,7 @@ int weir_publish_list_add(struct weir_publish_list *list, const struct weir_mode
 		.timeout_ms = route->timeout_ms,
 		.origin = origin,
 		.methods = route->methods,
-		.from_public_table = route->from_public_table,
+		.rank = (uint8_t)rank,
 	};
 
 	if (weir_model_route_check(route, NULL) != 0)
@@ -109,14 +109,14 @@ static void filter(struct weir_publish_list *list,
 	list->sorted = sorted;
 }
 
-static bool keep_other_origin(const struct weir_publish_entry *entry, const void *context)
+static bool keep_other_ranks(const struct weir_publish_entry *entry, const void *context)
 {
-	return entry->from_public_table != *(const bool *)context;
+	return entry->rank != *(const enum weir_publish_rank *)context;
 }
 
-void weir_publish_list_remove_all(struct weir_publish_list *list, bool from_public_table)
+void weir_publish_list_remove_all(struct weir_publish_list *list, enum weir_publish_rank rank)
 {
-	filter(list, keep_other_origin, &from_public_table);
+	filter(list, keep_other_ranks, &rank);
 }
 
 struct ids {
@@ -130,7 +130,7 @@ static bool keep_other_ids(const struct weir_publish_entry *entry, const void *c
 	size_t first = 0;
 	size_t end = ids->count;
 
-	if (entry->from_public_table)
+	if (entry->rank != WEIR_PUBLISH_STORE)
 		return true;
 	while (first < end) {
 		const size_t middle = first + (end - first) / 2;
@@ -163,8 +163,8 @@ static int compare(const void *left, const void *right)
 		order = strcmp(a->key, b->key);
 	if (order != 0)
 		return order;
-	if (a->from_public_table != b->from_public_table)
-		return a->from_public_table ? 1 : -1;
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
 	if (a->id != b->id)
 		return a->id < b->id ? -1 : 1;
 	return (a->origin > b->origin) - (a->origin < b->origin);

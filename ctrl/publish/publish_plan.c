@@ -136,7 +136,8 @@ static int add_function(struct weir_publish_plan *plan, const struct weir_model_
 		.pool = WEIR_SNAPSHOT_NONE,
 		.runtime = WEIR_RUNTIME_MISSING,
 		.queue_max = from->queue_max,
-		.flags = from->has_environment ? WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT : 0,
+		.flags = (from->has_environment ? WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT : 0U) |
+			 (from->is_builtin ? WEIR_SNAPSHOT_FUNCTION_SYSTEM : 0U),
 	};
 	const char *interpreter = "";
 	uint32_t index = 0;

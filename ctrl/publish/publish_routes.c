@@ -334,7 +334,7 @@ static int list_local(struct weir_publish_list *locals,
 	const struct weir_publish_entry entry = {
 		.id = function->id,
 		.function_id = function->id,
-		.from_public_table = function->from_public_table,
+		.rank = function->from_public_table ? WEIR_PUBLISH_PUBLIC : WEIR_PUBLISH_STORE,
 	};
 	char pattern[2 * sizeof(function->name) + 8];
 	int result = 0;
@@ -356,8 +356,10 @@ static int add_locals(struct weir_publish_plan *plan)
 	uint32_t root = 0;
 	int result = 0;
 
-	for (size_t i = 0; result == 0 && i < plan->functions.count; i++)
-		result = list_local(&locals, plan->sorted[i]);
+	for (size_t i = 0; result == 0 && i < plan->functions.count; i++) {
+		if (!plan->sorted[i]->is_builtin)
+			result = list_local(&locals, plan->sorted[i]);
+	}
 	if (result == 0)
 		result = weir_publish_list_settle(&locals);
 	if (result != 0 || locals.count == 0)

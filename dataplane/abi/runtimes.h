@@ -19,7 +19,8 @@
 	X(JS, 4, "js", SPACE)           \
 	X(NODE, 5, "node", FUNCTION)    \
 	X(PHP, 6, "php", SPACE)         \
-	X(PYTHON, 7, "python", FUNCTION)
+	X(PYTHON, 7, "python", FUNCTION) \
+	X(DIALECT, 8, "dialect", SPACE) /* Weir's own: other systems' APIs (ctrl/dialect) */
 
 enum weir_runtime_kind {
 	WEIR_RUNTIME_MISSING = 0, /* not here: calls get 501 with a reason */

@@ -94,12 +94,13 @@ enum weir_http_failure weir_nested_head_resolve(struct weir_shard *shard,
 	if (slash) {
 		const struct weir_span named = {.data = name.data, .bytes = (size_t)(slash - name.data)};
 
-		if (!weir_span_equal(named, space))
+		if (!weir_span_equal(named, space) && (caller->flags & WEIR_SNAPSHOT_FUNCTION_SYSTEM) == 0)
 			return WEIR_HTTP_CALL_FOREIGN;
+		space = named;
 		name = (struct weir_span){.data = slash + 1, .bytes = name.bytes - named.bytes - 1};
 	}
 	*out_function = find(shard, space, name);
-	if (!*out_function)
+	if (!*out_function || ((*out_function)->flags & WEIR_SNAPSHOT_FUNCTION_SYSTEM) != 0)
 		return WEIR_HTTP_CALL_UNKNOWN;
 	return (*out_function)->runtime == WEIR_RUNTIME_MISSING ? WEIR_HTTP_RUNTIME_MISSING : WEIR_HTTP_OK;
 }

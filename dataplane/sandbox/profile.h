@@ -15,6 +15,8 @@ enum weir_sandbox_flag {
 	WEIR_SANDBOX_PROGRAMS = 1 << 0,
 	/* A function sees its file's directory, not its file alone: it reads its own modules. */
 	WEIR_SANDBOX_DIRECTORY = 1 << 1,
+	/* Connects to Unix sockets that it sees. */
+	WEIR_SANDBOX_CONNECTS = 1 << 2,
 };
 
 struct weir_sandbox_profile {

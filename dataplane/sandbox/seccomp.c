@@ -100,6 +100,9 @@ static const int program_calls[] = {
 #endif
 };
 
+/* WEIR_SANDBOX_CONNECTS: the sockets are Unix ones, see emit_conditions(). */
+static const int connect_calls[] = {SYS_connect};
+
 /* Never a terminal's input queue (TIOCSTI): standard error may be one. */
 static const uint32_t ioctls[] = {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX};
 
@@ -178,8 +181,9 @@ static void emit_limits(struct filter *filter)
 }
 
 /* Calls whose arguments decide. Each block ends in a return. */
-static void emit_conditions(struct filter *filter, bool programs)
+static void emit_conditions(struct filter *filter, uint32_t flags)
 {
+	const bool programs = (flags & WEIR_SANDBOX_PROGRAMS) != 0;
 	const uint32_t own = (uint32_t)getpid();
 	const uint32_t local = AF_UNIX;
 
@@ -187,6 +191,8 @@ static void emit_conditions(struct filter *filter, bool programs)
 	emit_return(filter, SECCOMP_RET_ERRNO | ENOSYS);
 	emit_clone(filter, programs);
 	emit_choice(filter, SYS_socketpair, 0, &local, 1);
+	if ((flags & WEIR_SANDBOX_CONNECTS) != 0)
+		emit_choice(filter, SYS_socket, 0, &local, 1);
 	emit_choice(filter, SYS_ioctl, 1, ioctls, sizeof(ioctls) / sizeof(ioctls[0]));
 	emit_choice(filter, SYS_prctl, 0, prctls, sizeof(prctls) / sizeof(prctls[0]));
 	if (programs)
@@ -233,6 +239,8 @@ static int filter_build(struct filter *filter, const struct weir_sandbox_profile
 
 	if (result == 0 && programs)
 		result = calls_allow(filter, program_calls, sizeof(program_calls) / sizeof(program_calls[0]));
+	if (result == 0 && (profile->flags & WEIR_SANDBOX_CONNECTS) != 0)
+		result = calls_allow(filter, connect_calls, sizeof(connect_calls) / sizeof(connect_calls[0]));
 	if (result == 0)
 		result = calls_allow(filter, profile->calls, profile->call_count);
 	if (result != 0)
@@ -241,7 +249,7 @@ static int filter_build(struct filter *filter, const struct weir_sandbox_profile
 	emit_jump(filter, BPF_JEQ, ARCHITECTURE, 1, 0);
 	emit_return(filter, SECCOMP_RET_KILL_PROCESS);
 	emit_load(filter, offsetof(struct seccomp_data, nr));
-	emit_conditions(filter, programs);
+	emit_conditions(filter, profile->flags);
 	emit_intervals(filter);
 	return 0;
 }

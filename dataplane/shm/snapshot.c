@@ -154,7 +154,7 @@ static bool functions_are_sound(const struct check *check)
 		if (i > 0 && function->id <= function[-1].id)
 			return false; /* found by binary search */
 		if (function->runtime >= WEIR_RUNTIME_COUNT ||
-		    (function->flags & ~(uint32_t)WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT) != 0)
+		    (function->flags & ~(uint32_t)(WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT | WEIR_SNAPSHOT_FUNCTION_SYSTEM)) != 0)
 			return false;
 		if (!function_specs_are_sound(check, function))
 			return false;

@@ -158,7 +158,7 @@ static inline int setup(void **state)
 	test->acknowledge = true;
 	(void)snprintf(test->path, sizeof(test->path), "%s/api.sock", test->directory);
 	*state = test;
-	return weir_api_create(&owner, test->path, &test->api);
+	return weir_api_create(&owner, test->path, WEIR_API_DOOR_LOCAL, &test->api);
 }
 
 static inline int teardown(void **state)

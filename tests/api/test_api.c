@@ -524,7 +524,7 @@ static void socket_path_over_107_bytes_is_refused(void **state)
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
 	path[108] = '\0';
-	assert_int_equal(weir_api_create(&owner, path, &api), -ENAMETOOLONG);
+	assert_int_equal(weir_api_create(&owner, path, WEIR_API_DOOR_LOCAL, &api), -ENAMETOOLONG);
 	assert_null(api);
 }
 

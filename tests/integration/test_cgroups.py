@@ -97,7 +97,7 @@ class Groups(weir_instance.Case):
     def test_memory_grows_with_the_pool_s_largest_function(self):
         with self.instance("hello") as weir:
             self.answers(weir)
-            (path,) = workers(self.memory_tree(weir)).values()
+            path = workers(self.memory_tree(weir))[weir.workers()[0]["worker"]]
             before = self.memory_limit(path)
             self.add(weir, "echo", memory=1024)
             wait_until(lambda: self.memory_limit(path) >= before + 768 * MIB, "the limit follows")
@@ -112,7 +112,7 @@ class Groups(weir_instance.Case):
             self.answers(weir)
             weir.ctrlctl("config", "set", "worker_cpu_millicores", 200)
             cpu = wait_until(lambda: tree(weir, "cpu.cfs_quota_us") or tree(weir, "cpu.max"), "the worker is limited")
-            (path,) = workers(cpu).values()
+            path = workers(cpu)[weir.workers()[0]["worker"]]
             (pid,) = map(int, (path / "cgroup.procs").read_text().split())
             def burnt():
                 fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -151,7 +151,7 @@ class Day(weir_instance.Case):
             # A rollback is a change as others.
             weir.ctrlctl("config", "rollback", before)
             self.assertEqual(said(weir), (200, "two"))
-            self.assertEqual(weir.request("GET", "/ping").status, 404)
+            self.assertEqual(weir.request("GET", "/ping").body, b'"pong"')  # not the row's
             self.assertEqual(weir.ctrlctl("config", "diff", before).stdout, "no difference\n")
             wait_until(lambda: traffic.calls > 20, "calls were made")
             self.assertEqual(traffic.bad, [])

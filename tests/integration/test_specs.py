@@ -28,7 +28,7 @@ def add(weir, name, *specs, sample="hello", check=True):
 def workers(weir):
     """[(millicores, MB, row)] of the workers that are there; (0, 0) for one without a spec."""
     return sorted((row.get("cpu_millicores", 0), row.get("memory_mb", 0), row["worker"])
-                  for row in weir.status()["processes"] if row["kind"] == "worker" and row["state"] == "ready")
+                  for row in weir.workers())
 
 
 class Records(weir_instance.Case):
@@ -115,9 +115,8 @@ def fields(cpu=None, memory=None):
 def accepted(weir):
     """{(millicores, MB): [calls that each worker of that spec took, the least first]}"""
     found = {}
-    for row in weir.status()["processes"]:
-        if row["kind"] == "worker" and row["state"] == "ready":
-            found.setdefault((row.get("cpu_millicores", 0), row.get("memory_mb", 0)), []).append(row["accepted"])
+    for row in weir.workers():
+        found.setdefault((row.get("cpu_millicores", 0), row.get("memory_mb", 0)), []).append(row["accepted"])
     return {spec: sorted(counts) for spec, counts in found.items()}
 
 

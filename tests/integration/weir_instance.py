@@ -304,6 +304,11 @@ class Instance:
             return status if "processes" in status else None
         return wait_until(whole, "the supervisor tells its part of the status")
 
+    def workers(self):
+        """The ready workers of people's functions: `status`'s rows. Weir's own are in weir.system."""
+        return [row for row in self.status()["processes"] if row["kind"] == "worker" and row["state"] == "ready"
+                and row["namespace"] != "weir.system"]
+
     def url(self, path="/"):
         return f"http://127.0.0.1:{self.port}{path}"
 

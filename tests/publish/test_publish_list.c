@@ -6,14 +6,13 @@
 
 /* Add "METHOD PATTERN" with an id. */
 static void add(struct weir_publish_list *list, const char *text, const char *host, uint64_t id,
-		bool from_public_table)
+		enum weir_publish_rank rank)
 {
-	struct weir_model_route route = {
-		.id = id, .function_id = 1, .from_public_table = from_public_table};
+	struct weir_model_route route = {.id = id, .function_id = 1};
 
 	assert_int_equal(weir_model_route_parse(text, &route, NULL), 0);
 	assert_int_equal(weir_model_host_parse(host, route.host, NULL), 0);
-	assert_int_equal(weir_publish_list_add(list, &route, (uint32_t)id), 0);
+	assert_int_equal(weir_publish_list_add(list, &route, rank, (uint32_t)id), 0);
 }
 
 /* The settled list's ids in their order, as one text. */
@@ -34,15 +33,15 @@ static void routes_stand_by_host_and_segments_and_the_winner_first(void **state)
 	struct weir_publish_list list = {.count = 0};
 
 	(void)state;
-	add(&list, "GET /a-b", "", 1, false); /* '-' sorts before '/', and still behind all of /a */
-	add(&list, "GET /a/c", "", 2, false);
-	add(&list, "GET /a/*", "", 3, false);
-	add(&list, "GET /a", "", 4, false);
-	add(&list, "GET /a/{x}/d", "", 5, true);
-	add(&list, "GET /a/{y}/d", "", 9, false); /* the same pattern: Weir's own wins, then the lower id */
-	add(&list, "GET /a/{z}/d", "", 6, false);
-	add(&list, "GET /a", "h.example", 7, false);
-	add(&list, "GET /", "", 8, false);
+	add(&list, "GET /a-b", "", 1, WEIR_PUBLISH_STORE); /* '-' sorts before '/', and still behind all of /a */
+	add(&list, "GET /a/c", "", 2, WEIR_PUBLISH_STORE);
+	add(&list, "GET /a/*", "", 3, WEIR_PUBLISH_STORE);
+	add(&list, "GET /a", "", 4, WEIR_PUBLISH_STORE);
+	add(&list, "GET /a/{x}/d", "", 5, WEIR_PUBLISH_PUBLIC);
+	add(&list, "GET /a/{y}/d", "", 9, WEIR_PUBLISH_STORE); /* the same pattern: Weir's own wins, then the lower id */
+	add(&list, "GET /a/{z}/d", "", 6, WEIR_PUBLISH_STORE);
+	add(&list, "GET /a", "h.example", 7, WEIR_PUBLISH_STORE);
+	add(&list, "GET /", "", 8, WEIR_PUBLISH_STORE);
 	assert_order(&list, "8 4 3 6 9 5 2 1 7");
 	weir_publish_list_release(&list);
 }
@@ -52,12 +51,12 @@ static void later_routes_find_their_place_among_the_sorted(void **state)
 	struct weir_publish_list list = {.count = 0};
 
 	(void)state;
-	add(&list, "GET /b", "", 1, false);
-	add(&list, "GET /d", "", 2, false);
+	add(&list, "GET /b", "", 1, WEIR_PUBLISH_STORE);
+	add(&list, "GET /d", "", 2, WEIR_PUBLISH_STORE);
 	assert_order(&list, "1 2");
-	add(&list, "GET /e", "", 3, false);
-	add(&list, "GET /a", "", 4, false);
-	add(&list, "GET /c", "", 5, false);
+	add(&list, "GET /e", "", 3, WEIR_PUBLISH_STORE);
+	add(&list, "GET /a", "", 4, WEIR_PUBLISH_STORE);
+	add(&list, "GET /c", "", 5, WEIR_PUBLISH_STORE);
 	assert_order(&list, "4 1 5 2 3");
 	assert_order(&list, "4 1 5 2 3");
 	weir_publish_list_release(&list);
@@ -69,23 +68,39 @@ static void routes_leave_by_id_or_by_origin(void **state)
 	struct weir_publish_list list = {.count = 0};
 
 	(void)state;
-	add(&list, "GET /a", "", 1, false);
-	add(&list, "GET /b", "", 2, false);
-	add(&list, "GET /c", "", 3, true); /* another row's id, by chance */
-	add(&list, "GET /d", "", 4, true);
+	add(&list, "GET /a", "", 1, WEIR_PUBLISH_STORE);
+	add(&list, "GET /b", "", 2, WEIR_PUBLISH_STORE);
+	add(&list, "GET /c", "", 3, WEIR_PUBLISH_PUBLIC); /* another row's id, by chance */
+	add(&list, "GET /d", "", 4, WEIR_PUBLISH_PUBLIC);
 	assert_order(&list, "1 2 3 4");
-	add(&list, "GET /e", "", 7, false);
+	add(&list, "GET /e", "", 7, WEIR_PUBLISH_STORE);
 	weir_publish_list_remove(&list, ids, 3);
 	assert_order(&list, "1 3 4");
 	weir_publish_list_remove(&list, ids, 0);
 	assert_order(&list, "1 3 4");
-	add(&list, "GET /b", "", 5, true);
-	weir_publish_list_remove_all(&list, true);
+	add(&list, "GET /b", "", 5, WEIR_PUBLISH_PUBLIC);
+	weir_publish_list_remove_all(&list, WEIR_PUBLISH_PUBLIC);
 	assert_order(&list, "1");
-	weir_publish_list_remove_all(&list, false);
+	weir_publish_list_remove_all(&list, WEIR_PUBLISH_STORE);
 	assert_order(&list, "");
-	add(&list, "GET /z", "", 6, false);
+	add(&list, "GET /z", "", 6, WEIR_PUBLISH_STORE);
 	assert_order(&list, "6");
+	weir_publish_list_release(&list);
+}
+
+static void what_weir_brings_goes_first_or_yields_to_all(void **state)
+{
+	struct weir_publish_list list = {.count = 0};
+
+	(void)state;
+	add(&list, "GET /a", "", 9, WEIR_PUBLISH_BUILTIN);
+	add(&list, "GET /a", "", 1, WEIR_PUBLISH_FALLBACK);
+	add(&list, "GET /a", "", 3, WEIR_PUBLISH_PUBLIC);
+	add(&list, "GET /a", "", 4, WEIR_PUBLISH_STORE);
+	assert_order(&list, "9 4 3 1");
+	weir_publish_list_remove_all(&list, WEIR_PUBLISH_STORE);
+	weir_publish_list_remove_all(&list, WEIR_PUBLISH_PUBLIC);
+	assert_order(&list, "9 1");
 	weir_publish_list_release(&list);
 }
 
@@ -95,7 +110,7 @@ static void what_the_model_refuses_does_not_enter(void **state)
 	struct weir_publish_list list = {.count = 0};
 
 	(void)state;
-	assert_int_equal(weir_publish_list_add(&list, &route, 0), -EINVAL);
+	assert_int_equal(weir_publish_list_add(&list, &route, WEIR_PUBLISH_STORE, 0), -EINVAL);
 	assert_int_equal(list.count, 0);
 	weir_publish_list_release(&list);
 }
@@ -114,9 +129,9 @@ static void a_changed_list_publishes_what_a_fresh_one_does(void **state)
 
 		(void)snprintf(text, sizeof(text), "GET /p/%llu/{a}/%llu", (unsigned long long)(id % 7),
 			       (unsigned long long)(id * 7919 % 301));
-		add(&lived, text, "", id, false);
+		add(&lived, text, "", id, WEIR_PUBLISH_STORE);
 		if (id > 100)
-			add(&fresh, text, "", id, false);
+			add(&fresh, text, "", id, WEIR_PUBLISH_STORE);
 		else
 			gone[id - 1] = id;
 		if (id % 50 == 0)
@@ -151,6 +166,7 @@ int main(void)
 		cmocka_unit_test(routes_stand_by_host_and_segments_and_the_winner_first),
 		cmocka_unit_test(later_routes_find_their_place_among_the_sorted),
 		cmocka_unit_test(routes_leave_by_id_or_by_origin),
+		cmocka_unit_test(what_weir_brings_goes_first_or_yields_to_all),
 		cmocka_unit_test(what_the_model_refuses_does_not_enter),
 		cmocka_unit_test(a_changed_list_publishes_what_a_fresh_one_does),
 	};

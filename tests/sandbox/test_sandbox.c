@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,6 +106,30 @@ static void a_profile_adds_calls_and_nothing_else(void **state)
 	assert_int_equal(result, 0);
 }
 
+static int connect_step(void)
+{
+	const struct weir_sandbox_profile profile = {.flags = WEIR_SANDBOX_CONNECTS};
+	struct sockaddr_un nobody = {.sun_family = AF_UNIX, .sun_path = "/nowhere"};
+	int local = -1;
+
+	if (weir_sandbox_seccomp_enter(&profile) != 0)
+		return 77;
+	local = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (local == -1 || socket(AF_INET, SOCK_STREAM, 0) != -1 || errno != EPERM)
+		return 1;
+	return connect(local, (const struct sockaddr *)&nobody, sizeof(nobody)) == -1 && errno == ENOENT ? 0 : 2;
+}
+
+static void a_profile_that_connects_gets_unix_sockets_only(void **state)
+{
+	(void)state;
+	const int result = in_child(connect_step);
+
+	if (result == 77)
+		skip();
+	assert_int_equal(result, 0);
+}
+
 static char inside[] = "/tmp/it-weir-sandbox-XXXXXX";
 
 static int scratch_step(void)
@@ -142,6 +167,7 @@ int main(void)
 		cmocka_unit_test(every_layer_is_there_or_missed_in_words),
 		cmocka_unit_test(a_profile_with_an_unknown_call_is_refused),
 		cmocka_unit_test(a_profile_adds_calls_and_nothing_else),
+		cmocka_unit_test(a_profile_that_connects_gets_unix_sockets_only),
 		cmocka_unit_test(only_the_scratch_directory_takes_files),
 	};
 

@@ -132,7 +132,7 @@ static void damaged_functions_are_refused(void **state)
 	ASSERT_REFUSED(sample.functions[0].pool = 1); /* of another runtime */
 	ASSERT_REFUSED(sample.functions[0].pool = WEIR_SNAPSHOT_NONE);
 	ASSERT_REFUSED(sample.functions[2].pool = 0);
-	ASSERT_REFUSED(sample.functions[0].flags = 2);
+	ASSERT_REFUSED(sample.functions[0].flags = 4);
 	ASSERT_REFUSED(sample.functions[2].spec_count = 1);
 	ASSERT_REFUSED(sample.functions[2].spec_first = 1);
 	for (int i = 0; i < 6; i++)

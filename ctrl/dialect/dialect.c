@@ -1,0 +1,167 @@
+#include "ctrl/dialect/dialect.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctrl/model/model_json.h"
+
+int weir_dialect_reply_json(struct weir_dialect_call *call, uint16_t status, cJSON *json)
+{
+	char *const text = json == NULL ? NULL : cJSON_PrintUnformatted(json);
+
+	cJSON_Delete(json);
+	if (text == NULL)
+		return -ENOMEM;
+	free(call->reply.text);
+	call->reply.status = status;
+	call->reply.type = "application/json";
+	call->reply.text = text; /* cJSON's allocator is malloc: nobody sets another */
+	call->reply.bytes = strlen(text);
+	return 0;
+}
+
+int weir_dialect_reply_text(struct weir_dialect_call *call, uint16_t status, const char *type, struct weir_span text)
+{
+	char *const copy = malloc(text.bytes + 1);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	if (text.bytes > 0)
+		memcpy(copy, text.data, text.bytes);
+	copy[text.bytes] = '\0';
+	free(call->reply.text);
+	call->reply.status = status;
+	call->reply.type = type;
+	call->reply.text = copy;
+	call->reply.bytes = text.bytes;
+	return 0;
+}
+
+/* Leave out commas that stand before a closing bracket; strings are stepped over. */
+static size_t commas_drop(char *text, size_t bytes)
+{
+	size_t used = 0;
+	bool is_string = false;
+
+	for (size_t i = 0; i < bytes; i++) {
+		size_t next = i + 1;
+
+		if (is_string && text[i] == '\\' && next < bytes) {
+			text[used++] = text[i++];
+		} else if (text[i] == '"') {
+			is_string = !is_string;
+		} else if (!is_string && text[i] == ',') {
+			while (next < bytes && strchr(" \t\r\n", text[next]) != NULL && text[next] != '\0')
+				next++;
+			if (next < bytes && (text[next] == '}' || text[next] == ']'))
+				continue;
+		}
+		text[used++] = text[i];
+	}
+	return used;
+}
+
+static cJSON *object_parse(char *text, size_t bytes, char sentence[WEIR_DIALECT_SENTENCE_BYTES])
+{
+	struct weir_model_error wrong = {.field = "body", .reason = "cannot be read: not enough memory"};
+	size_t canonical_bytes = 0;
+	cJSON *json = NULL;
+
+	if (bytes == 0)
+		return cJSON_CreateObject();
+	if (weir_model_json_canonicalize((struct weir_span){.data = text, .bytes = bytes}, "body",
+					 WEIR_DIALECT_JSON_DEPTH_MAX, text, &canonical_bytes, &wrong) == 0)
+		json = cJSON_ParseWithLength(text, canonical_bytes);
+	if (cJSON_IsObject(json))
+		return json;
+	(void)snprintf(sentence, WEIR_DIALECT_SENTENCE_BYTES, "%s %s", wrong.field,
+		       json != NULL ? "must be a JSON object" : wrong.reason); /* cut is fine */
+	cJSON_Delete(json);
+	return NULL;
+}
+
+cJSON *weir_dialect_body(const struct weir_dialect_call *call, bool is_lenient,
+			 char sentence[WEIR_DIALECT_SENTENCE_BYTES])
+{
+	char *const text = malloc(call->body.bytes + 1);
+	size_t bytes = call->body.bytes;
+	cJSON *json = NULL;
+
+	if (text == NULL) {
+		(void)snprintf(sentence, WEIR_DIALECT_SENTENCE_BYTES, "not enough memory for the body");
+		return NULL;
+	}
+	if (bytes > 0)
+		memcpy(text, call->body.data, bytes);
+	if (is_lenient)
+		bytes = commas_drop(text, bytes);
+	json = object_parse(text, bytes, sentence);
+	free(text);
+	return json;
+}
+
+const char *weir_dialect_text(const cJSON *json, const char *name)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, name));
+}
+
+static bool is_plain(unsigned char byte)
+{
+	return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
+	       (byte != '\0' && strchr("-._~", byte) != NULL);
+}
+
+static bool target_put(char out[WEIR_DIALECT_TARGET_BYTES], size_t *used, const char *text, bool is_encoded)
+{
+	for (; *text != '\0'; text++) {
+		const unsigned char byte = (unsigned char)*text;
+		const bool is_as_it_is = !is_encoded || is_plain(byte);
+
+		if (*used + 4 > WEIR_DIALECT_TARGET_BYTES)
+			return false;
+		*used += (size_t)snprintf(out + *used, 4, is_as_it_is ? "%c" : "%%%02X", byte);
+	}
+	return true;
+}
+
+bool weir_dialect_target(char out[WEIR_DIALECT_TARGET_BYTES], const char *format, const char *const *parts)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (const char *at = format; *at != '\0'; at++) {
+		const char one[2] = {*at, '\0'};
+		const bool is_part = at[0] == '%' && at[1] == 's';
+
+		if (!target_put(out, &used, is_part ? *parts : one, is_part))
+			return false;
+		parts += is_part;
+		at += is_part;
+	}
+	return true;
+}
+
+bool weir_dialect_name(struct weir_span span, char out[WEIR_MODEL_NAME_BYTES_MAX + 1])
+{
+	if (span.bytes == 0 || span.bytes > WEIR_MODEL_NAME_BYTES_MAX)
+		return false;
+	memcpy(out, span.data, span.bytes);
+	out[span.bytes] = '\0';
+	return true;
+}
+
+const char *weir_dialect_sentence(const struct weir_dialect_verdict *verdict)
+{
+	const char *const sentence = weir_dialect_text(verdict->json, "error");
+
+	return sentence != NULL ? sentence : "weir-ctrld gave no reason; see the instance's log";
+}
+
+void weir_dialect_verdict_release(struct weir_dialect_verdict *verdict)
+{
+	cJSON_Delete(verdict->json);
+	free(verdict->text);
+	*verdict = (struct weir_dialect_verdict){.json = NULL};
+}

@@ -1,0 +1,155 @@
+/* dialect: one adapter for each system whose clients Weir serves: their paths, bodies, answers and errors over
+ * Weir's own functions and management API.
+ *
+ *   client --> gateway --> dialectd (a worker) --serve()--> adapter --invoke()--> any function, over the rings
+ *                                                                   '-manage()--> weir-ctrld's API
+ *
+ * An adapter has a file of its own and knows neither rings nor sockets: it gets a request and these operations,
+ * and leaves a reply. What clients call only needs invoke(), so that it goes on while ctrld is away.
+ * Threads: calls take turns, one runs until it waits in an operation; so what an adapter keeps between calls
+ * needs no lock, and may be another after each operation. Owns: its reply, until serve() has returned. */
+#ifndef WEIR_CTRL_DIALECT_DIALECT_H
+#define WEIR_CTRL_DIALECT_DIALECT_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ctrl/model/model.h"
+#include "dataplane/base/span.h"
+
+enum {
+	WEIR_DIALECT_FIELDS_MAX = 8,
+	WEIR_DIALECT_JSON_DEPTH_MAX = 32,
+	WEIR_DIALECT_BODY_BYTES_MAX = 64 << 20, /* of a request: code that is uploaded */
+	WEIR_DIALECT_SENTENCE_BYTES = 512,
+	WEIR_DIALECT_TARGET_BYTES = 1024,
+};
+
+struct weir_dialect_field {
+	struct weir_span name;
+	struct weir_span value;
+};
+
+/* A function to call, as `space`/`name`; it is a POST of `body`. */
+struct weir_dialect_invocation {
+	const char *space;
+	const char *name;
+	struct weir_span body;
+	const struct weir_dialect_field *fields;
+	size_t field_count;
+};
+
+/* The function's answer, or Weir's own where none could run. Valid until the next invoke() of this call. */
+struct weir_dialect_result {
+	uint32_t status;
+	struct weir_span type; /* content-type; empty: none */
+	struct weir_span body;
+	uint64_t took_ns;
+	const char *failure; /* the word of Weir's own errors ("call_unknown"); NULL: the function answered */
+	char sentence[WEIR_DIALECT_SENTENCE_BYTES]; /* of that error */
+};
+
+/* A request to the management API: JSON, or bytes where `json` is NULL. */
+struct weir_dialect_order {
+	const char *method;
+	const char *target; /* path and query, percent-encoded where needed: weir_dialect_target() */
+	const cJSON *json;
+	struct weir_span body;
+};
+
+/* What it said. Released by weir_dialect_verdict_release(). */
+struct weir_dialect_verdict {
+	uint16_t status; /* 503 with a sentence of ours where ctrld is away */
+	cJSON *json;     /* NULL: the answer is no JSON */
+	char *text;      /* as it came, NUL-terminated */
+	size_t bytes;
+};
+
+struct weir_dialect_call;
+
+struct weir_dialect_ops {
+	/* The answer of a function: 0, or -errno: -ECANCELED (nobody waits for the reply: return soon),
+	 * -EMSGSIZE (body over 1 MiB, or answer), others. */
+	int (*invoke)(struct weir_dialect_call *call, const struct weir_dialect_invocation *wanted,
+		      struct weir_dialect_result *out_result);
+	/* 0 with a verdict, or -ECANCELED, -ENOMEM. */
+	int (*manage)(struct weir_dialect_call *call, const struct weir_dialect_order *order,
+		      struct weir_dialect_verdict *out_verdict);
+	/* A part of the path, decoded; a field of the head (any case). Empty: there is none. */
+	struct weir_span (*param)(const struct weir_dialect_call *call, const char *name);
+	struct weir_span (*field)(const struct weir_dialect_call *call, const char *name);
+};
+
+struct weir_dialect_reply {
+	uint16_t status;
+	const char *type;
+	char *text; /* from malloc */
+	size_t bytes;
+	struct weir_dialect_field field[WEIR_DIALECT_FIELDS_MAX]; /* static texts, or parts of `kept` */
+	size_t field_count;
+};
+
+struct weir_dialect_call {
+	const struct weir_dialect_ops *ops;
+	struct weir_span method; /* "POST" */
+	struct weir_span pattern; /* of the route that led here */
+	struct weir_span query;   /* undecoded */
+	struct weir_span body;    /* all of it */
+	struct weir_dialect_reply reply;
+};
+
+struct weir_dialect {
+	const char *name; /* of its function in weir.system */
+	/* Leave a reply. 0, or -errno where none can be made: -ECANCELED, -ENOMEM. */
+	int (*serve)(struct weir_dialect_call *call);
+};
+
+extern const struct weir_dialect weir_dialect_vespid;
+
+/* ---- for adapters: dialect.c ---- */
+
+/* Reply with JSON (taken over; NULL: no memory) or with text of any type. 0 or -ENOMEM. */
+int weir_dialect_reply_json(struct weir_dialect_call *call, uint16_t status, cJSON *json);
+int weir_dialect_reply_text(struct weir_dialect_call *call, uint16_t status, const char *type, struct weir_span text);
+
+/* The body as one JSON object, checked as every JSON from outside (model_json.h). An empty body is {}.
+ * NULL: *error says why, in `sentence` as people read it. `is_lenient`: a comma before a closing bracket is
+ * stepped over. cJSON_Delete() it. */
+cJSON *weir_dialect_body(const struct weir_dialect_call *call, bool is_lenient,
+			 char sentence[WEIR_DIALECT_SENTENCE_BYTES]);
+
+/* A text member of an object; NULL if it is not there or no text. */
+const char *weir_dialect_text(const cJSON *json, const char *name);
+
+/* A path of the API with parts of it percent-encoded: each "%s" of `format` takes one of `parts`, in order.
+ * False: too long. */
+bool weir_dialect_target(char out[WEIR_DIALECT_TARGET_BYTES], const char *format, const char *const *parts);
+
+/* Copy a part of the path to a name's room. False: too long, or empty. */
+bool weir_dialect_name(struct weir_span span, char out[WEIR_MODEL_NAME_BYTES_MAX + 1]);
+
+/* The sentence of an API's or of Weir's error: its "error" member, else something that says the status. */
+const char *weir_dialect_sentence(const struct weir_dialect_verdict *verdict);
+void weir_dialect_verdict_release(struct weir_dialect_verdict *verdict);
+
+/* ---- deploy.c: what several dialects do in the same way ---- */
+
+/* One file of code as the function's next version. */
+struct weir_dialect_deployment {
+	const char *space;
+	const char *name;
+	const char *file; /* its name: "main.c" */
+	const char *runtime;
+	const char *handler; /* NULL: the runtime's default */
+	struct weir_span code;
+	const cJSON *annotations; /* an object, or NULL: as they are */
+	bool is_new;              /* it must not be there yet: 409 */
+};
+
+/* Upload and deploy. The verdict is the API's: 200 or 201 where it serves now. 0 or as manage(). */
+int weir_dialect_deploy(struct weir_dialect_call *call, const struct weir_dialect_deployment *wanted,
+			struct weir_dialect_verdict *out_verdict);
+
+#endif

@@ -1,0 +1,329 @@
+/* dialectd: the runtime `dialect`: its functions are the adapters of ctrl/dialect, one of each name, which are in
+ * this program; what is loaded is the way to the management API. It is a worker like others: its calls come over
+ * the rings, those that wait are parked, and it may die at any time.
+ *
+ *   head, body --> struct weir_dialect_call --serve()--> reply --> the answer
+ *
+ * Threads: as runtime.h says. Peer death: manage.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctrl/dialect/dialect.h"
+#include "ctrl/dialectd/manage.h"
+#include "dataplane/base/clock.h"
+#include "dataplane/http/http_failure.h"
+#include "dataplane/runtime/runtime.h"
+
+enum {
+	METHOD_POST = 2, /* in a request's head */
+	BODY_BYTES_FIRST = 4096,
+	FAILURE_BYTES_MAX = 4096, /* of an error of Weir's */
+};
+
+static const struct weir_dialect *const dialects[] = {&weir_dialect_vespid};
+
+struct instance {
+	const struct weir_dialect *dialect;
+	char socket_path[WEIR_MODEL_PATH_BYTES_MAX + 1];
+};
+
+/* One call, as its adapter sees it and as the worker does. */
+struct running {
+	struct weir_dialect_call call; /* first */
+	const struct instance *instance;
+	struct weir_runtime_call *runtime;
+	struct weir_runtime_answer answer; /* of the latest invoke() */
+	bool has_answer;
+	char *body;
+	size_t body_bytes;
+};
+
+static struct running *running_of(const struct weir_dialect_call *call)
+{
+	return (struct running *)(uintptr_t)call;
+}
+
+/* ---- what adapters ask for ---- */
+
+static struct weir_span find(const struct weir_runtime_call *call, const struct weir_head_field *first, size_t count,
+			     const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (weir_span_equal_nocase(weir_runtime_span(call, first[i].name), weir_span_of(name)))
+			return weir_runtime_span(call, first[i].value);
+	}
+	return WEIR_SPAN("");
+}
+
+static struct weir_span dialect_field(const struct weir_dialect_call *call, const char *name)
+{
+	const struct weir_runtime_call *const runtime = running_of(call)->runtime;
+
+	return find(runtime, weir_runtime_fields(runtime), runtime->head->field_count, name);
+}
+
+static struct weir_span dialect_param(const struct weir_dialect_call *call, const char *name)
+{
+	const struct weir_runtime_call *const runtime = running_of(call)->runtime;
+
+	return find(runtime, weir_runtime_fields(runtime) + runtime->head->field_count, runtime->head->param_count, name);
+}
+
+static void answer_free(struct running *running)
+{
+	if (running->has_answer)
+		running->runtime->ops->nested_free(running->runtime, &running->answer);
+	running->has_answer = false;
+}
+
+/* The word of one of Weir's own errors, or NULL. */
+static const char *failure_word(const char *code)
+{
+	for (int i = WEIR_HTTP_OK + 1; code != NULL && i < WEIR_HTTP_FAILURE_COUNT; i++) {
+		const char *const word = weir_http_failure_row((enum weir_http_failure)i)->code;
+
+		if (strcmp(word, code) == 0)
+			return word;
+	}
+	return NULL;
+}
+
+/* Weir's own errors have a word, a part and an activation; a function that says the same means the same. */
+static void failure_read(struct weir_dialect_result *result)
+{
+	cJSON *json = NULL;
+	const char *sentence = NULL;
+
+	if (result->status < 400 || result->body.bytes > FAILURE_BYTES_MAX)
+		return;
+	json = cJSON_ParseWithLength(result->body.data, result->body.bytes);
+	sentence = weir_dialect_text(json, "error");
+	if (sentence != NULL && weir_dialect_text(json, "part") != NULL)
+		result->failure = failure_word(weir_dialect_text(json, "code"));
+	if (result->failure != NULL)
+		(void)snprintf(result->sentence, sizeof(result->sentence), "%s", sentence); /* cut is fine */
+	cJSON_Delete(json);
+}
+
+static int dialect_invoke(struct weir_dialect_call *call, const struct weir_dialect_invocation *wanted,
+			  struct weir_dialect_result *out_result)
+{
+	struct running *const running = running_of(call);
+	struct weir_runtime_call *const runtime = running->runtime;
+	const uint64_t begun_ns = weir_clock_now_ns();
+	struct weir_runtime_field field[WEIR_DIALECT_FIELDS_MAX];
+	char name[2 * WEIR_MODEL_NAME_BYTES_MAX + 2];
+	const struct weir_runtime_target target = {
+		.name = {.data = name,
+			 .bytes = (size_t)snprintf(name, sizeof(name), "%s/%s", wanted->space, wanted->name)}, /* fits */
+		.body = wanted->body,
+		.fields = field,
+		.field_count = wanted->field_count,
+		.method = METHOD_POST,
+	};
+	uint32_t nested = 0;
+	int result = 0;
+
+	answer_free(running);
+	for (size_t i = 0; i < wanted->field_count; i++)
+		field[i] = (struct weir_runtime_field){.name = wanted->fields[i].name, .value = wanted->fields[i].value};
+	result = runtime->ops->nested_start(runtime, &target, &nested);
+	if (result == 0)
+		result = weir_runtime_nested_wait(runtime, nested, &running->answer);
+	if (result != 0)
+		return result;
+	running->has_answer = true;
+	*out_result = (struct weir_dialect_result){
+		.status = running->answer.status,
+		.type = weir_runtime_answer_field(&running->answer, WEIR_SPAN("content-type")),
+		.body = running->answer.body,
+		.took_ns = weir_clock_now_ns() - begun_ns,
+	};
+	failure_read(out_result);
+	return 0;
+}
+
+static int dialect_manage(struct weir_dialect_call *call, const struct weir_dialect_order *order,
+			  struct weir_dialect_verdict *out_verdict)
+{
+	const struct running *const running = running_of(call);
+
+	return weir_manage_ask(running->runtime, running->instance->socket_path, order, out_verdict);
+}
+
+static const struct weir_dialect_ops dialect_ops = {
+	.invoke = dialect_invoke, .manage = dialect_manage, .param = dialect_param, .field = dialect_field};
+
+/* ---- the call ---- */
+
+static int fail(struct weir_runtime_call *call, const char *reason)
+{
+	call->abort_code = WEIR_ABORT_FAILED;
+	(void)snprintf(call->abort_reason, sizeof(call->abort_reason), "%s", reason); /* fits */
+	return -1;
+}
+
+/* Room for the body's next bytes. 0, -EMSGSIZE, -ENOMEM. */
+static int body_reserve(struct running *running, size_t *room, size_t more)
+{
+	size_t wanted = *room == 0 ? BODY_BYTES_FIRST : *room;
+	char *grown = NULL;
+
+	if (running->body_bytes + more > WEIR_DIALECT_BODY_BYTES_MAX)
+		return -EMSGSIZE;
+	while (wanted < running->body_bytes + more)
+		wanted *= 2;
+	if (wanted == *room)
+		return 0;
+	grown = realloc(running->body, wanted);
+	if (grown == NULL)
+		return -ENOMEM;
+	running->body = grown;
+	*room = wanted;
+	return 0;
+}
+
+/* All of it, before the adapter looks. 0, -EMSGSIZE, -ENOMEM, -ECANCELED, -ETIMEDOUT. */
+static int body_read(struct running *running)
+{
+	struct weir_runtime_call *const call = running->runtime;
+	struct weir_span piece;
+	size_t room = 0;
+	int result = 0;
+
+	for (;;) {
+		result = call->ops->body_peek(call, &piece);
+		if (result == -EAGAIN)
+			result = call->ops->wait(call, NULL, 0, UINT64_MAX);
+		else if (result == 1) {
+			result = body_reserve(running, &room, piece.bytes);
+			if (result != 0)
+				return result;
+			memcpy(running->body + running->body_bytes, piece.data, piece.bytes);
+			running->body_bytes += piece.bytes;
+			call->ops->body_consume(call, piece.bytes);
+		} else {
+			return result;
+		}
+		if (result != 0)
+			return result;
+	}
+}
+
+static int reply_send(struct weir_runtime_call *call, const struct weir_dialect_reply *reply)
+{
+	size_t sent = 0;
+	size_t taken = 0;
+	int result = call->ops->status(call, reply->status);
+
+	if (result == 0)
+		result = call->ops->field(call, WEIR_SPAN("content-type"), weir_span_of(reply->type));
+	for (size_t i = 0; result == 0 && i < reply->field_count; i++)
+		result = call->ops->field(call, reply->field[i].name, reply->field[i].value);
+	if (result == 0)
+		result = call->ops->length(call, reply->bytes);
+	while (result == 0 && sent < reply->bytes) {
+		result = call->ops->append(call, reply->text + sent, reply->bytes - sent, &taken);
+		if (result == -EAGAIN) {
+			result = call->ops->wait(call, NULL, 0, UINT64_MAX);
+			continue;
+		}
+		sent += result == 0 ? taken : 0;
+	}
+	return result;
+}
+
+static int served(struct running *running)
+{
+	struct weir_runtime_call *const runtime = running->runtime;
+	int result = body_read(running);
+
+	if (result == -EMSGSIZE)
+		return fail(runtime, "the body is larger than 64 MiB");
+	if (result == 0) {
+		running->call.body = (struct weir_span){.data = running->body, .bytes = running->body_bytes};
+		result = running->instance->dialect->serve(&running->call);
+	}
+	if (result == 0)
+		result = reply_send(runtime, &running->call.reply);
+	if (result == -ENOMEM)
+		return fail(runtime, "not enough memory for the answer");
+	if (result == -EBUSY || result == -ENOBUFS)
+		return fail(runtime, "no memory for another call at the gateway; try again later");
+	return result == 0 ? 0 : fail(runtime, strerror(-result));
+}
+
+static int dialect_call(void *opaque, struct weir_runtime_call *call)
+{
+	struct running running = {
+		.call = {.ops = &dialect_ops,
+			 .method = weir_runtime_method(call),
+			 .pattern = weir_runtime_span(call, call->head->pattern),
+			 .query = weir_runtime_span(call, call->head->query)},
+		.instance = opaque,
+		.runtime = call,
+	};
+	const int result = served(&running);
+
+	answer_free(&running);
+	free(running.call.reply.text);
+	free(running.body);
+	return result;
+}
+
+/* ---- the runtime ---- */
+
+static int dialect_probe(char out_reason[WEIR_RUNTIME_REASON_BYTES])
+{
+	(void)out_reason; /* it needs nothing of the machine's */
+	return 0;
+}
+
+static int dialect_open(void **out_runtime)
+{
+	*out_runtime = NULL; /* all state belongs to calls */
+	return 0;
+}
+
+static int dialect_load(void *runtime, const struct weir_runtime_function *function, void **out_instance,
+			char out_reason[WEIR_RUNTIME_REASON_BYTES])
+{
+	struct instance *instance = NULL;
+
+	(void)runtime;
+	for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++) {
+		if (!weir_span_equal(function->name, weir_span_of(dialects[i]->name)))
+			continue;
+		instance = calloc(1, sizeof(*instance));
+		if (instance == NULL)
+			return -ENOMEM;
+		instance->dialect = dialects[i];
+		(void)snprintf(instance->socket_path, sizeof(instance->socket_path), "%s",
+			       function->code_path.data); /* fits: checked */
+		*out_instance = instance;
+		return 0;
+	}
+	(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, "this worker has no dialect '%.*s'",
+		       (int)function->name.bytes, function->name.data);
+	return -ENOENT;
+}
+
+static void dialect_close(void *runtime)
+{
+	(void)runtime;
+}
+
+static const struct weir_sandbox_profile sandbox = {.flags = WEIR_SANDBOX_DIRECTORY | WEIR_SANDBOX_CONNECTS};
+
+const struct weir_runtime_ops weir_runtime = {
+	.name = "dialect",
+	.sandbox = &sandbox,
+	.probe = dialect_probe,
+	.open = dialect_open,
+	.load = dialect_load,
+	.invoke = dialect_call,
+	.unload = free,
+	.close = dialect_close,
+};

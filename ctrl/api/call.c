@@ -140,7 +140,7 @@ static const struct {
 	/* ?pool=NAME names one pool. */
 	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL, NULL},
 	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool", pool_change_members},
-	/* Whose code functions with an image run. ?image=REFERENCE names one. */
+	/* Whose code functions with an image run. DELETE: ?image=REFERENCE */
 	{WEIR_HTTP_GET, "/weir/image-aliases", weir_api_alias_list, NULL, NULL},
 	{WEIR_HTTP_PUT, "/weir/image-aliases", weir_api_alias_set, "set image", alias_set_members},
 	{WEIR_HTTP_DELETE, "/weir/image-aliases", weir_api_alias_remove, "unset image", NULL},

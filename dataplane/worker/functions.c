@@ -162,6 +162,7 @@ int weir_functions_claim(struct weir_functions *functions, const struct weir_sna
 	const uint32_t place = cell_find(functions, id);
 	struct weir_function *function = functions->cell[place];
 	const struct weir_snapshot_function *row = NULL;
+	bool is_ours = true;
 	int result = 0;
 
 	if (function == NULL || function->generation != snapshot->header->generation) {
@@ -171,7 +172,13 @@ int weir_functions_claim(struct weir_functions *functions, const struct weir_sna
 				       "the function is not in the worker's configuration");
 			return -ESRCH;
 		}
-		if (function != NULL && function->version != row->version) {
+		is_ours = weir_memory_is_of_pool(snapshot, row);
+		if (function == NULL && !is_ours) {
+			(void)snprintf(out_reason, WEIR_RUNTIME_REASON_BYTES, "the function has moved to other workers");
+			return -ESRCH;
+		}
+		/* Where it has moved, what is loaded is what the call was bound for, before. */
+		if (function != NULL && function->version != row->version && is_ours) {
 			function_retire(functions, place);
 			function = NULL;
 		}

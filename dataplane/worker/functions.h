@@ -3,6 +3,8 @@
  *   find(id) --first call--> runtime load --> instance ... another version in the snapshot:
  *                                             load anew, unload the old one when its last call ended
  *
+ * A function that moved to another pool stays as it is for calls that were bound before.
+ *
  * Owns: instances. Threads: the baton's holder. */
 #ifndef WEIR_DATAPLANE_WORKER_FUNCTIONS_H
 #define WEIR_DATAPLANE_WORKER_FUNCTIONS_H
@@ -41,7 +43,7 @@ struct weir_functions {
 /* Zeroed memory, and open the runtime. 0 or its error. */
 int weir_functions_open(struct weir_functions *functions);
 
-/* The function, loaded, with one more call running in it. 0, -ESRCH (not in the snapshot), -ENOSPC
+/* The function, loaded, with one more call running in it. 0, -ESRCH (not in the snapshot, or not of this pool), -ENOSPC
  * (too many are loaded and all run), -EAGAIN (its variables have not come yet), or the runtime's error with its reason. May block on disk. */
 int weir_functions_claim(struct weir_functions *functions, const struct weir_snapshot *snapshot,
 			 uint64_t id, struct weir_function **out_function,

@@ -21,10 +21,20 @@ void weir_memory_pool(uint64_t key)
 	atomic_store_explicit(&pool_key, key, memory_order_relaxed);
 }
 
+static const struct weir_snapshot_spec *spec_find(const struct weir_snapshot *snapshot,
+						   const struct weir_snapshot_function *function)
+{
+	return weir_snapshot_spec_find(snapshot, function, atomic_load_explicit(&pool_key, memory_order_relaxed));
+}
+
+bool weir_memory_is_of_pool(const struct weir_snapshot *snapshot, const struct weir_snapshot_function *function)
+{
+	return spec_find(snapshot, function) != NULL;
+}
+
 uint64_t weir_memory_of(const struct weir_snapshot *snapshot, const struct weir_snapshot_function *function)
 {
-	const struct weir_snapshot_spec *const spec = weir_snapshot_spec_find(
-		snapshot, function, atomic_load_explicit(&pool_key, memory_order_relaxed));
+	const struct weir_snapshot_spec *const spec = spec_find(snapshot, function);
 
 	return spec == NULL ? function->memory_bytes : (uint64_t)spec->memory_mb << 20;
 }

@@ -20,6 +20,9 @@ void weir_memory_open(int fd);
 /* The pool that this worker is of: before the first snapshot is posted. */
 void weir_memory_pool(uint64_t key);
 
+/* Do workers of this one's pool run the function? */
+bool weir_memory_is_of_pool(const struct weir_snapshot *snapshot, const struct weir_snapshot_function *function);
+
 /* What the function may use in this worker. */
 uint64_t weir_memory_of(const struct weir_snapshot *snapshot, const struct weir_snapshot_function *function);
 

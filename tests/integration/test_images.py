@@ -91,6 +91,10 @@ class Images(weir_instance.Case):
         with Instance() as weir:
             native(weir, "upper")
             native(weir, "echo")
+            script = weir.data / "cat.sh"
+            script.write_text("#!/bin/sh\nexec cat\n")
+            script.chmod(0o755)
+            weir.ctrlctl("fn", "add", "cat", "--runtime", "exec", "--file", script)  # other workers
             weir.ctrlctl(*ALIAS, "set", IMAGE, "upper")
             weir.ctrlctl("fn", "add", "test", "--image", IMAGE)
             weir.ctrlctl("route", "add", "POST /test", "--fn", "test")
@@ -105,7 +109,7 @@ class Images(weir_instance.Case):
             for thread in threads:
                 thread.start()
             try:
-                for function, text in (("echo", b"abc"), ("upper", b"ABC")) * 3:
+                for function, text in (("echo", b"abc"), ("cat", b'{"result":"abc"}'), ("upper", b"ABC")) * 3:
                     before = len(answers)
                     wait_until(lambda before=before: len(answers) > before + 5, "calls go on")
                     weir.ctrlctl(*ALIAS, "set", IMAGE, function)
@@ -115,7 +119,7 @@ class Images(weir_instance.Case):
                 stop.set()
                 for thread in threads:
                     thread.join()
-            self.assertEqual(set(answers), {(200, b"abc"), (200, b"ABC")})
+            self.assertEqual(set(answers), {(200, b"abc"), (200, b"ABC"), (200, b'{"result":"abc"}')})
 
     def test_a_deployment_of_the_code_reaches_those_who_name_it_by_image(self):
         with Instance() as weir:

@@ -135,7 +135,6 @@ static void a_snapshot_has_code_where_an_image_stands_for_it_and_a_reason_where_
 	const struct weir_snapshot_function *found = NULL;
 
 	(void)state;
-	(void)code;
 	for (int i = 1; i < 3; i++) {
 		test.functions[i].code_path[0] = '\0';
 		(void)strcpy(test.functions[i].image, i == 1 ? "no'ne\"\\" : "img");

@@ -37,6 +37,7 @@ struct rig_function {
 	const char *code_path;
 	const char *handler;
 	const char *interpreter;
+	bool is_elsewhere; /* no worker of this one's pool runs it */
 };
 
 struct rig_request {

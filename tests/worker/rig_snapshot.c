@@ -56,8 +56,13 @@ static void functions_write(struct layout *layout, size_t *used,
 			.code_path = string_add(layout, used, functions[i].code_path),
 			.handler = string_add(layout, used, functions[i].handler),
 			.interpreter = string_add(layout, used, functions[i].interpreter),
-			.reason = string_add(layout, used, ""),
+			.reason = string_add(layout, used, functions[i].is_elsewhere ? "elsewhere" : ""),
 		};
+		if (functions[i].is_elsewhere) {
+			layout->functions[i].runtime = WEIR_RUNTIME_MISSING;
+			layout->functions[i].pool = WEIR_SNAPSHOT_NONE;
+			layout->functions[i].spec_count = 0;
+		}
 	}
 }
 

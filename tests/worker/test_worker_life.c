@@ -113,6 +113,38 @@ static void a_newer_generation_is_waited_for_and_its_code_runs(void **state)
 	rig_call_free(call);
 }
 
+static void a_function_that_moved_away_runs_as_it_was_for_calls_that_were_bound_before(void **state)
+{
+	struct fixture *const fixture = *state;
+	struct rig_function moved[SAMPLE_COUNT];
+	struct rig_call *call = NULL;
+	const uint64_t before = fixture->rig.generation;
+
+	call = rig_invoke(fixture->link, PING, &(struct rig_request){0});
+	rig_call_free(call);
+	memcpy(moved, samples, sizeof(moved));
+	moved[PING - 1].version = 2;
+	moved[PING - 1].code_path = "/nothing/for/this/runtime";
+	moved[PING - 1].is_elsewhere = true;
+	moved[HELLO - 1].is_elsewhere = true;
+	rig_configure(&fixture->rig, moved, SAMPLE_COUNT);
+	call = rig_invoke(fixture->link, PING, &(struct rig_request){.generation = before});
+	rig_assert_answer(call, 200, "{\"pong\":true}");
+	rig_call_free(call);
+	/* One that was not loaded is not any more. */
+	call = rig_invoke(fixture->link, HELLO, &(struct rig_request){.generation = before});
+	assert_int_equal(call->abort_code, WEIR_ABORT_UNKNOWN);
+	rig_call_free(call);
+	/* And back, as another version. */
+	moved[PING - 1].version = 3;
+	moved[PING - 1].code_path = RIG_SAMPLES "/hello.so";
+	moved[PING - 1].is_elsewhere = false;
+	rig_configure(&fixture->rig, moved, SAMPLE_COUNT);
+	call = rig_invoke(fixture->link, PING, &(struct rig_request){0});
+	rig_assert_answer(call, 200, "{\"message\":\"Hello, world!\"}");
+	rig_call_free(call);
+}
+
 static void file_copy(const char *from, const char *to)
 {
 	char command[8192];
@@ -265,6 +297,7 @@ int main(void)
 		WORKER_TEST(a_second_link_works_beside_the_first_and_closing_cancels_its_calls),
 		WORKER_TEST(links_come_and_go_without_leaving_anything),
 		WORKER_TEST(a_newer_generation_is_waited_for_and_its_code_runs),
+		WORKER_TEST(a_function_that_moved_away_runs_as_it_was_for_calls_that_were_bound_before),
 		WORKER_TEST(code_overwritten_in_place_is_loaded_anew_with_its_version),
 		WORKER_TEST(a_crash_names_its_function_and_activation),
 		WORKER_TEST(calls_queued_behind_one_that_hangs_are_still_their_shards),

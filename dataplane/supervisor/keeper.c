@@ -18,6 +18,7 @@
 
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/base/fd.h"
 #include "dataplane/base/log.h"
 #include "dataplane/base/program_path.h"
 #include "dataplane/supervisor/cgroup.h"
@@ -333,25 +334,42 @@ static void everything_end(void)
 	weir_store_table_close(&keeper.table);
 }
 
-/* Remove sockets that a killed process could not remove itself. The lock file goes last. */
+/* Remove the sockets of a directory, and then itself if `whole` and it is empty. */
+static void sockets_remove(int parent_fd, const char *name, bool whole)
+{
+	const int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *const directory = fd == -1 ? NULL : fdopendir(fd);
+	const struct dirent *found = NULL;
+	struct stat status;
+
+	if (directory == NULL) {
+		if (fd != -1)
+			(void)close(fd);
+		return;
+	}
+	while ((found = readdir(directory)) != NULL) {
+		if (fstatat(fd, found->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(status.st_mode))
+			(void)unlinkat(fd, found->d_name, 0);
+	}
+	if (whole)
+		(void)unlinkat(parent_fd, name, AT_REMOVEDIR); /* somebody's file in it: it stays */
+	(void)closedir(directory);
+}
+
+/* Remove what a killed process could not remove itself: sockets, and the directory that dialects are shown. The
+ * lock file goes last. */
 static void run_directory_clean(const char *data)
 {
 	char path[PATH_MAX + sizeof("/run")];
-	const struct dirent *found = NULL;
-	struct stat status;
-	DIR *directory = NULL;
+	WEIR_CLEANUP(weir_fd_close) int fd = -1;
 
 	(void)snprintf(path, sizeof(path), "%s/run", data);
-	directory = opendir(path);
-	if (directory == NULL)
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
 		return;
-	while ((found = readdir(directory)) != NULL) {
-		if (fstatat(dirfd(directory), found->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISSOCK(status.st_mode))
-			(void)unlinkat(dirfd(directory), found->d_name, 0);
-	}
-	(void)unlinkat(dirfd(directory), "lock", 0);
-	(void)closedir(directory);
+	sockets_remove(fd, "dialect", true);
+	sockets_remove(fd, ".", false);
+	(void)unlinkat(fd, "lock", 0);
 }
 
 static int signals_open(void)

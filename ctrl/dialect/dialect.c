@@ -63,6 +63,23 @@ static size_t commas_drop(char *text, size_t bytes)
 	return used;
 }
 
+/* Are there as many values as a worker can hold for each of its calls? In canonical form. */
+static bool has_too_many_values(const char *text, size_t bytes)
+{
+	size_t count = 0;
+	bool is_string = false;
+
+	for (size_t i = 0; i < bytes; i++) {
+		if (is_string && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			is_string = !is_string;
+		else
+			count += !is_string && (text[i] == ',' || text[i] == '[' || text[i] == '{');
+	}
+	return count > WEIR_DIALECT_JSON_VALUES_MAX;
+}
+
 static cJSON *object_parse(char *text, size_t bytes, char sentence[WEIR_DIALECT_SENTENCE_BYTES])
 {
 	struct weir_model_error wrong = {.field = "body", .reason = "cannot be read: not enough memory"};
@@ -72,8 +89,13 @@ static cJSON *object_parse(char *text, size_t bytes, char sentence[WEIR_DIALECT_
 	if (bytes == 0)
 		return cJSON_CreateObject();
 	if (weir_model_json_canonicalize((struct weir_span){.data = text, .bytes = bytes}, "body",
-					 WEIR_DIALECT_JSON_DEPTH_MAX, text, &canonical_bytes, &wrong) == 0)
-		json = cJSON_ParseWithLength(text, canonical_bytes);
+					 WEIR_DIALECT_JSON_DEPTH_MAX, text, &canonical_bytes, &wrong) == 0) {
+		if (has_too_many_values(text, canonical_bytes))
+			(void)snprintf(wrong.reason, sizeof(wrong.reason), "has more than %d values",
+				       WEIR_DIALECT_JSON_VALUES_MAX);
+		else
+			json = cJSON_ParseWithLength(text, canonical_bytes);
+	}
 	if (cJSON_IsObject(json))
 		return json;
 	(void)snprintf(sentence, WEIR_DIALECT_SENTENCE_BYTES, "%s %s", wrong.field,

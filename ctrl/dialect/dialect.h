@@ -22,7 +22,8 @@
 enum {
 	WEIR_DIALECT_FIELDS_MAX = 8,
 	WEIR_DIALECT_JSON_DEPTH_MAX = 32,
-	WEIR_DIALECT_BODY_BYTES_MAX = 64 << 20, /* of a request: code that is uploaded */
+	WEIR_DIALECT_JSON_VALUES_MAX = 65536, /* of a body: each costs some 100 bytes while it is looked at */
+	WEIR_DIALECT_JSON_BYTES_MAX = 2 << 20,
 	WEIR_DIALECT_SENTENCE_BYTES = 512,
 	WEIR_DIALECT_TARGET_BYTES = 1024,
 };
@@ -102,6 +103,7 @@ struct weir_dialect_call {
 
 struct weir_dialect {
 	const char *name; /* of its function in weir.system */
+	size_t body_bytes_max; /* of a request; WEIR_DIALECT_JSON_BYTES_MAX, or more where code comes so */
 	/* Leave a reply. 0, or -errno where none can be made: -ECANCELED, -ENOMEM. */
 	int (*serve)(struct weir_dialect_call *call);
 };

@@ -294,18 +294,22 @@ static bool is_number_action(struct weir_dialect_call *call, const char *name)
 	return kind != NULL ? kind->is_number : was_number;
 }
 
-static int invoke(struct weir_dialect_call *call, const char *name, const cJSON *body)
+/* Takes the body over: it is not kept while the action runs. */
+static int invoke(struct weir_dialect_call *call, const char *name, cJSON *body)
 {
 	static const struct weir_dialect_field json_type = {{"content-type", 12}, {"application/json", 16}};
 	const cJSON *const arguments = cJSON_GetObjectItemCaseSensitive(body, "vargs");
+	const bool is_object = cJSON_IsObject(arguments);
 	char *text = NULL;
 	struct weir_dialect_invocation wanted = {.space = SPACE, .name = name, .fields = &json_type, .field_count = 1};
 	struct weir_dialect_result result;
 	int code = 0;
 
-	if (!cJSON_IsObject(arguments))
+	if (is_object)
+		text = cJSON_PrintUnformatted(arguments);
+	cJSON_Delete(body);
+	if (!is_object)
 		return unsound(call, "vargs must be an object: {\"vargs\": {\"a\": 1}}");
-	text = cJSON_PrintUnformatted(arguments);
 	if (text == NULL)
 		return -ENOMEM;
 	wanted.body = weir_span_of(text);
@@ -467,8 +471,8 @@ static int action_serve(struct weir_dialect_call *call, const char *name, const 
 	if (body == NULL)
 		return unsound(call, sentence);
 	if (strcmp(verb, "invoke") == 0)
-		code = invoke(call, name, body);
-	else if (strcmp(verb, "create") == 0)
+		return invoke(call, name, body);
+	if (strcmp(verb, "create") == 0)
 		code = create(call, name, body);
 	else
 		code = update(call, name, body);
@@ -493,4 +497,6 @@ static int serve(struct weir_dialect_call *call)
 	return action_serve(call, name, verb);
 }
 
-const struct weir_dialect weir_dialect_vespid = {.name = "vespid", .serve = serve};
+const struct weir_dialect weir_dialect_vespid = {.name = "vespid",
+					      .body_bytes_max = WEIR_DIALECT_JSON_BYTES_MAX,
+					      .serve = serve};

@@ -20,7 +20,10 @@ enum {
 	METHOD_POST = 2, /* in a request's head */
 	BODY_BYTES_FIRST = 4096,
 	FAILURE_BYTES_MAX = 4096, /* of an error of Weir's */
+	BODIES_BYTES_MAX = 128 << 20, /* of all requests in this worker */
 };
+
+static size_t bodies_bytes; /* of these */
 
 static const struct weir_dialect *const dialects[] = {&weir_dialect_vespid};
 
@@ -38,6 +41,7 @@ struct running {
 	bool has_answer;
 	char *body;
 	size_t body_bytes;
+	size_t body_room;
 };
 
 static struct running *running_of(const struct weir_dialect_call *call)
@@ -165,32 +169,40 @@ static int fail(struct weir_runtime_call *call, const char *reason)
 	return -1;
 }
 
-/* Room for the body's next bytes. 0, -EMSGSIZE, -ENOMEM. */
-static int body_reserve(struct running *running, size_t *room, size_t more)
+/* Room for the body's next bytes. 0, -EMSGSIZE, -ENOBUFS (others' bodies fill the worker), -ENOMEM. */
+static int body_reserve(struct running *running, size_t more)
 {
-	size_t wanted = *room == 0 ? BODY_BYTES_FIRST : *room;
+	size_t wanted = running->body_room == 0 ? BODY_BYTES_FIRST : running->body_room;
 	char *grown = NULL;
 
-	if (running->body_bytes + more > WEIR_DIALECT_BODY_BYTES_MAX)
+	if (running->body_bytes + more > running->instance->dialect->body_bytes_max)
 		return -EMSGSIZE;
 	while (wanted < running->body_bytes + more)
 		wanted *= 2;
-	if (wanted == *room)
+	if (wanted == running->body_room)
 		return 0;
+	if (bodies_bytes + wanted - running->body_room > BODIES_BYTES_MAX)
+		return -ENOBUFS;
 	grown = realloc(running->body, wanted);
 	if (grown == NULL)
 		return -ENOMEM;
+	bodies_bytes += wanted - running->body_room;
 	running->body = grown;
-	*room = wanted;
+	running->body_room = wanted;
 	return 0;
 }
 
-/* All of it, before the adapter looks. 0, -EMSGSIZE, -ENOMEM, -ECANCELED, -ETIMEDOUT. */
+static void body_free(struct running *running)
+{
+	bodies_bytes -= running->body_room;
+	free(running->body);
+}
+
+/* All of it, before the adapter looks. 0, -ECANCELED, -ETIMEDOUT, or as body_reserve(). */
 static int body_read(struct running *running)
 {
 	struct weir_runtime_call *const call = running->runtime;
 	struct weir_span piece;
-	size_t room = 0;
 	int result = 0;
 
 	for (;;) {
@@ -198,7 +210,7 @@ static int body_read(struct running *running)
 		if (result == -EAGAIN)
 			result = call->ops->wait(call, NULL, 0, UINT64_MAX);
 		else if (result == 1) {
-			result = body_reserve(running, &room, piece.bytes);
+			result = body_reserve(running, piece.bytes);
 			if (result != 0)
 				return result;
 			memcpy(running->body + running->body_bytes, piece.data, piece.bytes);
@@ -235,14 +247,26 @@ static int reply_send(struct weir_runtime_call *call, const struct weir_dialect_
 	return result;
 }
 
+/* Before an adapter is asked, so in Weir's own form. */
+static int body_refused(struct weir_dialect_call *call, bool is_too_large)
+{
+	cJSON *const json = cJSON_CreateObject();
+
+	(void)cJSON_AddStringToObject(json, "error",
+				      is_too_large ? "The body is larger than requests of this kind may be"
+						   : "Too many large bodies are on their way; try again later");
+	(void)cJSON_AddStringToObject(json, "code", is_too_large ? "body_too_large" : "no_memory"); /* or it lacks */
+	return weir_dialect_reply_json(call, is_too_large ? 413 : 503, json);
+}
+
 static int served(struct running *running)
 {
 	struct weir_runtime_call *const runtime = running->runtime;
 	int result = body_read(running);
 
-	if (result == -EMSGSIZE)
-		return fail(runtime, "the body is larger than 64 MiB");
-	if (result == 0) {
+	if (result == -EMSGSIZE || result == -ENOBUFS)
+		result = body_refused(&running->call, result == -EMSGSIZE);
+	else if (result == 0) {
 		running->call.body = (struct weir_span){.data = running->body, .bytes = running->body_bytes};
 		result = running->instance->dialect->serve(&running->call);
 	}
@@ -269,7 +293,7 @@ static int dialect_call(void *opaque, struct weir_runtime_call *call)
 
 	answer_free(&running);
 	free(running.call.reply.text);
-	free(running.body);
+	body_free(&running);
 	return result;
 }
 

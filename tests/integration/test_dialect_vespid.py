@@ -3,6 +3,7 @@
 # timeout: 180
 """Vespid's clients against Weir: what its pages, its command line and its load test send."""
 
+import concurrent.futures
 import json
 import os
 import signal
@@ -85,7 +86,18 @@ class Vespid(weir_instance.Case):
                 ("%2e%2e%20/create", {"vcode": ADD, "runtime": "c"}, "")):
             self.assertIn(wanted, self.message(f"/actions/{path}", body), (path, body))
         self.assertEqual(self.weir.request("GET", "/actions/two/get").status, 405)
+        self.assertIn("more than 65536 values", self.message("/actions/two/invoke", b'{"vargs":[' + b"1," * 70000 + b"1]}"))
+        self.assertEqual(self.weir.request("POST", "/actions/two/invoke", b'"' + b"x" * (3 << 20) + b'"').status, 413)
         self.assertNotIn("bad", [action["vname"] for action in self.post("/actions/list")["actions"]])
+
+    def test_large_bodies_at_once_cost_nobody_his_answer(self):
+        self.create("nap", "int nap(int n){ return n; }", "c")
+        large = b'{"vargs":{"n":1},"rest":"' + b"x" * (2000 << 10) + b'"}'
+        with concurrent.futures.ThreadPoolExecutor(64) as threads:
+            answers = list(threads.map(lambda _: self.weir.request("POST", "/actions/nap/invoke", large), range(128)))
+        self.assertLessEqual({answer.status for answer in answers}, {200, 503})
+        self.assertIn(200, {answer.status for answer in answers})
+        self.assertEqual(self.weir.status()["metrics"]["workers_died"], 0)
 
     def test_functions_of_other_doors_are_actions_and_actions_are_functions(self):
         self.create("fib", "int fib(int n){ return n < 2 ? n : fib(n-1) + fib(n-2); }", "c")

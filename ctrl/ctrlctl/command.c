@@ -246,7 +246,7 @@ static const struct weir_ctl_command others[] = {
 			{
 				{.name = "--policy",
 				 .value = "POLICY",
-				 .help = "score, least-in-flight, two-choices, round-robin, random",
+				 .help = "score, least-in-flight, two-choices, round-robin, random, c-seed",
 				 .complete = WEIR_CTL_COMPLETE_POLICY},
 				{.name = "--alpha", .value = "WEIGHT", .help = "of CPU time and waiting for it"},
 				{.name = "--beta", .value = "WEIGHT", .help = "of memory"},

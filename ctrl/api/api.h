@@ -88,6 +88,7 @@ struct weir_api_owner {
 	 * workers have sent is there: once a mark that is asked for now is reached. The same for records of
 	 * calls (store/activation_store.h). NULL: at once. */
 	const char *data;
+	const char *func_root; /* an absolute path: code/func_root.h; NULL: none */
 	uint64_t (*mark)(void *context, enum weir_api_kept kept);
 	bool (*reached)(void *context, enum weir_api_kept kept, uint64_t mark);
 	/* Add the owner's part to the answer of /weir/status. */

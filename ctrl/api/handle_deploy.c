@@ -7,6 +7,7 @@
 
 #include "ctrl/api/call.h"
 #include "ctrl/api/setting.h"
+#include "ctrl/code/func_root.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
 
@@ -215,6 +216,20 @@ static bool deploy_try(struct weir_api_call *call, struct weir_model_function *f
 	return false;
 }
 
+/* Put the module where FUNC_ROOT wants it, before the version is committed: what is deployed is there, too. False:
+ * the answer is set. */
+static bool deploy_show(struct weir_api_call *call, const struct weir_model_function *function)
+{
+	const char *const root = call->owner->func_root;
+	struct weir_code_error error;
+
+	if (root == NULL || strcmp(function->runtime, "wasm") != 0 ||
+	    weir_func_root_write(root, function->space, function->name, function->code_path, &error) == 0)
+		return true;
+	(void)weir_api_refuse(call, 503, "func_root", NULL, error.text);
+	return false;
+}
+
 /* Which version serves now, in the answer. */
 static void deployed_tell(struct weir_api_call *call, const struct weir_model_function *function)
 {
@@ -269,6 +284,8 @@ enum weir_api_result weir_api_function_deploy(struct weir_api_call *call)
 	    (!deploy_build(call, function.runtime, function.code_path, &result) ||
 	     !deploy_try(call, &function, &variables, &result)))
 		return result;
+	if (!deploy_has_image(call) && !deploy_show(call, &function))
+		return WEIR_API_DONE;
 	code = weir_store_deploy(call->owner->store, &function, &deployment, &number, &error);
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);

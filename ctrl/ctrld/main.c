@@ -262,6 +262,19 @@ static bool door_open(struct weir_ctrld *ctrld, const struct weir_api_owner *own
 	return epoll_ctl(ctrld->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) == 0;
 }
 
+/* Where Faasm's users want their modules, as its own programs were told; NULL: nowhere. */
+static const char *func_root(void)
+{
+	const char *const root = getenv("FUNC_ROOT");
+
+	if (root == NULL || root[0] == '/')
+		return root;
+	if (root[0] != '\0')
+		weir_log(WEIR_LOG_WARN, "modules are not written to FUNC_ROOT",
+			 "path=\"%s\" hint=\"give an absolute path\"", root);
+	return NULL;
+}
+
 static bool api_start(struct weir_ctrld *ctrld)
 {
 	const struct weir_api_owner owner = {
@@ -275,6 +288,7 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.table_written = api_table_written,
 		.snapshot = api_snapshot,
 		.data = ctrld->data,
+		.func_root = func_root(),
 		.mark = api_mark,
 		.reached = api_reached,
 		.status = api_status,

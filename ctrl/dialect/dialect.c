@@ -39,6 +39,22 @@ int weir_dialect_reply_text(struct weir_dialect_call *call, uint16_t status, con
 	return 0;
 }
 
+int weir_dialect_reply_field(struct weir_dialect_call *call, struct weir_span name, const char *value)
+{
+	struct weir_dialect_reply *const reply = &call->reply;
+	char *const kept = reply->kept + reply->kept_bytes;
+	const size_t bytes = strnlen(value, sizeof(reply->kept) - reply->kept_bytes);
+
+	if (reply->field_count == WEIR_DIALECT_FIELDS_MAX)
+		return -ENOSPC;
+	for (size_t i = 0; i < bytes; i++)
+		kept[i] = (unsigned char)value[i] < ' ' || value[i] == 0x7f ? ' ' : value[i];
+	reply->kept_bytes += bytes;
+	reply->field[reply->field_count++] =
+		(struct weir_dialect_field){.name = name, .value = {.data = kept, .bytes = bytes}};
+	return 0;
+}
+
 /* Leave out commas that stand before a closing bracket; strings are stepped over. */
 static size_t commas_drop(char *text, size_t bytes)
 {

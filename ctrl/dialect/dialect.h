@@ -24,6 +24,8 @@ enum {
 	WEIR_DIALECT_JSON_DEPTH_MAX = 32,
 	WEIR_DIALECT_JSON_VALUES_MAX = 65536, /* of a body: each costs some 100 bytes while it is looked at */
 	WEIR_DIALECT_JSON_BYTES_MAX = 2 << 20,
+	WEIR_DIALECT_CODE_BYTES_MAX = 64 << 20,
+	WEIR_DIALECT_INPUT_BYTES_MAX = 1 << 20, /* of an invocation */
 	WEIR_DIALECT_SENTENCE_BYTES = 512,
 	WEIR_DIALECT_TARGET_BYTES = 1024,
 };
@@ -90,6 +92,8 @@ struct weir_dialect_reply {
 	size_t bytes;
 	struct weir_dialect_field field[WEIR_DIALECT_FIELDS_MAX]; /* static texts, or parts of `kept` */
 	size_t field_count;
+	char kept[WEIR_DIALECT_SENTENCE_BYTES];
+	size_t kept_bytes;
 };
 
 struct weir_dialect_call {
@@ -103,11 +107,12 @@ struct weir_dialect_call {
 
 struct weir_dialect {
 	const char *name; /* of its function in weir.system */
-	size_t body_bytes_max; /* of a request; WEIR_DIALECT_JSON_BYTES_MAX, or more where code comes so */
+	size_t body_bytes_max; /* of a request; WEIR_DIALECT_JSON_BYTES_MAX, or _CODE_ where code comes as it is */
 	/* Leave a reply. 0, or -errno where none can be made: -ECANCELED, -ENOMEM. */
 	int (*serve)(struct weir_dialect_call *call);
 };
 
+extern const struct weir_dialect weir_dialect_faasm;
 extern const struct weir_dialect weir_dialect_vespid;
 
 /* ---- for adapters: dialect.c ---- */
@@ -115,6 +120,10 @@ extern const struct weir_dialect weir_dialect_vespid;
 /* Reply with JSON (taken over; NULL: no memory) or with text of any type. 0 or -ENOMEM. */
 int weir_dialect_reply_json(struct weir_dialect_call *call, uint16_t status, cJSON *json);
 int weir_dialect_reply_text(struct weir_dialect_call *call, uint16_t status, const char *type, struct weir_span text);
+
+/* Add a field to the reply: `name` is static; of `value` what fits into `kept` is copied, control characters as
+ * blanks. 0, or -ENOSPC: there are WEIR_DIALECT_FIELDS_MAX. */
+int weir_dialect_reply_field(struct weir_dialect_call *call, struct weir_span name, const char *value);
 
 /* The body as one JSON object, checked as every JSON from outside (model_json.h). An empty body is {}.
  * NULL: *error says why, in `sentence` as people read it. `is_lenient`: a comma before a closing bracket is

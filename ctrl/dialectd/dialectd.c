@@ -25,7 +25,7 @@ enum {
 
 static size_t bodies_bytes; /* of these */
 
-static const struct weir_dialect *const dialects[] = {&weir_dialect_vespid};
+static const struct weir_dialect *const dialects[] = {&weir_dialect_vespid, &weir_dialect_faasm};
 
 struct instance {
 	const struct weir_dialect *dialect;

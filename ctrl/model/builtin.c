@@ -9,7 +9,7 @@
 
 enum { TIMEOUT_MS = 3600000, MEMORY_MB = 256 };
 
-static const char *const functions[] = {"vespid"};
+static const char *const functions[] = {"vespid", "faasm"};
 
 struct route {
 	const char *function;
@@ -22,6 +22,9 @@ static const struct route routes[] = {
 	{"vespid", "POST /actions/{name}/get", false},	  {"vespid", "POST /actions/{name}/update", false},
 	{"vespid", "POST /actions/{name}/delete", false}, {"vespid", "POST /actions/list", false},
 	{"vespid", "GET /ping", true},
+	{"faasm", "POST /f/{user}/{function}", false},	  {"faasm", "POST /f/{user}/{function}/", false},
+	{"faasm", "PUT /f/{user}/{function}", false},	  {"faasm", "PUT /f/{user}/{function}/*", false},
+	{"faasm", "GET /f/*", false},			  {"faasm", "GET /fa/*", false},
 };
 
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]), ROUTES = sizeof(routes) / sizeof(routes[0]) };

@@ -61,7 +61,7 @@ bool weir_code_keep(const struct weir_code *code, const char *hash);
 bool weir_code_name_inside(const char *name);
 bool weir_code_link_inside(const char *name, const char *target);
 
-/* Begin an upload of a file called `name`, or of an archive (NULL): tar, plain or compressed.
+/* Begin an upload of a file called `name`, or of an archive (NULL): zip, or tar, plain or compressed.
  * 0, -EINVAL (the name has a slash, control characters, is hidden or too long), -ENOMEM or -errno. */
 int weir_code_upload_begin(struct weir_code *code, const char *name,
 			   struct weir_code_upload **out_upload);

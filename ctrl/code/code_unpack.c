@@ -132,7 +132,7 @@ static int broken(struct unpack *unpack)
 {
 	const char *why = archive_error_string(unpack->from);
 
-	return weir_code_fail(unpack->error, -EINVAL, "this is no tar archive, or a broken one: %s",
+	return weir_code_fail(unpack->error, -EINVAL, "this is no tar or zip archive, or a broken one: %s",
 			      why == NULL ? "it ends too soon" : why);
 }
 
@@ -199,6 +199,7 @@ int weir_code_unpack(int fd, const char *path, struct weir_code_error *error)
 							 ARCHIVE_EXTRACT_SPARSE |
 							 ARCHIVE_EXTRACT_PERM);
 	(void)archive_read_support_format_tar(from);
+	(void)archive_read_support_format_zip(from);
 	(void)archive_read_support_filter_gzip(from);
 	(void)archive_read_support_filter_xz(from);
 	(void)archive_read_support_filter_zstd(from);

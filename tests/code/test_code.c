@@ -50,12 +50,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-static size_t archive_make(const struct item *items, size_t count, char *out, size_t max)
+static size_t archive_make_as(int (*format)(struct archive *), const struct item *items, size_t count, char *out,
+			      size_t max)
 {
 	struct archive *archive = archive_write_new();
 	size_t used = 0;
 
-	assert_int_equal(archive_write_set_format_pax_restricted(archive), ARCHIVE_OK);
+	assert_int_equal(format(archive), ARCHIVE_OK);
 	assert_int_equal(archive_write_open_memory(archive, out, max, &used), ARCHIVE_OK);
 	for (size_t i = 0; i < count; i++) {
 		struct archive_entry *entry = archive_entry_new();
@@ -75,6 +76,11 @@ static size_t archive_make(const struct item *items, size_t count, char *out, si
 	}
 	assert_int_equal(archive_write_free(archive), ARCHIVE_OK);
 	return used;
+}
+
+static size_t archive_make(const struct item *items, size_t count, char *out, size_t max)
+{
+	return archive_make_as(archive_write_set_format_pax_restricted, items, count, out, max);
 }
 
 static int upload(struct code_test *test, const char *name, const char *data, size_t bytes)
@@ -213,6 +219,28 @@ static void an_archive_is_unpacked_read_only(void **state)
 	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), 0);
 	assert_string_equal(kind.runtime, "node");
 	assert_string_equal(kind.entry, "index.js");
+}
+
+static void a_zip_archive_is_unpacked_by_the_same_rules(void **state)
+{
+	static const struct item items[] = {
+		{"package.json", "{\"main\": \"lib/start.js\"}", NULL, AE_IFREG, 0600},
+		{"lib/start.js", "exports.main = 1", NULL, AE_IFREG, 0666},
+	};
+	static const struct item climbs = {"../x", "x", NULL, AE_IFREG, 0644};
+	static char data[1 << 20];
+	struct code_test *test = *state;
+	struct weir_code_kind kind = {.runtime = ""};
+	const size_t bytes = archive_make_as(archive_write_set_format_zip, items, 2, data, sizeof(data));
+
+	assert_int_equal(upload(test, NULL, data, bytes / 2), -EINVAL);
+	assert_int_equal(upload(test, NULL, data, bytes), 0);
+	assert_int_equal(mode_of(test, "lib/start.js"), S_IFREG | 0444);
+	assert_int_equal(weir_code_detect(test->code, test->hash, &kind, &test->error), 0);
+	assert_string_equal(kind.entry, "lib/start.js");
+	assert_int_equal(upload(test, NULL, data,
+				archive_make_as(archive_write_set_format_zip, &climbs, 1, data, sizeof(data))),
+			 -EINVAL);
 }
 
 static void what_leads_out_of_the_folder_is_refused(void **state)
@@ -500,6 +528,7 @@ int main(void)
 		TEST(how_large_code_is_is_counted_once),
 		TEST(names_that_are_no_plain_file_names_are_refused),
 		TEST(an_archive_is_unpacked_read_only),
+		TEST(a_zip_archive_is_unpacked_by_the_same_rules),
 		TEST(what_leads_out_of_the_folder_is_refused),
 		TEST(nothing_is_written_through_a_link),
 		TEST(refused_uploads_leave_nothing_behind),

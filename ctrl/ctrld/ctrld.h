@@ -118,6 +118,10 @@ int weir_ctrld_table_sync(struct weir_ctrld *ctrld, struct weir_store_error *err
  * with *error; then `publish_due` is set and it is tried again. */
 int weir_ctrld_publish(struct weir_ctrld *ctrld, struct weir_store_error *error);
 
+/* Runtimes whose worker is not beside this program: bit 1 << enum weir_runtime_kind. Asked each time: a package
+ * may be installed, or taken away, while this process runs. */
+uint32_t weir_ctrld_runtimes_missing(void);
+
 /* How many records of calls are kept, by the settings. */
 struct weir_recorder_limits weir_ctrld_record_limits(const struct weir_setting_values *values);
 

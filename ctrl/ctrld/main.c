@@ -97,6 +97,18 @@ static void output_status(const struct weir_ctrld *ctrld, cJSON *status, cJSON *
 	problem_add(problems, "output", output.problem);
 }
 
+/* Which runtimes people's functions may have here. */
+static void runtimes_status(cJSON *status)
+{
+	const uint32_t missing = weir_ctrld_runtimes_missing() | 1U << WEIR_RUNTIME_DIALECT;
+	cJSON *const list = cJSON_AddArrayToObject(status, "runtimes");
+
+	for (uint32_t i = WEIR_RUNTIME_MISSING + 1; i < WEIR_RUNTIME_COUNT; i++) {
+		if ((missing & 1U << i) == 0)
+			(void)cJSON_AddItemToArray(list, cJSON_CreateString(weir_runtime_name(i))); /* or it lacks */
+	}
+}
+
 static void api_status(void *context, cJSON *status)
 {
 	static const char *const names[WEIR_CTRLD_PROBLEM_COUNT] = {
@@ -114,6 +126,7 @@ static void api_status(void *context, cJSON *status)
 	(void)cJSON_AddNumberToObject(acknowledged, "acked", ctrld->acknowledged.acked);
 	(void)cJSON_AddNumberToObject(acknowledged, "total", ctrld->acknowledged.total);
 	(void)cJSON_AddNumberToObject(acknowledged, "milliseconds", (double)took_us / 1000);
+	runtimes_status(status);
 	output_status(ctrld, status, problems);
 	records_status(ctrld, status, problems);
 	for (int i = 0; i < WEIR_CTRLD_PROBLEM_COUNT; i++)

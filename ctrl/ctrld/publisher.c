@@ -164,9 +164,7 @@ static int rows_list(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	return 0;
 }
 
-/* Runtimes whose worker is not beside this program. Asked each time: a package may be installed, or
- * taken away, while this process runs. */
-static uint32_t runtimes_missing(void)
+uint32_t weir_ctrld_runtimes_missing(void)
 {
 	uint32_t missing = 0;
 
@@ -190,7 +188,7 @@ static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_cata
 		.settings = values->data,
 		.pool_workers_min = values->pool_workers_min,
 		.pool_workers_max = values->pool_workers_max,
-		.runtimes_missing = runtimes_missing(),
+		.runtimes_missing = weir_ctrld_runtimes_missing(),
 		.pools = pools->pool,
 		.pool_count = pools->count,
 		.functions = catalog->functions,

@@ -8,12 +8,22 @@ static cJSON *order_json(const struct weir_dialect_deployment *wanted, const cha
 {
 	cJSON *const json = cJSON_CreateObject();
 	bool is_whole = cJSON_AddStringToObject(json, "code", hash) != NULL &&
-			cJSON_AddStringToObject(json, "runtime", wanted->runtime) != NULL &&
-			cJSON_AddStringToObject(json, "entry", wanted->file) != NULL &&
-			cJSON_AddBoolToObject(json, "new", wanted->is_new) != NULL;
+			cJSON_AddStringToObject(json, "runtime", wanted->runtime) != NULL;
 
+	if (is_whole && wanted->file != NULL)
+		is_whole = cJSON_AddStringToObject(json, "entry", wanted->file) != NULL;
+	if (is_whole)
+		is_whole = cJSON_AddBoolToObject(json, "new", wanted->is_new) != NULL;
+	if (is_whole && wanted->timeout_ms != 0)
+		is_whole = cJSON_AddNumberToObject(json, "timeout_ms", wanted->timeout_ms) != NULL;
+	if (is_whole && wanted->memory_mb != 0)
+		is_whole = cJSON_AddNumberToObject(json, "memory_mb", wanted->memory_mb) != NULL;
+	if (is_whole && wanted->is_untried)
+		is_whole = cJSON_AddFalseToObject(json, "trial") != NULL;
 	if (is_whole && wanted->handler != NULL)
 		is_whole = cJSON_AddStringToObject(json, "handler", wanted->handler) != NULL;
+	if (is_whole && wanted->parameters != NULL)
+		is_whole = cJSON_AddItemToObject(json, "parameters", cJSON_Duplicate(wanted->parameters, true));
 	if (is_whole && wanted->annotations != NULL)
 		is_whole = cJSON_AddItemToObject(json, "annotations", cJSON_Duplicate(wanted->annotations, true));
 	if (is_whole)
@@ -33,7 +43,7 @@ int weir_dialect_deploy(struct weir_dialect_call *call, const struct weir_dialec
 	cJSON *json = NULL;
 	int code = -EINVAL;
 
-	if (weir_dialect_target(target, "/weir/code?name=%s", upload_parts))
+	if (weir_dialect_target(target, wanted->file == NULL ? "/weir/code" : "/weir/code?name=%s", upload_parts))
 		code = call->ops->manage(call, &order, &uploaded);
 	if (code != 0)
 		return code;

@@ -181,6 +181,55 @@ bool weir_dialect_target(char out[WEIR_DIALECT_TARGET_BYTES], const char *format
 	return true;
 }
 
+static int hex_digit(char byte)
+{
+	if (byte >= '0' && byte <= '9')
+		return byte - '0';
+	byte |= 0x20;
+	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+/* Percent-decode; NULs have no place in it. */
+static bool decode(struct weir_span text, char *out, size_t max)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < text.bytes; i++) {
+		int byte = (unsigned char)text.data[i] == '+' ? ' ' : (unsigned char)text.data[i];
+
+		if (byte == '%') {
+			const int high = i + 2 < text.bytes ? hex_digit(text.data[i + 1]) : -1;
+			const int low = high < 0 ? -1 : hex_digit(text.data[i + 2]);
+
+			byte = low < 0 ? 0 : high * 16 + low;
+			i += 2;
+		}
+		if (byte == 0 || used + 1 >= max)
+			return false;
+		out[used++] = (char)byte;
+	}
+	out[used] = '\0';
+	return true;
+}
+
+bool weir_dialect_query(const struct weir_dialect_call *call, const char *name, char *out, size_t max)
+{
+	const size_t name_bytes = strlen(name);
+	struct weir_span rest = call->query;
+
+	while (rest.bytes > 0) {
+		const char *const end = memchr(rest.data, '&', rest.bytes);
+		const size_t bytes = end == NULL ? rest.bytes : (size_t)(end - rest.data);
+		const struct weir_span value = {.data = rest.data + name_bytes + 1, .bytes = bytes - name_bytes - 1};
+
+		if (bytes > name_bytes && memcmp(rest.data, name, name_bytes) == 0 && rest.data[name_bytes] == '=')
+			return decode(value, out, max);
+		rest.data += end == NULL ? bytes : bytes + 1;
+		rest.bytes -= end == NULL ? bytes : bytes + 1;
+	}
+	return false;
+}
+
 bool weir_dialect_name(struct weir_span span, char out[WEIR_MODEL_NAME_BYTES_MAX + 1])
 {
 	if (span.bytes == 0 || span.bytes > WEIR_MODEL_NAME_BYTES_MAX)

@@ -28,6 +28,7 @@ enum {
 	WEIR_DIALECT_INPUT_BYTES_MAX = 1 << 20, /* of an invocation */
 	WEIR_DIALECT_SENTENCE_BYTES = 512,
 	WEIR_DIALECT_TARGET_BYTES = 1024,
+	WEIR_DIALECT_ID_BYTES = 33, /* of an activation: 32 hex digits, and the NUL */
 };
 
 struct weir_dialect_field {
@@ -50,6 +51,7 @@ struct weir_dialect_result {
 	struct weir_span type; /* content-type; empty: none */
 	struct weir_span body;
 	uint64_t took_ns;
+	char activation[WEIR_DIALECT_ID_BYTES]; /* its own */
 	const char *failure; /* the word of Weir's own errors ("call_unknown"); NULL: the function answered */
 	char sentence[WEIR_DIALECT_SENTENCE_BYTES]; /* of that error */
 };
@@ -100,8 +102,10 @@ struct weir_dialect_call {
 	const struct weir_dialect_ops *ops;
 	struct weir_span method; /* "POST" */
 	struct weir_span pattern; /* of the route that led here */
+	struct weir_span path;    /* decoded */
 	struct weir_span query;   /* undecoded */
 	struct weir_span body;    /* all of it */
+	char activation[WEIR_DIALECT_ID_BYTES];
 	struct weir_dialect_reply reply;
 };
 
@@ -114,6 +118,7 @@ struct weir_dialect {
 
 extern const struct weir_dialect weir_dialect_faasm;
 extern const struct weir_dialect weir_dialect_vespid;
+extern const struct weir_dialect weir_dialect_openwhisk;
 
 /* ---- for adapters: dialect.c ---- */
 
@@ -138,6 +143,9 @@ const char *weir_dialect_text(const cJSON *json, const char *name);
  * False: too long. */
 bool weir_dialect_target(char out[WEIR_DIALECT_TARGET_BYTES], const char *format, const char *const *parts);
 
+/* Parameter `name` of the query, decoded. False: it is not there, or does not fit into `max` bytes. */
+bool weir_dialect_query(const struct weir_dialect_call *call, const char *name, char *out, size_t max);
+
 /* Copy a part of the path to a name's room. False: too long, or empty. */
 bool weir_dialect_name(struct weir_span span, char out[WEIR_MODEL_NAME_BYTES_MAX + 1]);
 
@@ -147,16 +155,20 @@ void weir_dialect_verdict_release(struct weir_dialect_verdict *verdict);
 
 /* ---- deploy.c: what several dialects do in the same way ---- */
 
-/* One file of code as the function's next version. */
+/* One file of code, or an archive, as the function's next version. */
 struct weir_dialect_deployment {
 	const char *space;
 	const char *name;
-	const char *file; /* its name: "main.c" */
+	const char *file; /* its name: "main.c"; NULL: the code is an archive */
 	const char *runtime;
 	const char *handler; /* NULL: the runtime's default */
 	struct weir_span code;
 	const cJSON *annotations; /* an object, or NULL: as they are */
+	const cJSON *parameters;  /* likewise, or a list of {"key", "value"} */
+	uint32_t timeout_ms;      /* 0: as it is */
+	uint32_t memory_mb;       /* likewise */
 	bool is_new;              /* it must not be there yet: 409 */
+	bool is_untried;          /* what is wrong with it comes out when it is called */
 };
 
 /* Upload and deploy. The verdict is the API's: 200 or 201 where it serves now. 0 or as manage(). */

@@ -13,6 +13,7 @@
 #include "ctrl/dialect/dialect.h"
 #include "ctrl/dialectd/manage.h"
 #include "dataplane/base/clock.h"
+#include "dataplane/base/id.h"
 #include "dataplane/http/http_failure.h"
 #include "dataplane/runtime/runtime.h"
 
@@ -25,7 +26,7 @@ enum {
 
 static size_t bodies_bytes; /* of these */
 
-static const struct weir_dialect *const dialects[] = {&weir_dialect_vespid, &weir_dialect_faasm};
+static const struct weir_dialect *const dialects[] = {&weir_dialect_vespid, &weir_dialect_faasm, &weir_dialect_openwhisk};
 
 struct instance {
 	const struct weir_dialect *dialect;
@@ -145,6 +146,9 @@ static int dialect_invoke(struct weir_dialect_call *call, const struct weir_dial
 		.body = running->answer.body,
 		.took_ns = weir_clock_now_ns() - begun_ns,
 	};
+	weir_id_format((struct weir_id){.high = running->answer.activation_high,
+					.low = running->answer.activation_low},
+		       out_result->activation);
 	failure_read(out_result);
 	return 0;
 }
@@ -285,11 +289,16 @@ static int dialect_call(void *opaque, struct weir_runtime_call *call)
 		.call = {.ops = &dialect_ops,
 			 .method = weir_runtime_method(call),
 			 .pattern = weir_runtime_span(call, call->head->pattern),
+			 .path = weir_runtime_span(call, call->head->path),
 			 .query = weir_runtime_span(call, call->head->query)},
 		.instance = opaque,
 		.runtime = call,
 	};
-	const int result = served(&running);
+	int result = 0;
+
+	weir_id_format((struct weir_id){.high = call->activation_high, .low = call->activation_low},
+		       running.call.activation);
+	result = served(&running);
 
 	answer_free(&running);
 	free(running.call.reply.text);

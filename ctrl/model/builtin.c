@@ -9,7 +9,7 @@
 
 enum { TIMEOUT_MS = 3600000, MEMORY_MB = 256 };
 
-static const char *const functions[] = {"vespid", "faasm"};
+static const char *const functions[] = {"vespid", "faasm", "openwhisk"};
 
 struct route {
 	const char *function;
@@ -25,6 +25,7 @@ static const struct route routes[] = {
 	{"faasm", "POST /f/{user}/{function}", false},	  {"faasm", "POST /f/{user}/{function}/", false},
 	{"faasm", "PUT /f/{user}/{function}", false},	  {"faasm", "PUT /f/{user}/{function}/*", false},
 	{"faasm", "GET /f/*", false},			  {"faasm", "GET /fa/*", false},
+	{"openwhisk", "ANY /api/v1/namespaces", false},   {"openwhisk", "ANY /api/v1/namespaces/*", false},
 };
 
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]), ROUTES = sizeof(routes) / sizeof(routes[0]) };

@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+# labels: integration
+# timeout: 240
+"""OpenWhisk's clients against Weir: what the npm client openwhisk 3.21.9 was seen to send, byte by byte."""
+
+import base64
+import io
+import json
+import os
+import signal
+import zipfile
+
+import weir_instance
+from weir_instance import BIN, BUILD, Instance, wait_until
+
+HEADERS = {
+    "Accept": "application/json",
+    "User-Agent": "openwhisk-client-js",
+    "Authorization": "Basic dXVpZDprZXk=",
+}
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+ROOT = "/api/v1/namespaces"
+HELLO = "function main(params) { return { greeting: `Hello, ${params.name || 'you'}!` } }"
+NATIVE_HELLO = BUILD / "lib/weir/samples/native/hello.so"
+
+
+def zip_of(**files):
+    """A zip archive as the client sends it: base64."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name.replace("_json", ".json").replace("_js", ".js"), text)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+class Whisk(weir_instance.Case):
+    @classmethod
+    def setUpClass(cls):
+        if not any((BIN / f"weir-worker-{runtime}").exists() for runtime in ("node", "js")):
+            raise cls.skipTest(cls, "no runtime for JavaScript is built")
+        cls.weir = cls.enterClassContext(Instance())
+
+    def send(self, method, path, body=None, status=200, headers=HEADERS):
+        """What the client sends -> the answer's JSON."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        answer = self.weir.request(method, ROOT + path, data, {**headers, **(JSON if body is not None else {})})
+        self.assertEqual((answer.status, answer.headers["content-type"]), (status, "application/json"), answer)
+        self.assertRegex(answer.headers["x-openwhisk-activation-id"], "^[0-9a-f]{32}$")
+        return answer.json()
+
+    def error(self, method, path, body, status, **more):
+        """The sentence of an error."""
+        answer = self.send(method, path, body, status, **more)
+        self.assertEqual(sorted(answer), ["code", "error"])
+        self.assertRegex(answer["code"], "^[0-9a-f]{32}$")
+        return answer["error"]
+
+    def create(self, name, code=HELLO, kind="nodejs:default", space="_", **more):
+        self.addCleanup(self.weir.request, "DELETE", f"{ROOT}/{space}/actions/{name}", None, HEADERS)
+        return self.send("PUT", f"/{space}/actions/{name}?", {"exec": {"kind": kind, "code": code}, **more})
+
+    def invoke(self, name, body=None, status=200, space="_"):
+        return self.send("POST", f"/{space}/actions/{name}?blocking=true", {} if body is None else body, status)
+
+    def result(self, name, body=None, status=200, space="_"):
+        return self.send("POST", f"/{space}/actions/{name}?blocking=true&result=true", {} if body is None else body,
+                         status)
+
+    def test_the_life_of_an_action(self):
+        made = self.create("hello")
+        self.assertGreater(made.pop("updated"), 1600000000000)
+        self.assertEqual(made, {
+            "namespace": "guest", "name": "hello", "version": "0.0.1", "publish": False,
+            "exec": {"kind": "nodejs:20", "code": HELLO, "binary": False},
+            "annotations": [{"key": "provide-api-key", "value": False}, {"key": "exec", "value": "nodejs:20"}],
+            "parameters": [], "limits": {"timeout": 60000, "memory": 256, "logs": 10, "concurrency": 1}})
+        self.assertEqual(self.error("PUT", "/_/actions/hello?", {"exec": {"kind": "nodejs:default", "code": "x"}}, 409),
+                         "resource already exists")
+        self.assertEqual(self.result("hello", {"name": "Ada"}), {"greeting": "Hello, Ada!"})
+        changed = HELLO.replace("Hello", "Bye")
+        answer = self.send("PUT", "/_/actions/hello?overwrite=true", {"exec": {"kind": "nodejs:default", "code": changed}})
+        self.assertEqual((answer["version"], answer["exec"]["code"]), ("0.0.2", changed))
+        self.assertEqual(self.result("hello", {"name": "Ada"}), {"greeting": "Bye, Ada!"})
+        self.assertEqual(self.send("GET", "/_/actions/hello?")["exec"],
+                         {"kind": "nodejs:20", "code": changed, "binary": False})
+        self.assertEqual(self.send("GET", "/guest/actions/hello?code=false")["exec"], {"kind": "nodejs:20", "binary": False})
+        self.assertEqual(self.send("DELETE", "/_/actions/hello")["exec"]["code"], changed)
+        for method in ("GET", "DELETE"):
+            self.assertEqual(self.error(method, "/_/actions/hello", None, 404), "The requested resource does not exist.")
+        self.assertEqual(self.error("POST", "/_/actions/hello?blocking=true", {}, 404),
+                         "The requested resource does not exist.")
+
+    def test_what_a_put_says_is_kept(self):
+        made = self.create("kept", kind="nodejs:20", version="0.0.2", annotations=[{"key": "x", "value": 1}],
+                           parameters=[{"key": "name", "value": "Grace"}], limits={"timeout": 1000, "memory": 128})
+        self.assertEqual(made["version"], "0.0.2")
+        self.assertEqual(made["limits"], {"timeout": 1000, "memory": 128, "logs": 10, "concurrency": 1})
+        self.assertEqual(made["parameters"], [{"key": "name", "value": "Grace"}])
+        self.assertIn({"key": "x", "value": 1}, made["annotations"])
+        changed = self.send("PUT", "/_/actions/kept?overwrite=true", {"limits": {"memory": 256, "logs": 1}})
+        self.assertEqual(changed["limits"], {"timeout": 1000, "memory": 256, "logs": 1, "concurrency": 1})
+        self.assertEqual((changed["version"], changed["parameters"], changed["exec"]["code"]),
+                         ("0.0.3", made["parameters"], HELLO))
+        self.assertIn({"key": "x", "value": 1}, changed["annotations"])
+        told = self.weir.ctrlctl("fn", "get", "guest/kept", "-o", "json").stdout
+        self.assertEqual((json.loads(told)["memory_mb"], json.loads(told)["timeout_ms"]), (256, 1000))
+        changed = self.send("PUT", "/_/actions/kept?overwrite=true", {"parameters": [], "annotations": []})
+        self.assertEqual(changed["parameters"], [])
+        self.assertNotIn("x", [pair["key"] for pair in changed["annotations"]])
+
+    def test_bound_parameters_lie_under_those_of_the_call(self):
+        self.create("bound", "const main = params => params", parameters=[{"key": "a", "value": 1}, {"key": "b", "value": [2]}])
+        self.assertEqual(self.result("bound"), {"a": 1, "b": [2]})
+        self.assertEqual(self.result("bound", {"b": 3, "c": {"d": None}}), {"a": 1, "b": 3, "c": {"d": None}})
+        answer = self.weir.request("POST", f"{ROOT}/_/actions/bound?blocking=true&result=true", b"", HEADERS)
+        self.assertEqual(answer.json(), {"a": 1, "b": [2]})
+
+    def test_an_invocation_tells_of_itself(self):
+        self.create("told", "function main(params) { console.log('to the log'); return { x: 1 } }")
+        answer = self.invoke("told")
+        self.assertRegex(answer.pop("activationId"), "^[0-9a-f]{32}$")
+        self.assertLessEqual(answer.pop("start"), answer["end"])
+        self.assertGreater(answer.pop("end"), 1600000000000)
+        self.assertGreaterEqual(answer.pop("duration"), 0)
+        self.assertEqual(answer, {
+            "namespace": "guest", "name": "told", "version": "0.0.1", "subject": "guest", "publish": False, "logs": [],
+            "annotations": [{"key": "path", "value": "guest/told"}, {"key": "kind", "value": "nodejs:20"}, {
+                "key": "limits", "value": {"timeout": 60000, "memory": 256, "logs": 10, "concurrency": 1}}],
+            "response": {"result": {"x": 1}, "status": "success", "success": True, "size": 7}})
+
+    def test_what_goes_wrong_in_an_action_is_a_502(self):
+        for name, code, status, result in (
+                ("app", "function main() { return { error: 'boom' } }", "application error", {"error": "boom"}),
+                ("thrown", "function main() { throw new Error('oh no') }", "action developer error", "oh no"),
+                ("text", "function main() { return 'text' }", "action developer error", "did not return a dictionary"),
+                ("broken", "function main() {", "action developer error", "Initialization has failed"),
+                ("none", "function other() { return {} }; function more() {}", "action developer error",
+                 "Initialization has failed")):
+            with self.subTest(name):
+                self.create(name, code)
+                response = self.invoke(name, {}, 502)["response"]
+                self.assertEqual((response["status"], response["success"]), (status, False), response)
+                if isinstance(result, dict):
+                    self.assertEqual(response["result"], result)
+                else:
+                    self.assertIn(result, response["result"]["error"])
+                self.assertEqual(self.result(name, {}, 502), response["result"])
+        self.create("slow", "function main() { return new Promise(() => setTimeout(() => {}, 60000)) }",
+                    limits={"timeout": 200})
+        self.assertEqual(self.result("slow", {}, 502), {"error": "The action exceeded its time limits of 200 milliseconds."})
+        self.create("void", "function main() {}")
+        self.assertEqual(self.result("void"), {})
+        self.create("list", "function main() { return [1, 2] }")
+        self.assertEqual(self.result("list"), [1, 2])
+
+    def test_calls_that_nobody_waits_for_are_refused(self):
+        self.create("later")
+        for path, body in (("later?", {}), ("later", b""), ("later?blocking=false", {"name": "x"})):
+            self.assertEqual(self.error("POST", f"/_/actions/{path}", body, 503),
+                             "asynchronous calls are not available yet; use blocking=true")
+
+    def test_kinds(self):
+        made = self.create("zipped", zip_of(package_json='{"main": "lib.js"}', lib_js="exports.main = params => params"))
+        self.assertEqual(made["exec"], {"kind": "nodejs:20", "binary": True})
+        self.assertEqual(self.result("zipped", {"a": 1}), {"a": 1})
+        self.create("entry", "function start(params) { return { started: params.a } }")
+        self.send("PUT", "/_/actions/entry?overwrite=true", {"exec": {
+            "kind": "nodejs:default", "code": "function start(params) { return { started: params.a } }", "main": "start"}})
+        self.assertEqual(self.result("entry", {"a": 1}), {"started": 1})
+        self.assertEqual(self.send("GET", "/_/actions/entry")["exec"]["main"], "start")
+        for kind, concrete, code in (
+                ("python:default", "python:3", "def main(params):\n    return {'sum': params['a'] + 1}\n"),
+                ("php:8.2", "php:8.2", "<?php function main(array $params): array { return ['sum' => $params['a'] + 1]; }")):
+            with self.subTest(kind):
+                if not (BIN / f"weir-worker-{kind.partition(':')[0]}").exists():
+                    self.skipTest("its runtime is not built")
+                name = kind.partition(":")[0]
+                self.assertEqual(self.create(name, code, kind)["exec"], {"kind": concrete, "code": code, "binary": False})
+                self.assertEqual(self.result(name, {"a": 1}), {"sum": 2})
+
+    def test_what_is_wrong_says_what(self):
+        good = {"exec": {"kind": "nodejs:default", "code": HELLO}}
+        for path, body, status, wanted in (
+                ("bad", {}, 400, "exec undefined"),
+                ("bad", {"exec": {"kind": "cobol:1", "code": "x"}}, 400,
+                 "The specified runtime 'cobol:1' is not supported by this platform. Valid values are: "),
+                ("bad", {"exec": {"kind": "blackbox", "code": "", "image": "img"}}, 400, "The specified runtime 'blackbox'"),
+                ("bad", {"exec": {"kind": "nodejs:", "code": "x"}}, 400, "The specified runtime 'nodejs:'"),
+                ("bad", {"exec": {"kind": 3, "code": "x"}}, 400, "'kind' must be a string"),
+                ("bad", {"exec": {"kind": "nodejs:20", "code": 3}}, 400, "'code' must be a string"),
+                ("bad", {"exec": {"kind": "nodejs:20", "code": "UEsDBA=="}}, 400, "archive"),
+                ("bad", {**good, "limits": {"timeout": 99}}, 400,
+                 "timeout 99 milliseconds below allowed threshold of 100 milliseconds"),
+                ("bad", {**good, "limits": {"timeout": 300001}}, 400, "exceeds allowed threshold of 300000"),
+                ("bad", {**good, "limits": {"memory": 513}}, 400, "memory 513 MB exceeds allowed threshold of 512 MB"),
+                ("bad", {**good, "limits": {"memory": "x"}}, 400, "memory must be a whole number"),
+                ("bad", {**good, "version": "1"}, 400, "version"),
+                ("bad", {**good, "annotations": {"a": 1}}, 400, "annotations and parameters are lists"),
+                ("bad", {**good, "annotations": [{"a": 1}]}, 400, "annotations and parameters are lists"),
+                ("bad", {**good, "parameters": [{"key": 1}]}, 400, "malformed"),
+                ("bad", b"{", 400, "The request content was malformed:\n"),
+                ("bad", b"[]", 400, "The request content was malformed:\n"),
+                ("bad", b'{"exec":"\xff"}', 400, "The request content was malformed:\n"),
+                ("bad", b"[" * 100000, 400, "The request content was malformed:\n"),
+                ("bad?overwrite=perhaps", good, 400, "'perhaps' is neither true nor false"),
+                ("-bad", good, 400, "The name of an action"),
+                ("bad%20", good, 400, "The name of an action"),
+                ("a/b/c", good, 404, "does not exist"),
+                ("x" * 64, good, 400, "up to 63 characters"),
+                ("a&b", good, 400, "has no &")):
+            self.assertIn(wanted, self.error("PUT", f"/_/actions/{path}", body, status), (path, body))
+        self.assertIn("not authorized", self.error("PUT", "/whisk.system/actions/x", good, 403))
+        self.assertIn("larger than allowed", self.error("PUT", "/_/actions/bad", {"exec": {
+            "kind": "nodejs:20", "code": "x" * (48 * 1048576 + 1)}}, 413))
+        self.assertNotIn("bad", [action["name"] for action in self.send("GET", "/_/actions?")])
+
+    def test_wrong_calls_say_what(self):
+        self.create("fussy", "const main = params => ({ bytes: JSON.stringify(params).length })")
+        for path, body, status, wanted in (
+                ("fussy?blocking=true", b"[1]", 400, "The request content was malformed:\n"),
+                ("fussy?blocking=true", b"nonsense", 400, "The request content was malformed:\n"),
+                ("fussy?blocking=1", {}, 400, "'1' is neither true nor false"),
+                ("fussy?blocking=true", {"a": "x" * 1048576}, 413, "Request larger than allowed: ")):
+            self.assertIn(wanted, self.error("POST", f"/_/actions/{path}", body, status), (path, status))
+        for path in ("_/actions?limit=201", "_/actions?limit=x", "_/actions?skip=-1", "_/actions?count=yes"):
+            self.assertIn("malformed", self.error("GET", f"/{path}", None, 400))
+        for path in ("_", "_/nothing", "_/packages/x", "_/actions/a/b/c/d"):
+            self.error("GET", f"/{path}", None, 404)
+        self.assertIn("supported methods: GET", self.error("PUT", "", {}, 405))
+        self.assertIn("supported methods: GET, PUT", self.error("PATCH", "/_/actions/fussy", {}, 405))
+
+    def test_credentials(self):
+        plain = {name: value for name, value in HEADERS.items() if name != "Authorization"}
+        self.assertEqual(self.error("GET", "", None, 401, headers=plain),
+                         "The resource requires authentication, which was not supplied with the request")
+        for wrong in ("Basic", "Basic !!!", "Basic dXVpZA==", "Bearer dXVpZDprZXk=", "Basic " + "YTpi" * 4096):
+            answer = self.error("GET", "", None, 401, headers={**plain, "Authorization": wrong[:8000]})
+            self.assertEqual(answer, "The supplied authentication is invalid.")
+        self.assertEqual(self.send("GET", "", headers={**plain, "Authorization": "basic dXVpZDprZXk="}), ["guest"])
+
+    def test_lists(self):
+        for name in ("one", "two", "three"):
+            self.create(name, space="listing")
+        names = [action["name"] for action in self.send("GET", "/listing/actions?")]
+        self.assertEqual(names, ["three", "two", "one"])
+        self.assertEqual([action["name"] for action in self.send("GET", "/listing/actions?skip=1&limit=1")], ["two"])
+        self.assertEqual(self.send("GET", "/listing/actions?count=true"), {"actions": 3})
+        first = self.send("GET", "/listing/actions?limit=1")[0]
+        self.assertEqual(sorted(first), ["annotations", "exec", "limits", "name", "namespace", "publish", "updated", "version"])
+        self.assertEqual((first["namespace"], first["exec"]), ("listing", {"binary": False}))
+        self.assertEqual(self.send("GET", "/nobody/actions?"), [])
+        self.assertEqual(self.send("GET", ""), ["guest"])
+        for what in ("packages", "triggers", "rules"):
+            self.assertEqual(self.send("GET", f"/_/{what}?"), [])
+            self.assertEqual(self.send("GET", f"/_/{what}?count=true"), {what: 0})
+
+    def test_an_action_in_a_package_is_a_function_with_both_names(self):
+        made = self.create("tools/greet")
+        self.assertEqual((made["namespace"], made["name"]), ("guest/tools", "greet"))
+        self.assertEqual(self.result("tools/greet", {"name": "Ada"}), {"greeting": "Hello, Ada!"})
+        self.assertIn(("guest/tools", "greet"), [(a["namespace"], a["name"]) for a in self.send("GET", "/_/actions")])
+        self.assertIn({"key": "path", "value": "guest/tools/greet"}, self.invoke("tools/greet")["annotations"])
+        said = self.weir.ctrlctl("fn", "invoke", "guest/tools.greet", "-d", '{"name": "Bob"}').stdout
+        self.assertEqual(json.loads(said), {"greeting": "Hello, Bob!"})
+        self.assertEqual(self.send("DELETE", "/_/actions/tools/greet")["name"], "greet")
+
+    def test_functions_of_other_doors_are_actions_and_actions_are_functions(self):
+        self.create("shared", space="default")
+        self.assertEqual(json.loads(self.weir.ctrlctl("fn", "invoke", "shared", "-d", '{"name": "Eve"}').stdout),
+                         {"greeting": "Hello, Eve!"})
+        self.weir.ctrlctl("route", "add", "POST /shared", "--fn", "shared")
+        self.assertEqual(self.weir.request("POST", "/shared", b'{"name":"Zoe"}').json(), {"greeting": "Hello, Zoe!"})
+        self.weir.ctrlctl("route", "rm", "POST /shared")
+        said = self.weir.request("POST", "/actions/shared/invoke", b'{"vargs":{"name":"Vi"}}').json()
+        self.assertEqual(json.loads(said["result"]), {"greeting": "Hello, Vi!"})
+        self.weir.ctrlctl("fn", "add", "greet", "--runtime", "native", "--file", NATIVE_HELLO)
+        self.addCleanup(self.weir.ctrlctl, "fn", "rm", "greet")
+        told = self.send("GET", "/default/actions/greet")
+        self.assertEqual((told["namespace"], told["name"], told["exec"]), ("default", "greet", {"kind": "native", "binary": False}))
+        self.assertEqual(list(self.result("greet", {"name": "Ada"}, space="default")), ["message"])
+        said = self.weir.request("POST", "/actions/add/create", json.dumps({
+            "vcode": "int add(int a, int b){ return a+b; }", "runtime": "c"}).encode()).json()
+        self.assertIn("successfully", said["result"])
+        self.addCleanup(self.weir.ctrlctl, "fn", "rm", "add")
+        self.assertEqual(self.result("add", {"a": 3, "b": 4}, space="default"), {"result": 7})
+
+    def test_nobody_gets_what_belongs_to_a_dialect(self):
+        self.create("taker")
+        refused = self.weir.ctrlctl("route", "add", "GET /api/v1/namespaces/x", "--fn", "guest/taker", check=False)
+        self.assertEqual(refused.returncode, 7, refused)
+        self.assertIn("openwhisk", refused.stderr)
+        self.weir.ctrlctl("route", "add", "POST /api/v1/other", "--fn", "guest/taker")
+        self.assertEqual(self.weir.request("POST", "/api/v1/other", b"{}").status, 200)
+        self.weir.ctrlctl("route", "rm", "POST /api/v1/other")
+
+    def test_actions_run_while_ctrld_is_away(self):
+        self.create("stay", "const main = params => params", parameters=[{"key": "bound", "value": True}])
+        self.assertEqual(self.result("stay", {"n": -1}), {"bound": True, "n": -1})
+        ctrld = self.weir.pid_of("weir-ctrld")
+        os.kill(ctrld, signal.SIGSTOP)
+        os.kill(ctrld, signal.SIGKILL)
+        for count in range(100):
+            self.assertEqual(self.result("stay", {"n": count}), {"bound": True, "n": count})
+        wait_until(lambda: self.weir.request("GET", f"{ROOT}/_/actions/stay", None, HEADERS).status == 200, "ctrld is back")
+
+
+if __name__ == "__main__":
+    weir_instance.main()

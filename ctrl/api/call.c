@@ -37,7 +37,8 @@ static const struct weir_api_member function_rollback_members[] = {
 };
 static const struct weir_api_member function_scale_members[] = {
 	{"workers_min", WEIR_API_NUMBER},    {"workers_max", WEIR_API_NUMBER}, {"reset", WEIR_API_SWITCH},
-	{"cpu_millicores", WEIR_API_NUMBER}, {"memory_mb", WEIR_API_NUMBER},   {NULL, WEIR_API_ANY},
+	{"cpu_millicores", WEIR_API_NUMBER}, {"memory_mb", WEIR_API_NUMBER},   {"by", WEIR_API_ANY},
+	{NULL, WEIR_API_ANY},
 };
 static const struct weir_api_member variable_change_members[] = {
 	{"environment", WEIR_API_OBJECT},

@@ -4,6 +4,9 @@
 
 #include "ctrl/api/call.h"
 #include "ctrl/api/pool_setting.h"
+#include "dataplane/base/cleanup.h"
+
+enum { BY_MAX = 100000 };
 
 /* How many functions run in that pool. */
 static uint32_t pool_functions(const struct weir_snapshot *snapshot, uint32_t pool)
@@ -81,9 +84,17 @@ static void refuse_spec(struct weir_api_call *call, const struct weir_snapshot *
 	(void)weir_api_refuse(call, 422, "invalid", "cpu_millicores", sentence);
 }
 
-/* The name of the pool that the function runs in. False: the answer is set. */
-static bool pool_find(struct weir_api_call *call, const struct wanted *wanted,
-		      char out_name[WEIR_PUBLISH_POOL_NAME_BYTES])
+/* The pool that a function runs in, and what holds for its size. */
+struct scaled {
+	char name[WEIR_PUBLISH_POOL_NAME_BYTES];
+	uint32_t workers_min; /* now */
+	uint32_t workers_max;
+	uint32_t spec_min; /* as the function's spec says */
+	uint32_t spec_max;
+};
+
+/* False: the answer is set. */
+static bool pool_find(struct weir_api_call *call, const struct wanted *wanted, struct scaled *out_pool)
 {
 	const struct weir_snapshot *const snapshot = call->owner->snapshot(call->owner->context);
 	const struct weir_snapshot_function *row = NULL;
@@ -110,7 +121,13 @@ static bool pool_find(struct weir_api_call *call, const struct wanted *wanted,
 		refuse_spec(call, snapshot, row);
 		return false;
 	}
-	(void)weir_api_pool_name(snapshot, &snapshot->pools[spec->pool], out_name);
+	*out_pool = (struct scaled){
+		.workers_min = snapshot->pools[spec->pool].workers_min,
+		.workers_max = snapshot->pools[spec->pool].workers_max,
+		.spec_min = spec->workers_min,
+		.spec_max = spec->workers_max,
+	};
+	(void)weir_api_pool_name(snapshot, &snapshot->pools[spec->pool], out_pool->name);
 	return true;
 }
 
@@ -134,26 +151,81 @@ static bool bounds_read(struct weir_api_call *call, struct weir_store_pool_setti
 	return true;
 }
 
-/* {"workers_min": 2, "workers_max": 8}, or {"reset": true}; of a function with several specs with
+/* How many more workers, or fewer, the body asks for. False: the answer is set. */
+static bool by_read(struct weir_api_call *call, int32_t *out_by)
+{
+	const cJSON *const item = cJSON_GetObjectItemCaseSensitive(call->body, "by");
+	const double value = cJSON_IsNumber(item) ? item->valuedouble : BY_MAX + 1.0;
+
+	if (cJSON_HasObjectItem(call->body, "workers_min") || cJSON_HasObjectItem(call->body, "workers_max") ||
+	    cJSON_HasObjectItem(call->body, "reset")) {
+		(void)weir_api_refuse(call, 422, "invalid", "by", "by excludes workers_min, workers_max and reset");
+		return false;
+	}
+	if (!(value >= -BY_MAX && value <= BY_MAX) || (double)(int32_t)value < value || (double)(int32_t)value > value) {
+		(void)weir_api_refuse(call, 422, "invalid", "by",
+				      "by is how many workers more, or fewer where it is below 0: a whole number");
+		return false;
+	}
+	*out_by = (int32_t)value;
+	return true;
+}
+
+/* So many workers more that are there in any case, within what the spec allows; where people fixed the number,
+ * both bounds move. The count of changes; -1: the answer is set, *out_result is the handler's. */
+static int bounds_move(struct weir_api_call *call, const struct scaled *pool, int32_t by,
+		       struct weir_store_pool_setting changes[2], enum weir_api_result *out_result)
+{
+	WEIR_CLEANUP(weir_pool_settings_release) struct weir_pool_list list = {.count = 0};
+	struct weir_store_error error = {{0}};
+	const int code = weir_pool_settings_load(call->owner->store, &list, &error);
+	const uint32_t set_max = code == 0 ? weir_pool_settings_of(&list, pool->name).workers_max : 0;
+	const bool is_fixed = set_max != WEIR_PUBLISH_WORKERS_UNSET && pool->workers_min == pool->workers_max;
+	const uint32_t bound = is_fixed ? UINT32_MAX : pool->workers_max;
+	const uint32_t most = pool->spec_max < bound ? pool->spec_max : bound;
+	const uint32_t least = pool->spec_min < most ? pool->spec_min : most;
+	int64_t count = (int64_t)pool->workers_min + by;
+
+	if (code != 0) {
+		*out_result = weir_api_refuse_store(call, code, &error);
+		return -1;
+	}
+	if (count > most)
+		count = most;
+	if (count < least)
+		count = least;
+	if (count == 0 && is_fixed)
+		count = 1; /* with exactly none nobody would ever answer */
+	changes[0].value = changes[1].value = (uint32_t)count;
+	return is_fixed ? 2 : 1;
+}
+
+/* {"workers_min": 2, "workers_max": 8}, {"by": -1} or {"reset": true}; of a function with several specs with
  * "cpu_millicores" and "memory_mb" of one of them. */
 enum weir_api_result weir_api_function_scale(struct weir_api_call *call)
 {
 	const bool reset = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(call->body, "reset"));
+	const bool is_by = cJSON_HasObjectItem(call->body, "by");
 	struct weir_store_pool_setting changes[] = {{.name = "workers_min", .is_unset = reset},
 						    {.name = "workers_max", .is_unset = reset}};
 	struct wanted wanted = {.is_named = cJSON_HasObjectItem(call->body, "cpu_millicores") ||
 					    cJSON_HasObjectItem(call->body, "memory_mb")};
-	char name[WEIR_PUBLISH_POOL_NAME_BYTES];
-	enum weir_api_result result;
+	enum weir_api_result result = WEIR_API_DONE;
+	struct scaled pool;
+	int32_t by = 0;
+	int count = 2;
 
 	if (!weir_api_body_number(call, "cpu_millicores", &wanted.cpu_millicores) ||
-	    !weir_api_body_number(call, "memory_mb", &wanted.memory_mb) || (!reset && !bounds_read(call, changes)) ||
-	    !pool_find(call, &wanted, name))
+	    !weir_api_body_number(call, "memory_mb", &wanted.memory_mb) || (is_by && !by_read(call, &by)) ||
+	    (!reset && !is_by && !bounds_read(call, changes)) || !pool_find(call, &wanted, &pool))
 		return WEIR_API_DONE;
-	result = weir_api_pool_put(call, name, false, changes, 2);
+	if (is_by)
+		count = bounds_move(call, &pool, by, changes, &result);
+	if (count >= 0)
+		result = weir_api_pool_put(call, pool.name, false, changes, count);
 	if (result == WEIR_API_WAIT) {
 		call->answer = cJSON_CreateObject();
-		(void)cJSON_AddStringToObject(call->answer, "pool", name); /* without memory: it lacks */
+		(void)cJSON_AddStringToObject(call->answer, "pool", pool.name); /* without memory: it lacks */
 	}
 	return result;
 }

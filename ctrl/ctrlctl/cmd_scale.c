@@ -23,7 +23,16 @@ static bool count_parse(const char *text, const char *end, double *out_count)
 	return stop == end && errno == 0;
 }
 
-/* "4", "0..16", "auto" -> the request's body, or NULL. */
+/* "+2", "-1": how many more. False: it is no such text. */
+static bool by_parse(const char *text, double *out_by)
+{
+	if ((text[0] != '+' && text[0] != '-') || !count_parse(text + 1, text + strlen(text), out_by))
+		return false;
+	*out_by = text[0] == '-' ? -*out_by : *out_by;
+	return true;
+}
+
+/* "4", "0..16", "+2", "auto" -> the request's body, or NULL. */
 static cJSON *scale_body(const char *text)
 {
 	const char *const dots = strstr(text, "..");
@@ -32,14 +41,20 @@ static cJSON *scale_body(const char *text)
 	cJSON *body = NULL;
 	double min = 0;
 	double max = 0;
+	double by = 0;
+	const bool is_by = by_parse(text, &by);
 
-	if (!is_auto && (dots == NULL ? !count_parse(text, end, &min)
+	if (!is_auto && !is_by && (dots == NULL ? !count_parse(text, end, &min)
 				      : !count_parse(text, dots, &min) || !count_parse(dots + 2, end, &max)))
 		return NULL;
 	body = cJSON_CreateObject();
 	WEIR_ASSERT(body != NULL); /* a command line that has no memory left cannot go on */
 	if (is_auto) {
 		(void)cJSON_AddTrueToObject(body, "reset");
+		return body;
+	}
+	if (is_by) {
+		(void)cJSON_AddNumberToObject(body, "by", by);
 		return body;
 	}
 	(void)cJSON_AddNumberToObject(body, "workers_min", min);
@@ -59,7 +74,7 @@ enum weir_ctl_exit weir_ctl_function_scale(const struct weir_ctl_call *call)
 		return WEIR_CTL_INVALID;
 	body = scale_body(call->arguments[1]);
 	if (body == NULL)
-		return weir_ctl_fail(WEIR_CTL_INVALID, "for example: 4, or 0..16, or auto",
+		return weir_ctl_fail(WEIR_CTL_INVALID, "for example: 4, or 0..16, or +2, or auto",
 				     "'%s' is no number of workers", call->arguments[1]);
 	if (!weir_ctl_body_number(body, call, "--cpu", "cpu_millicores") ||
 	    !weir_ctl_body_number(body, call, "--memory", "memory_mb")) {

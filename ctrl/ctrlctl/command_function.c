@@ -239,18 +239,20 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 	{
 		.noun = "fn",
 		.verb = "scale",
-		.arguments = "[NAMESPACE/]NAME COUNT|MIN..MAX|auto",
+		.arguments = "[NAMESPACE/]NAME COUNT|MIN..MAX|+COUNT|auto",
 		.arguments_min = 2,
 		.arguments_max = 2,
 		.complete = WEIR_CTL_COMPLETE_FUNCTION,
 		.help = "set how many workers a function's pool has",
-		.more = "COUNT: exactly so many. MIN..MAX: so many as its load needs. auto: what holds for all\n"
-			"pools. Functions of one namespace and runtime share a pool, those of node and python\n"
+		.more = "COUNT: exactly so many. MIN..MAX: so many as its load needs. +COUNT: so many more at\n"
+			"least than now, and -COUNT (behind --) fewer, within the bounds of the function's spec.\n"
+			"auto: what holds for all pools. Functions of one namespace and runtime share a pool, those of node and python\n"
 			"have one each, and each spec has one; `ctrlctl fn get` shows which. Workers that go\n"
 			"finish what they have.\n"
 			"  ctrlctl fn scale web/shop 4\n"
 			"  ctrlctl fn scale web/shop 0..16     none while nobody calls\n"
-			"  ctrlctl fn scale web/shop 2 --cpu 500 --memory 256\n",
+			"  ctrlctl fn scale web/shop 2 --cpu 500 --memory 256\n"
+			"  ctrlctl fn scale web/shop -- -1\n",
 		.options =
 			{
 				{.name = "--cpu",

@@ -194,6 +194,20 @@ class Autoscale(weir_instance.Case):
             wait_until(lambda: pool(weir, "default/native:400x64")["ready"] == 0, "and none again")
             self.assertEqual(weir.ctrlctl("fn", "invoke", "sized").returncode, 0)
 
+    def test_a_pool_is_scaled_by_so_many(self):
+        with self.instance() as weir:
+            weir.ctrlctl("fn", "add", "sized", "--runtime", "native", "--file", weir_instance.SAMPLES / "native" / "hello.so",
+                         "--spec", "cpu=200,memory=64,min=1,max=4")
+            for by, bounds in (("+2", (3, 4)), ("+9", (4, 4)), ("-1", (3, 4)), ("+0", (3, 4)), ("-100000", (1, 4)),
+                               ("2", (2, 2)), ("+1", (3, 3)), ("-9", (1, 1)), ("0..2", (0, 2)), ("+9", (2, 2)), ("-9", (1, 1))):
+                weir.ctrlctl("fn", "scale", "sized", "--", by)
+                found = pool(weir, "default/native:200x64")
+                self.assertEqual((found["workers_min"], found["workers_max"]), bounds, by)
+            wait_until(lambda: pool(weir, "default/native:200x64")["ready"] == 1, "one worker is left")
+            weir.ctrlctl("fn", "scale", "sized", "auto")
+            for by in ("+100001", "+1.5", "+", "+-1"):
+                self.assertIn(weir.ctrlctl("fn", "scale", "sized", by, check=False).returncode, (2, 7), by)
+
     def test_requests_that_ask_count_as_what_they_ask_for(self):
         with self.instance("--one-task", "off") as weir:
             weir.ctrlctl("fn", "add", "sized", "--runtime", "native", "--file", weir_instance.SAMPLES / "native" / "sleep.so",

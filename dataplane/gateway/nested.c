@@ -229,6 +229,9 @@ static bool take_head(struct weir_shard *shard, struct weir_nested *nested, cons
 		nested->failure = WEIR_HTTP_CALL_DEPTH;
 	if (nested->failure == WEIR_HTTP_OK)
 		nested->failure = (uint8_t)read_ask(shard, nested, head, function);
+	else if (nested->failure == WEIR_HTTP_RUNTIME_MISSING)
+		nested->reason = weir_block_take_copy(
+			&shard->blocks, weir_snapshot_span(&shard->config->snapshot, function->reason));
 	if (nested->failure != WEIR_HTTP_OK)
 		return true;
 	nested->function_id = function->id;

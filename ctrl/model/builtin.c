@@ -9,7 +9,7 @@
 
 enum { TIMEOUT_MS = 3600000, MEMORY_MB = 256 };
 
-static const char *const functions[] = {"vespid", "faasm", "openwhisk"};
+static const char *const functions[] = {"vespid", "faasm", "openwhisk", "spike"};
 
 struct route {
 	const char *function;
@@ -26,6 +26,13 @@ static const struct route routes[] = {
 	{"faasm", "PUT /f/{user}/{function}", false},	  {"faasm", "PUT /f/{user}/{function}/*", false},
 	{"faasm", "GET /f/*", false},			  {"faasm", "GET /fa/*", false},
 	{"openwhisk", "ANY /api/v1/namespaces", false},   {"openwhisk", "ANY /api/v1/namespaces/*", false},
+	{"spike", "ANY /v1/create_function", false},
+	{"spike", "ANY /v1/update_function", false},
+	{"spike", "ANY /v1/delete_function/{function_name}", false},
+	{"spike", "ANY /v1/call_function", false},
+	{"spike", "ANY /v1/get_all_functions", false},
+	{"spike", "ANY /v1/scale_function", false},
+	{"spike", "ANY /v1/*", true}, /* it says what its clients read: 404 */
 };
 
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]), ROUTES = sizeof(routes) / sizeof(routes[0]) };

@@ -125,7 +125,7 @@ static const struct {
 	/* ?after=ID&limit=COUNT&since=NS&newest=1 */
 	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL, NULL},
-	/* The same, and &function=NAMESPACE/NAME&failed=1 */
+	/* The same, and &until=NS&function=NAMESPACE/NAME&namespace=NAMESPACE&failed=1 */
 	{WEIR_HTTP_GET, "/weir/activations", weir_api_activation_list, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/activations/*", weir_api_activation_get, NULL, NULL},
 	/* ?route=GET%20/x&host=h names one route. */

@@ -119,12 +119,15 @@ static bool filter_read(struct weir_api_call *call, struct weir_activation_filte
 {
 	struct weir_api_page page = {.limit = ROWS_DEFAULT};
 	uint64_t failed = 0;
+	uint64_t until_ns = 0;
 
 	if (!weir_api_page_read(call, &page, WEIR_ACTIVATION_STORE_ROWS_MAX) ||
+	    !weir_api_query_number(call, "until", INT64_MAX, &until_ns) ||
 	    !weir_api_query_number(call, "failed", 1, &failed))
 		return false;
 	*filter = (struct weir_activation_filter){.after_number = page.after,
 						  .since_ns = page.since_ns,
+						  .until_ns = until_ns,
 						  .newest = page.newest,
 						  .rows_max = page.limit,
 						  .is_failed = failed != 0};
@@ -136,6 +139,7 @@ enum weir_api_result weir_api_activation_list(struct weir_api_call *call)
 	struct weir_activation_filter filter;
 	struct weir_store_error error = {{0}};
 	char function[2 * WEIR_MODEL_NAME_BYTES_MAX + 2];
+	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	struct listing listing = {.call = call};
 	cJSON *answer = NULL;
 	int code = 0;
@@ -144,6 +148,8 @@ enum weir_api_result weir_api_activation_list(struct weir_api_call *call)
 		return WEIR_API_DONE;
 	if (weir_api_query(call, "function", function, sizeof(function)))
 		filter.function = function;
+	if (weir_api_query(call, "namespace", space, sizeof(space)))
+		filter.space = space;
 	if (!weir_api_is_kept(call, WEIR_API_RECORDS))
 		return WEIR_API_RETRY;
 	answer = cJSON_CreateObject();

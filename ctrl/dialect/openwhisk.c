@@ -4,6 +4,7 @@
  *   GET  /api/v1/namespaces                                        -> ["guest"]
  *   GET  /api/v1/namespaces/NS/actions ?skip &limit &count
  *   PUT, GET, DELETE, POST (invoke) .../NS/actions/[PACKAGE/]NAME
+ *   GET  .../NS/activations ?name &skip &limit &since &upto &docs &count; .../activations/ID, ID/logs, ID/result
  *   GET  /api/v1/namespaces/NS/packages, triggers, rules           -> []
  *
  * NS `_` is the caller's own; who calls is `guest`, with whatever credentials. Errors are {"error", "code"}. */
@@ -11,6 +12,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,23 +94,21 @@ bool weir_whisk_flag(struct weir_dialect_call *call, const char *name, bool *out
 	return false;
 }
 
-/* A whole number of the query, as it was where it is not there. */
-static bool number_read(struct weir_dialect_call *call, const char *name, uint32_t max, uint32_t *out_value,
-			int *out_code)
+bool weir_whisk_count(struct weir_dialect_call *call, const char *name, uint64_t max, uint64_t *value, int *out_code)
 {
-	char text[16];
+	char text[24] = "";
 	char *end = NULL;
-	unsigned long value = 0;
+	uint64_t read = 0;
 
 	if (!weir_dialect_query(call, name, text, sizeof(text)))
 		return true;
-	value = strtoul(text, &end, 10);
-	if (isdigit((unsigned char)text[0]) && *end == '\0' && value <= max) {
-		*out_value = (uint32_t)value;
+	read = strtoull(text, &end, 10);
+	if (isdigit((unsigned char)text[0]) && *end == '\0' && read <= max) {
+		*value = read;
 		return true;
 	}
 	*out_code = weir_whisk_fail(call, 400,
-				    "The query parameter '%s' was malformed:\nThe value '%s' is not in the range of 0 to %u.",
+				    "The query parameter '%s' was malformed:\nThe value '%s' is not in the range of 0 to %" PRIu64 ".",
 				    name, text, max);
 	return false;
 }
@@ -116,8 +116,8 @@ static bool number_read(struct weir_dialect_call *call, const char *name, uint32
 bool weir_whisk_page_read(struct weir_dialect_call *call, struct weir_whisk_page *out_page, int *out_code)
 {
 	*out_page = (struct weir_whisk_page){.limit = WEIR_WHISK_LIST_DEFAULT};
-	if (!number_read(call, "skip", UINT32_MAX, &out_page->skip, out_code) ||
-	    !number_read(call, "limit", WEIR_WHISK_LIST_MAX, &out_page->limit, out_code) ||
+	if (!weir_whisk_count(call, "skip", UINT32_MAX, &out_page->skip, out_code) ||
+	    !weir_whisk_count(call, "limit", WEIR_WHISK_LIST_MAX, &out_page->limit, out_code) ||
 	    !weir_whisk_flag(call, "count", &out_page->is_count, out_code))
 		return false;
 	if (out_page->limit == 0)
@@ -296,6 +296,24 @@ static int actions_serve(struct weir_dialect_call *call, struct weir_whisk_name 
 		       : code;
 }
 
+static int activations_serve(struct weir_dialect_call *call, const struct weir_whisk_name *name,
+			     const struct weir_span *segment, size_t count)
+{
+	static const char *const parts[] = {"logs", "result"};
+
+	if (!is_method(call, "GET"))
+		return method_unknown(call, "GET");
+	if (count == 0)
+		return weir_whisk_activation_list(call, name);
+	if (count == 1)
+		return weir_whisk_activation_get(call, name, segment[0], "");
+	for (size_t i = 0; count == 2 && i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (weir_span_equal(segment[1], weir_span_of(parts[i])))
+			return weir_whisk_activation_get(call, name, segment[0], parts[i]);
+	}
+	return weir_whisk_missing(call);
+}
+
 static int serve(struct weir_dialect_call *call)
 {
 	const struct weir_span root = WEIR_SPAN(ROOT);
@@ -315,6 +333,8 @@ static int serve(struct weir_dialect_call *call)
 		return weir_whisk_missing(call);
 	if (weir_span_equal(segment[1], WEIR_SPAN("actions")))
 		return actions_serve(call, &name, segment + 2, count - 2);
+	if (weir_span_equal(segment[1], WEIR_SPAN("activations")))
+		return activations_serve(call, &name, segment + 2, count - 2);
 	if (count == 2 && weir_span_equal(segment[1], WEIR_SPAN("packages")))
 		return nothing_tell(call, "packages");
 	if (count == 2 && weir_span_equal(segment[1], WEIR_SPAN("triggers")))

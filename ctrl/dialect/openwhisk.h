@@ -4,6 +4,8 @@
  *   openwhisk_action.c      PUT, GET, DELETE of actions, and their list
  *   openwhisk_exec.c        kinds of code
  *   openwhisk_invoke.c      POST of actions
+ *   openwhisk_activation.c  activations, their logs and results
+ *   openwhisk_know.c        what was known of functions
  *   openwhisk_tell.c        functions as actions, calls as activations
  *
  * An action is a function of the namespace: `name`, and `package/name` as `package.name`. What Weir knows no place
@@ -48,10 +50,13 @@ bool weir_whisk_name_make(struct weir_dialect_call *call, struct weir_span packa
 bool weir_whisk_name_parse(struct weir_dialect_call *call, const char *text, struct weir_whisk_name *out_name,
 			   int *out_code);
 
+/* A whole number of the query, up to `max`; it stays as it is where there is none. False: as above. */
+bool weir_whisk_count(struct weir_dialect_call *call, const char *name, uint64_t max, uint64_t *value, int *out_code);
+
 /* skip, limit and count of a list. */
 struct weir_whisk_page {
-	uint32_t skip;
-	uint32_t limit;
+	uint64_t skip;
+	uint64_t limit;
 	bool is_count;
 };
 /* From the query. False: as above. */
@@ -63,6 +68,12 @@ bool weir_whisk_flag(struct weir_dialect_call *call, const char *name, bool *out
 /* What the API tells of a function. 0 with a verdict, or as manage(). */
 int weir_whisk_look_up(struct weir_dialect_call *call, const struct weir_whisk_name *name,
 		       struct weir_dialect_verdict *out_verdict);
+
+/* The same, as it was a moment ago: asking costs more than a call, and where ctrld is away, whatever was known.
+ * *out_function is valid until the call's next operation, or the verdict's release; NULL: the verdict says why.
+ * 0, or as manage(). openwhisk_know.c */
+int weir_whisk_know(struct weir_dialect_call *call, const struct weir_whisk_name *name, const cJSON **out_function,
+		    struct weir_dialect_verdict *out_verdict);
 
 /* ---- what is asked for; each makes the reply ---- */
 
@@ -76,6 +87,11 @@ int weir_whisk_action_get(struct weir_dialect_call *call, const struct weir_whis
 int weir_whisk_action_delete(struct weir_dialect_call *call, const struct weir_whisk_name *name);
 /* POST; as manage() and invoke(). */
 int weir_whisk_action_invoke(struct weir_dialect_call *call, const struct weir_whisk_name *name);
+
+/* GET of a namespace's activations, and of one: `id`, and "logs", "result" or "" of it. */
+int weir_whisk_activation_list(struct weir_dialect_call *call, const struct weir_whisk_name *name);
+int weir_whisk_activation_get(struct weir_dialect_call *call, const struct weir_whisk_name *name, struct weir_span id,
+			      const char *part);
 
 /* ---- openwhisk_exec.c ---- */
 
@@ -117,6 +133,24 @@ void weir_whisk_path(const cJSON *function, char out_path[WEIR_WHISK_PATH_BYTES]
 /* {"namespace", "name", "version", "publish", "annotations", "limits", "exec", "updated"}; with "parameters" if it
  * is whole. Code is the caller's to add to "exec". NULL: no memory. */
 cJSON *weir_whisk_action_json(const cJSON *function, bool is_whole);
+
+/* What is known of an activation by its function: {"namespace", "name", "version", "subject", "publish",
+ * "annotations"}. NULL: no memory. */
+cJSON *weir_whisk_activation_json(const cJSON *function);
+
+/* One annotation more. */
+void weir_whisk_annotation_add(cJSON *list, const char *key, cJSON *value);
+
+/* What came of it, as OpenWhisk counts: its statusCode. */
+enum weir_whisk_outcome {
+	WEIR_WHISK_SUCCESS,
+	WEIR_WHISK_APPLICATION_ERROR,
+	WEIR_WHISK_DEVELOPER_ERROR,
+	WEIR_WHISK_INTERNAL_ERROR,
+};
+
+/* {"result", "status", "success", "size"}; the result is JSON. NULL: no memory. */
+cJSON *weir_whisk_response_json(enum weir_whisk_outcome outcome, const char *result);
 
 /* {"a": 1} as [{"key": "a", "value": 1}]. */
 cJSON *weir_whisk_pairs(const cJSON *object);

@@ -7,57 +7,7 @@
 #include "ctrl/model/model_json.h"
 #include "dataplane/base/clock.h"
 
-enum {
-	REMEMBERED = 128,
-	REMEMBERED_MS = 2000,
-	REMEMBERED_BYTES_MAX = 65536, /* of what the API tells of one */
-};
-
 /* ---- what the action is ---- */
-
-/* What was known of functions a moment ago: asking costs more than a call, and ctrld may be away. */
-static struct {
-	struct weir_whisk_name name;
-	cJSON *function;
-	uint64_t until_ns;
-} remembered[REMEMBERED];
-
-static size_t place_of(const struct weir_whisk_name *name)
-{
-	uint32_t hash = 2166136261; /* FNV-1a */
-
-	for (const char *at = name->space; *at != '\0'; at++)
-		hash = (hash ^ (unsigned char)*at) * 16777619;
-	for (const char *at = name->function; *at != '\0'; at++)
-		hash = (hash ^ (unsigned char)*at) * 16777619;
-	return hash % REMEMBERED;
-}
-
-/* NULL: nothing is known of it. */
-static const cJSON *recall(const struct weir_whisk_name *name, bool *out_is_fresh)
-{
-	const size_t place = place_of(name);
-
-	*out_is_fresh = weir_clock_now_ns() < remembered[place].until_ns;
-	return strcmp(remembered[place].name.space, name->space) == 0 &&
-			       strcmp(remembered[place].name.function, name->function) == 0
-		       ? remembered[place].function
-		       : NULL;
-}
-
-/* Takes the function over; NULL forgets it. */
-static void remember(const struct weir_whisk_name *name, cJSON *function)
-{
-	const size_t place = place_of(name);
-	bool is_fresh = false;
-
-	if (function == NULL && recall(name, &is_fresh) == NULL)
-		return;
-	cJSON_Delete(remembered[place].function);
-	remembered[place].name = *name;
-	remembered[place].function = function;
-	remembered[place].until_ns = weir_clock_now_ns() + REMEMBERED_MS * WEIR_NS_PER_MS;
-}
 
 /* An action about to be called: everything that is needed once it was, since what is remembered may change. */
 struct action {
@@ -72,39 +22,6 @@ static void action_release(struct action *action)
 {
 	cJSON_Delete(action->activation);
 	cJSON_free(action->arguments);
-}
-
-static void annotation_add(cJSON *list, const char *key, cJSON *value)
-{
-	cJSON *const pair = cJSON_CreateObject();
-
-	(void)cJSON_AddStringToObject(pair, "key", key); /* or members lack */
-	(void)cJSON_AddItemToObject(pair, "value", value);
-	(void)cJSON_AddItemToArray(list, pair);
-}
-
-static cJSON *activation_begin(const cJSON *function)
-{
-	cJSON *const json = cJSON_CreateObject();
-	cJSON *annotations = NULL;
-	char path[WEIR_WHISK_PATH_BYTES];
-	char whole[2 * WEIR_WHISK_PATH_BYTES];
-	char version[24];
-	const char *name = NULL;
-
-	weir_whisk_path(function, path, &name);
-	weir_whisk_version(function, version);
-	(void)snprintf(whole, sizeof(whole), "%s/%s", path, name); /* fits */
-	(void)cJSON_AddStringToObject(json, "namespace", weir_dialect_text(function, "namespace")); /* or members lack */
-	(void)cJSON_AddStringToObject(json, "name", name);
-	(void)cJSON_AddStringToObject(json, "version", version);
-	(void)cJSON_AddStringToObject(json, "subject", "guest");
-	(void)cJSON_AddFalseToObject(json, "publish");
-	annotations = cJSON_AddArrayToObject(json, "annotations");
-	annotation_add(annotations, "path", cJSON_CreateString(whole));
-	annotation_add(annotations, "kind", cJSON_CreateString(weir_whisk_kind(function)));
-	annotation_add(annotations, "limits", weir_whisk_limits(function));
-	return json;
 }
 
 /* The call's arguments over the bound ones. NULL: no memory. */
@@ -127,7 +44,7 @@ static char *arguments_join(const cJSON *bound, const cJSON *given)
 /* False: no memory. */
 static bool action_take(struct action *action, const cJSON *function, const cJSON *given)
 {
-	action->activation = activation_begin(function);
+	action->activation = weir_whisk_activation_json(function);
 	action->arguments = arguments_join(cJSON_GetObjectItemCaseSensitive(function, "parameters"), given);
 	action->timeout_ms = (uint32_t)weir_whisk_number(function, "timeout_ms", 0);
 	action->is_whisk = weir_whisk_note(function) != NULL;
@@ -137,39 +54,22 @@ static bool action_take(struct action *action, const cJSON *function, const cJSO
 /* Fill `action`. False: *out_code is serve()'s; a reply was made if that is 0. */
 static bool action_know(struct weir_dialect_call *call, const cJSON *given, struct action *action, int *out_code)
 {
-	bool is_fresh = false;
-	const cJSON *known = recall(action->name, &is_fresh);
-	struct weir_dialect_verdict verdict = {.status = 503};
+	struct weir_dialect_verdict verdict;
+	const cJSON *function = NULL;
 
-	if (known == NULL || !is_fresh) {
-		*out_code = weir_whisk_look_up(call, action->name, &verdict);
-		if (*out_code != 0)
-			return false;
-		known = recall(action->name, &is_fresh); /* others ran meanwhile */
-	}
-	if (verdict.status == 200)
-		known = verdict.json;
-	if (verdict.status == 404)
-		remember(action->name, NULL);
-	if (known == NULL || (verdict.status != 200 && verdict.status != 503)) {
+	*out_code = weir_whisk_know(call, action->name, &function, &verdict);
+	if (*out_code != 0)
+		return false;
+	if (function == NULL) {
 		*out_code = weir_whisk_refused(call, &verdict);
 		return false;
 	}
-	*out_code = action_take(action, known, given) ? 0 : -ENOMEM;
-	if (verdict.status == 200 && verdict.bytes <= REMEMBERED_BYTES_MAX) {
-		remember(action->name, verdict.json);
-		verdict.json = NULL;
-	}
+	*out_code = action_take(action, function, given) ? 0 : -ENOMEM;
 	weir_dialect_verdict_release(&verdict);
 	return *out_code == 0;
 }
 
 /* ---- what came of it ---- */
-
-/* As OpenWhisk counts them. */
-enum outcome { SUCCESS, APPLICATION_ERROR, DEVELOPER_ERROR, INTERNAL_ERROR };
-
-static const char *const outcomes[] = {"success", "application error", "action developer error", "whisk internal error"};
 
 /* {"MEMBER": value}, where the value is JSON, or else a text; NULL: it is no text either, or no memory. */
 static char *wrapped(const char *member, const char *json, struct weir_span text)
@@ -221,19 +121,19 @@ static char *json_of(struct weir_span body)
 }
 
 /* What a function answered, as a result. NULL: no memory. */
-static char *answer_read(const struct action *action, const struct weir_dialect_result *result, enum outcome *out_outcome)
+static char *answer_read(const struct action *action, const struct weir_dialect_result *result, enum weir_whisk_outcome *out_outcome)
 {
 	char *const json = json_of(result->body);
 	const bool is_object = json != NULL && json[0] == '{';
 	struct weir_span error;
 	char *out = NULL;
 
-	*out_outcome = SUCCESS;
+	*out_outcome = WEIR_WHISK_SUCCESS;
 	if (result->status >= 300 || (is_object && weir_model_json_member(weir_span_of(json), "error", &error)))
-		*out_outcome = APPLICATION_ERROR;
-	if (is_object && (*out_outcome == SUCCESS || weir_model_json_member(weir_span_of(json), "error", &error)))
+		*out_outcome = WEIR_WHISK_APPLICATION_ERROR;
+	if (is_object && (*out_outcome == WEIR_WHISK_SUCCESS || weir_model_json_member(weir_span_of(json), "error", &error)))
 		return json;
-	if (*out_outcome == APPLICATION_ERROR)
+	if (*out_outcome == WEIR_WHISK_APPLICATION_ERROR)
 		out = wrapped("error", json, result->body);
 	else if (json != NULL && json[0] == '[')
 		return json;
@@ -244,7 +144,7 @@ static char *answer_read(const struct action *action, const struct weir_dialect_
 	free(json);
 	if (out != NULL)
 		return out;
-	*out_outcome = DEVELOPER_ERROR;
+	*out_outcome = WEIR_WHISK_DEVELOPER_ERROR;
 	return error_of("The action did not return a dictionary or array.", "", "");
 }
 
@@ -281,32 +181,27 @@ static int refuse(struct weir_dialect_call *call, const struct action *action, c
 
 /* The record, as far as it is known here. Takes `result` over. */
 static int activation_reply(struct weir_dialect_call *call, struct action *action,
-			    const struct weir_dialect_result *answer, char *result, enum outcome outcome)
+			    const struct weir_dialect_result *answer, char *result, enum weir_whisk_outcome outcome)
 {
 	const double took_ms = (double)(answer->took_ns / WEIR_NS_PER_MS);
 	const double ended_ms = (double)(weir_clock_wall_ns() / WEIR_NS_PER_MS);
 	cJSON *const json = action->activation;
-	cJSON *response = NULL;
 
 	(void)cJSON_AddStringToObject(json, "activationId", answer->activation); /* or members lack */
 	(void)cJSON_AddNumberToObject(json, "start", ended_ms - took_ms);
 	(void)cJSON_AddNumberToObject(json, "end", ended_ms);
 	(void)cJSON_AddNumberToObject(json, "duration", took_ms);
 	(void)cJSON_AddArrayToObject(json, "logs");
-	response = cJSON_AddObjectToObject(json, "response");
-	(void)cJSON_AddRawToObject(response, "result", result);
-	(void)cJSON_AddStringToObject(response, "status", outcomes[outcome]);
-	(void)cJSON_AddBoolToObject(response, "success", outcome == SUCCESS);
-	(void)cJSON_AddNumberToObject(response, "size", (double)strlen(result));
+	(void)cJSON_AddItemToObject(json, "response", weir_whisk_response_json(outcome, result));
 	free(result);
 	action->activation = NULL;
-	return weir_dialect_reply_json(call, outcome == SUCCESS ? 200 : 502, json);
+	return weir_dialect_reply_json(call, outcome == WEIR_WHISK_SUCCESS ? 200 : 502, json);
 }
 
 static int answered(struct weir_dialect_call *call, struct action *action, const struct weir_dialect_result *answer,
 		    bool is_result_only)
 {
-	enum outcome outcome = DEVELOPER_ERROR;
+	enum weir_whisk_outcome outcome = WEIR_WHISK_DEVELOPER_ERROR;
 	char *const result = answer->failure != NULL ? failure_read(action, answer) : answer_read(action, answer, &outcome);
 	int code = 0;
 
@@ -314,7 +209,7 @@ static int answered(struct weir_dialect_call *call, struct action *action, const
 		return answer->failure != NULL ? refuse(call, action, answer) : -ENOMEM;
 	if (!is_result_only)
 		return activation_reply(call, action, answer, result, outcome);
-	code = weir_dialect_reply_text(call, outcome == SUCCESS ? 200 : 502, "application/json", weir_span_of(result));
+	code = weir_dialect_reply_text(call, outcome == WEIR_WHISK_SUCCESS ? 200 : 502, "application/json", weir_span_of(result));
 	free(result);
 	return code;
 }

@@ -129,3 +129,51 @@ cJSON *weir_whisk_action_json(const cJSON *function, bool is_whole)
 							1000 * weir_whisk_number(function, "created", 0)));
 	return json;
 }
+
+/* ---- activations ---- */
+
+void weir_whisk_annotation_add(cJSON *list, const char *key, cJSON *value)
+{
+	cJSON *const pair = cJSON_CreateObject();
+
+	(void)cJSON_AddStringToObject(pair, "key", key); /* or members lack */
+	(void)cJSON_AddItemToObject(pair, "value", value);
+	(void)cJSON_AddItemToArray(list, pair);
+}
+
+cJSON *weir_whisk_activation_json(const cJSON *function)
+{
+	cJSON *const json = cJSON_CreateObject();
+	cJSON *annotations = NULL;
+	char path[WEIR_WHISK_PATH_BYTES];
+	char whole[2 * WEIR_WHISK_PATH_BYTES];
+	char version[24];
+	const char *name = NULL;
+
+	weir_whisk_path(function, path, &name);
+	weir_whisk_version(function, version);
+	(void)snprintf(whole, sizeof(whole), "%s/%s", path, name); /* fits */
+	(void)cJSON_AddStringToObject(json, "namespace", weir_dialect_text(function, "namespace")); /* or members lack */
+	(void)cJSON_AddStringToObject(json, "name", name);
+	(void)cJSON_AddStringToObject(json, "version", version);
+	(void)cJSON_AddStringToObject(json, "subject", "guest");
+	(void)cJSON_AddFalseToObject(json, "publish");
+	annotations = cJSON_AddArrayToObject(json, "annotations");
+	weir_whisk_annotation_add(annotations, "path", cJSON_CreateString(whole));
+	weir_whisk_annotation_add(annotations, "kind", cJSON_CreateString(weir_whisk_kind(function)));
+	weir_whisk_annotation_add(annotations, "limits", weir_whisk_limits(function));
+	return json;
+}
+
+cJSON *weir_whisk_response_json(enum weir_whisk_outcome outcome, const char *result)
+{
+	static const char *const names[] = {"success", "application error", "action developer error",
+					    "whisk internal error"};
+	cJSON *const json = cJSON_CreateObject();
+
+	(void)cJSON_AddRawToObject(json, "result", result); /* or members lack */
+	(void)cJSON_AddStringToObject(json, "status", names[outcome]);
+	(void)cJSON_AddBoolToObject(json, "success", outcome == WEIR_WHISK_SUCCESS);
+	(void)cJSON_AddNumberToObject(json, "size", (double)strlen(result));
+	return json;
+}

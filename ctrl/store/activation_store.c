@@ -280,9 +280,11 @@ int weir_activation_store_read(const char *data, const struct weir_activation_fi
 		code = weir_side_file_since(db, path, "activation", "number", filter->since_ns, &since_number, error);
 	(void)columns(names);
 	(void)snprintf(text, sizeof(text),
-		       "SELECT * FROM (SELECT %s, number FROM activation WHERE number > ?2 AND started >= ?3%s%s "
+		       "SELECT * FROM (SELECT %s, number FROM activation WHERE number > ?2 AND started >= ?3 "
+		       "AND started <= ?5%s%s%s "
 		       "ORDER BY number %s LIMIT ?4) ORDER BY started, number",
 		       names, filter->function != NULL ? " AND function = ?1" : "",
+		       filter->space != NULL ? " AND +function > ?6 || '/' AND +function < ?6 || '0'" : "", /* '0' follows '/' */
 		       filter->is_failed ? " AND failed = 1" : "", filter->newest ? "DESC" : "ASC"); /* fits */
 	if (code == 0)
 		code = weir_sql_prepare(db, path, text, &statement, error);
@@ -293,6 +295,9 @@ int weir_activation_store_read(const char *data, const struct weir_activation_fi
 												 : filter->after_number));
 		(void)sqlite3_bind_int64(statement, 3, (sqlite3_int64)filter->since_ns);
 		(void)sqlite3_bind_int64(statement, 4, filter->rows_max);
+		(void)sqlite3_bind_int64(statement, 5, filter->until_ns == 0 ? INT64_MAX : (sqlite3_int64)filter->until_ns);
+		if (filter->space != NULL)
+			(void)sqlite3_bind_text(statement, 6, filter->space, -1, SQLITE_STATIC);
 		code = rows_visit(db, path, statement, visit, context, error);
 	}
 	weir_sql_finalize(&statement);

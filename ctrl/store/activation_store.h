@@ -54,8 +54,10 @@ bool weir_activation_row_is_failed(const struct weir_activation_row *row);
 /* Which. */
 struct weir_activation_filter {
 	const char *function;  /* NULL = all */
+	const char *space;     /* only those of functions of that namespace; NULL = all */
 	uint64_t after_number; /* only newer ones: of those the first rows_max, */
 	uint64_t since_ns;     /* only those started since */
+	uint64_t until_ns;     /* and no later than this; 0 = up to now */
 	bool newest;           /* the newest rows_max instead; in the order of their starts either way */
 	bool is_failed;        /* only failed ones */
 	uint32_t rows_max;     /* 1 .. WEIR_ACTIVATION_STORE_ROWS_MAX */

@@ -284,6 +284,56 @@ class Whisk(weir_instance.Case):
         self.addCleanup(self.weir.ctrlctl, "fn", "rm", "add")
         self.assertEqual(self.result("add", {"a": 3, "b": 4}, space="default"), {"result": 7})
 
+    def test_activations_are_kept(self):
+        self.create("logged", "function main(p) { console.log(`say ${p.n}`); console.error('oh'); return p.bad ? { error: 1 } : {} }",
+                    space="acts")
+        self.create("box/other", "function main() { throw new Error('x') }", space="acts")
+        made = [self.invoke("logged", {"n": n}, space="acts") for n in range(3)]
+        failed = [self.invoke("logged", {"n": 3, "bad": True}, 502, space="acts"), self.invoke("box/other", {}, 502, space="acts")]
+        path = f"/acts/activations/{made[1]['activationId']}"
+        told = self.send("GET", path)
+        self.assertEqual([line.split(" ", 1)[1] for line in told["logs"]], ["stdout: say 1", "stderr: oh"])
+        self.assertRegex(told["logs"][0], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z stdout: say 1$")
+        self.assertEqual(self.send("GET", f"{path}/logs"), {"logs": told["logs"]})
+        self.assertEqual(self.send("GET", f"{path}/result"), told["response"])
+        self.assertEqual((told["response"]["status"], told["response"]["success"], told["response"]["result"]),
+                         ("success", True, None))
+        for member in ("activationId", "namespace", "name", "version", "subject", "publish"):
+            self.assertEqual(told[member], made[1][member])
+        self.assertEqual(told["end"] - told["start"], told["duration"])
+        self.assertLess(abs(told["start"] - made[1]["start"]), 60000)
+        self.assertEqual([pair["key"] for pair in told["annotations"]][:4], ["path", "kind", "limits", "waitTime"])
+        states = [self.send("GET", f"/acts/activations/{one['activationId']}")["response"]["status"] for one in failed]
+        self.assertEqual(states, ["application error", "action developer error"])
+        ids = [one["activationId"] for one in [*made, *failed]][::-1]
+        listed = self.send("GET", "/acts/activations?")
+        self.assertEqual([one["activationId"] for one in listed], ids)
+        self.assertEqual([one["statusCode"] for one in listed], [2, 1, 0, 0, 0])
+        self.assertEqual(listed[0]["annotations"][0], {"key": "path", "value": "acts/box/other"})
+        self.assertEqual(sorted(listed[0]), ["activationId", "annotations", "duration", "end", "name", "namespace", "publish",
+                                             "start", "statusCode", "version"])
+        for query, wanted in (("skip=1&limit=2", ids[1:3]), ("name=logged", ids[1:]), ("name=box/other", ids[:1]),
+                              (f"since={told['end'] + 600000}", []), ("upto=1", []), ("since=1&name=logged&limit=1", ids[1:2]),
+                              ("skip=5000", [])):
+            self.assertEqual([one["activationId"] for one in self.send("GET", f"/acts/activations?{query}")], wanted, query)
+        self.assertEqual(self.send("GET", "/acts/activations?count=true&skip=1"), {"activations": 4})
+        self.assertIn(told, self.send("GET", "/acts/activations?docs=true"))
+        self.assertIn("together", self.error("GET", "/acts/activations?docs=true&count=true", None, 400))
+        self.assertIn("malformed", self.error("GET", "/acts/activations?since=yesterday", None, 400))
+        self.send("DELETE", "/acts/actions/logged")
+        self.assertEqual(self.send("GET", path)["name"], "logged")
+
+    def test_activations_that_are_not_there(self):
+        self.create("seen")
+        known = self.invoke("seen")["activationId"]
+        self.assertEqual(self.error("GET", f"/_/activations/{'a' * 32}", None, 404), "The requested resource does not exist.")
+        self.assertEqual(self.error("GET", f"/acts/activations/{known}", None, 404), "The requested resource does not exist.")
+        for wrong in ("a", "g" * 32, "a" * 33):
+            self.assertIn("32 hexadecimal digits", self.error("GET", f"/_/activations/{wrong}/logs", None, 400))
+        self.error("GET", f"/_/activations/{known}/else", None, 404)
+        self.assertIn("supported methods: GET", self.error("DELETE", f"/_/activations/{known}", None, 405))
+        self.assertEqual(self.send("GET", f"/_/activations/{known}/logs"), {"logs": []})
+
     def test_nobody_gets_what_belongs_to_a_dialect(self):
         self.create("taker")
         refused = self.weir.ctrlctl("route", "add", "GET /api/v1/namespaces/x", "--fn", "guest/taker", check=False)

@@ -115,6 +115,10 @@ static void filters_choose(void **state)
 	assert_int_equal(read_some(test, &(struct weir_activation_filter){.rows_max = 5, .after_number = rows[0].number}), 4);
 	assert_int_equal(read_some(test, &(struct weir_activation_filter){.rows_max = 1000, .function = "default/third"}), 11);
 	assert_int_equal(read_some(test, &(struct weir_activation_filter){.rows_max = 1000, .since_ns = 1029}), 6);
+	assert_int_equal(read_some(test, &(struct weir_activation_filter){.rows_max = 1000, .since_ns = 1029, .until_ns = 1030}), 2);
+	assert_int_equal(read_some(test, &(struct weir_activation_filter){.rows_max = 1000, .space = "default"}), 34);
+	assert_int_equal(read_some(test, &(struct weir_activation_filter){.rows_max = 1000, .space = "defaul"}), 0);
+	assert_int_equal(read_some(test, &(struct weir_activation_filter){.rows_max = 1000, .space = "default/"}), 0);
 	assert_int_equal(read_some(test, &(struct weir_activation_filter){.rows_max = 1000, .function = "x'; --"}), 0);
 	weir_activation_store_close(store);
 }

@@ -2,17 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "dataplane/base/assert.h"
-#include "dataplane/base/cleanup.h"
-#include "dataplane/base/fd.h"
+#include "dataplane/base/key_file.h"
 
 enum {
 	NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
@@ -25,64 +20,17 @@ struct weir_secret {
 	unsigned char key[WEIR_SECRET_KEY_BYTES];
 };
 
-/* A new key, whole or not at all: under another name first, never in place of one that is there. */
-static int key_make(const char *path)
-{
-	char fresh[PATH_MAX];
-	unsigned char key[sizeof(((struct weir_secret *)NULL)->key)];
-	int result = 0;
-
-	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >= sizeof(fresh))
-		return -ENAMETOOLONG;
-	(void)unlink(fresh); /* left by a process that died in between */
-	WEIR_CLEANUP(weir_fd_close) int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd == -1)
-		return -errno;
-	randombytes_buf(key, sizeof(key));
-	if (write(fd, key, sizeof(key)) != (ssize_t)sizeof(key) || fsync(fd) != 0)
-		result = -EIO;
-	sodium_memzero(key, sizeof(key));
-	if (result == 0 && link(fresh, path) != 0 && errno != EEXIST)
-		result = -errno;
-	(void)unlink(fresh);
-	return result;
-}
-
-static int key_read(const char *path, struct weir_secret *secret)
-{
-	WEIR_CLEANUP(weir_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct stat info;
-
-	if (fd == -1 || fstat(fd, &info) != 0)
-		return -errno;
-	if ((info.st_mode & 077) != 0)
-		return -EACCES;
-	return info.st_size == (off_t)sizeof(secret->key) &&
-			       read(fd, secret->key, sizeof(secret->key)) ==
-				       (ssize_t)sizeof(secret->key)
-		       ? 0
-		       : -EBADMSG;
-}
-
 int weir_secret_open(const char *data, bool make, struct weir_secret **out_secret)
 {
 	struct weir_secret *secret = NULL;
-	char path[PATH_MAX];
 	int result = 0;
 
 	if (sodium_init() < 0)
 		return -ENOSYS;
-	if ((size_t)snprintf(path, sizeof(path), "%s/secret.key", data) >= sizeof(path))
-		return -ENAMETOOLONG;
 	secret = sodium_malloc(sizeof(*secret)); /* locked where limits allow */
 	if (secret == NULL)
 		return -ENOMEM;
-	result = key_read(path, secret);
-	if (result == -ENOENT && make) {
-		result = key_make(path);
-		if (result == 0)
-			result = key_read(path, secret);
-	}
+	result = weir_key_file_open(data, "secret.key", make, secret->key, sizeof(secret->key));
 	if (result != 0) {
 		weir_secret_close(secret);
 		return result;

@@ -8,7 +8,7 @@ set -euo pipefail
 build_set=(cmake ninja-build gcc libc6-dev pkg-config liburing-dev libsqlite3-dev libcjson-dev libxxhash-dev
 	sqlite3 curl php-cli libphp-embed php-dev
 	python3-dev nodejs libnode-dev util-linux wabt clang lld wasi-libc libclang-rt-dev-wasm32
-	libsodium-dev libarchive-dev libyaml-dev libbpf-dev bpftool libnuma-dev)
+	libsodium-dev libssl-dev libarchive-dev libyaml-dev libbpf-dev bpftool libnuma-dev)
 test_set=(clang libclang-rt-dev libcmocka-dev python3 iproute2 wrk spin strace procps git file)
 bench_set=(nginx-light php-fpm wrk linux-perf python3 procps)
 # Each of these makes one test possible, which is skipped without it (exit 77).

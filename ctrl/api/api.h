@@ -18,6 +18,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "ctrl/access/access.h"
 #include "ctrl/backup/backup.h"
 #include "ctrl/store/public_rows.h"
 #include "dataplane/shm/snapshot.h"
@@ -60,6 +61,7 @@ struct weir_api_owner {
 	struct weir_public_rows *rows;
 	struct weir_code *code;
 	struct weir_backup *backup;
+	struct weir_access *access;
 	/* weir.db has a new generation: build and send its snapshot. 0, or -errno with *error. */
 	int (*publish)(void *context, struct weir_store_error *error);
 	/* The public table was written: read it, and publish what changed. 0, or -errno with *error. */

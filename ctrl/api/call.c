@@ -79,6 +79,19 @@ static const struct weir_api_member alias_set_members[] = {
 	{"function", WEIR_API_TEXT},
 	{NULL, WEIR_API_ANY},
 };
+static const struct weir_api_member user_add_members[] = {
+	{"name", WEIR_API_TEXT}, {"password", WEIR_API_TEXT}, {"role", WEIR_API_TEXT}, {"new", WEIR_API_SWITCH},
+	{NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member login_members[] = {
+	{"name", WEIR_API_TEXT},
+	{"password", WEIR_API_TEXT},
+	{NULL, WEIR_API_ANY},
+};
+static const struct weir_api_member token_members[] = {
+	{"token", WEIR_API_TEXT},
+	{NULL, WEIR_API_ANY},
+};
 static const struct weir_api_member config_apply_members[] = {
 	{"document", WEIR_API_OBJECT},  {"secrets", WEIR_API_OBJECT}, {"prune", WEIR_API_SWITCH},
 	{"dry_run", WEIR_API_SWITCH}, {"trial", WEIR_API_SWITCH},  {NULL, WEIR_API_ANY},
@@ -146,6 +159,13 @@ static const struct {
 	{WEIR_HTTP_PUT, "/weir/image-aliases", weir_api_alias_set, "set image", alias_set_members},
 	{WEIR_HTTP_DELETE, "/weir/image-aliases", weir_api_alias_remove, "unset image", NULL},
 	/* ?namespace=NAME of one namespace only */
+	/* "new": the namespace of that name must have no functions yet. */
+	{WEIR_HTTP_GET, "/weir/users", weir_api_user_list, NULL, NULL},
+	{WEIR_HTTP_POST, "/weir/users", weir_api_user_add, "add user", user_add_members},
+	{WEIR_HTTP_DELETE, "/weir/users/*", weir_api_user_remove, "remove user", NULL},
+	/* A password for a token; a token for who it is. */
+	{WEIR_HTTP_POST, "/weir/login", weir_api_login, NULL, login_members},
+	{WEIR_HTTP_POST, "/weir/token", weir_api_token_check, NULL, token_members},
 	{WEIR_HTTP_GET, "/weir/config", weir_api_config_export, NULL, NULL},
 	{WEIR_HTTP_POST, "/weir/config", weir_api_config_apply, "apply configuration", config_apply_members},
 	/* ?limit=COUNT; ?from=GENERATION&to=GENERATION */

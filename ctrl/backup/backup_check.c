@@ -7,6 +7,7 @@
 #include "ctrl/backup/backup_file.h"
 #include "ctrl/store/store_alias.h"
 #include "ctrl/store/store_examine.h"
+#include "ctrl/store/store_user.h"
 #include "dataplane/base/cleanup.h"
 
 /* What an examination of the store does not ask, each as a query that finds what is wrong. */
@@ -30,10 +31,12 @@ static const struct {
 	 "4294967295",
 	 "a setting of a pool is none"},
 	{"SELECT 'image_alias' WHERE (SELECT count(*) FROM image_alias) > 4096", "there are more than 4096 images with an alias"},
+	{"SELECT 'user' WHERE (SELECT count(*) FROM user) > 16384", "there are more than 16384 users"},
 };
 
 static_assert(WEIR_STORE_VARIABLES_MAX == 128, "the rule above says so");
 static_assert(WEIR_STORE_ALIASES_MAX == 4096, "so does that of image_alias");
+static_assert(WEIR_STORE_USERS_MAX == 16384, "so does that of user");
 
 static int fail(struct weir_backup_job *job, const char *what, const char *why)
 {

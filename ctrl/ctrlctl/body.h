@@ -30,6 +30,11 @@ bool weir_ctl_function_target(const char *name, const char *rest,
 bool weir_ctl_body_variable(cJSON *body, const char *text);
 bool weir_ctl_body_secret(cJSON *body, const char *text);
 
+/* What is not to stand on a command line, within out[0 .. max-1]: asked for on a terminal, else
+ * the next line of standard input, where `from` is NULL; all of a file or of standard input where it is "@FILE" or
+ * "-". `name` is what people call it, "the secret TOKEN". False: wrong, and said. */
+bool weir_ctl_secret_read(const char *name, const char *from, char *out, size_t max);
+
 /* All --env and --secret of the call. */
 bool weir_ctl_body_variables(cJSON *body, const struct weir_ctl_call *call);
 

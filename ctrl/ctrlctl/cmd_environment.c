@@ -85,8 +85,8 @@ static bool file_read(FILE *file, const char *path, char *out, size_t max)
 		return false;
 	}
 	if (bytes == max || memchr(out, '\0', bytes) != NULL) {
-		(void)weir_ctl_fail(WEIR_CTL_INVALID, "base64 it, and let the function undo that",
-				    "%s is longer than 32 KiB or no text: no value for a variable", path);
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, "of other bytes take their base64, and let the function undo that",
+				    "%s has more than %zu bytes or is no text", path, max - 1);
 		return false;
 	}
 	out[bytes] = '\0';
@@ -95,8 +95,7 @@ static bool file_read(FILE *file, const char *path, char *out, size_t max)
 	return true;
 }
 
-/* The value of a secret: `from` is what stands behind its '=', or NULL. False: said why. */
-static bool secret_read(const char *name, const char *from, char *out, size_t max)
+bool weir_ctl_secret_read(const char *name, const char *from, char *out, size_t max)
 {
 	FILE *file = NULL;
 	bool read_it = false;
@@ -105,11 +104,8 @@ static bool secret_read(const char *name, const char *from, char *out, size_t ma
 		return file_read(stdin, "standard input", out, max);
 	if (from != NULL && from[0] != '@') {
 		(void)weir_ctl_fail(WEIR_CTL_USAGE,
-				    "--secret TOKEN asks for it, --secret TOKEN=@FILE and "
-				    "--secret TOKEN=- read it",
-				    "the value of the secret %s stands on the command line, where others "
-				    "see it",
-				    name);
+				    "leave it out to be asked for it; =@FILE and =- (standard input) read it",
+				    "the value of %s stands on the command line, where others see it", name);
 		return false;
 	}
 	if (from != NULL) {
@@ -124,8 +120,8 @@ static bool secret_read(const char *name, const char *from, char *out, size_t ma
 		return read_it;
 	}
 	if (!line_read(name, out, max)) {
-		(void)weir_ctl_fail(WEIR_CTL_INVALID, "echo VALUE | ctrlctl fn env set NAME --secret TOKEN",
-				    "standard input has no value for the secret %s", name);
+		(void)weir_ctl_fail(WEIR_CTL_INVALID, "echo VALUE | ctrlctl ...", "standard input has no value for %s",
+				    name);
 		return false;
 	}
 	return true;
@@ -136,10 +132,12 @@ bool weir_ctl_body_secret(cJSON *body, const char *text)
 	char value[SECRET_BYTES_MAX + 2];
 	const char *equals = strchr(text, '=');
 	char name[256];
+	char what[sizeof(name) + 16];
 	bool added = false;
 
 	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, "="), text); /* cut ones are refused */
-	added = secret_read(name, equals == NULL ? NULL : equals + 1, value, sizeof(value));
+	(void)snprintf(what, sizeof(what), "the secret %s", name); /* fits */
+	added = weir_ctl_secret_read(what, equals == NULL ? NULL : equals + 1, value, sizeof(value));
 	if (added && value[0] == '\0') {
 		(void)weir_ctl_fail(WEIR_CTL_INVALID, NULL, "the value of the secret %s is empty", name);
 		added = false;

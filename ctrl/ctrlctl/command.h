@@ -1,5 +1,5 @@
 /* command: the tables of commands, which are one list for everybody else (ctl.h): those about functions
- * stand in command_function.c. Private to command*.c. Constant data. */
+ * stand in command_function.c, those about users in command_user.c. Private to command*.c. Constant data. */
 #ifndef WEIR_CTRL_CTRLCTL_COMMAND_H
 #define WEIR_CTRL_CTRLCTL_COMMAND_H
 
@@ -14,5 +14,9 @@
 /* `ctrlctl fn ...` and `ctrlctl image ...`, in the order of their help. */
 extern const struct weir_ctl_command weir_ctl_commands_of_functions[];
 extern const size_t weir_ctl_commands_of_functions_count;
+
+/* `ctrlctl user ...` */
+extern const struct weir_ctl_command weir_ctl_commands_of_users[];
+extern const size_t weir_ctl_commands_of_users_count;
 
 #endif

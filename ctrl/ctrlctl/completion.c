@@ -34,6 +34,10 @@ static const char *complete_action(enum weir_ctl_complete complete)
 		return "_ctrlctl_words score least-in-flight two-choices round-robin random c-seed";
 	case WEIR_CTL_COMPLETE_SWITCH:
 		return "_ctrlctl_words on off";
+	case WEIR_CTL_COMPLETE_USER:
+		return "_ctrlctl_column user list";
+	case WEIR_CTL_COMPLETE_ROLE:
+		return "_ctrlctl_words admin developer invoker";
 	case WEIR_CTL_COMPLETE_ALIAS:
 		return "_ctrlctl_alias";
 	case WEIR_CTL_COMPLETE_NOTHING:

@@ -49,6 +49,8 @@ enum weir_ctl_complete {
 	WEIR_CTL_COMPLETE_POOL,
 	WEIR_CTL_COMPLETE_POLICY,
 	WEIR_CTL_COMPLETE_SWITCH,
+	WEIR_CTL_COMPLETE_USER,
+	WEIR_CTL_COMPLETE_ROLE,
 	WEIR_CTL_COMPLETE_ALIAS, /* all arguments of `image alias` */
 };
 
@@ -156,6 +158,9 @@ enum weir_ctl_exit weir_ctl_config_export(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_config_apply(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_scale(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_image_alias(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_user_add(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_user_list(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_user_remove(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_get(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_set(const struct weir_ctl_call *call);

@@ -15,7 +15,7 @@
  * environment.c functions' variables and secrets
  * examiner.c    a thorough look at all that is kept, on a thread of its own
  *
- * One thread but for those of the collector, the recorder, the examiner and a backup, one epoll; whatever waits is
+ * One thread but for those of the collector, the recorder, the examiner, passwords and a backup, one epoll; whatever waits is
  * a deadline. Trouble with a database is a sentence in `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
  * keeps serving. Death at any point loses nothing that was answered: commits are on the disk first. */
 #ifndef WEIR_CTRL_CTRLD_CTRLD_H
@@ -64,6 +64,7 @@ struct weir_ctrld {
 	struct weir_api *api[WEIR_API_DOORS];
 	struct weir_code *code;
 	struct weir_backup *backup;
+	struct weir_access access;
 	struct weir_builder *builder;
 	struct weir_trials *trials;
 	struct weir_environments *environments;

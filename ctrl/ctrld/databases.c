@@ -268,6 +268,7 @@ void weir_ctrld_databases_close(struct weir_ctrld *ctrld)
 	weir_trials_destroy(ctrld->trials);
 	weir_builder_destroy(ctrld->builder);
 	weir_examiner_destroy(ctrld->examiner);
+	weir_access_close(&ctrld->access);
 	weir_backup_close(ctrld->backup);
 	weir_code_close(ctrld->code);
 	weir_fd_close(&ctrld->watch_fd);

@@ -297,6 +297,7 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.rows = &ctrld->rows,
 		.code = ctrld->code,
 		.backup = ctrld->backup,
+		.access = &ctrld->access,
 		.publish = api_publish,
 		.table_written = api_table_written,
 		.snapshot = api_snapshot,
@@ -468,6 +469,8 @@ static int run(struct weir_ctrld *ctrld)
 		code = weir_code_open(ctrld->data, &ctrld->code);
 	if (code == 0)
 		code = weir_backup_open(ctrld->data, ctrld->code, &ctrld->backup);
+	if (code == 0)
+		code = weir_access_open(ctrld->data, &ctrld->access);
 	if (code == 0)
 		code = weir_builder_create(ctrld->code, build_send, ctrld, &ctrld->builder);
 	if (code == 0)

@@ -14,7 +14,8 @@
  * Commits of other programs to weir.db are noticed, but not what they changed: they get a line without a
  * change, which nothing undoes past. What is written while Weir is off is not noticed; undoing then meets
  * rows that are not as they were left, and refuses.
- * Values of secrets are there sealed, and never shown.
+ * Values of secrets are there sealed, and never shown. Of users (store_user.h) a line says only how many changed,
+ * who did it and in what words: undoing passes over it.
  * Owns: nothing; the store does. Threads: the store's. Errors: store.h. */
 #ifndef WEIR_CTRL_STORE_HISTORY_H
 #define WEIR_CTRL_STORE_HISTORY_H

@@ -38,7 +38,7 @@ int weir_history_column(const struct weir_history_columns *columns, const char *
 /* The number in a value; 0 where there is none (NULL). */
 int64_t weir_history_number_of(sqlite3_value *value);
 
-/* Which tables are recorded and undone: not history's own, nor the counters. Made for SQLite. */
+/* Which tables are recorded and undone: not history's own, nor the counters and users. Made for SQLite. */
 int weir_history_table_is_recorded(void *context, const char *table);
 
 /* Who looks at changes. */

@@ -45,6 +45,8 @@ static int line_undo(struct weir_store *store, sqlite3_stmt *line, struct weir_s
 				       "%s, table history: what generation %llu changed is damaged; nothing before "
 				       "it can be compared or restored",
 				       store->path, generation);
+	if (sqlite3_column_bytes(line, 1) == 0)
+		return 0; /* it changed users only */
 	code = sqlite3changeset_invert(sqlite3_column_bytes(line, 1), sqlite3_column_blob(line, 1),
 				       &inverse.bytes, &inverse.data);
 	if (code == SQLITE_OK)

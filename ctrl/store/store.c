@@ -11,7 +11,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 10 };
+enum { SCHEMA_VERSION = 11 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -98,6 +98,11 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"CREATE TABLE image_alias (image TEXT PRIMARY KEY, space TEXT NOT NULL, function TEXT NOT NULL) STRICT, "
 	"WITHOUT ROWID;"
 	"PRAGMA user_version = 10;",
+	/* 11: users; history does not record their rows. */
+	"CREATE TABLE user ("
+	"  name TEXT PRIMARY KEY, uuid TEXT NOT NULL, role TEXT NOT NULL, created INTEGER NOT NULL,"
+	"  hash TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"PRAGMA user_version = 11;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)
@@ -408,9 +413,11 @@ int weir_store_begin(struct weir_store *store, struct weir_store_error *error)
 		if (code != 0)
 			rollback(store);
 	}
-	if (code == 0)
-		store->depth++;
-	return code;
+	if (code != 0)
+		return code;
+	if (store->depth++ == 0)
+		store->user_changes = 0;
+	return 0;
 }
 
 void weir_store_undo(struct weir_store *store)

@@ -25,6 +25,7 @@ struct api_test {
 	struct weir_public_rows rows;
 	struct weir_code *code;
 	struct weir_backup *backup;
+	struct weir_access access;
 	struct weir_api *api;
 	bool acknowledge;
 	int published;
@@ -135,7 +136,8 @@ static inline int setup(void **state)
 	    weir_public_table_create(test->directory, &test->table) != 0 ||
 	    weir_store_open(test->store, true, &error) != 0 ||
 	    weir_code_open(test->directory, &test->code) != 0 ||
-	    weir_backup_open(test->directory, test->code, &test->backup) != 0)
+	    weir_backup_open(test->directory, test->code, &test->backup) != 0 ||
+	    weir_access_open(test->directory, &test->access) != 0)
 		return -1;
 	const struct weir_api_owner owner = {
 		.context = test,
@@ -144,6 +146,7 @@ static inline int setup(void **state)
 		.rows = &test->rows,
 		.code = test->code,
 		.backup = test->backup,
+		.access = &test->access,
 		.publish = publish,
 		.table_written = publish,
 		.snapshot = snapshot_none,
@@ -170,6 +173,7 @@ static inline int teardown(void **state)
 	weir_public_rows_release(&test->rows);
 	weir_public_table_destroy(test->table);
 	weir_store_destroy(test->store);
+	weir_access_close(&test->access);
 	weir_backup_close(test->backup);
 	weir_code_close(test->code);
 	(void)snprintf(command, sizeof(command), "chmod -R u+w '%s'; rm -rf '%s'", test->directory,

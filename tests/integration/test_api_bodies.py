@@ -30,13 +30,16 @@ SOUND = {
     ("PUT", "/weir/settings/*"): {"value": 5000},
     ("PATCH", "/weir/pools"): {"pool": "*", "alpha": 0.5},
     ("PUT", "/weir/image-aliases"): {"image": "registry.example/x:1", "function": "hello"},
+    ("POST", "/weir/users"): {"name": "new", "password": "a password"},
+    ("POST", "/weir/login"): {"name": "simon", "password": "a password"},
+    ("POST", "/weir/token"): {"token": "TOKEN"},
     ("POST", "/weir/history/rollback"): {"generation": 1, "dry_run": True},
     ("POST", "/weir/config"): {"document": {"weir": 1, "settings": {"headers_max": 90}}},
 }
 # Bodies that are files, not JSON.
 FILES = {("POST", "/weir/code"), ("POST", "/weir/restore")}
 PLACES = {"/weir/functions/": ("default", "hello"), "/weir/settings/": ("head_timeout_ms",), "/weir/activations/": ("0" * 32,),
-          "/weir/code/": ("0" * 64,)}
+          "/weir/code/": ("0" * 64,), "/weir/users/": ("simon",)}
 
 NO_JSON = [b"{", b"}", b"[1]", b"7", b'"x"', b"null", b"{} x", b"{}{}", b'{"a":1,}', b'{,"a":1}', b"{'a':1}", b"{a:1}",
            b'{"a"}', b'{"a":}', b'{"a":1 "b":2}', b'{"a":01}', b'{"a":+1}', b'{"a":.5}', b'{"a":1.}', b'{"a":0x10}',
@@ -101,9 +104,12 @@ class Bodies(weir_instance.Case):
         status, answer = self.api("GET", "/weir/endpoints")
         self.assertEqual(status, 200)
         self.endpoints = {(one["method"], one["path"]): one.get("members") for one in answer["endpoints"]}
+        weir.ctrlctl("user", "add", "simon", stdin="a password\n")
+        status, login = self.api("POST", "/weir/login", json.dumps(SOUND["POST", "/weir/login"]).encode())
+        self.assertEqual(status, 200)
         code = json.loads(weir.ctrlctl("fn", "get", "hello", "-o", "json").stdout)["code"]
         text = json.dumps([[*key, body] for key, body in SOUND.items()])
-        text = text.replace("FILE", str(SAMPLES / "native" / "hello.so")).replace("CODE", code)
+        text = text.replace("FILE", str(SAMPLES / "native" / "hello.so")).replace("CODE", code).replace("TOKEN", login["token"])
         self.sound = {(method, path): body for method, path, body in json.loads(text)}
 
     def target(self, path):

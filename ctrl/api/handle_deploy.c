@@ -216,6 +216,14 @@ static bool deploy_try(struct weir_api_call *call, struct weir_model_function *f
 	return false;
 }
 
+/* Or source of one (runtime/wasm/build_main.c). */
+static bool is_module(const char *path)
+{
+	const size_t bytes = strlen(path);
+
+	return bytes > 5 && strcmp(path + bytes - 5, ".wasm") == 0;
+}
+
 /* Put the module where FUNC_ROOT wants it, before the version is committed: what is deployed is there, too. False:
  * the answer is set. */
 static bool deploy_show(struct weir_api_call *call, const struct weir_model_function *function)
@@ -223,7 +231,7 @@ static bool deploy_show(struct weir_api_call *call, const struct weir_model_func
 	const char *const root = call->owner->func_root;
 	struct weir_code_error error;
 
-	if (root == NULL || strcmp(function->runtime, "wasm") != 0 ||
+	if (root == NULL || strcmp(function->runtime, "wasm") != 0 || !is_module(function->code_path) ||
 	    weir_func_root_write(root, function->space, function->name, function->code_path, &error) == 0)
 		return true;
 	(void)weir_api_refuse(call, 503, "func_root", NULL, error.text);

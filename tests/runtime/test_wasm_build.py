@@ -53,6 +53,22 @@ class Build(unittest.TestCase):
         self.assertEqual(left, ["in.wasm", "out.so"] if ran.returncode == 0 else ["in.wasm"])
         return ran.returncode, ran.stderr
 
+    def test_a_program_in_c_becomes_an_object_or_says_why_not(self):
+        if not pathlib.Path("/usr/lib/wasm32-wasi/libc.a").exists() or shutil.which("clang") is None:
+            self.skipTest("clang or wasi-libc is not installed")
+        source = self.here / "main.c"
+        for text, wanted, said in (("#include <stdio.h>\nint main(void) { return puts(\"hello\") < 0; }\n", 0, ""),
+                                   ("int main(void) { return missing; }\n", 1, "'missing'"),
+                                   ("#include \"/etc/passwd\"\n", 1, "does not take the source"),
+                                   ("int f(void) { return 1; }\n", 1, "does not take the source")):
+            source.write_text(text)
+            ran = subprocess.run([BUILD_WASM, "main.c", "out.so"], cwd=self.here, capture_output=True, text=True,
+                                 env={}, check=False, timeout=300, stdin=subprocess.DEVNULL)
+            self.assertEqual(ran.returncode, wanted, ran.stderr)
+            self.assertIn(said, ran.stderr)
+            self.assertEqual({path.name for path in self.here.iterdir()} - {"out.so"}, {"main.c"})
+        self.assertTrue((self.here / "out.so").read_bytes().startswith(b"\x7fELF"))
+
     def test_a_module_becomes_an_object_without_home_and_environment(self):
         status, said = self.build(self.module(GOOD))
         self.assertEqual((status, said), (0, ""))

@@ -1,8 +1,10 @@
-/* weir-build-wasm IN.wasm OUT.so: a WebAssembly module becomes a shared object that the wasm worker loads.
+/* weir-build-wasm IN OUT.so: a WebAssembly module becomes a shared object that the wasm worker loads.
  *
- *   IN --check--> plain.wasm --wasm-validate, wasm2c--> m.c + glue.c --cc--> OUT
+ *   IN.c --clang--> source.wasm -.
+ *                          IN ---'--check--> plain.wasm --wasm-validate, wasm2c--> m.c + glue.c --cc--> OUT
  *
- * It needs wabt, a C compiler and its libc, its input and a directory to work in; no home, no network.
+ * C is compiled as a program (main, WASI). It needs wabt, a C compiler and its libc (of C source clang and
+ * wasi-libc, too), its input and a directory to work in; no home, no network.
  * Everything it starts has limits of CPU time, memory and file size. OUT appears when it is complete, or
  * not at all. */
 #include <errno.h>
@@ -39,9 +41,10 @@ struct build {
 };
 
 static const char usage[] =
-	"usage: weir-build-wasm [options] IN.wasm OUT.so\n"
+	"usage: weir-build-wasm [options] IN OUT.so\n"
 	"\n"
-	"Build a shared object that weir-worker-wasm loads from a WebAssembly module.\n"
+	"Build a shared object that weir-worker-wasm loads from a WebAssembly module, or from\n"
+	"IN.c, a program in C.\n"
 	"\n"
 	"  --work DIR        where temporary files go (default: the directory of OUT.so)\n"
 	"  --cpu-seconds N   CPU time that each step may take (default 120)\n"
@@ -137,6 +140,13 @@ static int options_read(int argc, char **argv, struct build *build)
 	build->input = argv[optind];
 	build->output = argv[optind + 1];
 	return 0;
+}
+
+static bool is_source(const char *path)
+{
+	const size_t bytes = strlen(path);
+
+	return bytes > 2 && strcmp(path + bytes - 2, ".c") == 0;
 }
 
 /* The whole input, as malloc'd bytes. */
@@ -249,6 +259,21 @@ static int glue_write(const struct build *build, const struct weir_wasm_check *c
 	return work_close(build, file);
 }
 
+/* The module that the input is, or was compiled to, in `out`. */
+static int source_compile(const struct build *build, char out[PATH_MAX + 32])
+{
+	char input[PATH_MAX];
+	char level[4];
+	const char *const compiler[] = {"clang", "--target=wasm32-wasi", level, "-std=gnu17", "-Wl,-s", "-o",
+					"source.wasm", input, "-lm", NULL};
+
+	(void)snprintf(level, sizeof(level), "-O%s", build->level); /* fits, as the next */
+	(void)snprintf(out, PATH_MAX + 32, "%s/source.wasm", build->directory);
+	if (realpath(build->input, input) == NULL)
+		return say(EXIT_MACHINE, "cannot read '%s': %s", build->input, strerror(errno));
+	return step(build, compiler, "the C compiler does not take the source");
+}
+
 /* Signalling NaNs and calls that are not turned into jumps are WebAssembly's semantics; each page of a
  * frame is touched, so that no frame jumps over the stack's guard page. */
 static int compile(const struct build *build)
@@ -358,19 +383,16 @@ static void directory_remove(const struct build *build)
 	(void)weir_wasm_run(remove, "/", &build->limits, said, sizeof(said));
 }
 
-int main(int argc, char **argv)
+static int build_input(struct build *build)
 {
-	struct build build = {.level = "2",
-			      .limits = {.cpu_seconds = 120,
-					 .memory_bytes = UINT64_C(2048) << 20,
-					 .file_bytes = UINT64_C(256) << 20}};
-	struct weir_wasm_check check;
 	WEIR_CLEANUP(weir_free) char *data = NULL;
+	char compiled[PATH_MAX + 32];
+	struct weir_wasm_check check;
 	size_t bytes = 0;
-	int result = options_read(argc, argv, &build);
+	int result = is_source(build->input) ? source_compile(build, compiled) : 0;
 
 	if (result == 0)
-		result = input_read(build.input, &data, &bytes);
+		result = input_read(is_source(build->input) ? compiled : build->input, &data, &bytes);
 	if (result != 0)
 		return result;
 	result = weir_wasm_check((struct weir_span){.data = data, .bytes = bytes}, &check);
@@ -381,11 +403,24 @@ int main(int argc, char **argv)
 	else if (result != 0)
 		result = say(EXIT_MACHINE, "no memory to read the module");
 	else
-		result = directory_make(&build);
-	if (result == 0) {
-		result = build_module(&build, &check);
-		directory_remove(&build);
-	}
+		result = build_module(build, &check);
 	weir_wasm_check_close(&check);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	struct build build = {.level = "2",
+			      .limits = {.cpu_seconds = 120,
+					 .memory_bytes = UINT64_C(2048) << 20,
+					 .file_bytes = UINT64_C(256) << 20}};
+	int result = options_read(argc, argv, &build);
+
+	if (result == 0)
+		result = directory_make(&build);
+	if (result != 0)
+		return result;
+	result = build_input(&build);
+	directory_remove(&build);
 	return result;
 }

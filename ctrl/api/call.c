@@ -55,6 +55,11 @@ static const struct weir_api_member route_update_members[] = {
 	{"timeout_ms", WEIR_API_NUMBER}, {"file", WEIR_API_TEXT},    {"handler", WEIR_API_TEXT},
 	{"runtime", WEIR_API_TEXT},	 {"memory_mb", WEIR_API_NUMBER}, {NULL, WEIR_API_ANY},
 };
+static const struct weir_api_member row_add_members[] = {
+	{"route", WEIR_API_TEXT}, /* its key, "POST:/x" */
+	{"value", WEIR_API_OBJECT},
+	{NULL, WEIR_API_ANY},
+};
 static const struct weir_api_member route_test_members[] = {
 	{"route", WEIR_API_TEXT},
 	{"host", WEIR_API_TEXT},
@@ -146,6 +151,7 @@ static const struct {
 	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add, "add route", route_add_members},
 	{WEIR_HTTP_PATCH, "/weir/routes", weir_api_route_update, "change route", route_update_members},
 	{WEIR_HTTP_DELETE, "/weir/routes", weir_api_route_remove, "remove route", NULL},
+	{WEIR_HTTP_POST, "/weir/rows", weir_api_row_add, "add row", row_add_members},
 	{WEIR_HTTP_POST, "/weir/route-test", weir_api_route_test, "test route", route_test_members},
 	{WEIR_HTTP_GET, "/weir/settings", weir_api_setting_list, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read, NULL, NULL},
@@ -385,12 +391,12 @@ enum weir_api_result weir_api_committed(struct weir_api_call *call, uint16_t sta
 			  &error);
 }
 
-enum weir_api_result weir_api_table_committed(struct weir_api_call *call)
+enum weir_api_result weir_api_table_committed(struct weir_api_call *call, uint16_t status)
 {
 	struct weir_store_error error = {{0}};
 
 	call->committed_ns = weir_clock_now_ns();
-	return wait_begin(call, 200, call->owner->table_written(call->owner->context, &error),
+	return wait_begin(call, status, call->owner->table_written(call->owner->context, &error),
 			  &error);
 }
 

@@ -78,7 +78,7 @@ weir_api_handler weir_api_function_list, weir_api_function_get, weir_api_functio
 weir_api_handler weir_api_code_get, weir_api_code_add, weir_api_function_deploy, weir_api_function_versions,
 	weir_api_function_rollback, weir_api_function_change, weir_api_function_code;
 weir_api_handler weir_api_variable_list, weir_api_variable_change;
-weir_api_handler weir_api_route_list, weir_api_route_add, weir_api_route_update,
+weir_api_handler weir_api_row_add, weir_api_route_list, weir_api_route_add, weir_api_route_update,
 	weir_api_route_remove;
 weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_write,
 	weir_api_setting_unset;
@@ -161,7 +161,7 @@ enum weir_api_result weir_api_refuse_store(struct weir_api_call *call, int code,
 enum weir_api_result weir_api_committed(struct weir_api_call *call, uint16_t status);
 
 /* The public table was changed: sync, publish and wait. */
-enum weir_api_result weir_api_table_committed(struct weir_api_call *call);
+enum weir_api_result weir_api_table_committed(struct weir_api_call *call, uint16_t status);
 
 /* The value of a query parameter, decoded, to out[0 .. max-1]; false if it is not there or too long. */
 bool weir_api_query(const struct weir_api_call *call, const char *name, char *out, size_t max);

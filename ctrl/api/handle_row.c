@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "ctrl/api/call.h"
+#include "ctrl/model/builtin.h"
 #include "dataplane/base/cleanup.h"
+
+enum { ROW_KEY_BYTES = WEIR_MODEL_PATTERN_BYTES_MAX + 16 };
 
 /* active: the present row serves; shadowed: a route of Weir's own stands before it; stale: the present
  * row is bad and its last good version serves; bad: nothing serves. */
@@ -108,6 +111,30 @@ static bool row_edit(struct weir_api_call *call, cJSON *json)
 	return true;
 }
 
+/* A row as others write them, for who does not write to the file itself: it must be sound. */
+enum weir_api_result weir_api_row_add(struct weir_api_call *call)
+{
+	WEIR_CLEANUP(json_text_release)
+	char *text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(call->body, "value"));
+	struct weir_store_error error = {{0}};
+	struct weir_model_error wrong;
+	struct weir_model_function function;
+	struct weir_model_route route;
+	char key[ROW_KEY_BYTES] = "";
+	int code = 0;
+
+	if (!weir_api_body_text(call, "route", key, sizeof(key)))
+		return WEIR_API_DONE;
+	if (text == NULL)
+		return weir_api_refuse(call, 422, "invalid", "value", "value is missing: the row's v, an object");
+	if (weir_model_row_parse(key, text, strlen(text), &function, &route, &wrong) != 0 ||
+	    weir_builtin_route_check(&route, &wrong) != 0)
+		return weir_api_refuse_field(call, &wrong);
+	code = weir_public_table_add(call->owner->table, key, text, &error);
+	return code != 0 ? weir_api_refuse_store(call, code, &error)
+			 : weir_api_table_committed(call, 201);
+}
+
 enum weir_api_result weir_api_row_update(struct weir_api_call *call,
 					 const struct weir_public_row *row)
 {
@@ -141,7 +168,7 @@ enum weir_api_result weir_api_row_update(struct weir_api_call *call,
 		return weir_api_refuse_field(call, &wrong);
 	code = weir_public_table_change(call->owner->table, row->key, text, &error);
 	return code != 0 ? weir_api_refuse_store(call, code, &error)
-			 : weir_api_table_committed(call);
+			 : weir_api_table_committed(call, 200);
 }
 
 enum weir_api_result weir_api_row_remove(struct weir_api_call *call,
@@ -151,7 +178,7 @@ enum weir_api_result weir_api_row_remove(struct weir_api_call *call,
 	const int code = weir_public_table_remove(call->owner->table, row->key, &error);
 
 	return code != 0 ? weir_api_refuse_store(call, code, &error)
-			 : weir_api_table_committed(call);
+			 : weir_api_table_committed(call, 200);
 }
 
 int weir_api_rows_settle(struct weir_api_call *call, struct weir_store_error *error)

@@ -239,11 +239,27 @@ void weir_ctrld_databases_check(struct weir_ctrld *ctrld, uint64_t now_ns)
 	}
 }
 
+/* Does a row of the public table name a file of it? */
+static bool row_uses(const struct weir_ctrld *ctrld, const char *hash)
+{
+	char folder[WEIR_CODE_PATH_BYTES_MAX];
+	const size_t bytes = strlen(weir_code_path(ctrld->code, hash, folder));
+
+	for (size_t i = 0; i < ctrld->rows.count; i++) {
+		const struct weir_public_row *row = &ctrld->rows.rows[i];
+
+		if (row->value != NULL && strncmp(row->function.code_path, folder, bytes) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool code_used(void *context, const char *hash)
 {
 	const struct weir_ctrld *ctrld = context;
 
-	return weir_builder_uses(ctrld->builder, hash) || weir_store_code_used(ctrld->store, hash);
+	return weir_builder_uses(ctrld->builder, hash) || weir_store_code_used(ctrld->store, hash) ||
+	       row_uses(ctrld, hash);
 }
 
 void weir_ctrld_code_sweep(struct weir_ctrld *ctrld, uint64_t now_ns)

@@ -326,7 +326,14 @@ static int writer_open(struct weir_public_table *table, sqlite3 **out_db,
 			 : weir_sql_run(*out_db, table->path, "PRAGMA synchronous = FULL", error);
 }
 
-static int row_write(struct weir_public_table *table, const char *text, const char *key,
+/* A statement that writes one row; where it wrote none that is `missed`, and the table has `trouble` 'KEY'. */
+struct row_write {
+	const char *text;
+	int missed;
+	const char *trouble;
+};
+
+static int row_write(struct weir_public_table *table, const struct row_write *write, const char *key,
 		     const char *value, struct weir_store_error *error)
 {
 	WEIR_CLEANUP(connection_close) sqlite3 *db = NULL;
@@ -334,25 +341,38 @@ static int row_write(struct weir_public_table *table, const char *text, const ch
 	int code = writer_open(table, &db, error);
 
 	if (code == 0)
-		code = row_run(table, db, text, key, value, &rows, error);
+		code = row_run(table, db, write->text, key, value, &rows, error);
 	if (code == 0 && rows == 0)
-		code = weir_store_fail(error, -ENOENT, "%s has no row '%s'", table->path, key);
+		code = weir_store_fail(error, write->missed, "%s has %s '%s'", table->path, write->trouble, key);
 	return code;
 }
 
+#define ROW_ADD "INSERT INTO functions (k, v) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
 #define ROW_UPDATE "UPDATE functions SET v = ?2, updated = strftime('%s','now') WHERE k = ?1"
 #define ROW_DELETE "DELETE FROM functions WHERE k = ?1"
+
+int weir_public_table_add(struct weir_public_table *table, const char *key, const char *value,
+			  struct weir_store_error *error)
+{
+	static const struct row_write add = {ROW_ADD, -EEXIST, "already a row"};
+
+	return row_write(table, &add, key, value, error);
+}
 
 int weir_public_table_change(struct weir_public_table *table, const char *key,
 			     const char *value, struct weir_store_error *error)
 {
-	return row_write(table, ROW_UPDATE, key, value, error);
+	static const struct row_write change = {ROW_UPDATE, -ENOENT, "no row"};
+
+	return row_write(table, &change, key, value, error);
 }
 
 int weir_public_table_remove(struct weir_public_table *table, const char *key,
 			     struct weir_store_error *error)
 {
-	return row_write(table, ROW_DELETE, key, NULL, error);
+	static const struct row_write remove = {ROW_DELETE, -ENOENT, "no row"};
+
+	return row_write(table, &remove, key, NULL, error);
 }
 
 int weir_public_table_edit_begin(struct weir_public_table *table,

@@ -53,7 +53,9 @@ typedef int weir_public_table_visit(void *context, const char *key, const char *
 int weir_public_table_read(struct weir_public_table *table, weir_public_table_visit *visit,
 			   void *context, struct weir_store_error *error);
 
-/* Change (with `updated` = now) or remove one row. -ENOENT if there is no such key. */
+/* Add one row: -EEXIST if there is such a key. Change (with `updated` = now) or remove one: -ENOENT if there is none. */
+int weir_public_table_add(struct weir_public_table *table, const char *key, const char *value,
+			  struct weir_store_error *error);
 int weir_public_table_change(struct weir_public_table *table, const char *key,
 			     const char *value, struct weir_store_error *error);
 int weir_public_table_remove(struct weir_public_table *table, const char *key,

@@ -96,15 +96,16 @@ static bool has_too_many_values(const char *text, size_t bytes)
 	return count > WEIR_DIALECT_JSON_VALUES_MAX;
 }
 
-static cJSON *object_parse(char *text, size_t bytes, char sentence[WEIR_DIALECT_SENTENCE_BYTES])
+static cJSON *object_parse(char *text, size_t bytes, const char *what, char sentence[WEIR_DIALECT_SENTENCE_BYTES])
 {
-	struct weir_model_error wrong = {.field = "body", .reason = "cannot be read: not enough memory"};
+	struct weir_model_error wrong = {.reason = "cannot be read: not enough memory"};
 	size_t canonical_bytes = 0;
 	cJSON *json = NULL;
 
 	if (bytes == 0)
 		return cJSON_CreateObject();
-	if (weir_model_json_canonicalize((struct weir_span){.data = text, .bytes = bytes}, "body",
+	(void)snprintf(wrong.field, sizeof(wrong.field), "%s", what); /* fits */
+	if (weir_model_json_canonicalize((struct weir_span){.data = text, .bytes = bytes}, what,
 					 WEIR_DIALECT_JSON_DEPTH_MAX, text, &canonical_bytes, &wrong) == 0) {
 		if (has_too_many_values(text, canonical_bytes))
 			(void)snprintf(wrong.reason, sizeof(wrong.reason), "has more than %d values",
@@ -120,24 +121,30 @@ static cJSON *object_parse(char *text, size_t bytes, char sentence[WEIR_DIALECT_
 	return NULL;
 }
 
-cJSON *weir_dialect_body(const struct weir_dialect_call *call, bool is_lenient,
+cJSON *weir_dialect_json(struct weir_span from, const char *what, bool is_lenient,
 			 char sentence[WEIR_DIALECT_SENTENCE_BYTES])
 {
-	char *const text = malloc(call->body.bytes + 1);
-	size_t bytes = call->body.bytes;
+	char *const text = malloc(from.bytes + 1);
+	size_t bytes = from.bytes;
 	cJSON *json = NULL;
 
 	if (text == NULL) {
-		(void)snprintf(sentence, WEIR_DIALECT_SENTENCE_BYTES, "not enough memory for the body");
+		(void)snprintf(sentence, WEIR_DIALECT_SENTENCE_BYTES, "not enough memory for the %s", what);
 		return NULL;
 	}
 	if (bytes > 0)
-		memcpy(text, call->body.data, bytes);
+		memcpy(text, from.data, bytes);
 	if (is_lenient)
 		bytes = commas_drop(text, bytes);
-	json = object_parse(text, bytes, sentence);
+	json = object_parse(text, bytes, what, sentence);
 	free(text);
 	return json;
+}
+
+cJSON *weir_dialect_body(const struct weir_dialect_call *call, bool is_lenient,
+			 char sentence[WEIR_DIALECT_SENTENCE_BYTES])
+{
+	return weir_dialect_json(call->body, "body", is_lenient, sentence);
 }
 
 const char *weir_dialect_text(const cJSON *json, const char *name)

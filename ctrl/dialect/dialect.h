@@ -118,6 +118,7 @@ struct weir_dialect {
 
 extern const struct weir_dialect weir_dialect_faasm;
 extern const struct weir_dialect weir_dialect_spike;
+extern const struct weir_dialect weir_dialect_upload;
 extern const struct weir_dialect weir_dialect_vespid;
 extern const struct weir_dialect weir_dialect_openwhisk;
 
@@ -135,6 +136,10 @@ int weir_dialect_reply_field(struct weir_dialect_call *call, struct weir_span na
  * NULL: *error says why, in `sentence` as people read it. `is_lenient`: a comma before a closing bracket is
  * stepped over. cJSON_Delete() it. */
 cJSON *weir_dialect_body(const struct weir_dialect_call *call, bool is_lenient,
+			 char sentence[WEIR_DIALECT_SENTENCE_BYTES]);
+
+/* The same for any text; `what` is how the sentence calls it. */
+cJSON *weir_dialect_json(struct weir_span from, const char *what, bool is_lenient,
 			 char sentence[WEIR_DIALECT_SENTENCE_BYTES]);
 
 /* A text member of an object; NULL if it is not there or no text. */

@@ -9,7 +9,7 @@
 
 enum { TIMEOUT_MS = 3600000, MEMORY_MB = 256 };
 
-static const char *const functions[] = {"vespid", "faasm", "openwhisk", "spike"};
+static const char *const functions[] = {"vespid", "faasm", "openwhisk", "spike", "upload"};
 
 struct route {
 	const char *function;
@@ -24,6 +24,7 @@ static const struct route routes[] = {
 	{"vespid", "GET /ping", true},
 	{"faasm", "POST /f/{user}/{function}", false},	  {"faasm", "POST /f/{user}/{function}/", false},
 	{"faasm", "PUT /f/{user}/{function}", false},	  {"faasm", "PUT /f/{user}/{function}/*", false},
+	{"upload", "GET /upload", false},		  {"upload", "POST /upload", false},
 	{"faasm", "GET /f/*", false},			  {"faasm", "GET /fa/*", false},
 	{"openwhisk", "ANY /api/v1/namespaces", false},   {"openwhisk", "ANY /api/v1/namespaces/*", false},
 	{"spike", "ANY /v1/create_function", false},

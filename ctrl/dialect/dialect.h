@@ -117,6 +117,7 @@ struct weir_dialect {
 };
 
 extern const struct weir_dialect weir_dialect_faasm;
+extern const struct weir_dialect weir_dialect_project;
 extern const struct weir_dialect weir_dialect_spike;
 extern const struct weir_dialect weir_dialect_upload;
 extern const struct weir_dialect weir_dialect_vespid;

@@ -27,8 +27,8 @@ enum {
 static size_t bodies_bytes; /* of these */
 
 static const struct weir_dialect *const dialects[] = {
-	&weir_dialect_vespid, &weir_dialect_faasm, &weir_dialect_openwhisk, &weir_dialect_spike,
-	&weir_dialect_upload};
+	&weir_dialect_vespid, &weir_dialect_faasm, &weir_dialect_openwhisk, &weir_dialect_project,
+	&weir_dialect_spike, &weir_dialect_upload};
 
 struct instance {
 	const struct weir_dialect *dialect;

@@ -9,7 +9,7 @@
 
 enum { TIMEOUT_MS = 3600000, MEMORY_MB = 256 };
 
-static const char *const functions[] = {"vespid", "faasm", "openwhisk", "spike", "upload"};
+static const char *const functions[] = {"vespid", "faasm", "openwhisk", "spike", "upload", "project"};
 
 struct route {
 	const char *function;
@@ -34,6 +34,13 @@ static const struct route routes[] = {
 	{"spike", "ANY /v1/get_all_functions", false},
 	{"spike", "ANY /v1/scale_function", false},
 	{"spike", "ANY /v1/*", true}, /* it says what its clients read: 404 */
+	{"project", "POST /auth/register", false},	  {"project", "POST /auth/login", false},
+	{"project", "GET /auth/validate", false},	  {"project", "GET /auth/health", false},
+	{"project", "ANY /auth/*", true}, /* likewise */
+	{"project", "POST /registry/register", false},	  {"project", "GET /registry/retrieve", false},
+	{"project", "GET /registry/list", false},	  {"project", "DELETE /registry/delete", false},
+	{"project", "PUT /registry/update", false},	  {"project", "GET /registry/health", false},
+	{"project", "POST /publisher/publish", false},	  {"project", "GET /publisher/health", false},
 };
 
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]), ROUTES = sizeof(routes) / sizeof(routes[0]) };

@@ -21,6 +21,7 @@ enum { DIALECT_TEST_ANSWERS = 8 };
 struct dialect_test {
 	struct weir_dialect_call call; /* first */
 	const char *name;              /* the path's parameter of that name */
+	const char *authorization;     /* the head's field of that name; NULL: none */
 	/* Of manage(), in order; then what `code` says. */
 	struct {
 		uint16_t status;
@@ -95,9 +96,10 @@ static inline struct weir_span dialect_test_param(const struct weir_dialect_call
 
 static inline struct weir_span dialect_test_field(const struct weir_dialect_call *call, const char *name)
 {
-	(void)call;
-	(void)name;
-	return WEIR_SPAN("");
+	const struct dialect_test *test = dialect_test_of(call);
+
+	return strcmp(name, "authorization") == 0 && test->authorization != NULL ? weir_span_of(test->authorization)
+										 : WEIR_SPAN("");
 }
 
 /* Serve a POST by a route's pattern with a body; the reply, NUL-terminated, is the test's to look at until the

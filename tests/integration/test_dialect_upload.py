@@ -183,6 +183,20 @@ class Upload(weir_instance.Case):
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(self.weir.request("PUT", "/upload", good).status, 405)
 
+    def test_code_that_a_row_names_stays_when_its_function_goes(self):
+        uris = [self.upload(PYTHON + f"# {number}\n", {"runtime": "python"}) for number in range(2)]
+        folders = [pathlib.Path(json.loads(self.rows()[f"POST:{uri}"])["module"]).parent for uri in uris]
+        for uri in uris:
+            self.weir.ctrlctl("fn", "rm", uri.removeprefix("/api/"))
+        self.weir.ctrlctl("route", "rm", f"POST:{uris[1]}")
+        self.weir.ctrlctl("config", "set", "history_generations_max", "1")  # else history keeps it
+        self.addCleanup(self.weir.ctrlctl, "config", "unset", "history_generations_max")
+        os.kill(self.weir.pid_of("weir-ctrld"), signal.SIGKILL)  # the next one sweeps when it begins
+        wait_until(lambda: folders[1].stat().st_mode & 0o200, "code that nobody names is condemned")
+        self.weir.ctrlctl("fn", "list")  # so the sweep has ended
+        self.assertEqual(folders[0].stat().st_mode & 0o777, 0o555)
+        self.assertEqual(self.called(uris[0], b"still"), ["STILL"])
+
     def test_rows_come_by_the_api_too(self):
         value = {"runtime": "exec", "module": str(self.here / "row.sh"), "handler": "main"}
         (self.here / "row.sh").write_text("#!/bin/sh\necho by row\n")

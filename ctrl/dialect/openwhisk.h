@@ -3,6 +3,7 @@
  *   openwhisk.c             paths, credentials, errors
  *   openwhisk_action.c      PUT, GET, DELETE of actions, and their list
  *   openwhisk_exec.c        kinds of code
+ *   openwhisk_sequence.c    those of other actions
  *   openwhisk_invoke.c      POST of actions
  *   openwhisk_activation.c  activations, their logs and results
  *   openwhisk_know.c        what was known of functions
@@ -23,6 +24,7 @@ enum {
 	WEIR_WHISK_LIST_DEFAULT = 30,
 	WEIR_WHISK_ENTITY_BYTES_MAX = 1 << 20,
 	WEIR_WHISK_CODE_BYTES_MAX = 48 << 20,
+	WEIR_WHISK_SEQUENCE_MAX = 50, /* actions */
 	WEIR_WHISK_PATH_BYTES = 3 * WEIR_MODEL_NAME_BYTES_MAX + 4,
 };
 
@@ -75,6 +77,9 @@ int weir_whisk_look_up(struct weir_dialect_call *call, const struct weir_whisk_n
 int weir_whisk_know(struct weir_dialect_call *call, const struct weir_whisk_name *name, const cJSON **out_function,
 		    struct weir_dialect_verdict *out_verdict);
 
+/* It has changed: what was known is of no use. */
+void weir_whisk_forget(const struct weir_whisk_name *name);
+
 /* ---- what is asked for; each makes the reply ---- */
 
 /* GET of all; 0, or as manage(), like the others. */
@@ -99,16 +104,24 @@ int weir_whisk_activation_get(struct weir_dialect_call *call, const struct weir_
 struct weir_whisk_exec {
 	char kind[WEIR_WHISK_KIND_BYTES]; /* concrete */
 	const char *runtime;		  /* Weir's */
+	const char *otherwise;		  /* where that is not here; NULL: that or none */
 	const char *file;		  /* NULL: an archive */
 	const char *main;		  /* the function in it */
-	const char *code;		  /* in the JSON */
+	const char *code;		  /* in the JSON, or `made` */
 	size_t bytes;
 	bool is_binary;
+	char *made;			  /* of a sequence, from malloc; NULL otherwise */
+	const cJSON *components;	  /* likewise, in the JSON */
 };
 
-/* From the member "exec", whose code it may decode in its place. False: a reply was made. */
+/* From the member "exec", whose code it may decode in its place. False: a reply was made, or
+ * *out_code says why none can be. Free `made` in any case. */
 bool weir_whisk_exec_read(struct weir_dialect_call *call, cJSON *json, struct weir_whisk_exec *out_exec,
 			  int *out_code);
+
+/* The same of a sequence, whose components have to be there. openwhisk_sequence.c */
+bool weir_whisk_sequence_read(struct weir_dialect_call *call, const cJSON *json, struct weir_whisk_exec *exec,
+			      int *out_code);
 
 /* Decode base64: *out_bytes in all, of which the first `max` go to `out`, which may be where the text is. False: it is
  * none, and `out` may be written to. */
@@ -126,6 +139,9 @@ const char *weir_whisk_kind(const cJSON *function);
 void weir_whisk_version(const cJSON *function, char out[24]);
 cJSON *weir_whisk_limits(const cJSON *function);
 double weir_whisk_number(const cJSON *json, const char *name, double otherwise);
+
+/* Of a sequence the names of its components, a list of texts; NULL: it is none. */
+const cJSON *weir_whisk_components(const cJSON *function);
 
 /* "ns" or "ns/package" where the action's function is in a package, and its own name there. */
 void weir_whisk_path(const cJSON *function, char out_path[WEIR_WHISK_PATH_BYTES], const char **out_name);

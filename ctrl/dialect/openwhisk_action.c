@@ -120,6 +120,7 @@ int weir_whisk_action_delete(struct weir_dialect_call *call, const struct weir_w
 	if (verdict.status >= 300)
 		return weir_whisk_refused(call, &verdict);
 	weir_dialect_verdict_release(&verdict);
+	weir_whisk_forget(name);
 	return 0;
 }
 
@@ -350,7 +351,11 @@ static bool note_add(struct weir_dialect_call *call, struct change *change, cons
 	(void)cJSON_AddBoolToObject(note, "binary",
 				    exec != NULL ? exec->is_binary
 						 : cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(old, "binary")));
-	if (exec != NULL && strcmp(exec->main, "main") != 0)
+	if (exec != NULL && exec->components != NULL)
+		(void)cJSON_AddItemToObject(note, "components", cJSON_Duplicate(exec->components, true));
+	else if (exec == NULL && weir_whisk_components(change->old) != NULL)
+		(void)cJSON_AddItemToObject(note, "components", cJSON_Duplicate(weir_whisk_components(change->old), true));
+	else if (exec != NULL && strcmp(exec->main, "main") != 0)
 		(void)cJSON_AddStringToObject(note, "main", exec->main);
 	else if (exec == NULL && weir_dialect_text(old, "main") != NULL)
 		(void)cJSON_AddStringToObject(note, "main", weir_dialect_text(old, "main"));
@@ -374,20 +379,21 @@ static bool runtime_is_here(const cJSON *status, const char *runtime)
 	return false;
 }
 
-/* Where there is no Node, QuickJS runs what needs no packages. 0, or as manage(). */
+/* QuickJS runs what needs no packages, and Node what QuickJS does. 0, or as manage(). */
 static int runtime_settle(struct weir_dialect_call *call, struct weir_whisk_exec *exec)
 {
 	const struct weir_dialect_order order = {.method = "GET", .target = "/weir/status"};
 	struct weir_dialect_verdict verdict;
 	int code = 0;
 
-	if (strcmp(exec->runtime, "node") != 0)
+	if (exec->otherwise == NULL)
 		return 0;
 	code = call->ops->manage(call, &order, &verdict);
 	if (code != 0)
 		return code;
-	if (verdict.status == 200 && !runtime_is_here(verdict.json, "node") && runtime_is_here(verdict.json, "js"))
-		exec->runtime = "js";
+	if (verdict.status == 200 && !runtime_is_here(verdict.json, exec->runtime) &&
+	    runtime_is_here(verdict.json, exec->otherwise))
+		exec->runtime = exec->otherwise;
 	weir_dialect_verdict_release(&verdict);
 	return 0;
 }
@@ -442,6 +448,7 @@ static int changed_reply(struct weir_dialect_call *call, const struct change *ch
 	if (verdict->status >= 300)
 		return weir_whisk_refused(call, verdict);
 	weir_dialect_verdict_release(verdict);
+	weir_whisk_forget(change->name);
 	code = weir_whisk_look_up(call, change->name, verdict);
 	if (code != 0)
 		return code;
@@ -465,6 +472,7 @@ static int put(struct weir_dialect_call *call, struct change *change)
 		if (code == 0)
 			code = changed_reply(call, change, &verdict);
 	}
+	free(exec.made);
 	cJSON_Delete(change->annotations);
 	return code;
 }

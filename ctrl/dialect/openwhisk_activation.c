@@ -11,6 +11,7 @@
 
 enum {
 	RECORDS_MAX = 1000, /* the newest so many are looked at; the API's most */
+	RECORDS_MORE = 100, /* they are kept in the order of their ends, nearly, and told in that of their starts */
 	LINES_MAX = 1000,   /* of one call, likewise */
 };
 
@@ -284,7 +285,8 @@ static bool query_read(struct weir_dialect_call *call, struct weir_whisk_name *n
 static int records_ask(struct weir_dialect_call *call, const struct query *query, struct weir_dialect_verdict *out_verdict)
 {
 	const struct weir_whisk_page *const page = &query->page;
-	const bool is_all = page->is_count || page->skip + page->limit > RECORDS_MAX;
+	const uint64_t enough = page->skip + page->limit + RECORDS_MORE;
+	const bool is_all = page->is_count || enough > RECORDS_MAX;
 	const bool is_one = query->name->function[0] != '\0';
 	const char *const parts[] = {query->name->space, query->name->function};
 	char target[WEIR_DIALECT_TARGET_BYTES];
@@ -292,7 +294,7 @@ static int records_ask(struct weir_dialect_call *call, const struct query *query
 	const struct weir_dialect_order order = {.method = "GET", .target = target};
 
 	(void)snprintf(times, sizeof(times), "&limit=%" PRIu64 "&since=%" PRIu64 "&until=%" PRIu64,
-		       is_all ? (uint64_t)RECORDS_MAX : page->skip + page->limit, query->since_ms * WEIR_NS_PER_MS,
+		       is_all ? (uint64_t)RECORDS_MAX : enough, query->since_ms * WEIR_NS_PER_MS,
 		       query->upto_ms == 0 ? 0 : query->upto_ms * WEIR_NS_PER_MS + WEIR_NS_PER_MS - 1); /* fits */
 	if (!weir_dialect_target(target, is_one ? "/weir/activations?newest=1&function=%s%2F%s"
 						: "/weir/activations?newest=1&namespace=%s",

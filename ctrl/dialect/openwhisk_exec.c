@@ -108,7 +108,7 @@ static int kind_refuse(struct weir_dialect_call *call, const char *kind)
 {
 	return weir_whisk_fail(call, 400,
 			       "The specified runtime '%.64s' is not supported by this platform. Valid values are: "
-			       "'nodejs:default', 'nodejs:20', 'python:default', 'python:3', 'php:default', 'php:8.2'",
+			       "'nodejs:default', 'nodejs:20', 'python:default', 'python:3', 'php:default', 'php:8.2', 'sequence'",
 			       kind);
 }
 
@@ -121,6 +121,8 @@ bool weir_whisk_exec_read(struct weir_dialect_call *call, cJSON *json, struct we
 	const struct family *const family = kind == NULL ? NULL : family_find(kind);
 
 	*out_exec = (struct weir_whisk_exec){.main = entry == NULL ? "main" : entry};
+	if (kind != NULL && strcmp(kind, "sequence") == 0)
+		return weir_whisk_sequence_read(call, json, out_exec, out_code);
 	if (kind == NULL)
 		*out_code = weir_whisk_malformed(call, "'kind' must be a string defined in 'exec'");
 	else if (family == NULL)
@@ -137,6 +139,7 @@ bool weir_whisk_exec_read(struct weir_dialect_call *call, cJSON *json, struct we
 	(void)snprintf(out_exec->kind, sizeof(out_exec->kind), "%s",
 		       strcmp(strchr(kind, ':'), ":default") == 0 ? family->concrete : kind); /* fits: checked */
 	out_exec->runtime = family->runtime;
+	out_exec->otherwise = strcmp(family->runtime, "node") == 0 ? "js" : NULL;
 	out_exec->file = out_exec->is_binary ? NULL : family->file;
 	return true;
 }

@@ -14,6 +14,7 @@ struct action {
 	const struct weir_whisk_name *name;
 	cJSON *activation; /* as far as it is known before */
 	char *arguments;   /* the call's over those that are bound */
+	cJSON *components; /* of a sequence, as texts; NULL: it is none */
 	uint32_t timeout_ms;
 	bool is_whisk; /* it was made here, so it has to return what OpenWhisk's do */
 };
@@ -21,6 +22,7 @@ struct action {
 static void action_release(struct action *action)
 {
 	cJSON_Delete(action->activation);
+	cJSON_Delete(action->components);
 	cJSON_free(action->arguments);
 }
 
@@ -48,6 +50,7 @@ static bool action_take(struct action *action, const cJSON *function, const cJSO
 	action->arguments = arguments_join(cJSON_GetObjectItemCaseSensitive(function, "parameters"), given);
 	action->timeout_ms = (uint32_t)weir_whisk_number(function, "timeout_ms", 0);
 	action->is_whisk = weir_whisk_note(function) != NULL;
+	action->components = cJSON_Duplicate(weir_whisk_components(function), true);
 	return action->activation != NULL && action->arguments != NULL;
 }
 
@@ -179,44 +182,27 @@ static int refuse(struct weir_dialect_call *call, const struct action *action, c
 	return weir_whisk_fail(call, 500, "There was an internal server error: %s", result->sentence);
 }
 
-/* The record, as far as it is known here. Takes `result` over. */
-static int activation_reply(struct weir_dialect_call *call, struct action *action,
-			    const struct weir_dialect_result *answer, char *result, enum weir_whisk_outcome outcome)
+/* What came of an action, or of a sequence so far. */
+struct end {
+	char *result; /* JSON; NULL: a reply was made instead */
+	enum weir_whisk_outcome outcome;
+	uint64_t took_ns;
+	char activation[WEIR_DIALECT_ID_BYTES];
+};
+
+/* Instead of what `end` had. 0 or -ENOMEM. */
+static int end_set(struct end *end, enum weir_whisk_outcome outcome, char *result)
 {
-	const double took_ms = (double)(answer->took_ns / WEIR_NS_PER_MS);
-	const double ended_ms = (double)(weir_clock_wall_ns() / WEIR_NS_PER_MS);
-	cJSON *const json = action->activation;
-
-	(void)cJSON_AddStringToObject(json, "activationId", answer->activation); /* or members lack */
-	(void)cJSON_AddNumberToObject(json, "start", ended_ms - took_ms);
-	(void)cJSON_AddNumberToObject(json, "end", ended_ms);
-	(void)cJSON_AddNumberToObject(json, "duration", took_ms);
-	(void)cJSON_AddArrayToObject(json, "logs");
-	(void)cJSON_AddItemToObject(json, "response", weir_whisk_response_json(outcome, result));
-	free(result);
-	action->activation = NULL;
-	return weir_dialect_reply_json(call, outcome == WEIR_WHISK_SUCCESS ? 200 : 502, json);
-}
-
-static int answered(struct weir_dialect_call *call, struct action *action, const struct weir_dialect_result *answer,
-		    bool is_result_only)
-{
-	enum weir_whisk_outcome outcome = WEIR_WHISK_DEVELOPER_ERROR;
-	char *const result = answer->failure != NULL ? failure_read(action, answer) : answer_read(action, answer, &outcome);
-	int code = 0;
-
-	if (result == NULL)
-		return answer->failure != NULL ? refuse(call, action, answer) : -ENOMEM;
-	if (!is_result_only)
-		return activation_reply(call, action, answer, result, outcome);
-	code = weir_dialect_reply_text(call, outcome == WEIR_WHISK_SUCCESS ? 200 : 502, "application/json", weir_span_of(result));
-	free(result);
-	return code;
+	free(end->result);
+	end->result = result;
+	end->outcome = outcome;
+	return result == NULL ? -ENOMEM : 0;
 }
 
 /* ---- the call ---- */
 
-static int run(struct weir_dialect_call *call, struct action *action, bool is_result_only)
+/* One action, `*end` instead of what it had. */
+static int run(struct weir_dialect_call *call, const struct action *action, struct end *end)
 {
 	static const struct weir_dialect_field json_type = {{"content-type", 12}, {"application/json", 16}};
 	const struct weir_dialect_invocation wanted = {
@@ -226,22 +212,103 @@ static int run(struct weir_dialect_call *call, struct action *action, bool is_re
 		.fields = &json_type,
 		.field_count = 1,
 	};
-	struct weir_dialect_result result;
+	enum weir_whisk_outcome outcome = WEIR_WHISK_DEVELOPER_ERROR;
+	struct weir_dialect_result answer;
+	char *result = NULL;
 	int code = 0;
 
+	(void)end_set(end, outcome, NULL); /* a reply, if nothing comes */
 	if (wanted.body.bytes > WEIR_WHISK_ENTITY_BYTES_MAX)
 		return weir_whisk_fail(call, 413, "Request larger than allowed: %zu > %d bytes.", wanted.body.bytes,
 				       WEIR_WHISK_ENTITY_BYTES_MAX);
-	code = call->ops->invoke(call, &wanted, &result);
+	code = call->ops->invoke(call, &wanted, &answer);
 	if (code == -EMSGSIZE)
 		return weir_whisk_fail(call, 502, "The action produced a response that exceeds the allowed length: more than %d bytes.",
 				       WEIR_WHISK_ENTITY_BYTES_MAX);
-	return code == 0 ? answered(call, action, &result, is_result_only) : code;
+	if (code != 0)
+		return code;
+	end->took_ns = answer.took_ns;
+	memcpy(end->activation, answer.activation, sizeof(end->activation));
+	result = answer.failure != NULL ? failure_read(action, &answer) : answer_read(action, &answer, &outcome);
+	if (result == NULL && answer.failure != NULL)
+		return refuse(call, action, &answer);
+	return end_set(end, outcome, result);
+}
+
+/* The next component, with what came before it; of one that is a sequence its components stand next. */
+static int component_run(struct weir_dialect_call *call, const char *text, cJSON *todo, struct end *end)
+{
+	struct weir_whisk_name name;
+	struct action action = {.name = &name};
+	cJSON *const given = cJSON_Parse(end->result);
+	cJSON *item = NULL;
+	int code = 0;
+
+	if (!cJSON_IsObject(given)) {
+		cJSON_Delete(given);
+		return end_set(end, WEIR_WHISK_DEVELOPER_ERROR,
+			       error_of("The action before '", text, "' did not return a dictionary, which that takes."));
+	}
+	if (!weir_whisk_name_parse(call, text, &name, &code) || !action_know(call, given, &action, &code)) {
+		(void)end_set(end, WEIR_WHISK_INTERNAL_ERROR, NULL); /* a reply was made, or none can be */
+	} else if (action.components != NULL) {
+		while ((item = cJSON_DetachItemFromArray(action.components, cJSON_GetArraySize(action.components) - 1)) != NULL)
+			(void)cJSON_InsertItemInArray(todo, 0, item); /* cannot fail: there is nothing to allocate */
+		code = end_set(end, WEIR_WHISK_SUCCESS, strdup(action.arguments));
+	} else {
+		code = run(call, &action, end);
+	}
+	action_release(&action);
+	cJSON_Delete(given);
+	return code;
+}
+
+/* One after the other, until one fails. */
+static int sequence_run(struct weir_dialect_call *call, const struct action *action, struct end *end)
+{
+	const uint64_t begun_ns = weir_clock_now_ns();
+	int code = end_set(end, WEIR_WHISK_SUCCESS, strdup(action->arguments));
+
+	for (size_t steps = 0; code == 0 && end->result != NULL && end->outcome == WEIR_WHISK_SUCCESS; steps++) {
+		cJSON *const component = cJSON_DetachItemFromArray(action->components, 0);
+
+		if (component == NULL)
+			break;
+		if (steps == WEIR_WHISK_SEQUENCE_MAX)
+			code = end_set(end, WEIR_WHISK_APPLICATION_ERROR, error_of("Too many actions in the sequence.", "", ""));
+		else
+			code = component_run(call, component->valuestring, action->components, end);
+		cJSON_Delete(component);
+	}
+	end->took_ns = weir_clock_now_ns() - begun_ns;
+	memcpy(end->activation, call->activation, sizeof(end->activation));
+	return code;
+}
+
+/* The result, or the record as far as it is known here. */
+static int end_reply(struct weir_dialect_call *call, struct action *action, const struct end *end, bool is_result_only)
+{
+	const uint16_t status = end->outcome == WEIR_WHISK_SUCCESS ? 200 : 502;
+	const double took_ms = (double)(end->took_ns / WEIR_NS_PER_MS);
+	const double ended_ms = (double)(weir_clock_wall_ns() / WEIR_NS_PER_MS);
+	cJSON *const json = action->activation;
+
+	if (is_result_only)
+		return weir_dialect_reply_text(call, status, "application/json", weir_span_of(end->result));
+	(void)cJSON_AddStringToObject(json, "activationId", end->activation); /* or members lack */
+	(void)cJSON_AddNumberToObject(json, "start", ended_ms - took_ms);
+	(void)cJSON_AddNumberToObject(json, "end", ended_ms);
+	(void)cJSON_AddNumberToObject(json, "duration", took_ms);
+	(void)cJSON_AddArrayToObject(json, "logs");
+	(void)cJSON_AddItemToObject(json, "response", weir_whisk_response_json(end->outcome, end->result));
+	action->activation = NULL;
+	return weir_dialect_reply_json(call, status, json);
 }
 
 int weir_whisk_action_invoke(struct weir_dialect_call *call, const struct weir_whisk_name *name)
 {
 	struct action action = {.name = name};
+	struct end end = {.result = NULL};
 	char sentence[WEIR_DIALECT_SENTENCE_BYTES];
 	bool is_blocking = false;
 	bool is_result_only = false;
@@ -257,7 +324,10 @@ int weir_whisk_action_invoke(struct weir_dialect_call *call, const struct weir_w
 	if (given == NULL)
 		return weir_whisk_malformed(call, sentence);
 	if (action_know(call, given, &action, &code))
-		code = run(call, &action, is_result_only);
+		code = action.components != NULL ? sequence_run(call, &action, &end) : run(call, &action, &end);
+	if (code == 0 && end.result != NULL)
+		code = end_reply(call, &action, &end, is_result_only);
+	free(end.result);
 	action_release(&action);
 	cJSON_Delete(given);
 	return code;

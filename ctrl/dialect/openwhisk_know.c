@@ -54,6 +54,11 @@ static void remember(const struct weir_whisk_name *name, cJSON *function)
 	remembered[place].until_ns = weir_clock_now_ns() + REMEMBERED_MS * WEIR_NS_PER_MS;
 }
 
+void weir_whisk_forget(const struct weir_whisk_name *name)
+{
+	remember(name, NULL);
+}
+
 int weir_whisk_know(struct weir_dialect_call *call, const struct weir_whisk_name *name, const cJSON **out_function,
 		    struct weir_dialect_verdict *out_verdict)
 {
@@ -73,7 +78,7 @@ int weir_whisk_know(struct weir_dialect_call *call, const struct weir_whisk_name
 	else if (out_verdict->status != 503)
 		known = NULL;
 	if (out_verdict->status == 404)
-		remember(name, NULL);
+		weir_whisk_forget(name);
 	if (out_verdict->status == 200 && out_verdict->bytes <= REMEMBERED_BYTES_MAX) {
 		remember(name, out_verdict->json);
 		out_verdict->json = NULL;

@@ -23,6 +23,19 @@ const char *weir_whisk_kind(const cJSON *function)
 	return kind != NULL ? kind : runtime != NULL ? weir_whisk_kind_of(runtime) : "unknown";
 }
 
+const cJSON *weir_whisk_components(const cJSON *function)
+{
+	const cJSON *const list = cJSON_GetObjectItemCaseSensitive(weir_whisk_note(function), "components");
+	const cJSON *item = NULL;
+
+	cJSON_ArrayForEach(item, list)
+	{
+		if (!cJSON_IsString(item)) /* annotations are whoever's */
+			return NULL;
+	}
+	return cJSON_IsArray(list) ? list : NULL;
+}
+
 void weir_whisk_version(const cJSON *function, char out[24])
 {
 	const char *const version = weir_dialect_text(weir_whisk_note(function), "version");
@@ -100,6 +113,8 @@ static cJSON *exec_json(const cJSON *function, bool is_whole)
 	if (is_whole)
 		(void)cJSON_AddStringToObject(exec, "kind", weir_whisk_kind(function)); /* or members lack */
 	(void)cJSON_AddBoolToObject(exec, "binary", cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(note, "binary")));
+	if (is_whole && weir_whisk_components(function) != NULL)
+		(void)cJSON_AddItemToObject(exec, "components", cJSON_Duplicate(weir_whisk_components(function), true));
 	if (is_whole && entry != NULL)
 		(void)cJSON_AddStringToObject(exec, "main", entry);
 	return exec;

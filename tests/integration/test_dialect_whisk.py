@@ -38,7 +38,8 @@ class Whisk(weir_instance.Case):
     def setUpClass(cls):
         if not any((BIN / f"weir-worker-{runtime}").exists() for runtime in ("node", "js")):
             raise cls.skipTest(cls, "no runtime for JavaScript is built")
-        cls.weir = cls.enterClassContext(Instance())
+        cls.weir = cls.enterClassContext(Instance(samples=True))
+        cls.weir.ctrlctl("config", "set", "activation_kept_per_s", "10000")  # of each call, however fast they come
 
     def send(self, method, path, body=None, status=200, headers=HEADERS):
         """What the client sends -> the answer's JSON."""
@@ -178,6 +179,62 @@ class Whisk(weir_instance.Case):
                 self.assertEqual(self.create(name, code, kind)["exec"], {"kind": concrete, "code": code, "binary": False})
                 self.assertEqual(self.result(name, {"a": 1}), {"sum": 2})
 
+    def test_the_system_package_is_everybodys(self):
+        self.assertEqual(self.result("utils/sort", {"lines": ["b", "a"]}, space="whisk.system"), {"lines": ["a", "b"]})
+        self.assertEqual(self.result("utils/echo", {"a": 1}, space="whisk.system"), {"a": 1})
+        told = self.send("GET", "/whisk.system/actions/utils/sort")
+        self.assertEqual((told["namespace"], told["name"], told["version"]), ("whisk.system/utils", "sort", "0.0.1"))
+        self.send("PUT", "/_/actions/sorted", {"exec": {"kind": "sequence", "components": [
+            "/whisk.system/utils/echo", "/whisk.system/utils/sort"]}})
+        self.addCleanup(self.weir.request, "DELETE", f"{ROOT}/_/actions/sorted", None, HEADERS)
+        self.assertEqual(self.result("sorted", {"lines": ["2", "1"]}), {"lines": ["1", "2"]})
+
+    def test_a_sequence_runs_its_components_one_after_the_other(self):
+        self.create("first", "function main(p) { return { n: p.n * p.by, seen: ['first'] } }", parameters=[{"key": "by", "value": 10}])
+        self.create("box/second", "function main(p) { return { n: p.n + 1, seen: [...p.seen, 'second'] } }", space="other")
+        components = ["/_/first", "/other/box/second"]
+        made = self.send("PUT", "/_/actions/seq?", {"exec": {"kind": "sequence", "components": components}})
+        self.addCleanup(self.weir.request, "DELETE", f"{ROOT}/_/actions/seq", None, HEADERS)
+        self.assertEqual(made["exec"], {"kind": "sequence", "binary": False, "components": components})
+        self.assertEqual(self.send("GET", "/_/actions/seq")["exec"], made["exec"])
+        self.assertEqual(self.result("seq", {"n": 2}), {"n": 21, "seen": ["first", "second"]})
+        told = self.invoke("seq", {"n": 3})
+        self.assertEqual((told["name"], told["response"]["result"]["n"]), ("seq", 31))
+        self.send("PUT", "/_/actions/more?", {"exec": {"kind": "sequence", "components": ["/_/seq", "other/box/second"]},
+                                              "parameters": [{"key": "n", "value": 5}]})
+        self.addCleanup(self.weir.request, "DELETE", f"{ROOT}/_/actions/more", None, HEADERS)
+        self.assertEqual(self.result("more")["n"], 52)
+        changed = self.send("PUT", "/_/actions/more?overwrite=true", {"limits": {"memory": 128}})
+        self.assertEqual(changed["exec"]["components"], ["/_/seq", "other/box/second"])
+
+    def test_a_sequence_ends_where_something_is_wrong(self):
+        self.create("good", "const main = p => p")
+        self.create("fails", "function main(p) { return { error: 'stop', n: p.n } }")
+        self.create("lists", "function main() { return [1] }")
+        for name, components in (("s1", ["/_/good", "/_/fails", "/_/good"]), ("s2", ["/_/lists", "/_/good"]),
+                                 ("s3", ["/_/good", "/_/lists"]), ("loop", ["/_/good"])):
+            self.send("PUT", f"/_/actions/{name}", {"exec": {"kind": "sequence", "components": components}})
+            self.addCleanup(self.weir.request, "DELETE", f"{ROOT}/_/actions/{name}", None, HEADERS)
+        self.assertEqual(self.result("s1", {"n": 1}, 502), {"error": "stop", "n": 1})
+        self.assertIn("did not return a dictionary", self.result("s2", {}, 502)["error"])
+        self.assertEqual(self.result("s3"), [1])
+        self.send("PUT", "/_/actions/loop?overwrite=true", {"exec": {"kind": "sequence", "components": ["/_/loop", "/_/good"]}})
+        self.assertIn("Too many actions", self.result("loop", {}, 502)["error"])
+        for components, wanted in ((["/_/nobody"], "Sequence component does not exist."), ([], "No component"),
+                                   (None, "No component"), ([3], "must be a list of names"), (["good"], "is none of an action"),
+                                   (["/_/good"] * 51, "Too many actions")):
+            self.assertIn(wanted, self.error("PUT", "/_/actions/bad", {"exec": {"kind": "sequence", "components": components}}, 400))
+        self.send("DELETE", "/_/actions/good")
+        wait_until(lambda: self.weir.request("POST", f"{ROOT}/_/actions/s1?blocking=true", b"{}", HEADERS).status == 404,
+                   "it is known that a component is gone")
+
+    def test_a_sequence_can_be_called_by_other_doors(self):
+        self.create("one", "function main(p) { return { n: p.n + 1 } }", space="default")
+        self.create("both", "function main(p) { return { n: p.n * 2 } }", space="default")
+        self.send("PUT", "/default/actions/chained", {"exec": {"kind": "sequence", "components": ["/default/one", "/default/both"]}})
+        self.addCleanup(self.weir.request, "DELETE", f"{ROOT}/default/actions/chained", None, HEADERS)
+        self.assertEqual(json.loads(self.weir.ctrlctl("fn", "invoke", "chained", "-d", '{"n": 1}').stdout), {"n": 4})
+
     def test_what_is_wrong_says_what(self):
         good = {"exec": {"kind": "nodejs:default", "code": HELLO}}
         for path, body, status, wanted in (
@@ -291,6 +348,7 @@ class Whisk(weir_instance.Case):
         made = [self.invoke("logged", {"n": n}, space="acts") for n in range(3)]
         failed = [self.invoke("logged", {"n": 3, "bad": True}, 502, space="acts"), self.invoke("box/other", {}, 502, space="acts")]
         path = f"/acts/activations/{made[1]['activationId']}"
+        wait_until(lambda: self.send("GET", "/acts/activations?count=true") == {"activations": 5}, "all records are kept")
         told = self.send("GET", path)
         self.assertEqual([line.split(" ", 1)[1] for line in told["logs"]], ["stdout: say 1", "stderr: oh"])
         self.assertRegex(told["logs"][0], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z stdout: say 1$")
@@ -326,6 +384,8 @@ class Whisk(weir_instance.Case):
     def test_activations_that_are_not_there(self):
         self.create("seen")
         known = self.invoke("seen")["activationId"]
+        wait_until(lambda: self.weir.request("GET", f"{ROOT}/_/activations/{known}", None, HEADERS).status == 200,
+                   "its record is kept")
         self.assertEqual(self.error("GET", f"/_/activations/{'a' * 32}", None, 404), "The requested resource does not exist.")
         self.assertEqual(self.error("GET", f"/acts/activations/{known}", None, 404), "The requested resource does not exist.")
         for wrong in ("a", "g" * 32, "a" * 33):

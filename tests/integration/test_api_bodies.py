@@ -26,6 +26,7 @@ SOUND = {
     ("PATCH", "/weir/functions/*/*/environment"): {"environment": {"A": "b"}},
     ("POST", "/weir/routes"): {"route": "GET /new", "function": "hello"},
     ("PATCH", "/weir/routes"): {"route": "GET /hello", "timeout_ms": 1000},
+    ("POST", "/weir/rows"): {"route": "GET:/row", "value": {"runtime": "native", "module": "FILE", "handler": "x"}},
     ("POST", "/weir/route-test"): {"route": "GET /hello"},
     ("PUT", "/weir/settings/*"): {"value": 5000},
     ("PATCH", "/weir/pools"): {"pool": "*", "alpha": 0.5},

@@ -20,8 +20,10 @@ enum { DIALECT_TEST_ANSWERS = 8 };
 
 struct dialect_test {
 	struct weir_dialect_call call; /* first */
-	const char *name;              /* the path's parameter of that name */
-	const char *authorization;     /* the head's field of that name; NULL: none */
+	const char *name;              /* the path's parameter of that name, or `function`; likewise the next */
+	const char *user;
+	const char *authorization; /* the head's field of that name; NULL: none; likewise the next */
+	const char *content_type;
 	/* Of manage(), in order; then what `code` says. */
 	struct {
 		uint16_t status;
@@ -91,21 +93,26 @@ static inline struct weir_span dialect_test_param(const struct weir_dialect_call
 {
 	const struct dialect_test *test = dialect_test_of(call);
 
-	return strcmp(name, "name") == 0 && test->name != NULL ? weir_span_of(test->name) : WEIR_SPAN("");
+	const bool is_name = strcmp(name, "name") == 0 || strcmp(name, "function") == 0;
+	const char *const value = is_name ? test->name : strcmp(name, "user") == 0 ? test->user : NULL;
+
+	return value != NULL ? weir_span_of(value) : WEIR_SPAN("");
 }
 
 static inline struct weir_span dialect_test_field(const struct weir_dialect_call *call, const char *name)
 {
 	const struct dialect_test *test = dialect_test_of(call);
 
-	return strcmp(name, "authorization") == 0 && test->authorization != NULL ? weir_span_of(test->authorization)
-										 : WEIR_SPAN("");
+	const char *const value = strcmp(name, "authorization") == 0  ? test->authorization
+				  : strcmp(name, "content-type") == 0 ? test->content_type
+								      : NULL;
+
+	return value != NULL ? weir_span_of(value) : WEIR_SPAN("");
 }
 
-/* Serve a POST by a route's pattern with a body; the reply, NUL-terminated, is the test's to look at until the
- * next one. */
-static inline const char *dialect_test_serve(struct dialect_test *test, const struct weir_dialect *dialect,
-					     const char *pattern, const char *body)
+/* Serve a request; the reply, NUL-terminated, is the test's to look at until the next one. The pattern stays. */
+static inline const char *dialect_test_serve_as(struct dialect_test *test, const struct weir_dialect *dialect,
+						const char *method, const char *body)
 {
 	static const struct weir_dialect_ops ops = {.invoke = dialect_test_invoke,
 						    .manage = dialect_test_manage,
@@ -113,14 +120,21 @@ static inline const char *dialect_test_serve(struct dialect_test *test, const st
 						    .field = dialect_test_field};
 
 	test->call.ops = &ops;
-	test->call.method = WEIR_SPAN("POST");
-	test->call.pattern = weir_span_of(pattern);
+	test->call.method = weir_span_of(method);
 	test->call.body = weir_span_of(body);
 	test->asked = 0;
 	test->log[0] = '\0';
 	free(test->call.reply.text);
 	test->call.reply = (struct weir_dialect_reply){.status = 0};
 	return dialect->serve(&test->call) == 0 ? test->call.reply.text : NULL;
+}
+
+/* A POST by a route's pattern. */
+static inline const char *dialect_test_serve(struct dialect_test *test, const struct weir_dialect *dialect,
+					     const char *pattern, const char *body)
+{
+	test->call.pattern = weir_span_of(pattern);
+	return dialect_test_serve_as(test, dialect, "POST", body);
 }
 
 static inline void dialect_test_close(struct dialect_test *test)

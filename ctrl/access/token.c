@@ -76,12 +76,13 @@ static char *claims_text(const struct weir_model_user *user, int64_t now_s)
 	return text;
 }
 
-/* Append base64url without padding. */
-static void encode(char token[WEIR_TOKEN_BYTES_MAX], const void *data, size_t bytes)
+/* Append `between`, and base64url without padding. */
+static void encode(char token[WEIR_TOKEN_BYTES_MAX], const char *between, const void *data, size_t bytes)
 {
-	const size_t used = strlen(token);
+	const size_t used = strlen(token) + strlen(between);
 
 	WEIR_ASSERT(used + sodium_base64_encoded_len(bytes, VARIANT) <= WEIR_TOKEN_BYTES_MAX);
+	memcpy(token + used - strlen(between), between, strlen(between) + 1);
 	(void)sodium_bin2base64(token + used, WEIR_TOKEN_BYTES_MAX - used, data, bytes, VARIANT);
 }
 
@@ -96,13 +97,12 @@ int weir_token_issue(const struct weir_token_key *key, const struct weir_model_u
 	if (claims == NULL)
 		return -ENOMEM;
 	WEIR_ASSERT(strlen(claims) < CLAIMS_BYTES_MAX); /* names are short */
-	encode(token, claims, strlen(claims));
+	encode(token, "", claims, strlen(claims));
 	cJSON_free(claims);
 	code = sign(key, token, strlen(token), mac);
 	if (code != 0)
 		return code;
-	(void)strcat(token, "."); /* encode() leaves room, and checks */
-	encode(token, mac, sizeof(mac));
+	encode(token, ".", mac, sizeof(mac));
 	memcpy(out_token, token, sizeof(token));
 	return 0;
 }

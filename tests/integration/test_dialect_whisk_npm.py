@@ -22,7 +22,8 @@ def client_install(folder):
                            "--fetch-retries=1", "--fetch-timeout=20000", CLIENT], capture_output=True, text=True, timeout=120,
                           stdin=subprocess.DEVNULL)
     if done.returncode != 0:
-        raise unittest.SkipTest(f"npm cannot get {CLIENT}: {done.stderr.strip().splitlines()[:1]}")
+        reasons = [line for line in done.stderr.splitlines() if line.lower().startswith(("npm error", "npm err!"))]
+        raise unittest.SkipTest(f"npm cannot get {CLIENT}: {reasons[:1]}")
 
 
 class Npm(weir_instance.Case):

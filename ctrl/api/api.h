@@ -83,6 +83,9 @@ struct weir_api_owner {
 	int (*seal)(void *context, const char *label, const void *value, size_t bytes, uint8_t *out);
 	/* Why the function with this id does not run, or NULL; valid until the handler returns. */
 	const char *(*problem)(void *context, uint64_t id);
+	/* Add the workers of the pools with these keys to a list, {"worker","pid","state","cpu_millicores","memory_mb"}.
+	 * 0; -EAGAIN: not now; -ENODEV: nobody tells; or -errno. */
+	int (*workers)(void *context, const uint64_t *pools, size_t count, cJSON *list);
 	/* Look at all that is kept (databases, code), on another thread. *id is 0 at first, then names it. 0: it is
 	 * through, and `answer` has what was found; -EINPROGRESS; -EBUSY: another one is under way; or -errno. */
 	int (*examine)(void *context, uint64_t *id, cJSON *answer);

@@ -130,6 +130,8 @@ static const struct {
 	 weir_api_function_rollback, "roll back function", function_rollback_members},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*/scale",
 	 weir_api_function_scale, "scale function", function_scale_members},
+	/* Which run it, or are to be started for it; others of its namespace share them. */
+	{WEIR_HTTP_GET, "/weir/functions/*/*/workers", weir_api_function_workers, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list, NULL, NULL},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*/environment",
 	 weir_api_variable_change, "change environment of", variable_change_members},

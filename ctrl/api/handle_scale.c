@@ -229,3 +229,40 @@ enum weir_api_result weir_api_function_scale(struct weir_api_call *call)
 	}
 	return result;
 }
+
+static enum weir_api_result workers_refuse(struct weir_api_call *call, int code)
+{
+	char sentence[160];
+
+	(void)snprintf(sentence, sizeof(sentence), "which workers there are is not known now: %s; try again",
+		       code == -EAGAIN ? "it is being written" : strerror(-code)); /* fits */
+	(void)weir_api_refuse(call, 503, "no_workers", NULL, sentence);
+	return code == -EAGAIN ? WEIR_API_RETRY : WEIR_API_DONE;
+}
+
+enum weir_api_result weir_api_function_workers(struct weir_api_call *call)
+{
+	const struct weir_snapshot *const snapshot = call->owner->snapshot(call->owner->context);
+	const struct weir_snapshot_function *row = NULL;
+	uint64_t pools[WEIR_MODEL_SPECS_MAX] = {0};
+	struct weir_store_error error = {{0}};
+	struct weir_model_function function;
+	cJSON *answer = NULL;
+	uint32_t count = 0;
+	int code = weir_store_function_find(call->owner->store, call->param[0], call->param[1], &function, &error);
+
+	if (code != 0)
+		return weir_api_refuse_store(call, code, &error);
+	row = snapshot == NULL ? NULL : weir_snapshot_function_find(snapshot, function.id);
+	for (; row != NULL && count < row->spec_count && count < WEIR_MODEL_SPECS_MAX; count++)
+		pools[count] = snapshot->pools[snapshot->specs[row->spec_first + count].pool].key;
+	answer = cJSON_CreateObject();
+	code = call->owner->workers(call->owner->context, pools, count, cJSON_AddArrayToObject(answer, "workers"));
+	if (code != 0) {
+		cJSON_Delete(answer);
+		return workers_refuse(call, code);
+	}
+	call->answer = answer;
+	call->status = 200;
+	return WEIR_API_DONE;
+}

@@ -4,21 +4,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include "ctrl/ctrlctl/client.h"
 #include "dataplane/abi/runtimes.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/fd.h"
+#include "dataplane/shm/board.h"
 
 enum {
 	PATIENCE_S = 3, /* a supervisor that was killed is back by then */
 	COPY_TRIES = 200,
-	COPY_PAUSE_NS = 5000000,
 	QUESTION_BYTES = 8,
 };
 
@@ -45,100 +43,21 @@ static int board_ask(int socket_fd, const char question[QUESTION_BYTES], int *ou
 	return 0;
 }
 
-/* A copy in which no row was half-written. 0, or -EAGAIN if the writer never comes to rest. */
-static int board_copy(const struct weir_board *board, struct weir_board *copy)
-{
-	const struct timespec pause = {.tv_nsec = COPY_PAUSE_NS};
-
-	for (int i = 0; i < COPY_TRIES; i++) {
-		/* ORDER board_rows acquire: the rows that this even number announced are read below. */
-		const uint64_t before =
-			atomic_load_explicit(&board->change, memory_order_acquire);
-
-		memcpy(copy, board, sizeof(*copy));
-		/* ORDER board_rows_begin acquire: had a row changed while we read, the number differs now. */
-		atomic_thread_fence(memory_order_acquire);
-		if ((before & 1) == 0 &&
-		    atomic_load_explicit(&board->change, memory_order_relaxed) == before)
-			return 0;
-		(void)nanosleep(&pause, NULL); /* interrupted: the next try comes early */
-	}
-	return -EAGAIN;
-}
-
-/* Others write the board; what they cannot break is this copy. */
-static int board_check(struct weir_board *copy)
-{
-	if (copy->magic != WEIR_BOARD_MAGIC || copy->bytes != sizeof(*copy))
-		return -EBADMSG;
-	if (copy->abi_major != WEIR_ABI_MAJOR)
-		return -EPROTO;
-	if (copy->shard_count > WEIR_SHARDS_MAX || copy->node_count > WEIR_BOARD_NODES_MAX ||
-	    copy->process_count > WEIR_BOARD_PROCESSES_MAX || copy->pool_count > WEIR_BOARD_POOLS_MAX)
-		return -EBADMSG;
-	copy->missing[sizeof(copy->missing) - 1] = '\0';
-	copy->sandbox[sizeof(copy->sandbox) - 1] = '\0';
-	copy->load[sizeof(copy->load) - 1] = '\0';
-	copy->steering[sizeof(copy->steering) - 1] = '\0';
-	for (uint32_t i = 0; i < copy->shard_count; i++) {
-		if (copy->shard_node[i] >= copy->node_count)
-			return -EBADMSG;
-	}
-	for (uint32_t i = 0; i < copy->node_count; i++)
-		copy->node[i].cpus[sizeof(copy->node[i].cpus) - 1] = '\0';
-	for (uint32_t i = 0; i < copy->process_count; i++) {
-		copy->process[i].space[sizeof(copy->process[i].space) - 1] = '\0';
-		copy->process[i].function[sizeof(copy->process[i].function) - 1] = '\0';
-	}
-	for (uint64_t i = 0; i < copy->pool_count; i++) {
-		copy->pool[i].space[sizeof(copy->pool[i].space) - 1] = '\0';
-		copy->pool[i].function[sizeof(copy->pool[i].function) - 1] = '\0';
-	}
-	return 0;
-}
-
-/* Rows of scores that were being written when the whole was copied: each again, by itself. One that
- * never comes to rest, for its writer died, is left out. */
-static void scores_copy(const struct weir_board *board, struct weir_board *copy)
-{
-	for (size_t i = 0; i < WEIR_BOARD_SCORES_MAX; i++) {
-		const struct weir_board_score *row = &board->score[i];
-		bool is_whole = false;
-
-		for (int try = 0; try < COPY_TRIES && !is_whole; try++) {
-			/* ORDER board_score acquire: what this even number announced is read below. */
-			const uint64_t before = atomic_load_explicit(&row->change, memory_order_acquire);
-
-			memcpy(&copy->score[i], row, sizeof(*row));
-			/* ORDER board_score_begin acquire: had a field changed while we read, the number differs. */
-			atomic_thread_fence(memory_order_acquire);
-			is_whole = (before & 1) == 0 &&
-				   atomic_load_explicit(&row->change, memory_order_relaxed) == before;
-		}
-		if (!is_whole)
-			atomic_store_explicit(&copy->score[i].worker_id, 0, memory_order_relaxed);
-	}
-}
-
 static int board_read(int socket_fd, const char question[QUESTION_BYTES], struct weir_board *copy)
 {
 	WEIR_CLEANUP(weir_fd_close) int fd = -1;
 	const struct weir_board *board = NULL;
-	size_t bytes = 0;
 	int code = board_ask(socket_fd, question, &fd);
 
 	if (code == 0)
-		code = weir_fd_check_shared(fd, sizeof(*board), &bytes);
+		code = weir_board_attach(fd, &board);
 	if (code != 0)
 		return code;
-	board = mmap(NULL, sizeof(*board), PROT_READ, MAP_SHARED, fd, 0);
-	if (board == MAP_FAILED)
-		return -errno;
-	code = board_copy(board, copy);
-	scores_copy(board, copy);
-	(void)munmap((void *)(uintptr_t)board,
-		     sizeof(*board)); /* our own mapping: cannot fail */
-	return code == 0 ? board_check(copy) : code;
+	code = weir_board_copy(board, COPY_TRIES, copy);
+	if (code == 0)
+		weir_board_copy_scores(board, copy);
+	weir_board_detach(board);
+	return code;
 }
 
 static enum weir_ctl_exit fetch(const struct weir_ctl_call *call, bool quiet, const char question[QUESTION_BYTES],
@@ -183,21 +102,6 @@ enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool q
 enum weir_ctl_exit weir_ctl_board_fetch_pages(const struct weir_ctl_call *call, struct weir_board **out_board)
 {
 	return fetch(call, false, "weirnuma", out_board);
-}
-
-const char *weir_ctl_board_kind(uint32_t kind)
-{
-	static const char *const names[] = {"none",    "keeper", "supervisor",
-					    "gateway", "ctrld",  "worker"};
-
-	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown";
-}
-
-const char *weir_ctl_board_state(uint32_t state)
-{
-	static const char *const names[] = {"starting", "ready", "draining", "backoff"};
-
-	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";
 }
 
 const char *weir_ctl_board_runtime(uint32_t runtime)

@@ -14,9 +14,7 @@ enum weir_ctl_exit weir_ctl_board_fetch(const struct weir_ctl_call *call, bool q
 /* The same, with the pages of links just looked up: where they lie. */
 enum weir_ctl_exit weir_ctl_board_fetch_pages(const struct weir_ctl_call *call, struct weir_board **out_board);
 
-/* Names of the kinds and states of processes and of runtimes; "unknown" for others. */
-const char *weir_ctl_board_kind(uint32_t kind);
-const char *weir_ctl_board_state(uint32_t state);
+/* Names of runtimes; "unknown" for others. */
 const char *weir_ctl_board_runtime(uint32_t runtime);
 
 /* The name of a worker's pool, and of a pool, as `ctrlctl pool` knows them; return out. */

@@ -10,6 +10,7 @@
 #include "ctrl/model/model.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
+#include "dataplane/shm/board.h"
 
 static const struct {
 	const char *name;
@@ -106,9 +107,9 @@ static cJSON *process_json(const struct weir_board_process *process)
 	cJSON *json = cJSON_CreateObject();
 
 	(void)cJSON_AddStringToObject(json, "kind",
-				      weir_ctl_board_kind(process->kind)); /* or members lack */
+				      weir_board_kind_name(process->kind)); /* or members lack */
 	(void)cJSON_AddNumberToObject(json, "pid", process->pid);
-	(void)cJSON_AddStringToObject(json, "state", weir_ctl_board_state(process->state));
+	(void)cJSON_AddStringToObject(json, "state", weir_board_state_name(process->state));
 	(void)cJSON_AddNumberToObject(json, "restarts", (double)process->restarts);
 	(void)cJSON_AddNumberToObject(
 		json, "uptime_s", process->pid == 0 ? 0 : seconds_since(process->started_ns));

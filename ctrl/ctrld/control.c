@@ -61,6 +61,9 @@ static void message_take(struct weir_ctrld *ctrld, const struct weir_control *me
 		weir_recorder_open(ctrld->recorder, fds->fd[0], fds->fd[1]);
 		fds->count = 0;
 		break;
+	case WEIR_CONTROL_BOARD:
+		weir_ctrld_board_take(ctrld, fds->fd[0]);
+		break;
 	case WEIR_CONTROL_STOP:
 		ctrld->stopping = true;
 		break;

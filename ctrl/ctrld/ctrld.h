@@ -13,6 +13,7 @@
  * collector.c   what functions print -> log store, on a thread of its own
  * recorder.c    records of calls -> activation store, likewise
  * environment.c functions' variables and secrets
+ * replicas.c    which workers there are
  * examiner.c    a thorough look at all that is kept, on a thread of its own
  *
  * One thread but for those of the collector, the recorder, the examiner, passwords and a backup, one epoll; whatever waits is
@@ -31,6 +32,7 @@
 #include "ctrl/ctrld/trial.h"
 #include "ctrl/publish/publish_list.h"
 #include "ctrl/store/watch.h"
+#include "dataplane/abi/board.h"
 
 enum weir_ctrld_problem {
 	WEIR_CTRLD_PROBLEM_STORE,   /* weir.db */
@@ -89,6 +91,8 @@ struct weir_ctrld {
 	struct weir_api_acknowledgement acknowledged;
 	uint64_t acknowledged_took_ns;
 
+	const struct weir_board *board; /* the supervisor's, or NULL */
+
 	char problem[WEIR_CTRLD_PROBLEM_COUNT][1024]; /* empty: fine */
 };
 
@@ -102,6 +106,13 @@ void weir_ctrld_control_take(struct weir_ctrld *ctrld);
 
 /* control.c: tell the supervisor which workers' output was read to its end. */
 void weir_ctrld_outputs_tell(struct weir_ctrld *ctrld);
+
+/* replicas.c: read this board from now on; the descriptor stays the caller's. */
+void weir_ctrld_board_take(struct weir_ctrld *ctrld, int fd);
+
+/* Add the workers of these pools, and those that are to be started, to a list: as a function's "workers" tell
+ * them. 0, -ENODEV (there is no board), -EAGAIN (it is being written), -ENOMEM or -EBADMSG. */
+int weir_ctrld_workers(const struct weir_ctrld *ctrld, const uint64_t *pools, size_t count, cJSON *list);
 
 /* databases.c: open all and publish for the first time; look at what may have changed. */
 void weir_ctrld_databases_open(struct weir_ctrld *ctrld);

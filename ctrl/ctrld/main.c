@@ -15,6 +15,7 @@
 #include "ctrl/ctrld/ctrld.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
+#include "dataplane/shm/board.h"
 #include "dataplane/shm/control.h"
 
 enum {
@@ -186,6 +187,11 @@ static int api_seal(void *context, const char *label, const void *value, size_t 
 	return weir_environments_seal(ctrld->environments, label, value, bytes, out);
 }
 
+static int api_workers(void *context, const uint64_t *pools, size_t count, cJSON *list)
+{
+	return weir_ctrld_workers(context, pools, count, list);
+}
+
 static void found_json(const struct weir_examination *examination, cJSON *answer)
 {
 	cJSON *list = cJSON_AddArrayToObject(answer, "found"); /* without memory: members lack */
@@ -310,6 +316,7 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.try_version = api_try,
 		.seal = api_seal,
 		.problem = api_problem,
+		.workers = api_workers,
 		.examine = api_examine,
 	};
 
@@ -549,6 +556,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < WEIR_API_DOORS; i++)
 		weir_api_destroy(ctrld->api[i]);
 	weir_collector_destroy(ctrld->collector);
+	weir_board_detach(ctrld->board);
 	weir_recorder_destroy(ctrld->recorder);
 	weir_ctrld_publisher_close(ctrld);
 	weir_ctrld_databases_close(ctrld);

@@ -5,7 +5,8 @@
  * Created by the supervisor, held by the keeper, so that counts outlive every other process.
  * Each shard's block has one writer, that shard of the newest gateway; counters go on from the
  * value they find, gauges start at 0. Process rows are written by the supervisor; `change` is odd
- * while it writes (readers retry). Readers map it read-only (`ctrlctl`, through supervisor.sock). */
+ * while it writes (readers retry). Readers map it read-only: `ctrlctl`, through supervisor.sock, and ctrld, which
+ * the supervisor hands it (BOARD). */
 #ifndef WEIR_DATAPLANE_ABI_BOARD_H
 #define WEIR_DATAPLANE_ABI_BOARD_H
 

@@ -30,6 +30,7 @@
  *   OUTPUT_OPEN    the other end of a worker's  OUTPUT_GONE  read to its end
  *                  output socket
  *   ACTIVATIONS    records of calls, bell
+ *   BOARD          the board, read-only
  *                                               ENVIRONMENT  memfd
  *   STOP */
 #ifndef WEIR_DATAPLANE_ABI_CONTROL_H
@@ -70,6 +71,7 @@ enum weir_control_kind {
 	WEIR_CONTROL_ENVIRONMENT,
 	WEIR_CONTROL_COLD_START,
 	WEIR_CONTROL_ACTIVATIONS,
+	WEIR_CONTROL_BOARD,
 };
 
 struct weir_control {

@@ -42,6 +42,7 @@ static bool message_is_sound(const struct weir_control *control, size_t fd_count
 		       fd_count >= 2 + (size_t)control->link_open.shard_count &&
 		       fd_count <= 3 + (size_t)control->link_open.shard_count;
 	case WEIR_CONTROL_SNAPSHOT:
+	case WEIR_CONTROL_BOARD:
 		return fd_count == 1;
 	case WEIR_CONTROL_WORKER_START:
 		return fd_count <= 2 &&

@@ -1,6 +1,7 @@
 #include "dataplane/supervisor/board.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -120,6 +121,16 @@ int weir_board_open(struct weir_supervisor *supervisor)
 	weir_store_message_set(&message, WEIR_STORE_STORE, "board", NULL, 0);
 	weir_supervisor_keep(supervisor, &message, &supervisor->board_fd, 1);
 	return 0;
+}
+
+int weir_board_open_readable(const struct weir_supervisor *supervisor)
+{
+	char path[64];
+	int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", supervisor->board_fd); /* fits */
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd == -1 ? -errno : fd;
 }
 
 void weir_board_worker_counts(const struct weir_supervisor *supervisor, const struct weir_worker *worker,

@@ -9,6 +9,9 @@
 /* Create the board if the store did not bring it, else count a restart of the supervisor. 0/-errno. */
 int weir_board_open(struct weir_supervisor *supervisor);
 
+/* A descriptor of its own, which cannot be mapped for writing; the caller's. Or -errno. */
+int weir_board_open_readable(const struct weir_supervisor *supervisor);
+
 /* Write the process rows and the segment counts. */
 void weir_board_rows_write(struct weir_supervisor *supervisor, uint64_t now_ns);
 

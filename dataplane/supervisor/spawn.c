@@ -14,6 +14,7 @@
 #include "dataplane/base/log.h"
 #include "dataplane/base/program_path.h"
 #include "dataplane/sandbox/start.h"
+#include "dataplane/supervisor/board.h"
 #include "dataplane/supervisor/build.h"
 #include "dataplane/supervisor/confine.h"
 #include "dataplane/supervisor/inbox.h"
@@ -155,6 +156,18 @@ void weir_spawn_gateway(struct weir_supervisor *supervisor, uint64_t now_ns)
 	process_watch(supervisor, gateway, 0);
 }
 
+/* Where ctrld sees which workers there are. */
+static int board_show(const struct weir_supervisor *supervisor, const struct weir_process *ctrld)
+{
+	const struct weir_control control = {.kind = WEIR_CONTROL_BOARD};
+	int fd = weir_board_open_readable(supervisor);
+	const int result = fd < 0 ? fd : weir_control_send(ctrld->control_fd, &control, &fd, 1);
+
+	if (fd >= 0)
+		weir_fd_close(&fd);
+	return result;
+}
+
 static int ctrld_prepare(struct weir_supervisor *supervisor, int *out_theirs)
 {
 	struct weir_process *const ctrld = &supervisor->ctrld;
@@ -172,7 +185,8 @@ static int ctrld_prepare(struct weir_supervisor *supervisor, int *out_theirs)
 	control = (struct weir_control){.kind = WEIR_CONTROL_ACTIVATIONS};
 	fds[0] = supervisor->activations_fd[0];
 	fds[1] = supervisor->activations_fd[2];
-	return weir_control_send(ctrld->control_fd, &control, fds, 2);
+	result = weir_control_send(ctrld->control_fd, &control, fds, 2);
+	return result == 0 ? board_show(supervisor, ctrld) : result;
 }
 
 void weir_spawn_ctrld(struct weir_supervisor *supervisor, uint64_t now_ns)

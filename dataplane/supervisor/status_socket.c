@@ -1,7 +1,6 @@
 #include "dataplane/supervisor/status_socket.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -69,7 +68,6 @@ void weir_status_answer(struct weir_supervisor *supervisor, uint64_t client)
 {
 	WEIR_CLEANUP(weir_fd_close) int readable = -1;
 	int *const fd = &supervisor->client[client].fd;
-	char path[64];
 	char text[sizeof(question)];
 
 	if (*fd == -1)
@@ -78,10 +76,8 @@ void weir_status_answer(struct weir_supervisor *supervisor, uint64_t client)
 		if (memcmp(text, question_pages, sizeof(text)) == 0)
 			weir_pages_look(supervisor, weir_clock_now_ns());
 		weir_board_rows_write(supervisor, weir_clock_now_ns());
-		/* A descriptor of its own, which can't be mapped for writing. */
-		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", supervisor->board_fd);
-		readable = open(path, O_RDONLY | O_CLOEXEC);
-		if (readable != -1)
+		readable = weir_board_open_readable(supervisor);
+		if (readable >= 0)
 			(void)weir_fd_send(*fd, text, sizeof(text), &readable, 1); /* or it left */
 	}
 	weir_fd_close(fd);

@@ -153,7 +153,7 @@ static void descriptor_counts_must_fit_the_kind(void **state)
 		{WEIR_CONTROL_SNAPSHOT, 1, 1},	   {WEIR_CONTROL_SNAPSHOT_ACK, 0, 0},
 		{WEIR_CONTROL_WORKER_KILL, 0, 0},  {WEIR_CONTROL_DEMAND, 0, 0},
 		{WEIR_CONTROL_OUTPUT_OPEN, 1, 1},  {WEIR_CONTROL_OUTPUT_GONE, 0, 0},
-		{WEIR_CONTROL_ACTIVATIONS, 2, 2},
+		{WEIR_CONTROL_ACTIVATIONS, 2, 2},  {WEIR_CONTROL_BOARD, 1, 1},
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {

@@ -8,6 +8,8 @@
  *   DELETE /v1/delete_function/NAME                   -> {"code":0,"message":"Function added"}, updated, deleted
  *   POST   /v1/call_function {"function_name","payload","cpu","memory"}     -> {"payload","errorCode":0}
  *   GET    /v1/get_all_functions             -> {"functions":[{"functionName","imageUrl","resources":[...]}]}
+ *   GET    /v1/get_function_resources/NAME   -> {"functionName","resources":[{"ipv4","cpu","memory","launchType",
+ *                                               "lastStatus","desiredStatus"}]}, one for each replica
  *   POST   /v1/scale_function {"function_name","cpu","memory","scale_cnt"}  -> {}
  *
  * Requests spell members as above or as "functionName", numbers may be texts, what is unknown is stepped over;
@@ -22,28 +24,7 @@
 
 #include "ctrl/dialect/spike_message.h"
 
-#define SPACE	 "default"
-#define FUNCTION "/weir/functions/%s/%s"
-
 enum { TIMEOUT_MS = 600000, SAID_BYTES_MAX = 256 };
-
-/* Of what Weir itself says. */
-static enum weir_spike_code code_of(uint32_t status)
-{
-	return status == 503 ? WEIR_SPIKE_UNAVAILABLE : WEIR_SPIKE_UNKNOWN;
-}
-
-/* The API said no. Releases the verdict. */
-static int refused(struct weir_dialect_call *call, struct weir_dialect_verdict *verdict)
-{
-	const char *const word = weir_dialect_text(verdict->json, "code");
-	const bool is_there = word != NULL && strcmp(word, "exists") == 0;
-	const int code = weir_spike_fail(call, code_of(verdict->status), "%s",
-					 is_there ? "function has been created" : weir_dialect_sentence(verdict));
-
-	weir_dialect_verdict_release(verdict);
-	return code;
-}
 
 /* One of "resources" as the API's spec. A maximum of 0 is none that was given. */
 static cJSON *spec_read(struct weir_spike_reader *reader, const cJSON *resource)
@@ -79,30 +60,19 @@ static void specs_read(struct weir_spike_reader *reader, cJSON *out)
 
 /* ---- the API ---- */
 
-/* About the function `name`: `format` is the path. 0 with a verdict, or as manage(). */
-static int ask(struct weir_dialect_call *call, const char *method, const char *format, const char *name,
-	       const cJSON *json, struct weir_dialect_verdict *out_verdict)
-{
-	const char *const parts[] = {SPACE, name};
-	char target[WEIR_DIALECT_TARGET_BYTES];
-	const struct weir_dialect_order order = {.method = method, .target = target, .json = json};
-
-	return weir_dialect_target(target, format, parts) ? call->ops->manage(call, &order, out_verdict) : -EINVAL;
-}
-
-/* The same; 1 where the API said no, which is the reply then, else 0 and nothing is left to release. `json` is
+/* As weir_spike_ask(); 1 where the API said no, which is the reply then, else 0 and nothing is left to release. `json` is
  * taken over. */
 static int order(struct weir_dialect_call *call, const char *method, const char *format, const char *name,
 		 cJSON *json)
 {
 	struct weir_dialect_verdict verdict;
-	int code = ask(call, method, format, name, json, &verdict);
+	int code = weir_spike_ask(call, method, format, name, json, &verdict);
 
 	cJSON_Delete(json);
 	if (code != 0)
 		return code;
 	if (verdict.status >= 300) {
-		code = refused(call, &verdict);
+		code = weir_spike_refused(call, &verdict);
 		return code == 0 ? 1 : code;
 	}
 	weir_dialect_verdict_release(&verdict);
@@ -115,12 +85,6 @@ static int ordered(struct weir_dialect_call *call, int code, const char *message
 	return code == 0 ? weir_spike_done(call, message) : code == 1 ? 0 : code;
 }
 
-static int name_wrong(struct weir_dialect_call *call)
-{
-	return weir_spike_fail(call, WEIR_SPIKE_UNKNOWN, "function_name must have 1 to %d bytes",
-			       WEIR_MODEL_NAME_BYTES_MAX);
-}
-
 /* The function that a message is about. False: the reply is left, or *out_code says why there is none. */
 static bool name_read(struct weir_dialect_call *call, const struct weir_spike_reader *reader, const char *text,
 		      char out[WEIR_MODEL_NAME_BYTES_MAX + 1], int *out_code)
@@ -128,7 +92,7 @@ static bool name_read(struct weir_dialect_call *call, const struct weir_spike_re
 	if (reader->wrong[0] != '\0')
 		*out_code = weir_spike_fail(call, WEIR_SPIKE_INVALID, "%s", reader->wrong);
 	else if (!weir_dialect_name(weir_span_of(text), out))
-		*out_code = name_wrong(call);
+		*out_code = weir_spike_name_wrong(call);
 	else
 		return true;
 	return false;
@@ -154,7 +118,7 @@ static int create_function(struct weir_dialect_call *call, cJSON **body)
 		cJSON_Delete(json);
 		return weir_spike_fail(call, WEIR_SPIKE_UNKNOWN, "image_url names no image");
 	}
-	(void)cJSON_AddStringToObject(json, "namespace", SPACE); /* what lacks, the API misses */
+	(void)cJSON_AddStringToObject(json, "namespace", WEIR_SPIKE_SPACE); /* what lacks, the API misses */
 	(void)cJSON_AddStringToObject(json, "name", name);
 	(void)cJSON_AddStringToObject(json, "image", image);
 	(void)cJSON_AddNumberToObject(json, "timeout_ms", TIMEOUT_MS);
@@ -168,8 +132,8 @@ static int delete_function(struct weir_dialect_call *call, cJSON **body)
 
 	(void)body;
 	if (!weir_dialect_name(param, name))
-		return name_wrong(call);
-	return ordered(call, order(call, "DELETE", FUNCTION, name, NULL), "Function deleted");
+		return weir_spike_name_wrong(call);
+	return ordered(call, order(call, "DELETE", WEIR_SPIKE_FUNCTION, name, NULL), "Function deleted");
 }
 
 static int scale_function(struct weir_dialect_call *call, cJSON **body)
@@ -186,7 +150,7 @@ static int scale_function(struct weir_dialect_call *call, cJSON **body)
 	(void)cJSON_AddNumberToObject(json, "memory_mb", weir_spike_number(&reader, "memory"));
 	(void)cJSON_AddNumberToObject(json, "by", weir_spike_number(&reader, "scale_cnt"));
 	if (name_read(call, &reader, text, name, &code))
-		code = ask(call, "PATCH", FUNCTION "/scale", name, json, &verdict);
+		code = weir_spike_ask(call, "PATCH", WEIR_SPIKE_FUNCTION "/scale", name, json, &verdict);
 	else
 		field = "function_name"; /* the reply is left */
 	cJSON_Delete(json);
@@ -198,7 +162,7 @@ static int scale_function(struct weir_dialect_call *call, cJSON **body)
 	}
 	field = weir_dialect_text(verdict.json, "field");
 	if (field == NULL || strcmp(field, "cpu_millicores") != 0)
-		return refused(call, &verdict);
+		return weir_spike_refused(call, &verdict);
 	code = weir_spike_fail(call, WEIR_SPIKE_UNKNOWN, "no such resource spec: %s", weir_dialect_sentence(&verdict));
 	weir_dialect_verdict_release(&verdict);
 	return code;
@@ -236,7 +200,7 @@ static int scaling_set(struct weir_dialect_call *call, const struct update *upda
 		if (strcmp(item->string, "cpu_millicores") == 0 || strcmp(item->string, "memory_mb") == 0)
 			(void)cJSON_AddNumberToObject(json, item->string, item->valuedouble);
 	}
-	return order(call, "PATCH", FUNCTION "/scale", update->name, json);
+	return order(call, "PATCH", WEIR_SPIKE_FUNCTION "/scale", update->name, json);
 }
 
 /* All of its specs; one that names none has one pool. */
@@ -245,12 +209,12 @@ static int scalings_set(struct weir_dialect_call *call, const struct update *upd
 	struct weir_dialect_verdict verdict;
 	const cJSON *specs = NULL;
 	const cJSON *pools = NULL;
-	int code = ask(call, "GET", FUNCTION, update->name, NULL, &verdict);
+	int code = weir_spike_ask(call, "GET", WEIR_SPIKE_FUNCTION, update->name, NULL, &verdict);
 
 	if (code != 0)
 		return code;
 	if (verdict.status != 200) {
-		code = refused(call, &verdict);
+		code = weir_spike_refused(call, &verdict);
 		return code == 0 ? 1 : code;
 	}
 	specs = cJSON_GetObjectItemCaseSensitive(verdict.json, "specs");
@@ -264,16 +228,16 @@ static int scalings_set(struct weir_dialect_call *call, const struct update *upd
 /* Another image as the next version, other resources, or both. Takes `json`. */
 static int code_set(struct weir_dialect_call *call, const struct update *update, cJSON *json)
 {
-	int code = order(call, "GET", FUNCTION, update->name, NULL); /* deploying would make it */
+	int code = order(call, "GET", WEIR_SPIKE_FUNCTION, update->name, NULL); /* deploying would make it */
 
 	if (code != 0) {
 		cJSON_Delete(json);
 		return code;
 	}
 	if (update->image[0] == '\0')
-		return order(call, "PATCH", FUNCTION, update->name, json);
+		return order(call, "PATCH", WEIR_SPIKE_FUNCTION, update->name, json);
 	(void)cJSON_AddStringToObject(json, "image", update->image); /* or the API misses it */
-	return order(call, "POST", FUNCTION "/deploy", update->name, json);
+	return order(call, "POST", WEIR_SPIKE_FUNCTION "/deploy", update->name, json);
 }
 
 static int version_set(struct weir_dialect_call *call, const struct update *update)
@@ -281,7 +245,7 @@ static int version_set(struct weir_dialect_call *call, const struct update *upda
 	cJSON *const json = cJSON_CreateObject();
 
 	(void)cJSON_AddNumberToObject(json, "number", update->version); /* or the API takes the one before */
-	return order(call, "POST", FUNCTION "/rollback", update->name, json);
+	return order(call, "POST", WEIR_SPIKE_FUNCTION "/rollback", update->name, json);
 }
 
 /* Why it cannot be, or NULL. */
@@ -387,7 +351,7 @@ static int failed(struct weir_dialect_call *call, const char *name, const struct
 	if (result->failure != NULL && strcmp(result->failure, "call_unknown") == 0)
 		return weir_spike_fail(call, WEIR_SPIKE_UNKNOWN, "there is no function '%s'", name);
 	if (result->failure != NULL)
-		return weir_spike_fail(call, code_of(result->status), "%s", result->sentence);
+		return weir_spike_fail(call, weir_spike_code_of(result->status), "%s", result->sentence);
 	return weir_spike_fail(call, WEIR_SPIKE_UNKNOWN, "function %s failed with status %u: %.*s", name, result->status,
 		    is_text(said) && said.bytes <= SAID_BYTES_MAX ? (int)said.bytes : 0, said.data);
 }
@@ -412,7 +376,7 @@ static void asking_add(struct asking *asking, const char *name, int32_t value, c
 static int call_with(struct weir_dialect_call *call, const char *name, const char *payload,
 		     const struct asking *asking)
 {
-	const struct weir_dialect_invocation wanted = {.space = SPACE,
+	const struct weir_dialect_invocation wanted = {.space = WEIR_SPIKE_SPACE,
 						       .name = name,
 						       .body = weir_span_of(payload),
 						       .fields = asking->field,
@@ -456,66 +420,6 @@ static int call_function(struct weir_dialect_call *call, cJSON **body)
 	return code;
 }
 
-/* ---- get_all_functions ---- */
-
-static double number_of(const cJSON *json, const char *name)
-{
-	const cJSON *const item = cJSON_GetObjectItemCaseSensitive(json, name);
-
-	return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-/* {"functionName","imageUrl","resources"} of what the API tells. NULL: no memory. */
-static cJSON *function_json(const cJSON *function)
-{
-	const char *const image = weir_dialect_text(function, "image");
-	cJSON *const json = cJSON_CreateObject();
-	cJSON *resources = NULL;
-	const cJSON *spec = NULL;
-
-	(void)cJSON_AddStringToObject(json, "functionName", weir_dialect_text(function, "name")); /* or members lack */
-	(void)cJSON_AddStringToObject(json, "imageUrl", image == NULL ? "" : image);
-	resources = cJSON_AddArrayToObject(json, "resources");
-	cJSON_ArrayForEach(spec, cJSON_GetObjectItemCaseSensitive(function, "specs"))
-	{
-		cJSON *const resource = cJSON_CreateObject();
-
-		(void)cJSON_AddNumberToObject(resource, "cpu", number_of(spec, "cpu_millicores"));
-		(void)cJSON_AddNumberToObject(resource, "memory", number_of(spec, "memory_mb"));
-		(void)cJSON_AddNumberToObject(resource, "minReplica", number_of(spec, "min"));
-		(void)cJSON_AddNumberToObject(resource, "maxReplica", number_of(spec, "max"));
-		(void)cJSON_AddItemToArray(resources, resource);
-	}
-	return json;
-}
-
-static int get_all_functions(struct weir_dialect_call *call, cJSON **body)
-{
-	const struct weir_dialect_order wanted = {.method = "GET", .target = "/weir/functions"};
-	const cJSON *function = NULL;
-	struct weir_dialect_verdict verdict;
-	cJSON *json = NULL;
-	cJSON *functions = NULL;
-	const int code = call->ops->manage(call, &wanted, &verdict);
-
-	(void)body;
-	if (code != 0)
-		return code;
-	if (verdict.status != 200)
-		return refused(call, &verdict);
-	json = cJSON_CreateObject();
-	functions = cJSON_AddArrayToObject(json, "functions");
-	cJSON_ArrayForEach(function, cJSON_GetObjectItemCaseSensitive(verdict.json, "functions"))
-	{
-		const char *const space = weir_dialect_text(function, "namespace");
-
-		if (space != NULL && strcmp(space, SPACE) == 0)
-			(void)cJSON_AddItemToArray(functions, function_json(function)); /* or it lacks */
-	}
-	weir_dialect_verdict_release(&verdict);
-	return weir_dialect_reply_json(call, 200, json);
-}
-
 /* ---- the table ---- */
 
 static const struct {
@@ -527,7 +431,8 @@ static const struct {
 	{"/v1/update_function", "POST", update_function},
 	{"/v1/delete_function/{function_name}", "DELETE", delete_function},
 	{"/v1/call_function", "POST", call_function},
-	{"/v1/get_all_functions", "GET", get_all_functions},
+	{"/v1/get_all_functions", "GET", weir_spike_get_all_functions},
+	{"/v1/get_function_resources/{function_name}", "GET", weir_spike_get_function_resources},
 	{"/v1/scale_function", "POST", scale_function},
 };
 

@@ -1,5 +1,6 @@
 #include "ctrl/dialect/spike_message.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,6 +48,38 @@ int weir_spike_done(struct weir_dialect_call *call, const char *message)
 	(void)cJSON_AddNumberToObject(json, "code", 0); /* or members lack */
 	(void)cJSON_AddStringToObject(json, "message", message);
 	return weir_dialect_reply_json(call, 200, json);
+}
+
+enum weir_spike_code weir_spike_code_of(uint32_t status)
+{
+	return status == 503 ? WEIR_SPIKE_UNAVAILABLE : WEIR_SPIKE_UNKNOWN;
+}
+
+int weir_spike_refused(struct weir_dialect_call *call, struct weir_dialect_verdict *verdict)
+{
+	const char *const word = weir_dialect_text(verdict->json, "code");
+	const bool is_there = word != NULL && strcmp(word, "exists") == 0;
+	const int code = weir_spike_fail(call, weir_spike_code_of(verdict->status), "%s",
+					 is_there ? "function has been created" : weir_dialect_sentence(verdict));
+
+	weir_dialect_verdict_release(verdict);
+	return code;
+}
+
+int weir_spike_ask(struct weir_dialect_call *call, const char *method, const char *format, const char *name,
+	       const cJSON *json, struct weir_dialect_verdict *out_verdict)
+{
+	const char *const parts[] = {WEIR_SPIKE_SPACE, name};
+	char target[WEIR_DIALECT_TARGET_BYTES];
+	const struct weir_dialect_order order = {.method = method, .target = target, .json = json};
+
+	return weir_dialect_target(target, format, parts) ? call->ops->manage(call, &order, out_verdict) : -EINVAL;
+}
+
+int weir_spike_name_wrong(struct weir_dialect_call *call)
+{
+	return weir_spike_fail(call, WEIR_SPIKE_UNKNOWN, "function_name must have 1 to %d bytes",
+			       WEIR_MODEL_NAME_BYTES_MAX);
 }
 
 const cJSON *weir_spike_member(const cJSON *json, const char *name)

@@ -32,6 +32,7 @@ static const struct route routes[] = {
 	{"spike", "ANY /v1/delete_function/{function_name}", false},
 	{"spike", "ANY /v1/call_function", false},
 	{"spike", "ANY /v1/get_all_functions", false},
+	{"spike", "ANY /v1/get_function_resources/{function_name}", false},
 	{"spike", "ANY /v1/scale_function", false},
 	{"spike", "ANY /v1/*", true}, /* it says what its clients read: 404 */
 	{"project", "POST /auth/register", false},	  {"project", "POST /auth/login", false},

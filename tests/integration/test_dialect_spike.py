@@ -100,6 +100,15 @@ class Spike(weir_instance.Case):
     def shown(self, name):
         return json.loads(self.weir.ctrlctl("fn", "get", name, "-o", "json").stdout)
 
+    def replicas(self, name):
+        """What get_function_resources tells, by size."""
+        answer = self.ask("GET", f"get_function_resources/{name}")
+        self.assertEqual((sorted(answer), answer["functionName"]), (["functionName", "resources"], name))
+        for row in answer["resources"]:
+            self.assertEqual((sorted(row), row["ipv4"], row["launchType"]),
+                             (["cpu", "desiredStatus", "ipv4", "lastStatus", "launchType", "memory"], "127.0.0.1", "EC2"))
+        return sorted(answer["resources"], key=lambda row: row["cpu"])
+
     def bounds(self, name):
         return [(pool["workers_min"], pool["workers_max"]) for pool in self.shown(name)["pools"]]
 
@@ -118,6 +127,10 @@ class Spike(weir_instance.Case):
         self.assertEqual(self.curl(S1), (500, {"code": 2, "message": "function has been created", "details": []}))
         wait_until(lambda: sorted((row["cpu_millicores"], row["memory_mb"]) for row in self.weir.workers()
                                   if "cpu_millicores" in row) == [(4096, 16384), (8192, 32768)], "one worker of each spec")
+        self.assertEqual(self.curl("curl http://localhost:8080/v1/get_function_resources/test"), (200, {
+            "functionName": "test", "resources": self.replicas("test")}))
+        self.assertEqual([(row["cpu"], row["memory"], row["lastStatus"]) for row in self.replicas("test")],
+                         [(4096, 16384, "RUNNING"), (8192, 32768, "RUNNING")])
         began = time.monotonic()
         self.assertEqual(self.curl(S2), (200, {"payload": "3", "errorCode": 0}))
         self.assertGreaterEqual(time.monotonic() - began, 3)
@@ -192,7 +205,7 @@ class Spike(weir_instance.Case):
     def test_paths_and_methods_that_are_none(self):
         for method, path in (("GET", "nothing"), ("POST", "create_function/x"), ("DELETE", "delete_function"), ("GET", "")):
             self.assertEqual(self.error(method, path, None, 404, 5), "Not Found")
-        for method, path in (("GET", "create_function"), ("PUT", "call_function"), ("POST", "delete_function/x"),
+        for method, path in (("GET", "create_function"), ("PUT", "call_function"), ("POST", "get_function_resources/x"), ("POST", "delete_function/x"),
                              ("POST", "get_all_functions")):
             self.assertEqual(self.error(method, path, b"{", 501, 12), "Method Not Allowed")
         self.create("mine", "builtin:upper")
@@ -209,8 +222,28 @@ class Spike(weir_instance.Case):
         for count, bounds in ((1, (2, 3)), (-1, (1, 3)), (-5, (1, 3)), (9, (3, 3))):
             self.assertEqual(self.ask("POST", "scale_function", {**order, "scale_cnt": count}), {})
             self.assertEqual(self.bounds("scaled"), [bounds, (0, 2)])
-        wait_until(lambda: len([row for row in self.weir.workers() if row.get("cpu_millicores") == 210]) == 3,
-                   "three workers are there")
+        wait_until(lambda: [row["lastStatus"] for row in self.replicas("scaled")] == ["RUNNING"] * 3, "three workers are there")
+        self.assertEqual(len([row for row in self.weir.workers() if row.get("cpu_millicores") == 210]), 3)
+
+    def test_replicas_are_told_as_they_are(self):
+        self.create("kept", "registry.example/not/yet:1", [{"cpu": 240, "memory": 64, "min_replica": 2, "max_replica": 2},
+                                                           {"cpu": 340, "memory": 64, "max_replica": 2}])
+        row = {"ipv4": "127.0.0.1", "cpu": 240, "memory": 64, "launchType": "EC2", "lastStatus": "NOT_CREATED",
+               "desiredStatus": "RUNNING"}
+        self.assertEqual(self.replicas("kept"), [row] * 2)
+        self.weir.ctrlctl("image", "alias", "set", "registry.example/not/yet:1", "upper")
+        self.addCleanup(self.weir.ctrlctl, "image", "alias", "remove", "registry.example/not/yet:1")
+        running = [{**row, "lastStatus": "RUNNING"}] * 2
+        wait_until(lambda: self.replicas("kept") == running, "they are created")
+        os.kill(self.weir.pid_of("weir-supervisor"), signal.SIGKILL)
+        wait_until(lambda: self.weir.request("GET", "/v1/get_function_resources/kept").status == 200
+                   and self.replicas("kept") == running, "another supervisor tells the same")
+        worker = next(row["pid"] for row in self.weir.workers() if row.get("cpu_millicores") == 240)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: worker not in [row["pid"] for row in self.weir.workers()] and self.replicas("kept") == running,
+                   "one that died is replaced")
+        self.assertIn("none", self.error("GET", "get_function_resources/none"))
+        self.assertIn("1 to 63 bytes", self.error("GET", f"get_function_resources/{'x' * 64}"))
 
     def test_an_update_changes_what_it_names(self):
         self.create("grown", "builtin:sleep", [{"cpu": 220, "memory": 64, "min_replica": 1, "max_replica": 3}])

@@ -93,7 +93,8 @@ static inline struct weir_span dialect_test_param(const struct weir_dialect_call
 {
 	const struct dialect_test *test = dialect_test_of(call);
 
-	const bool is_name = strcmp(name, "name") == 0 || strcmp(name, "function") == 0;
+	const bool is_name = strcmp(name, "name") == 0 || strcmp(name, "function") == 0 ||
+			     strcmp(name, "function_name") == 0;
 	const char *const value = is_name ? test->name : strcmp(name, "user") == 0 ? test->user : NULL;
 
 	return value != NULL ? weir_span_of(value) : WEIR_SPAN("");

@@ -154,6 +154,41 @@ static void what_cannot_be_read_asks_nobody(void **state)
 	dialect_test_close(&test);
 }
 
+#define REPLICA(last, desired)                                                                                         \
+	"{\"ipv4\":\"127.0.0.1\",\"cpu\":5,\"memory\":6,\"launchType\":\"EC2\",\"lastStatus\":\"" last                       \
+	"\",\"desiredStatus\":\"" desired "\"}"
+
+static void replicas_are_what_the_api_tells(void **state)
+{
+	struct dialect_test test = {
+		.call = {.pattern = WEIR_SPAN("/v1/get_function_resources/{function_name}")},
+		.name = "a b",
+		.answers = 2,
+		.answer = {{200, "{\"specs\":[{\"cpu_millicores\":5,\"memory_mb\":6,\"min\":1}],\"pools\":[{}]}"},
+			   {200, "{\"workers\":[{\"state\":\"starting\",\"cpu_millicores\":5,\"memory_mb\":6},"
+				 "{\"state\":\"draining\",\"cpu_millicores\":5,\"memory_mb\":6},"
+				 "{\"state\":\"backoff\",\"cpu_millicores\":5,\"memory_mb\":6},{\"state\":\"unknown\"}]}"}}};
+
+	(void)state;
+	assert_string_equal(dialect_test_serve_as(&test, &weir_dialect_spike, "GET", ""),
+			    "{\"functionName\":\"a b\",\"resources\":[" REPLICA("PENDING", "RUNNING") "," REPLICA(
+				    "DEACTIVATING", "STOPPED") "," REPLICA("PROVISIONING", "RUNNING") "]}");
+	assert_string_equal(test.log, "GET /weir/functions/default/a%20b\nGET /weir/functions/default/a%20b/workers\n");
+	test.answer[0].text = "{\"specs\":[{\"cpu_millicores\":5,\"memory_mb\":6,\"min\":1}],\"pools\":[]}";
+	test.answer[1].text = "{\"workers\":[]}";
+	assert_string_equal(dialect_test_serve_as(&test, &weir_dialect_spike, "GET", ""),
+			    "{\"functionName\":\"a b\",\"resources\":[" REPLICA("NOT_CREATED", "RUNNING") "]}");
+	test.answer[1].status = 503;
+	test.answer[1].text = "{\"code\":\"no_workers\",\"error\":\"not now\"}";
+	assert_error(&test, dialect_test_serve_as(&test, &weir_dialect_spike, "GET", ""), 14, 503, "not now");
+	test.answer[0].status = 404;
+	test.answer[0].text = "{\"code\":\"not_found\",\"error\":\"there is none\"}";
+	assert_error(&test, dialect_test_serve_as(&test, &weir_dialect_spike, "GET", ""), 2, 500, "there is none");
+	test.manage_code = -ECANCELED;
+	assert_null(dialect_test_serve_as(&test, &weir_dialect_spike, "GET", ""));
+	dialect_test_close(&test);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +197,7 @@ int main(void)
 		cmocka_unit_test(what_the_api_refuses_is_told),
 		cmocka_unit_test(what_is_asked_of_the_api),
 		cmocka_unit_test(what_cannot_be_read_asks_nobody),
+		cmocka_unit_test(replicas_are_what_the_api_tells),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

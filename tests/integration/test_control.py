@@ -286,13 +286,12 @@ class Commands(weir_instance.Case):
                 weir.request("GET", "/hello")
             wait_until(lambda: weir.status()["metrics"]["responses_2xx"] >= before["metrics"]["responses_2xx"] + 20,
                        "the answers are counted")
-            after = weir.status()
-            self.assertEqual(after["metrics"]["calls_in_flight"], 0)
+            after = wait_until(lambda: (row := weir.status()) and row["metrics"]["calls_in_flight"] == 0
+                               and all(one["state"] == "ready" for one in row["processes"]) and row, "all are ready")
             kinds = [one["kind"] for one in after["processes"]]
             for kind in ("supervisor", "gateway", "ctrld", "worker"):
                 self.assertIn(kind, kinds)
             for process in after["processes"]:
-                self.assertEqual(process["state"], "ready", process)
                 self.assertTrue(pathlib.Path("/proc", str(process["pid"])).exists(), process)
             self.assertEqual(after["control"]["acknowledged"]["acked"], after["control"]["acknowledged"]["total"])
 

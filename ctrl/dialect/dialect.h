@@ -160,6 +160,21 @@ bool weir_dialect_name(struct weir_span span, char out[WEIR_MODEL_NAME_BYTES_MAX
 const char *weir_dialect_sentence(const struct weir_dialect_verdict *verdict);
 void weir_dialect_verdict_release(struct weir_dialect_verdict *verdict);
 
+/* ---- known.c ---- */
+
+/* What the API tells of a function. 0 with a verdict, or as manage(). */
+int weir_dialect_look_up(struct weir_dialect_call *call, const char *space, const char *name,
+			 struct weir_dialect_verdict *out_verdict);
+
+/* The same, as it was a moment ago: asking costs more than a call, and where ctrld is away, whatever was known.
+ * *out_function is valid until the call's next operation, or the verdict's release; NULL: the verdict says why.
+ * 0, or as manage(). */
+int weir_dialect_know(struct weir_dialect_call *call, const char *space, const char *name, const cJSON **out_function,
+		      struct weir_dialect_verdict *out_verdict);
+
+/* It has changed: what was known is of no use. */
+void weir_dialect_forget(const char *space, const char *name);
+
 /* ---- deploy.c: what several dialects do in the same way ---- */
 
 /* One file of code, or an archive, as the function's next version. */

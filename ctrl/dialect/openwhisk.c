@@ -67,18 +67,6 @@ int weir_whisk_refused(struct weir_dialect_call *call, struct weir_dialect_verdi
 	return code;
 }
 
-int weir_whisk_look_up(struct weir_dialect_call *call, const struct weir_whisk_name *name,
-		       struct weir_dialect_verdict *out_verdict)
-{
-	const char *const parts[] = {name->space, name->function};
-	char target[WEIR_DIALECT_TARGET_BYTES];
-	const struct weir_dialect_order order = {.method = "GET", .target = target};
-
-	return weir_dialect_target(target, "/weir/functions/%s/%s", parts)
-		       ? call->ops->manage(call, &order, out_verdict)
-		       : -EINVAL;
-}
-
 /* ---- the query ---- */
 
 bool weir_whisk_flag(struct weir_dialect_call *call, const char *name, bool *out_value, int *out_code)

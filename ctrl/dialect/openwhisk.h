@@ -6,7 +6,6 @@
  *   openwhisk_sequence.c    those of other actions
  *   openwhisk_invoke.c      POST of actions
  *   openwhisk_activation.c  activations, their logs and results
- *   openwhisk_know.c        what was known of functions
  *   openwhisk_tell.c        functions as actions, calls as activations
  *
  * An action is a function of the namespace: `name`, and `package/name` as `package.name`. What Weir knows no place
@@ -66,19 +65,6 @@ bool weir_whisk_page_read(struct weir_dialect_call *call, struct weir_whisk_page
 
 /* A switch of the query: "true", or "false" and not there. False: as above. */
 bool weir_whisk_flag(struct weir_dialect_call *call, const char *name, bool *out_value, int *out_code);
-
-/* What the API tells of a function. 0 with a verdict, or as manage(). */
-int weir_whisk_look_up(struct weir_dialect_call *call, const struct weir_whisk_name *name,
-		       struct weir_dialect_verdict *out_verdict);
-
-/* The same, as it was a moment ago: asking costs more than a call, and where ctrld is away, whatever was known.
- * *out_function is valid until the call's next operation, or the verdict's release; NULL: the verdict says why.
- * 0, or as manage(). openwhisk_know.c */
-int weir_whisk_know(struct weir_dialect_call *call, const struct weir_whisk_name *name, const cJSON **out_function,
-		    struct weir_dialect_verdict *out_verdict);
-
-/* It has changed: what was known is of no use. */
-void weir_whisk_forget(const struct weir_whisk_name *name);
 
 /* ---- what is asked for; each makes the reply ---- */
 

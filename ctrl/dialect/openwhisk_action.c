@@ -84,7 +84,7 @@ int weir_whisk_action_get(struct weir_dialect_call *call, const struct weir_whis
 	    strcmp(wanted, "false") != 0)
 		return weir_whisk_fail(call, 400, "The query parameter 'code' was malformed:\n'%s' is neither true nor false.",
 				       wanted);
-	code = weir_whisk_look_up(call, name, &verdict);
+	code = weir_dialect_look_up(call, name->space, name->function, &verdict);
 	if (code != 0)
 		return code;
 	return verdict.status == 200 ? action_reply(call, name, &verdict, wanted[0] == 't')
@@ -120,7 +120,7 @@ int weir_whisk_action_delete(struct weir_dialect_call *call, const struct weir_w
 	if (verdict.status >= 300)
 		return weir_whisk_refused(call, &verdict);
 	weir_dialect_verdict_release(&verdict);
-	weir_whisk_forget(name);
+	weir_dialect_forget(name->space, name->function);
 	return 0;
 }
 
@@ -163,7 +163,7 @@ static int action_add(struct weir_dialect_call *call, const cJSON *function, cJS
 
 	(void)snprintf(wanted.space, sizeof(wanted.space), "%s", weir_dialect_text(function, "namespace")); /* fits */
 	(void)snprintf(wanted.function, sizeof(wanted.function), "%s", name == NULL ? "" : name);
-	code = weir_whisk_look_up(call, &wanted, &verdict);
+	code = weir_dialect_look_up(call, wanted.space, wanted.function, &verdict);
 	if (code != 0)
 		return code;
 	if (verdict.status == 200 && !cJSON_AddItemToArray(list, weir_whisk_action_json(verdict.json, false)))
@@ -448,8 +448,8 @@ static int changed_reply(struct weir_dialect_call *call, const struct change *ch
 	if (verdict->status >= 300)
 		return weir_whisk_refused(call, verdict);
 	weir_dialect_verdict_release(verdict);
-	weir_whisk_forget(change->name);
-	code = weir_whisk_look_up(call, change->name, verdict);
+	weir_dialect_forget(change->name->space, change->name->function);
+	code = weir_dialect_look_up(call, change->name->space, change->name->function, verdict);
 	if (code != 0)
 		return code;
 	return verdict->status == 200 ? action_reply(call, change->name, verdict, true) : weir_whisk_refused(call, verdict);
@@ -481,7 +481,7 @@ static int put(struct weir_dialect_call *call, struct change *change)
 static int put_over(struct weir_dialect_call *call, struct change *change, bool may_replace)
 {
 	struct weir_dialect_verdict verdict;
-	int code = weir_whisk_look_up(call, change->name, &verdict);
+	int code = weir_dialect_look_up(call, change->name->space, change->name->function, &verdict);
 
 	if (code != 0)
 		return code;

@@ -78,7 +78,7 @@ static int base_json(struct weir_dialect_call *call, const cJSON *record, const 
 	const cJSON *function = NULL;
 	cJSON *gone = NULL;
 	bool is_that_version = false;
-	const int code = weir_whisk_know(call, name, &function, &verdict);
+	const int code = weir_dialect_know(call, name->space, name->function, &function, &verdict);
 
 	if (code != 0)
 		return code;

@@ -60,7 +60,7 @@ static bool action_know(struct weir_dialect_call *call, const cJSON *given, stru
 	struct weir_dialect_verdict verdict;
 	const cJSON *function = NULL;
 
-	*out_code = weir_whisk_know(call, action->name, &function, &verdict);
+	*out_code = weir_dialect_know(call, action->name->space, action->name->function, &function, &verdict);
 	if (*out_code != 0)
 		return false;
 	if (function == NULL) {

@@ -48,7 +48,7 @@ static bool component_read(struct weir_dialect_call *call, const cJSON *componen
 	}
 	if (!weir_whisk_name_parse(call, component->valuestring, &name, out_code))
 		return false;
-	*out_code = weir_whisk_know(call, &name, &function, &verdict);
+	*out_code = weir_dialect_know(call, name.space, name.function, &function, &verdict);
 	if (*out_code != 0)
 		return false;
 	if (function == NULL && verdict.status != 404) {

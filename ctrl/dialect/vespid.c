@@ -19,7 +19,7 @@
 
 #define SPACE "default"
 
-enum { DIGITS_MAX = 10, REMEMBERED = 256, REMEMBERED_MS = 2000 };
+enum { DIGITS_MAX = 10 };
 
 struct kind {
 	const char *name;
@@ -140,18 +140,6 @@ static int deploy(struct weir_dialect_call *call, const char *name, const char *
 	return deployed(call, name, is_new ? "created" : "updated", weir_clock_now_ns() - begun_ns);
 }
 
-/* Is there such an action? 0 with a verdict of 200 or another status, or as manage(). */
-static int look_up(struct weir_dialect_call *call, const char *name, struct weir_dialect_verdict *out_verdict)
-{
-	const char *const parts[] = {SPACE, name};
-	char target[WEIR_DIALECT_TARGET_BYTES];
-	const struct weir_dialect_order order = {.method = "GET", .target = target};
-
-	return weir_dialect_target(target, "/weir/functions/%s/%s", parts)
-		       ? call->ops->manage(call, &order, out_verdict)
-		       : -EINVAL;
-}
-
 static int create(struct weir_dialect_call *call, const char *name, const cJSON *body)
 {
 	const char *const code = weir_dialect_text(body, "vcode");
@@ -175,7 +163,7 @@ static int update(struct weir_dialect_call *call, const char *name, const cJSON 
 
 	if (code == NULL)
 		return unsound(call, "vcode must be a text");
-	result = look_up(call, name, &verdict);
+	result = weir_dialect_look_up(call, SPACE, name, &verdict);
 	if (result != 0)
 		return result;
 	if (verdict.status != 200)
@@ -254,44 +242,18 @@ static int failed(struct weir_dialect_call *call, const char *name, const struct
 	return fail(call, "ActionInvokeError", "%.*s", text.bytes < 256 ? (int)text.bytes : 256, text.data);
 }
 
-/* Which actions answer with numbers, as they were a moment ago: asking costs more than a call. */
-static struct {
-	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
-	bool is_number;
-	uint64_t until_ns;
-} remembered[REMEMBERED];
-
-static size_t place_of(const char *name)
-{
-	uint32_t hash = 2166136261; /* FNV-1a */
-
-	for (; *name != '\0'; name++)
-		hash = (hash ^ (unsigned char)*name) * 16777619;
-	return hash % REMEMBERED;
-}
-
-/* Was it created as one whose result is a number? Without ctrld: what was known, else it is a text. */
+/* Was it created as one whose result is a number? Without ctrld: as it was known, else it is a text. */
 static bool is_number_action(struct weir_dialect_call *call, const char *name)
 {
-	const size_t place = place_of(name);
-	const bool is_known = strcmp(remembered[place].name, name) == 0;
-	const bool was_number = is_known && remembered[place].is_number;
+	const cJSON *function = NULL;
 	struct weir_dialect_verdict verdict;
 	const struct kind *kind = NULL;
 
-	if (is_known && weir_clock_now_ns() < remembered[place].until_ns)
-		return was_number;
-	if (look_up(call, name, &verdict) != 0)
-		return was_number;
-	kind = kind_find(weir_dialect_text(cJSON_GetObjectItemCaseSensitive(verdict.json, "annotations"), "vespid"));
-	if (verdict.status == 200) {
-		(void)snprintf(remembered[place].name, sizeof(remembered[place].name), "%s", name); /* fits */
-		remembered[place].is_number = kind != NULL && kind->is_number;
-		remembered[place].until_ns = weir_clock_now_ns() + REMEMBERED_MS * WEIR_NS_PER_MS;
-	}
-	kind = verdict.status == 200 ? kind : NULL;
+	if (weir_dialect_know(call, SPACE, name, &function, &verdict) != 0)
+		return false;
+	kind = kind_find(weir_dialect_text(cJSON_GetObjectItemCaseSensitive(function, "annotations"), "vespid"));
 	weir_dialect_verdict_release(&verdict);
-	return kind != NULL ? kind->is_number : was_number;
+	return kind != NULL && kind->is_number;
 }
 
 /* Takes the body over: it is not kept while the action runs. */
@@ -366,7 +328,7 @@ static int get(struct weir_dialect_call *call, const char *name)
 {
 	struct weir_dialect_verdict verdict;
 	cJSON *json = NULL;
-	int code = look_up(call, name, &verdict);
+	int code = weir_dialect_look_up(call, SPACE, name, &verdict);
 
 	if (code != 0)
 		return code;
@@ -386,7 +348,7 @@ static int action_add(struct weir_dialect_call *call, const char *name, cJSON *a
 {
 	struct weir_dialect_verdict verdict;
 	cJSON *action = NULL;
-	int code = look_up(call, name, &verdict);
+	int code = weir_dialect_look_up(call, SPACE, name, &verdict);
 
 	if (code == 0 && verdict.status == 200) {
 		action = cJSON_CreateObject();

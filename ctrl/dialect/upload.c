@@ -84,21 +84,6 @@ static int refused(struct weir_dialect_call *call, struct weir_dialect_verdict *
 
 /* ---- what was sent ---- */
 
-/* A browser says whose page sent it here. */
-static bool is_of_another_site(const struct weir_dialect_call *call)
-{
-	const struct weir_span origin = call->ops->field(call, "origin");
-	const struct weir_span host = call->ops->field(call, "host");
-	const char *const authority = origin.bytes == 0 ? NULL : memmem(origin.data, origin.bytes, "://", 3);
-
-	if (origin.bytes == 0)
-		return false;
-	return authority == NULL ||
-	       !weir_span_equal_nocase((struct weir_span){.data = authority + 3,
-							  .bytes = (size_t)(origin.data + origin.bytes - authority - 3)},
-				       host);
-}
-
 /* A number over 0, or 0 where there is none. False: it is something else, or more than anybody could mean. */
 static bool number_read(const cJSON *descriptor, const char *name, double *out)
 {
@@ -302,8 +287,6 @@ static int serve(struct weir_dialect_call *call)
 
 	if (!weir_span_equal(call->method, WEIR_SPAN("POST")))
 		return weir_dialect_reply_text(call, 200, "text/html; charset=utf-8", weir_span_of(weir_upload_page));
-	if (is_of_another_site(call))
-		return fail(call, "a page of another site sent this; use the one at /upload");
 	wrong = weir_multipart_read(call->ops->field(call, "content-type"), call->body, &form);
 	if (wrong != NULL)
 		return fail(call, "the body %s", wrong);

@@ -253,29 +253,56 @@ static int reply_send(struct weir_runtime_call *call, const struct weir_dialect_
 	return result;
 }
 
+/* Did a browser send this for a page of another site? It says so in a field (the Fetch standard, "origin"), and
+ * such a page may send anything but read nothing: it must not act with what its visitor can reach. */
+static bool is_of_another_site(const struct weir_dialect_call *call)
+{
+	const struct weir_span origin = call->ops->field(call, "origin");
+	const struct weir_span host = call->ops->field(call, "host");
+	const char *const authority = origin.bytes == 0 ? NULL : memmem(origin.data, origin.bytes, "://", 3);
+
+	if (origin.bytes == 0 || weir_span_equal(call->method, WEIR_SPAN("GET")))
+		return false;
+	return authority == NULL ||
+	       !weir_span_equal_nocase((struct weir_span){.data = authority + 3,
+							  .bytes = (size_t)(origin.data + origin.bytes - authority - 3)},
+				       host);
+}
+
 /* Before an adapter is asked, so in Weir's own form. */
-static int body_refused(struct weir_dialect_call *call, bool is_too_large)
+static int refuse(struct weir_dialect_call *call, uint16_t status, const char *word, const char *sentence)
 {
 	cJSON *const json = cJSON_CreateObject();
 
-	(void)cJSON_AddStringToObject(json, "error",
-				      is_too_large ? "The body is larger than requests of this kind may be"
-						   : "Too many large bodies are on their way; try again later");
-	(void)cJSON_AddStringToObject(json, "code", is_too_large ? "body_too_large" : "no_memory"); /* or it lacks */
-	return weir_dialect_reply_json(call, is_too_large ? 413 : 503, json);
+	(void)cJSON_AddStringToObject(json, "error", sentence); /* or members lack */
+	(void)cJSON_AddStringToObject(json, "code", word);
+	return weir_dialect_reply_json(call, status, json);
+}
+
+/* The reply of the adapter, or of what is looked at before. 0, or -errno. */
+static int reply_make(struct running *running)
+{
+	struct weir_dialect_call *const call = &running->call;
+	int result = 0;
+
+	if (is_of_another_site(call))
+		return refuse(call, 403, "another_site", "A page of another site sent this; such pages may not act here");
+	result = body_read(running);
+	if (result == -EMSGSIZE)
+		return refuse(call, 413, "body_too_large", "The body is larger than requests of this kind may be");
+	if (result == -ENOBUFS)
+		return refuse(call, 503, "no_memory", "Too many large bodies are on their way; try again later");
+	if (result != 0)
+		return result;
+	call->body = (struct weir_span){.data = running->body, .bytes = running->body_bytes};
+	return running->instance->dialect->serve(call);
 }
 
 static int served(struct running *running)
 {
 	struct weir_runtime_call *const runtime = running->runtime;
-	int result = body_read(running);
+	int result = reply_make(running);
 
-	if (result == -EMSGSIZE || result == -ENOBUFS)
-		result = body_refused(&running->call, result == -EMSGSIZE);
-	else if (result == 0) {
-		running->call.body = (struct weir_span){.data = running->body, .bytes = running->body_bytes};
-		result = running->instance->dialect->serve(&running->call);
-	}
 	if (result == 0)
 		result = reply_send(runtime, &running->call.reply);
 	if (result == -ENOMEM)

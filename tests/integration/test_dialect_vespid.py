@@ -99,6 +99,14 @@ class Vespid(weir_instance.Case):
         self.assertIn(200, {answer.status for answer in answers})
         self.assertEqual(self.weir.status()["metrics"]["workers_died"], 0)
 
+    def test_a_page_of_another_site_cannot_act(self):
+        body = json.dumps({"vcode": ADD.replace("add", "evil"), "runtime": "c"}).encode()
+        answer = self.weir.request("POST", "/actions/evil/create", body, headers={"origin": "https://evil.example"})
+        self.assertEqual((answer.status, answer.json()["code"]), (403, "another_site"))
+        self.assertEqual(self.message("/actions/evil/get"), "InvalidActionError: Action does not exist: evil")
+        own = {"origin": f"http://127.0.0.1:{self.weir.port}"}
+        self.assertEqual(self.weir.request("POST", "/actions/list", b"{}", headers=own).status, 200)
+
     def test_functions_of_other_doors_are_actions_and_actions_are_functions(self):
         self.create("fib", "int fib(int n){ return n < 2 ? n : fib(n-1) + fib(n-2); }", "c")
         self.assertEqual(self.weir.ctrlctl("fn", "invoke", "fib", "-d", '{"n": 10}').stdout, "55\n")

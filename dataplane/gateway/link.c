@@ -500,7 +500,9 @@ bool weir_link_is_at_rest(const struct weir_shard_link *link)
 	const uint32_t parked = atomic_load_explicit(&link->header->parked, memory_order_relaxed);
 	uint64_t sequence;
 
-	if (accepted - finished != parked)
+	/* What it has not read may have been recalled; that it does not read is the trouble. */
+	if (accepted - finished != parked ||
+	    atomic_load_explicit(&link->to_worker.shm->head, memory_order_relaxed) != link->to_worker.tail)
 		return false;
 	for (uint16_t i = 0; i < WEIR_PAIR_CALLS; i++) {
 		const struct weir_shard_call *call = &link->call[i];

@@ -232,8 +232,8 @@ bool weir_link_chunk_return(struct weir_shard_link *link, uint16_t call, uint32_
 bool weir_link_push(struct weir_shard *shard, struct weir_shard_link *link,
 		    struct weir_message *message, uint32_t keep_free);
 
-/* All that the worker has started waits (parked), and nothing of this shard is left for it to start: it has no
- * reason to move. What it says of itself wrongly costs its own calls their deadline. */
+/* All that the worker has started waits (parked), and nothing of this shard is left for it to read or start: it
+ * has no reason to move. What it says of itself wrongly costs its own calls their deadline. */
 bool weir_link_is_at_rest(const struct weir_shard_link *link);
 
 /* The link's timer fired: recall from a stalled worker, kill overdue calls, trim when idle. */

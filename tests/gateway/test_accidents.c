@@ -84,6 +84,8 @@ static void a_late_worker_gets_calls_again(void **state)
 
 		rig_send(client, GET);
 		rig_expect_metric(rig, WEIR_METRIC_calls_recalled, recalled + 1);
+		usleep(30000); /* and not given to it again until it has read what it got */
+		rig_expect_metric(rig, WEIR_METRIC_calls_recalled, recalled + 1);
 		head = rig_worker_pop(&worker); /* late: this call was taken back */
 		assert_int_equal(head.kind, WEIR_MESSAGE_HEAD);
 		assert_false(weir_call_accept(&worker.segment.pair[0].call[head.call], head.sequence));

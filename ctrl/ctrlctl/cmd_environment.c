@@ -86,7 +86,7 @@ static bool file_read(FILE *file, const char *path, char *out, size_t max)
 	}
 	if (bytes == max || memchr(out, '\0', bytes) != NULL) {
 		(void)weir_ctl_fail(WEIR_CTL_INVALID, "of other bytes take their base64, and let the function undo that",
-				    "%s has more than %zu bytes or is no text", path, max - 1);
+				    "%s is longer than %zu bytes or no text", path, max - 2);
 		return false;
 	}
 	out[bytes] = '\0';
@@ -104,7 +104,7 @@ bool weir_ctl_secret_read(const char *name, const char *from, char *out, size_t 
 		return file_read(stdin, "standard input", out, max);
 	if (from != NULL && from[0] != '@') {
 		(void)weir_ctl_fail(WEIR_CTL_USAGE,
-				    "leave it out to be asked for it; =@FILE and =- (standard input) read it",
+				    "=@FILE and =- (standard input) read it, nothing behind the name asks for it",
 				    "the value of %s stands on the command line, where others see it", name);
 		return false;
 	}

@@ -314,7 +314,7 @@ class Secret(weir_instance.Case):
             self.show_deploy(weir, "show")
             refused = weir.ctrlctl("fn", "env", "set", "show", "--secret", f"TOKEN={SECRET}", check=False)
             self.assertEqual(refused.returncode, 7)
-            self.assertIn("--secret TOKEN=@FILE", refused.stderr)
+            self.assertIn("=@FILE", refused.stderr)
             self.assertNotIn(SECRET, refused.stderr)
             for how, stdin, word in (("TOKEN", "", "no value"), ("TOKEN=-", "", "empty"), ("TOKEN=@/missing", None, "cannot open"),
                                      ("TOKEN=-", "x" * 40000, "longer"), ("TO-KEN=-", "x", "'TO-KEN' is no name")):

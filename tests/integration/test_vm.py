@@ -53,7 +53,7 @@ ls -d /sys/fs/cgroup/weir-*/w* || end "failed: no worker has a control group"
 ctrlctl fn add sized --runtime native --file /weir/samples/hello.so --spec cpu=250,memory=64,min=1 --spec cpu=1500,memory=128,min=1 ||
 	end "failed: fn add sized"
 for try in $(seq 600); do
-	cat /sys/fs/cgroup/weir-*/w*/cpu.max | sort -n | tr '\\n' ';' >/tmp/quotas
+	cat /sys/fs/cgroup/weir-*/w*/cpu.max | sort -n | uniq | tr '\\n' ';' >/tmp/quotas
 	! grep -q '^max 100000;25000 100000;150000 100000;$' /tmp/quotas || break
 	sleep 0.1
 done

@@ -277,6 +277,9 @@ static bool door_open(struct weir_ctrld *ctrld, const struct weir_api_owner *own
 	}
 	if (code != 0)
 		return false;
+	/* The data path may have been faster than this start. */
+	if (ctrld->acknowledged.generation > 0)
+		weir_api_acknowledge(ctrld->api[door], &ctrld->acknowledged);
 	event.data.fd = weir_api_fd(ctrld->api[door]);
 	return epoll_ctl(ctrld->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) == 0;
 }

@@ -236,7 +236,7 @@ static int run(struct weir_dialect_call *call, const struct action *action, stru
 }
 
 /* The next component, with what came before it; of one that is a sequence its components stand next. */
-static int component_run(struct weir_dialect_call *call, const char *text, cJSON *todo, struct end *end)
+static int component_run(struct weir_dialect_call *call, const char *text, cJSON *components, struct end *end)
 {
 	struct weir_whisk_name name;
 	struct action action = {.name = &name};
@@ -253,7 +253,7 @@ static int component_run(struct weir_dialect_call *call, const char *text, cJSON
 		(void)end_set(end, WEIR_WHISK_INTERNAL_ERROR, NULL); /* a reply was made, or none can be */
 	} else if (action.components != NULL) {
 		while ((item = cJSON_DetachItemFromArray(action.components, cJSON_GetArraySize(action.components) - 1)) != NULL)
-			(void)cJSON_InsertItemInArray(todo, 0, item); /* cannot fail: there is nothing to allocate */
+			(void)cJSON_InsertItemInArray(components, 0, item); /* cannot fail: there is nothing to allocate */
 		code = end_set(end, WEIR_WHISK_SUCCESS, strdup(action.arguments));
 	} else {
 		code = run(call, &action, end);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "dataplane/base/clock.h"
+#include "dataplane/base/id.h"
 
 /* What their bodies may hold; each list ends with a member without a name. */
 static const struct weir_api_member function_add_members[] = {
@@ -145,6 +146,8 @@ static const struct {
 	/* ?after=ID&limit=COUNT&since=NS&newest=1 */
 	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL, NULL},
+	/* What a dialect's client was answered, as that dialect tells it. */
+	{WEIR_HTTP_GET, "/weir/activations/*/answer", weir_api_activation_answer, NULL, NULL},
 	/* The same, and &until=NS&function=NAMESPACE/NAME&namespace=NAMESPACE&failed=1 */
 	{WEIR_HTTP_GET, "/weir/activations", weir_api_activation_list, NULL, NULL},
 	{WEIR_HTTP_GET, "/weir/activations/*", weir_api_activation_get, NULL, NULL},
@@ -525,18 +528,15 @@ void weir_api_time_add(cJSON *json, const char *name, uint64_t time_ns)
 bool weir_api_activation_parse(struct weir_api_call *call, const char *text, uint64_t *out_high,
 			       uint64_t *out_low)
 {
-	const size_t bytes = strlen(text);
-	char half[17] = {0};
+	struct weir_id id = {0};
 
-	if (bytes != 32 || strspn(text, "0123456789abcdefABCDEF") != bytes) {
+	if (!weir_id_parse(text, &id)) {
 		(void)weir_api_refuse(call, 422, "invalid", "activation",
 				      "an activation's id has 32 hexadecimal digits; it stands in "
 				      "the answer's header x-openwhisk-activation-id");
 		return false;
 	}
-	memcpy(half, text, 16);
-	*out_high = strtoull(half, NULL, 16);
-	memcpy(half, text + 16, 16);
-	*out_low = strtoull(half, NULL, 16);
+	*out_high = id.high;
+	*out_low = id.low;
 	return true;
 }

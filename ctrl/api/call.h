@@ -86,7 +86,8 @@ weir_api_handler weir_api_pool_list, weir_api_pool_change;
 weir_api_handler weir_api_alias_list, weir_api_alias_set, weir_api_alias_remove;
 weir_api_handler weir_api_user_list, weir_api_user_add, weir_api_user_remove, weir_api_login, weir_api_token_check;
 weir_api_handler weir_api_function_scale, weir_api_function_workers;
-weir_api_handler weir_api_activation_list, weir_api_activation_get, weir_api_activation_logs, weir_api_function_logs;
+weir_api_handler weir_api_activation_list, weir_api_activation_get, weir_api_activation_logs, weir_api_activation_answer,
+	weir_api_function_logs;
 weir_api_handler weir_api_history_list, weir_api_history_diff, weir_api_history_rollback;
 weir_api_handler weir_api_config_export, weir_api_config_apply;
 weir_api_handler weir_api_backup_get, weir_api_restore;

@@ -10,6 +10,7 @@
 
 enum {
 	LINES_DEFAULT = 100,
+	ANSWER_BYTES_MAX = 65536, /* abi/output.h */
 	ESCAPE_BYTES = 4, /* of one byte: \xNN */
 };
 
@@ -156,6 +157,73 @@ enum weir_api_result weir_api_activation_logs(struct weir_api_call *call)
 				       "nothing is kept of this activation: the id is unknown, the "
 				       "call printed nothing, or its lines were too old to keep");
 	return result;
+}
+
+/* The parts of an answer, put together. */
+struct answer {
+	size_t bytes;	 /* that it has; 0: they are not known yet */
+	size_t used;	 /* that are here */
+	bool is_spoiled; /* it is none, or parts were dropped */
+	char text[ANSWER_BYTES_MAX + 1];
+};
+
+static void answer_visit(void *context, const struct weir_log_line *line)
+{
+	struct answer *const answer = context;
+	char length[24] = "";
+
+	if (answer->bytes == 0) {
+		if (line->text.bytes < sizeof(length))
+			memcpy(length, line->text.data, line->text.bytes);
+		answer->bytes = strtoull(length, NULL, 10);
+		answer->is_spoiled = answer->bytes == 0 || answer->bytes > ANSWER_BYTES_MAX;
+	} else if (!answer->is_spoiled && line->text.bytes <= answer->bytes - answer->used) {
+		memcpy(answer->text + answer->used, line->text.data, line->text.bytes);
+		answer->used += line->text.bytes;
+	} else {
+		answer->is_spoiled = true;
+	}
+}
+
+/* Its JSON; NULL: there is none. *out_code is that of the store. */
+static cJSON *answer_read(const struct weir_api_call *call, const struct weir_log_filter *filter, int *out_code,
+			  struct weir_store_error *error)
+{
+	struct answer *const answer = calloc(1, sizeof(*answer));
+	cJSON *json = NULL;
+
+	*out_code = answer == NULL ? weir_store_fail(error, -ENOMEM, "no memory for the answer")
+				   : weir_log_store_read(call->owner->data, filter, answer_visit, answer, error);
+	if (*out_code == 0 && !answer->is_spoiled && answer->bytes != 0 && answer->used == answer->bytes)
+		json = cJSON_ParseWithLength(answer->text, answer->bytes);
+	free(answer);
+	return json;
+}
+
+enum weir_api_result weir_api_activation_answer(struct weir_api_call *call)
+{
+	struct weir_log_filter filter = {.answers = true, .lines_max = WEIR_LOG_STORE_LINES_MAX};
+	struct weir_store_error error = {{0}};
+	cJSON *json = NULL;
+	int code = 0;
+
+	if (!weir_api_activation_parse(call, call->param[0], &filter.activation_high, &filter.activation_low))
+		return WEIR_API_DONE;
+	if (!weir_api_is_kept(call, WEIR_API_OUTPUT))
+		return WEIR_API_RETRY;
+	json = answer_read(call, &filter, &code, &error);
+	if (code != 0 && code != -ENOENT)
+		return weir_api_refuse_store(call, code, &error);
+	if (json == NULL)
+		return weir_api_refuse(call, 404, "not_found", NULL,
+				       "no answer is kept of this activation: the id is unknown, it was not called by a "
+				       "client whose answers are kept, its answer was too large, or it is too old");
+	cJSON_Delete(call->answer);
+	call->answer = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(call->answer, "activation", call->param[0]); /* or members lack */
+	(void)cJSON_AddItemToObject(call->answer, "answer", json);
+	call->status = 200;
+	return WEIR_API_DONE;
 }
 
 /* Is there such a function now? */

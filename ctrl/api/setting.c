@@ -18,7 +18,8 @@ enum {
 	LOG_KEEP_S_MAX = 10 * 366 * 86400,
 	ACTIVATION_KEPT_PER_S = 100,
 	ACTIVATION_FAILED_PER_S = 1000,
-	ACTIVATION_PER_S_MAX = 10000, /* the oldest are removed as fast: twice that */
+	ACTIVATION_WHISK_PER_S = 1000,
+	ACTIVATION_PER_S_MAX = 10000, /* of each kind; the oldest are removed as fast: thrice that */
 	ACTIVATION_ROWS = 200000,
 	ACTIVATION_ROWS_MAX = 100000000,
 };
@@ -92,6 +93,8 @@ static const struct weir_setting settings[] = {
 	 "space for history, then the oldest changes go"},
 	{"activation_kept_per_s", WEIR_SETTING_COUNT, 0, ACTIVATION_PER_S_MAX, OURS(activation_kept_per_s),
 	 "records of calls that went well: kept in a second at most"},
+	{"activation_whisk_per_s", WEIR_SETTING_COUNT, 0, ACTIVATION_PER_S_MAX, OURS(activation_whisk_per_s),
+	 "likewise, of calls that OpenWhisk's clients made"},
 	{"activation_failed_per_s", WEIR_SETTING_COUNT, 0, ACTIVATION_PER_S_MAX, OURS(activation_failed_per_s),
 	 "records of calls that failed: likewise"},
 	{"activation_rows_max", WEIR_SETTING_COUNT, 1, ACTIVATION_ROWS_MAX, OURS(activation_rows_max),
@@ -168,6 +171,7 @@ void weir_setting_defaults(struct weir_setting_values *out_values)
 		.history_generations_max = WEIR_HISTORY_GENERATIONS_DEFAULT,
 		.history_bytes_max = WEIR_HISTORY_BYTES_DEFAULT,
 		.activation_kept_per_s = ACTIVATION_KEPT_PER_S,
+		.activation_whisk_per_s = ACTIVATION_WHISK_PER_S,
 		.activation_failed_per_s = ACTIVATION_FAILED_PER_S,
 		.activation_rows_max = ACTIVATION_ROWS,
 		.activation_keep_s = LOG_KEEP_S_DEFAULT,

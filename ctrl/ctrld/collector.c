@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ctrl/ctrld/rounds.h"
+#include "ctrl/model/builtin.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
 #include "dataplane/base/log.h"
@@ -26,6 +27,8 @@ enum {
 	TRIMS_MAX = 100,
 	WAKE = WEIR_COLLECTOR_SOCKETS_MAX, /* epoll's word for the eventfd */
 };
+
+static_assert((int)WEIR_LOG_STREAM_ANSWER == (int)WEIR_OUTPUT_ANSWER, "one number");
 
 static const uint64_t late_ns_max = 86400 * WEIR_NS_PER_SECOND; /* an older time is no time */
 
@@ -182,6 +185,23 @@ static size_t function_name(const struct output *output, struct weir_span name, 
 	return used;
 }
 
+/* Is it sound, and has it only what this worker may send? */
+static bool message_read(const struct weir_collector *collector, const struct output *output, size_t bytes,
+			 struct weir_output_reader *out_reader)
+{
+	struct weir_output_reader walk;
+	struct weir_output_line line;
+
+	if (weir_output_read(collector->message, bytes, out_reader) != 0)
+		return false;
+	walk = *out_reader;
+	while (weir_output_next(&walk, &line)) {
+		if (line.stream == WEIR_OUTPUT_ANSWER && strcmp(output->space, WEIR_BUILTIN_SPACE) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* One message, of `bytes` bytes. */
 static void message_take(struct weir_collector *collector, struct output *output, size_t bytes)
 {
@@ -190,7 +210,7 @@ static void message_take(struct weir_collector *collector, struct output *output
 	struct weir_output_reader reader;
 	struct weir_output_line line;
 
-	if (weir_output_read(collector->message, bytes, &reader) != 0) {
+	if (!message_read(collector, output, bytes, &reader)) {
 		weir_rounds_lock(&collector->rounds);
 		collector->status.refused++;
 		weir_rounds_unlock(&collector->rounds);

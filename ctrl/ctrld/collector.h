@@ -8,7 +8,7 @@
  * waits in the sockets, and when those are full the workers drop and count.
  * Lost when ctrld is killed: the lines of the round that was not committed.
  * Workers are not trusted: a message that is not sound is counted and dropped; lines go to the namespace
- * that the supervisor named, whatever they say.
+ * that the supervisor named, whatever they say; only Weir's own functions say what calls were answered.
  * Owns: the thread, the sockets, the store. Threads: all functions here: ctrld's main thread. */
 #ifndef WEIR_CTRL_CTRLD_COLLECTOR_H
 #define WEIR_CTRL_CTRLD_COLLECTOR_H

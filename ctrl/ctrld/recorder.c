@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctrl/ctrld/rounds.h"
+#include "ctrl/model/builtin.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
 #include "dataplane/base/log.h"
@@ -21,7 +22,7 @@ enum {
 	GATHER_MS = 50,
 	QUIET_MS = 5000, /* without records: then what is too old is looked for */
 	TAKE_MAX = 256,  /* records of one ring, then the others come first */
-	TRIMS_MAX = 20,
+	TRIMS_MAX = 30,
 };
 
 static const uint64_t commit_ns = 250 * WEIR_NS_PER_MS; /* what is kept is written at once, unless somebody asks */
@@ -62,9 +63,11 @@ struct weir_recorder {
 	uint32_t first_ring; /* to be looked at; another one each round */
 	uint64_t round_ns;  /* CLOCK_MONOTONIC of this round, */
 	uint64_t wall_ns;   /* and the time of people then */
+	uint64_t whisk_id;  /* the function behind OpenWhisk's paths */
 	struct weir_recorder_limits round_limits;
 	struct weir_recorder_status counts; /* published at the round's end */
 	struct budget good;
+	struct budget whisk;
 	struct budget bad;
 	struct weir_activation taken[TAKE_MAX];
 };
@@ -268,12 +271,15 @@ static void record_take(struct weir_recorder *recorder, const struct weir_activa
 {
 	struct weir_activation_row row = row_of(recorder, record);
 	const bool is_bad = weir_activation_row_is_failed(&row);
+	const bool is_whisk = record->caller_id == recorder->whisk_id;
+	struct budget *const budget = is_bad ? &recorder->bad : is_whisk ? &recorder->whisk : &recorder->good;
+	const uint32_t per_s = is_bad     ? recorder->round_limits.failed_per_s
+			       : is_whisk ? recorder->round_limits.whisk_per_s
+					  : recorder->round_limits.kept_per_s;
 	const uint64_t ended_ns = record->arrived_ns + record->total_ns;
 
 	recorder->counts.seen++;
-	if (budget_take(is_bad ? &recorder->bad : &recorder->good,
-			is_bad ? recorder->round_limits.failed_per_s : recorder->round_limits.kept_per_s,
-			ended_ns < recorder->round_ns ? ended_ns : recorder->round_ns))
+	if (budget_take(budget, per_s, ended_ns < recorder->round_ns ? ended_ns : recorder->round_ns))
 		record_keep(recorder, &row, record->function_id);
 	else
 		recorder->counts.skipped++;
@@ -406,7 +412,8 @@ static void *thread_main(void *argument)
 	struct weir_recorder *const recorder = argument;
 	enum weir_round round = WEIR_ROUND_PLAIN;
 
-	recorder->good.left_ns = recorder->bad.left_ns = WEIR_NS_PER_SECOND;
+	recorder->good.left_ns = recorder->whisk.left_ns = recorder->bad.left_ns = WEIR_NS_PER_SECOND;
+	recorder->whisk_id = weir_builtin_id("openwhisk");
 	while (round != WEIR_ROUND_LAST) {
 		if (!weir_rounds_is_asked(&recorder->rounds))
 			rings_wait(recorder, WEIR_ACTIVATION_READER_SLEEPS, patience_ms(recorder));

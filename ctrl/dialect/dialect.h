@@ -28,6 +28,7 @@ enum {
 	WEIR_DIALECT_INPUT_BYTES_MAX = 1 << 20, /* of an invocation */
 	WEIR_DIALECT_SENTENCE_BYTES = 512,
 	WEIR_DIALECT_TARGET_BYTES = 1024,
+	WEIR_DIALECT_KEPT_BYTES_MAX = 65536,
 	WEIR_DIALECT_ID_BYTES = 33, /* of an activation: 32 hex digits, and the NUL */
 };
 
@@ -82,6 +83,9 @@ struct weir_dialect_ops {
 	/* 0 with a verdict, or -ECANCELED, -ENOMEM. */
 	int (*manage)(struct weir_dialect_call *call, const struct weir_dialect_order *order,
 		      struct weir_dialect_verdict *out_verdict);
+	/* What the call of that activation was answered, at most WEIR_DIALECT_KEPT_BYTES_MAX bytes of JSON:
+	 * GET /weir/activations/ID/answer tells it later. Waits for nobody; what comes too fast is dropped and counted. */
+	void (*keep)(struct weir_dialect_call *call, const char *activation, struct weir_span json);
 	/* A part of the path, decoded; a field of the head (any case). Empty: there is none. */
 	struct weir_span (*param)(const struct weir_dialect_call *call, const char *name);
 	struct weir_span (*field)(const struct weir_dialect_call *call, const char *name);

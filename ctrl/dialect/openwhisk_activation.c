@@ -160,7 +160,24 @@ static int logs_json(struct weir_dialect_call *call, const char *id, cJSON **out
 	return 0;
 }
 
-/* What it returned is not kept: null, or the reason for which there is nothing. */
+/* What its client was answered: "activationId", "response" and more, or NULL where that is not kept. 0, or as manage().
+ * Valid until the verdict's release. */
+static int answer_ask(struct weir_dialect_call *call, const char *id, struct weir_dialect_verdict *out_verdict,
+		      const cJSON **out_answer)
+{
+	char target[WEIR_DIALECT_TARGET_BYTES];
+	const struct weir_dialect_order order = {.method = "GET", .target = target};
+	int code = 0;
+
+	(void)snprintf(target, sizeof(target), "/weir/activations/%s/answer", id); /* fits: an id */
+	code = call->ops->manage(call, &order, out_verdict);
+	*out_answer = NULL;
+	if (code == 0 && out_verdict->status == 200)
+		*out_answer = cJSON_GetObjectItemCaseSensitive(out_verdict->json, "answer");
+	return code;
+}
+
+/* Of a call whose answer is not kept: null, or the reason for which there is nothing. */
 static cJSON *response_json(const cJSON *record)
 {
 	const char *const failure = weir_dialect_text(record, "failure");
@@ -178,16 +195,53 @@ static cJSON *response_json(const cJSON *record)
 /* With logs and response. */
 static int whole_json(struct weir_dialect_call *call, const cJSON *record, cJSON **out_json)
 {
+	const char *const id = weir_dialect_text(record, "activation");
+	struct weir_dialect_verdict verdict;
+	const cJSON *answer = NULL;
+	cJSON *response = NULL;
+	cJSON *cause = NULL;
 	cJSON *logs = NULL;
 	int code = record_json(call, record, out_json);
 
 	if (code == 0)
-		code = logs_json(call, weir_dialect_text(record, "activation"), &logs);
+		code = logs_json(call, id, &logs);
 	if (code != 0)
 		return code;
 	(void)cJSON_AddItemToObject(*out_json, "logs", logs); /* or members lack */
-	(void)cJSON_AddItemToObject(*out_json, "response", response_json(record));
+	code = answer_ask(call, id, &verdict, &answer);
+	if (code != 0)
+		return code;
+	response = cJSON_GetObjectItemCaseSensitive(answer, "response");
+	(void)cJSON_AddItemToObject(*out_json, "response",
+				    response != NULL ? cJSON_Duplicate(response, true) : response_json(record));
+	cause = cJSON_GetObjectItemCaseSensitive(answer, "cause");
+	if (cause != NULL)
+		(void)cJSON_AddItemToObject(*out_json, "cause", cJSON_Duplicate(cause, true)); /* likewise */
+	weir_dialect_verdict_release(&verdict);
 	return 0;
+}
+
+/* Of one that left no record of its own: a sequence, whose log is the list of what ran, or one too many. *out_json is NULL
+ * where nothing is kept of it in this namespace. */
+static int answered_json(struct weir_dialect_call *call, const struct weir_whisk_name *name, const char *id, cJSON **out_json)
+{
+	struct weir_dialect_verdict verdict;
+	const cJSON *answer = NULL;
+	const char *space = NULL;
+	cJSON *logs = NULL;
+	int code = answer_ask(call, id, &verdict, &answer);
+
+	if (code != 0)
+		return code;
+	space = weir_dialect_text(answer, "namespace");
+	*out_json = space != NULL && strcmp(space, name->space) == 0 ? cJSON_Duplicate(answer, true) : NULL;
+	weir_dialect_verdict_release(&verdict);
+	if (*out_json == NULL || cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(*out_json, "logs")) > 0)
+		return 0;
+	code = logs_json(call, id, &logs);
+	if (code == 0)
+		(void)cJSON_ReplaceItemInObjectCaseSensitive(*out_json, "logs", logs); /* or it stays */
+	return code;
 }
 
 /* ---- one ---- */
@@ -201,50 +255,52 @@ static bool is_id(struct weir_span id)
 	return id.bytes == WEIR_DIALECT_ID_BYTES - 1;
 }
 
-static int part_reply(struct weir_dialect_call *call, const cJSON *record, const char *part)
+/* All of it, or its response, or its logs. */
+static cJSON *part_take(cJSON *whole, const char *part)
 {
-	cJSON *json = NULL;
-	cJSON *logs = NULL;
-	int code = 0;
+	const bool is_logs = strcmp(part, "logs") == 0;
+	cJSON *taken = NULL;
 
-	if (strcmp(part, "result") == 0)
-		return weir_dialect_reply_json(call, 200, response_json(record));
-	if (strcmp(part, "logs") == 0) {
-		code = logs_json(call, weir_dialect_text(record, "activation"), &logs);
-		json = cJSON_CreateObject();
-		(void)cJSON_AddItemToObject(json, "logs", logs); /* or it lacks */
-	} else {
-		code = whole_json(call, record, &json);
-	}
-	if (code == 0)
-		return weir_dialect_reply_json(call, 200, json);
-	cJSON_Delete(json);
-	return code;
+	if (!is_logs && strcmp(part, "result") != 0)
+		return whole;
+	taken = cJSON_DetachItemFromObjectCaseSensitive(whole, is_logs ? "logs" : "response");
+	cJSON_Delete(whole);
+	if (!is_logs)
+		return taken;
+	whole = cJSON_CreateObject();
+	(void)cJSON_AddItemToObject(whole, "logs", taken); /* or it lacks */
+	return whole;
 }
 
 int weir_whisk_activation_get(struct weir_dialect_call *call, const struct weir_whisk_name *name, struct weir_span id,
 			      const char *part)
 {
+	char text[WEIR_DIALECT_ID_BYTES];
 	char target[WEIR_DIALECT_TARGET_BYTES];
 	const struct weir_dialect_order order = {.method = "GET", .target = target};
 	struct weir_dialect_verdict verdict;
 	struct weir_whisk_name of;
+	cJSON *json = NULL;
 	int code = 0;
 
 	if (!is_id(id))
 		return weir_whisk_fail(call, 400, "The activation id is not valid: it has %d hexadecimal digits.",
 				       WEIR_DIALECT_ID_BYTES - 1);
-	(void)snprintf(target, sizeof(target), "/weir/activations/%.*s", (int)id.bytes, id.data); /* fits: checked */
+	(void)snprintf(text, sizeof(text), "%.*s", (int)id.bytes, id.data); /* fits: checked */
+	(void)snprintf(target, sizeof(target), "/weir/activations/%s", text); /* likewise */
 	code = call->ops->manage(call, &order, &verdict);
 	if (code != 0)
 		return code;
-	if (verdict.status != 200)
+	if (verdict.status != 200 && verdict.status != 404)
 		return weir_whisk_refused(call, &verdict);
-	if (name_of(verdict.json, &of) && strcmp(of.space, name->space) == 0)
-		code = part_reply(call, verdict.json, part);
+	if (verdict.status == 200 && name_of(verdict.json, &of) && strcmp(of.space, name->space) == 0)
+		code = whole_json(call, verdict.json, &json);
 	else
-		code = weir_whisk_missing(call);
+		code = answered_json(call, name, text, &json);
 	weir_dialect_verdict_release(&verdict);
+	if (code == 0)
+		return json == NULL ? weir_whisk_missing(call) : weir_dialect_reply_json(call, 200, part_take(json, part));
+	cJSON_Delete(json);
 	return code;
 }
 

@@ -188,6 +188,7 @@ struct end {
 	enum weir_whisk_outcome outcome;
 	uint64_t took_ns;
 	char activation[WEIR_DIALECT_ID_BYTES];
+	cJSON *components; /* of a sequence: the activations of what ran, as its log; NULL: it is none */
 };
 
 /* Instead of what `end` had. 0 or -ENOMEM. */
@@ -197,6 +198,33 @@ static int end_set(struct end *end, enum weir_whisk_outcome outcome, char *resul
 	end->result = result;
 	end->outcome = outcome;
 	return result == NULL ? -ENOMEM : 0;
+}
+
+/* The record as far as it is known here, printed, and kept for who asks for the activation. `cause`: the sequence's that
+ * it is part of, or NULL. NULL: no memory. */
+static char *end_keep(struct weir_dialect_call *call, struct action *action, const struct end *end, const char *cause)
+{
+	const double took_ms = (double)(end->took_ns / WEIR_NS_PER_MS);
+	const double ended_ms = (double)(weir_clock_wall_ns() / WEIR_NS_PER_MS);
+	cJSON *const json = action->activation;
+	char *text = NULL;
+
+	action->activation = NULL;
+	if (cause != NULL)
+		(void)cJSON_AddStringToObject(json, "cause", cause); /* or members lack */
+	(void)cJSON_AddStringToObject(json, "activationId", end->activation);
+	(void)cJSON_AddNumberToObject(json, "start", ended_ms - took_ms);
+	(void)cJSON_AddNumberToObject(json, "end", ended_ms);
+	(void)cJSON_AddNumberToObject(json, "duration", took_ms);
+	(void)cJSON_AddItemToObject(json, "logs",
+				    cause != NULL || end->components == NULL ? cJSON_CreateArray()
+									     : cJSON_Duplicate(end->components, true));
+	(void)cJSON_AddItemToObject(json, "response", weir_whisk_response_json(end->outcome, end->result));
+	text = cJSON_PrintUnformatted(json);
+	cJSON_Delete(json);
+	if (text != NULL && strlen(text) <= WEIR_DIALECT_KEPT_BYTES_MAX)
+		call->ops->keep(call, end->activation, weir_span_of(text));
+	return text;
 }
 
 /* ---- the call ---- */
@@ -229,6 +257,8 @@ static int run(struct weir_dialect_call *call, const struct action *action, stru
 		return code;
 	end->took_ns = answer.took_ns;
 	memcpy(end->activation, answer.activation, sizeof(end->activation));
+	if (end->components != NULL)
+		(void)cJSON_AddItemToArray(end->components, cJSON_CreateString(answer.activation)); /* or it lacks */
 	result = answer.failure != NULL ? failure_read(action, &answer) : answer_read(action, &answer, &outcome);
 	if (result == NULL && answer.failure != NULL)
 		return refuse(call, action, &answer);
@@ -257,6 +287,8 @@ static int component_run(struct weir_dialect_call *call, const char *text, cJSON
 		code = end_set(end, WEIR_WHISK_SUCCESS, strdup(action.arguments));
 	} else {
 		code = run(call, &action, end);
+		if (code == 0 && end->result != NULL)
+			cJSON_free(end_keep(call, &action, end, call->activation)); /* or it is not kept */
 	}
 	action_release(&action);
 	cJSON_Delete(given);
@@ -269,6 +301,7 @@ static int sequence_run(struct weir_dialect_call *call, const struct action *act
 	const uint64_t begun_ns = weir_clock_now_ns();
 	int code = end_set(end, WEIR_WHISK_SUCCESS, strdup(action->arguments));
 
+	end->components = cJSON_CreateArray();
 	for (size_t steps = 0; code == 0 && end->result != NULL && end->outcome == WEIR_WHISK_SUCCESS; steps++) {
 		cJSON *const component = cJSON_DetachItemFromArray(action->components, 0);
 
@@ -285,24 +318,17 @@ static int sequence_run(struct weir_dialect_call *call, const struct action *act
 	return code;
 }
 
-/* The result, or the record as far as it is known here. */
+/* The result, or the record. */
 static int end_reply(struct weir_dialect_call *call, struct action *action, const struct end *end, bool is_result_only)
 {
 	const uint16_t status = end->outcome == WEIR_WHISK_SUCCESS ? 200 : 502;
-	const double took_ms = (double)(end->took_ns / WEIR_NS_PER_MS);
-	const double ended_ms = (double)(weir_clock_wall_ns() / WEIR_NS_PER_MS);
-	cJSON *const json = action->activation;
+	char *const record = end_keep(call, action, end, NULL);
+	const int code = record == NULL ? -ENOMEM
+					: weir_dialect_reply_text(call, status, "application/json",
+								  weir_span_of(is_result_only ? end->result : record));
 
-	if (is_result_only)
-		return weir_dialect_reply_text(call, status, "application/json", weir_span_of(end->result));
-	(void)cJSON_AddStringToObject(json, "activationId", end->activation); /* or members lack */
-	(void)cJSON_AddNumberToObject(json, "start", ended_ms - took_ms);
-	(void)cJSON_AddNumberToObject(json, "end", ended_ms);
-	(void)cJSON_AddNumberToObject(json, "duration", took_ms);
-	(void)cJSON_AddArrayToObject(json, "logs");
-	(void)cJSON_AddItemToObject(json, "response", weir_whisk_response_json(end->outcome, end->result));
-	action->activation = NULL;
-	return weir_dialect_reply_json(call, status, json);
+	cJSON_free(record);
+	return code;
 }
 
 int weir_whisk_action_invoke(struct weir_dialect_call *call, const struct weir_whisk_name *name)
@@ -328,6 +354,7 @@ int weir_whisk_action_invoke(struct weir_dialect_call *call, const struct weir_w
 	if (code == 0 && end.result != NULL)
 		code = end_reply(call, &action, &end, is_result_only);
 	free(end.result);
+	cJSON_Delete(end.components);
 	action_release(&action);
 	cJSON_Delete(given);
 	return code;

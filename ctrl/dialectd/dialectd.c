@@ -163,8 +163,22 @@ static int dialect_manage(struct weir_dialect_call *call, const struct weir_dial
 	return weir_manage_ask(running->runtime, running->instance->socket_path, order, out_verdict);
 }
 
-static const struct weir_dialect_ops dialect_ops = {
-	.invoke = dialect_invoke, .manage = dialect_manage, .param = dialect_param, .field = dialect_field};
+static_assert((int)WEIR_DIALECT_KEPT_BYTES_MAX == (int)WEIR_RUNTIME_KEPT_BYTES_MAX, "one limit");
+
+static void dialect_keep(struct weir_dialect_call *call, const char *activation, struct weir_span json)
+{
+	struct weir_runtime_call *const runtime = running_of(call)->runtime;
+	struct weir_id id = {0};
+
+	if (weir_id_parse(activation, &id))
+		runtime->ops->keep(runtime, id.high, id.low, json);
+}
+
+static const struct weir_dialect_ops dialect_ops = {.invoke = dialect_invoke,
+						     .manage = dialect_manage,
+						     .keep = dialect_keep,
+						     .param = dialect_param,
+						     .field = dialect_field};
 
 /* ---- the call ---- */
 

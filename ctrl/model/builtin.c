@@ -46,7 +46,7 @@ static const struct route routes[] = {
 
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]), ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
-static uint64_t function_id(const char *name)
+uint64_t weir_builtin_id(const char *name)
 {
 	uint64_t i = 0;
 
@@ -81,7 +81,7 @@ bool weir_builtin_route(size_t i, struct weir_model_route *out_route)
 		return false;
 	*out_route = (struct weir_model_route){
 		.id = WEIR_BUILTIN_ID_BIT | (i + 1),
-		.function_id = function_id(routes[i].function),
+		.function_id = weir_builtin_id(routes[i].function),
 		.space = WEIR_BUILTIN_SPACE,
 	};
 	const int code = weir_model_route_parse(routes[i].text, out_route, NULL);

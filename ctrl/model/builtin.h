@@ -24,6 +24,9 @@
 bool weir_builtin_function(size_t i, const char *data, struct weir_model_function *out_function);
 bool weir_builtin_route(size_t i, struct weir_model_route *out_route);
 
+/* The id of one of these functions, by its name, which must be one of them. */
+uint64_t weir_builtin_id(const char *name);
+
 /* Does the route give way to one of the same path? */
 bool weir_builtin_yields(size_t i);
 

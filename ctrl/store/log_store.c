@@ -234,9 +234,10 @@ static int rows_visit(sqlite3 *db, const char *path, const struct weir_log_filte
 
 	(void)snprintf(text, sizeof(text),
 		       "SELECT * FROM (SELECT id, time, received, activation, function, stream, "
-		       "text FROM line WHERE %s = ?1 AND id >= ?2 AND time >= ?3 "
+		       "text FROM line WHERE %s = ?1 AND id >= ?2 AND time >= ?3 AND stream %s %d "
 		       "ORDER BY id %s LIMIT ?4) ORDER BY id",
-		       filter->function != NULL ? "function" : "activation",
+		       filter->function != NULL ? "function" : "activation", filter->answers ? "=" : "<>",
+		       WEIR_LOG_STREAM_ANSWER,
 		       filter->newest ? "DESC" : "ASC"); /* fits */
 	code = weir_sql_prepare(db, path, text, &statement, error);
 	if (code != 0)

@@ -16,7 +16,10 @@
 #include "ctrl/store/store.h"
 #include "dataplane/base/span.h"
 
-enum { WEIR_LOG_STORE_LINES_MAX = 1000 /* of one reading */ };
+enum {
+	WEIR_LOG_STORE_LINES_MAX = 1000, /* of one reading */
+	WEIR_LOG_STREAM_ANSWER = 6,      /* the stream of lines that are what was answered: abi/output.h */
+};
 
 struct weir_log_store;
 
@@ -38,6 +41,7 @@ struct weir_log_filter {
 	uint64_t activation_low;
 	uint64_t after_id; /* only newer ones; oldest first up to lines_max */
 	uint64_t since_ns; /* only those printed since */
+	bool answers;      /* what was answered, in its parts, in place of what was printed */
 	bool newest;       /* the newest lines_max instead; still oldest first */
 	uint32_t lines_max; /* 1 .. WEIR_LOG_STORE_LINES_MAX */
 };

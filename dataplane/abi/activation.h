@@ -66,7 +66,7 @@ struct weir_activation {
 	uint16_t status;    /* of the answer; 0 = the client left before */
 	uint8_t failure;    /* enum weir_http_failure; 0 = the function answered */
 	uint8_t flags;      /* WEIR_ACTIVATION_... */
-	uint64_t reserved;  /* zero */
+	uint64_t caller_id; /* the function that made this call; 0 = a client did */
 };
 static_assert(sizeof(struct weir_activation) == WEIR_LINE_BYTES, "one line");
 

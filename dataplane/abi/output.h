@@ -6,6 +6,8 @@
  * supervisor whose socket it is, so that a worker can only fill the logs of its own functions.
  * Owner: the supervisor makes the pair for each worker; the keeper holds the receiving end, so what was
  * sent waits there while ctrld is away. When it is full the worker drops lines and counts them.
+ * What a call was answered goes the same way, if somebody may ask for it later: a line with how many bytes it has, as
+ * decimal text, then the bytes, in lines. Only functions of Weir's own may send that (of any activation).
  * Peer death: the receiver finds the end of the stream behind the last message. */
 #ifndef WEIR_DATAPLANE_ABI_OUTPUT_H
 #define WEIR_DATAPLANE_ABI_OUTPUT_H
@@ -19,6 +21,7 @@ enum {
 	WEIR_OUTPUT_MESSAGE_BYTES_MAX = 16384,
 	WEIR_OUTPUT_NAME_BYTES_MAX = 192,
 	WEIR_OUTPUT_TEXT_BYTES_MAX = 1024, /* of one line */
+	WEIR_OUTPUT_ANSWER_BYTES_MAX = 65536,
 };
 
 /* Where a line was printed, or the level of a line that the function logged. */
@@ -29,6 +32,7 @@ enum weir_output_stream {
 	WEIR_OUTPUT_INFO,
 	WEIR_OUTPUT_WARN,
 	WEIR_OUTPUT_ERROR,
+	WEIR_OUTPUT_ANSWER, /* not printed: a part of what was answered, see below */
 	WEIR_OUTPUT_STREAMS,
 };
 

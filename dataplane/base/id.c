@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -56,6 +57,19 @@ struct weir_id weir_id_next(struct weir_id_source *source)
 	if ((id.high | id.low) == 0)
 		id.low = 1;
 	return id;
+}
+
+bool weir_id_parse(const char *text, struct weir_id *out_id)
+{
+	char half[17] = {0};
+
+	if (strlen(text) != 32 || strspn(text, "0123456789abcdefABCDEF") != 32)
+		return false;
+	memcpy(half, text, 16);
+	out_id->high = strtoull(half, NULL, 16);
+	memcpy(half, text + 16, 16);
+	out_id->low = strtoull(half, NULL, 16);
+	return true;
 }
 
 /* Sixteen bytes side by side, in one register where the machine has such. */

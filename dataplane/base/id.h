@@ -2,6 +2,7 @@
 #ifndef WEIR_DATAPLANE_BASE_ID_H
 #define WEIR_DATAPLANE_BASE_ID_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct weir_id {
@@ -22,5 +23,8 @@ struct weir_id weir_id_next(struct weir_id_source *source);
 
 /* Write 32 hex digits, no NUL. */
 void weir_id_format(struct weir_id id, char out_text[32]);
+
+/* Read 32 hex digits of any case and the NUL behind them. False: `text` is something else. */
+bool weir_id_parse(const char *text, struct weir_id *out_id);
 
 #endif

@@ -85,6 +85,7 @@ void weir_activation_leave(struct weir_shard *shard, const struct weir_exchange 
 	if (record->flags & WEIR_ACTIVATION_NESTED) {
 		record->parent_high = weir_nested_of(exchange->connection)->parent.high;
 		record->parent_low = weir_nested_of(exchange->connection)->parent.low;
+		record->caller_id = weir_nested_of(exchange->connection)->caller_id;
 	}
 	if (stages->bound_ns == 0)
 		record->queue_units = weir_activation_units(shard->now_ns - stages->arrived_ns);
@@ -104,6 +105,7 @@ void weir_activation_dropped(struct weir_shard *shard, struct weir_nested *neste
 		.parent_high = nested->parent.high,
 		.parent_low = nested->parent.low,
 		.function_id = nested->function_id,
+		.caller_id = nested->caller_id,
 		.arrived_ns = shard->now_ns,
 		.request_bytes = nested->body_bytes,
 		.flags = WEIR_ACTIVATION_NESTED | WEIR_ACTIVATION_CUT,

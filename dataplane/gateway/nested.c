@@ -235,6 +235,7 @@ static bool take_head(struct weir_shard *shard, struct weir_nested *nested, cons
 	if (nested->failure != WEIR_HTTP_OK)
 		return true;
 	nested->function_id = function->id;
+	nested->caller_id = call->function_id;
 	nested->exchange.head_request = head->method == WEIR_HTTP_HEAD;
 	nested->head = weir_block_take(&shard->blocks, WEIR_NESTED_ENCODED_BYTES_MAX);
 	if (!nested->head) {

@@ -45,6 +45,7 @@ struct weir_nested {
 	struct weir_block *head; /* encoded request head, until the call starts */
 	struct weir_block *reason; /* sentence of `failure`; NULL = the general one */
 	uint64_t function_id;
+	uint64_t caller_id; /* the parent's function */
 	uint64_t reply_left; /* bytes of the body still to come, or WEIR_HEAD_LENGTH_UNKNOWN */
 	struct weir_schedule_resources ask; /* of the request, until the call starts */
 	uint32_t body_bytes; /* of the request */

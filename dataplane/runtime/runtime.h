@@ -25,6 +25,7 @@ enum {
 	WEIR_RUNTIME_POLL_MAX = 9,
 	WEIR_RUNTIME_TARGET_FIELDS_MAX = 32,
 	WEIR_RUNTIME_ANSWER_BYTES_MAX = 1 << 20, /* of a called function's answer */
+	WEIR_RUNTIME_KEPT_BYTES_MAX = 65536,
 };
 
 /* What to load. Spans are NUL-terminated and valid during load() only. */
@@ -112,6 +113,10 @@ struct weir_runtime_call_ops {
 	 * writes to descriptors 1 and 2 gets there by itself. Not from a signal handler. */
 	void (*print)(struct weir_runtime_call *call, enum weir_runtime_stream stream,
 		      struct weir_span text);
+	/* What the call of that activation was answered, any bytes (WEIR_RUNTIME_KEPT_BYTES_MAX at most), for who asks for
+	 * it later. Of Weir's own functions only: what others send is refused where it arrives. */
+	void (*keep)(struct weir_runtime_call *call, uint64_t activation_high, uint64_t activation_low,
+		     struct weir_span text);
 	/* Have `lock` alone, perhaps after waiting as wait() does; then let others have it. A call
 	 * gives back what it has before invoke() returns. While one that has a lock waits the worker
 	 * starts no other call, and what is queued there goes to other workers: so nobody it waits for

@@ -57,8 +57,7 @@ static void mark_drop(struct weir_host *host)
 	invoke->mark_calls = 0;
 }
 
-static void service_add(struct weir_host *host, struct weir_function *function,
-			uint64_t service_ns)
+static void service_add(struct weir_host *host, struct weir_function *function, uint64_t service_ns)
 {
 	struct weir_invoke *const invoke = weir_host_context(host);
 
@@ -214,8 +213,7 @@ static int call_wait(struct weir_runtime_call *base, struct pollfd *fds, size_t 
 
 static struct weir_id activation_of(const struct run *run)
 {
-	return (struct weir_id){.high = run->base.activation_high,
-				.low = run->base.activation_low};
+	return (struct weir_id){.high = run->base.activation_high, .low = run->base.activation_low};
 }
 
 static void call_log(struct weir_runtime_call *base, int level, struct weir_span text)
@@ -227,6 +225,11 @@ static void call_print(struct weir_runtime_call *base, enum weir_runtime_stream 
 		       struct weir_span text)
 {
 	weir_print_add(&run_of(base)->print, stream, text);
+}
+
+static void call_keep(struct weir_runtime_call *base, uint64_t high, uint64_t low, struct weir_span text)
+{
+	weir_print_keep(&run_of(base)->print, (struct weir_id){.high = high, .low = low}, text);
 }
 
 /* ---- locks: who waits for one stands in its list, and is made its owner by who gives it back ---- */
@@ -339,6 +342,7 @@ static const struct weir_runtime_call_ops call_ops = {
 	.wait = call_wait,
 	.log = call_log,
 	.print = call_print,
+	.keep = call_keep,
 	.lock = call_lock,
 	.unlock = call_unlock,
 	.nested_start = call_nested_start,

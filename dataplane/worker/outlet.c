@@ -153,7 +153,7 @@ static void line_log(const char *function, struct weir_id activation, enum weir_
 		     struct weir_span text)
 {
 	static const char *const streams[WEIR_OUTPUT_STREAMS] = {"stdout", "stderr", "debug",
-								 "info",   "warn",   "error"};
+								 "info",   "warn",   "error", "answer"};
 	char id[32];
 
 	weir_id_format(activation, id);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static_assert((int)WEIR_RUNTIME_KEPT_BYTES_MAX == (int)WEIR_OUTPUT_ANSWER_BYTES_MAX, "one limit");
+
 static void line_send(struct weir_print *print, enum weir_runtime_stream stream)
 {
 	weir_outlet_line(print->function, print->activation,
@@ -134,6 +136,27 @@ void weir_print_log(struct weir_print *print, int level, struct weir_span text)
 		text.data += bytes + 1;
 		text.bytes -= bytes + 1;
 	}
+	weir_outlet_unlock();
+}
+
+void weir_print_keep(const struct weir_print *print, struct weir_id activation, struct weir_span text)
+{
+	char length[24];
+	size_t sent = 0;
+
+	(void)snprintf(length, sizeof(length), "%zu", text.bytes); /* fits */
+	weir_outlet_lock();
+	weir_outlet_line(print->function, activation, WEIR_OUTPUT_ANSWER, weir_span_of(length));
+	while (sent < text.bytes) {
+		size_t part = text.bytes - sent;
+
+		if (part > WEIR_OUTPUT_TEXT_BYTES_MAX)
+			part = WEIR_OUTPUT_TEXT_BYTES_MAX;
+		weir_outlet_line(print->function, activation, WEIR_OUTPUT_ANSWER,
+				 (struct weir_span){.data = text.data + sent, .bytes = part});
+		sent += part;
+	}
+	weir_outlet_flush();
 	weir_outlet_unlock();
 }
 

@@ -47,6 +47,10 @@ void weir_print_add(struct weir_print *print, enum weir_runtime_stream stream, s
 /* One line (or several, if `text` has newlines) of the function's own log; level as call_ops.log(). */
 void weir_print_log(struct weir_print *print, int level, struct weir_span text);
 
+/* What the call of `activation` was answered, at most WEIR_OUTPUT_ANSWER_BYTES_MAX bytes: sent at once, by the function
+ * that `print` is of. */
+void weir_print_keep(const struct weir_print *print, struct weir_id activation, struct weir_span text);
+
 /* For weir_print_end(). */
 void weir_print_close(struct weir_print *print);
 

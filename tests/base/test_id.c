@@ -85,6 +85,21 @@ static void format_says_what_printf_says(void **state)
 	}
 }
 
+static void parse_reads_what_format_wrote_and_nothing_else(void **state)
+{
+	static const char *const wrong[] = {"", "0", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdef0",
+					    "0123456789abcdef0123456789abcdeg", "0x23456789abcdef0123456789abcdef",
+					    " 123456789abcdef0123456789abcdef", "-123456789abcdef+123456789abcdef"};
+	struct weir_id id = {.high = 1, .low = 2};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(weir_id_parse(wrong[i], &id));
+	assert_true(id.high == 1 && id.low == 2);
+	assert_true(weir_id_parse("0123456789abcdefFEDCBA9876543210", &id));
+	assert_true(id.high == UINT64_C(0x0123456789abcdef) && id.low == UINT64_C(0xfedcba9876543210));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +108,7 @@ int main(void)
 		cmocka_unit_test(the_generator_gives_the_published_sequence),
 		cmocka_unit_test(format_writes_32_lower_case_digits_and_nothing_after),
 		cmocka_unit_test(format_says_what_printf_says),
+		cmocka_unit_test(parse_reads_what_format_wrote_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,11 @@ static inline int dialect_test_invoke(struct weir_dialect_call *call, const stru
 	return test->invoke_code;
 }
 
+static inline void dialect_test_keep(struct weir_dialect_call *call, const char *activation, struct weir_span json)
+{
+	dialect_test_log(dialect_test_of(call), "keep %s %.*s\n", activation, (int)json.bytes, json.data);
+}
+
 static inline struct weir_span dialect_test_param(const struct weir_dialect_call *call, const char *name)
 {
 	const struct dialect_test *test = dialect_test_of(call);
@@ -117,6 +122,7 @@ static inline const char *dialect_test_serve_as(struct dialect_test *test, const
 {
 	static const struct weir_dialect_ops ops = {.invoke = dialect_test_invoke,
 						    .manage = dialect_test_manage,
+						    .keep = dialect_test_keep,
 						    .param = dialect_test_param,
 						    .field = dialect_test_field};
 

@@ -39,7 +39,9 @@ class Whisk(weir_instance.Case):
         if not any((BIN / f"weir-worker-{runtime}").exists() for runtime in ("node", "js")):
             raise cls.skipTest(cls, "no runtime for JavaScript is built")
         cls.weir = cls.enterClassContext(Instance(samples=True))
-        cls.weir.ctrlctl("config", "set", "activation_kept_per_s", "10000")  # of each call, however fast they come
+        # Of each call, however fast they come; calls by other doors are none of OpenWhisk's.
+        cls.weir.ctrlctl("config", "set", "activation_whisk_per_s", "10000")
+        cls.weir.ctrlctl("config", "set", "activation_kept_per_s", "0")
 
     def send(self, method, path, body=None, status=200, headers=HEADERS):
         """What the client sends -> the answer's JSON."""
@@ -354,8 +356,8 @@ class Whisk(weir_instance.Case):
         self.assertRegex(told["logs"][0], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z stdout: say 1$")
         self.assertEqual(self.send("GET", f"{path}/logs"), {"logs": told["logs"]})
         self.assertEqual(self.send("GET", f"{path}/result"), told["response"])
-        self.assertEqual((told["response"]["status"], told["response"]["success"], told["response"]["result"]),
-                         ("success", True, None))
+        self.assertEqual(told["response"], made[1]["response"])
+        self.assertEqual(self.send("GET", f"/acts/activations/{failed[0]['activationId']}/result"), failed[0]["response"])
         for member in ("activationId", "namespace", "name", "version", "subject", "publish"):
             self.assertEqual(told[member], made[1][member])
         self.assertEqual(told["end"] - told["start"], told["duration"])
@@ -380,6 +382,55 @@ class Whisk(weir_instance.Case):
         self.assertIn("malformed", self.error("GET", "/acts/activations?since=yesterday", None, 400))
         self.send("DELETE", "/acts/actions/logged")
         self.assertEqual(self.send("GET", path)["name"], "logged")
+
+    def test_what_was_answered_is_kept(self):
+        self.create("say", "const main = p => ({ said: p.text, n: p.text.length })", space="kept")
+        for bytes_ in (0, 5, 3000, 60000):  # in one part, and in many
+            text = "\u00e4'\"\\" + "x" * bytes_
+            made = self.invoke("say", {"text": text}, space="kept")
+            self.assertEqual(made["response"]["result"], {"said": text, "n": len(text)})
+            self.assertEqual(self.send("GET", f"/kept/activations/{made['activationId']}/result"), made["response"])
+        large = self.invoke("say", {"text": "x" * 70000}, space="kept")
+        self.assertEqual(large["response"]["result"]["n"], 70000)
+        told = wait_until(lambda: self.kept(f"/kept/activations/{large['activationId']}/result"), "its record is there")
+        self.assertEqual((told["result"], told["success"]), (None, True))
+        self.assertGreater(told["size"], 70000)
+        self.assertEqual(self.error("GET", f"/other/activations/{made['activationId']}/result", None, 404),
+                         "The requested resource does not exist.")
+
+    def kept(self, path):
+        """The JSON of that path; None while there is none."""
+        answer = self.weir.request("GET", ROOT + path, None, HEADERS)
+        return answer.json() if answer.status == 200 else None
+
+    def test_the_activation_of_a_sequence_names_those_of_its_components(self):
+        self.create("inc", "const main = p => { console.log('at', p.n); return { n: p.n + 1 } }", space="chained")
+        self.send("PUT", "/chained/actions/twice", {"exec": {"kind": "sequence", "components": ["/chained/inc", "/chained/inc"]}})
+        self.addCleanup(self.weir.request, "DELETE", f"{ROOT}/chained/actions/twice", None, HEADERS)
+        made = self.invoke("twice", {"n": 1}, space="chained")
+        told = self.send("GET", f"/chained/activations/{made['activationId']}")
+        self.assertEqual(told, made)
+        self.assertEqual((told["name"], told["response"]["result"], len(told["logs"])), ("twice", {"n": 3}, 2))
+        parts = [self.send("GET", f"/chained/activations/{part}") for part in told["logs"]]
+        self.assertEqual([part["response"]["result"] for part in parts], [{"n": 2}, {"n": 3}])
+        self.assertEqual([part["cause"] for part in parts], [made["activationId"]] * 2)
+        self.assertEqual([part["logs"][0].split(" ", 1)[1] for part in parts], ["stdout: at 1", "stdout: at 2"])
+        self.assertEqual(self.send("GET", f"/chained/activations/{made['activationId']}/logs"), {"logs": told["logs"]})
+
+    def test_calls_do_not_wait_for_who_keeps_their_answers(self):
+        self.create("quick", "const main = p => p", space="away")
+        self.invoke("quick", {"n": 0}, space="away")
+        ctrld = self.weir.pid_of("weir-ctrld")
+        os.kill(ctrld, signal.SIGSTOP)
+        try:
+            made = [self.invoke("quick", {"n": n, "pad": "x" * 20000}, space="away") for n in range(100)]  # more than its socket holds
+        finally:
+            os.kill(ctrld, signal.SIGCONT)
+        first = wait_until(lambda: self.kept(f"/away/activations/{made[0]['activationId']}/result"), "the first is kept")
+        self.assertEqual(first["result"]["n"], 0)
+        wait_until(lambda: self.weir.status()["control"]["output"]["dropped"] > 0, "those that found no room are counted")
+        after = self.invoke("quick", {"n": 1}, space="away")
+        self.assertEqual(self.send("GET", f"/away/activations/{after['activationId']}/result")["result"], {"n": 1})
 
     def test_activations_that_are_not_there(self):
         self.create("seen")

@@ -34,7 +34,6 @@ class Npm(weir_instance.Case):
         folder = self.enterContext(tempfile.TemporaryDirectory())
         client_install(folder)
         weir = self.enterContext(Instance(samples=True))
-        weir.ctrlctl("config", "set", "activation_kept_per_s", "10000")
         environment = {name: value for name, value in os.environ.items()
                        if not name.lower().endswith("_proxy") and not name.startswith("__OW_")}
         driver = pathlib.Path(SOURCE, "tests/integration/whisk_client.js")

@@ -103,7 +103,8 @@ async function activations(id) {
   assert.equal(record.response.success, true);
   const { logs } = await ow.activations.logs({ activation: id });
   assert.match(logs[0], /stdout: got Ada$/);
-  assert.equal((await ow.activations.result(id)).status, 'success');
+  assert.deepEqual((await ow.activations.result(id)).result, { payload: 'Hello, Ada!' });
+  assert.deepEqual(record.response.result, { payload: 'Hello, Ada!' });
   assert.ok((await ow.activations.list()).some(({ activationId }) => activationId === id));
   assert.ok((await ow.activations.list({ name: 'hello', limit: 200, since: 1 })).every(({ name }) => name === 'hello'));
   assert.ok((await ow.activations.list({ count: true })).activations > 0);

@@ -472,6 +472,7 @@ static void print_activation(void)
 	FIELD(weir_activation, status);
 	FIELD(weir_activation, failure);
 	FIELD(weir_activation, flags);
+	FIELD(weir_activation, caller_id);
 	STRUCT(weir_activation_ring);
 	FIELD(weir_activation_ring, tail);
 	FIELD(weir_activation_ring, lost);

@@ -99,6 +99,33 @@ static void lines_are_found_by_activation_and_by_function(void **state)
 	weir_log_store_close(store);
 }
 
+static void what_was_answered_is_apart_from_what_was_printed(void **state)
+{
+	struct store_test *test = *state;
+	struct weir_log_store *store = store_open(test);
+	struct weir_log_filter filter = {.activation_high = 8, .activation_low = ~UINT64_C(8), .lines_max = 10};
+	const struct weir_log_line part = {.time_ns = 1,
+					   .received_ns = 1,
+					   .activation_high = 8,
+					   .activation_low = ~UINT64_C(8),
+					   .stream = WEIR_LOG_STREAM_ANSWER,
+					   .function = WEIR_SPAN("a/odd"),
+					   .text = WEIR_SPAN("answered")};
+
+	fill(store, 100);
+	assert_int_equal(weir_log_store_begin(store, &test->error), 0);
+	assert_int_equal(weir_log_store_add(store, &part, &test->error), 0);
+	assert_int_equal(weir_log_store_commit(store, 0, &test->error), 0);
+	assert_int_equal(read_some(test, &filter), 1);
+	assert_memory_equal(texts[0], "line 7 ", 7);
+	filter.answers = true;
+	assert_int_equal(read_some(test, &filter), 1);
+	assert_string_equal(texts[0], "answered");
+	filter = (struct weir_log_filter){.function = "a/odd", .lines_max = 1000};
+	assert_int_equal(read_some(test, &filter), 50);
+	weir_log_store_close(store);
+}
+
 static void reading_without_a_database_finds_nothing(void **state)
 {
 	struct store_test *test = *state;
@@ -244,6 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lines_are_found_by_activation_and_by_function),
+		TEST(what_was_answered_is_apart_from_what_was_printed),
 		TEST(reading_without_a_database_finds_nothing),
 		TEST(the_oldest_go_when_there_is_too_much),
 		TEST(old_lines_go),

@@ -112,6 +112,25 @@ static void lines_of_two_calls_keep_their_activations(void **state)
 	}
 }
 
+static void an_answer_goes_at_once_with_its_length_and_the_activation_that_is_named(void **state)
+{
+	static char text[2 * WEIR_OUTPUT_TEXT_BYTES_MAX + 1];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	weir_print_open(&print, "a/f", first);
+	weir_print_keep(&print, second, (struct weir_span){.data = text, .bytes = sizeof(text)});
+	collect(); /* the call is not over */
+	assert_int_equal(line_count, 4);
+	assert_string_equal(lines[0], "2 6 2049");
+	assert_memory_equal(lines[1], "2 6 xxxxxxxx", 12);
+	assert_string_equal(lines[3], "2 6 x");
+	line_count = 0;
+	weir_print_end(&print);
+	collect();
+	assert_int_equal(line_count, 0);
+}
+
 static void a_long_line_is_cut_into_several(void **state)
 {
 	static char text[3 * WEIR_PRINT_LINE_BYTES_MAX];
@@ -190,6 +209,7 @@ int main(void)
 		TEST(pieces_become_lines_of_their_stream),
 		TEST(a_call_that_prints_nothing_sends_nothing),
 		TEST(lines_of_two_calls_keep_their_activations),
+		TEST(an_answer_goes_at_once_with_its_length_and_the_activation_that_is_named),
 		TEST(a_long_line_is_cut_into_several),
 		TEST(what_is_too_much_is_dropped_and_said_once),
 		TEST(a_full_socket_drops_lines_and_a_later_one_says_how_many),

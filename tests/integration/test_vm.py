@@ -1,5 +1,5 @@
 # labels: vm
-# timeout: 300
+# timeout: 500
 """Weir on the distribution's stock kernel (Debian 12: 6.1), booted in qemu without root or KVM.
 
 The guest is an initramfs with busybox, the programs, the libraries they name and two functions. It

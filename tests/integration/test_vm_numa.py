@@ -1,5 +1,5 @@
 # labels: vm
-# timeout: 400
+# timeout: 700
 """Weir on machines with two and with four NUMA nodes: Debian's stock kernel in qemu (vm_guest.py).
 
 Each guest has four CPUs. What is looked at:

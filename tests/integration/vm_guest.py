@@ -23,6 +23,8 @@ from weir_instance import BIN, BUILD, needs_program
 
 CACHE = BUILD.parent / "vm-kernel"
 BOOTS_MAX = 3
+SILENT_S = 30  # within which a guest says where it hangs; one that does not has no CPU left to say it
+SILENT = "the guest does not even say where it hangs"
 
 BEGIN = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -41,6 +43,17 @@ ulimit -n 20000
 echo 7 >/proc/sys/kernel/printk # a kernel that has trouble says all of it
 say() { echo "guest: $*"; }
 end() { say "$*"; [ "$1" = passed ] || cat /tmp/log; sync; poweroff -f; }
+# Where every process is, when the script is not done in time: a guest that does not even say this has lost a CPU.
+late() {
+	sleep $1
+	for process in /proc/[0-9]*; do
+		words=$(tr '\\0' ' ' <$process/cmdline)
+		[ "$words" ] && echo "$process: $words" || continue
+		for thread in $process/task/*; do echo "$thread $(sed -n 's/^State:.//p' $thread/status) $(tr '\\n' ' ' <$thread/stack)"; done
+	done
+	end "failed: not done after $1 s"
+}
+late %d &
 say "kernel $(uname -r)"
 """
 
@@ -90,24 +103,26 @@ def numa_options(nodes, cpus, memory_mib):
 def is_stuck(said):
     """Did a CPU of the guest stop for good? Under load qemu 7.2 (TCG, several threads) forgets to wake one now and
     then, seen once in some 30 boots: that CPU runs nothing, and others wait for it in the kernel."""
-    return any(sign in said for sign in ("self-detected stall on CPU", "detected stalls on CPUs", "soft lockup - CPU"))
+    return any(sign in said for sign in ("self-detected stall on CPU", "detected stalls on CPUs", "soft lockup - CPU", SILENT))
 
 
 def boot(command, console, limit_s):
-    """Run qemu until it ends, is stuck or `limit_s` are over; what the console showed."""
+    """Run qemu until it ends, is stuck or `limit_s` and SILENT_S are over; what the console showed."""
     console.unlink(missing_ok=True)
     said = ""
-    until = time.monotonic() + limit_s
+    until = time.monotonic() + limit_s + SILENT_S
     with tempfile.TemporaryFile("w+") as words, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=words, stderr=words) as qemu:
         while qemu.poll() is None and time.monotonic() < until and not is_stuck(said):
             time.sleep(0.2)
             said = console.read_text(errors="replace").replace("\r", "") if console.exists() else ""
+        silent = qemu.poll() is None and not is_stuck(said)
         if qemu.poll() is None:
             qemu.kill()
         elif qemu.returncode != 0:
             words.seek(0)
             raise AssertionError(f"qemu: {words.read()}")
-    return console.read_text(errors="replace").replace("\r", "") if console.exists() else said
+    said = console.read_text(errors="replace").replace("\r", "") if console.exists() else said
+    return f"{said}\n{SILENT}" if silent else said
 
 
 class Guest:
@@ -144,9 +159,9 @@ class Guest:
         shutil.copy(shared_object, self.root / "weir/samples")
 
     def run(self, script, limit_s, nodes=1, cpus=2, memory_mib=1024):
-        """Boot, run BEGIN and `script`, return what the console showed; cut off after `limit_s`."""
+        """Boot, run BEGIN and `script`, return what the console showed. After `limit_s` the guest says where it hangs."""
         init = self.root / "init"
-        init.write_text(BEGIN + script)
+        init.write_text(BEGIN % limit_s + script)
         init.chmod(init.stat().st_mode | stat.S_IXUSR)
         image = self.home / "initramfs"
         console = self.home / "console"

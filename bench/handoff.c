@@ -26,6 +26,7 @@ static const char answer[] = "{\"result\":\"hello, worker\"}";
 static struct weir_shard *shard;
 static struct weir_config config;
 static struct weir_segment segment;
+static struct weir_room room;
 static struct weir_mailbox outbox;
 static _Atomic uint64_t metric[WEIR_METRIC_COUNT];
 static struct weir_route_match match;
@@ -139,6 +140,8 @@ static void open_shard(struct weir_shard_board *board)
 	link = weir_link_create(&segment, 0,
 				config.snapshot.pools[config.snapshot.functions[0].pool].key,
 				event_fd);
+	if (link)
+		link->room = &room;
 	if (!link || !weir_link_open(shard, link))
 		weir_micro_fail("the gateway's end cannot be made", 0);
 	for (uint32_t i = 0; i < WEIR_HANDOFF_CALLS_MAX; i++) {

@@ -23,12 +23,14 @@ static struct weir_shard_link *worker_new(uint64_t id)
 {
 	struct weir_shard_link *link = weir_shard_allocate(sizeof(*link));
 	struct weir_link_header *header = weir_shard_allocate(sizeof(*header));
+	struct weir_room *room = weir_shard_allocate(sizeof(*room));
 
-	if (!link || !header)
+	if (!link || !header || !room)
 		weir_micro_fail("no memory for a worker", 0);
 	/* 16 calls before one's CPU time, as long as no service time is known. */
 	atomic_store_explicit(&header->parked_max, 64, memory_order_relaxed);
 	link->header = header;
+	link->room = room;
 	link->worker_id = id;
 	link->free_call_count = WEIR_PAIR_CALLS;
 	link->home = true;

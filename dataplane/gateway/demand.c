@@ -44,7 +44,8 @@ static bool needs_worker(const struct weir_shard *shard, const struct weir_shard
 	    weir_admit_queue_ns(pool) >= QUEUE_MS * WEIR_NS_PER_MS)
 		return true;
 	for (uint32_t i = 0; i < pool->link_count; i++) { /* one that is stuck does not count */
-		if (pool->link[i]->stalled || pool->link[i]->exclusive || pool->link[i]->condemned)
+		if (pool->link[i]->stalled || pool->link[i]->exclusive || pool->link[i]->condemned ||
+		    weir_room_is_overdue(pool->link[i]->room))
 			return true;
 	}
 	return false;

@@ -232,6 +232,8 @@ void weir_link_call_settle(struct weir_shard *shard, struct weir_shard_link *lin
 	call->sequence = 0;
 	if (call->has_room)
 		weir_room_give(shard, link, index);
+	if (call->overdue)
+		(void)atomic_fetch_sub_explicit(&link->room->overdue, 1, memory_order_relaxed);
 	link->free_call[link->free_call_count++] = index;
 	link->in_flight--;
 	weir_pick_finished(link);
@@ -275,6 +277,15 @@ static void stall(struct weir_shard_link *link)
 	link->stalled = true;
 }
 
+/* A call that should be over. Until the worker gave it back nothing else is started there: it may have to be killed. */
+static void mark_overdue(struct weir_shard_link *link, struct weir_shard_call *call)
+{
+	if (call->overdue)
+		return;
+	call->overdue = true;
+	(void)atomic_fetch_add_explicit(&link->room->overdue, 1, memory_order_relaxed);
+}
+
 void weir_link_call_abandon(struct weir_shard *shard, struct weir_exchange *exchange)
 {
 	struct weir_shard_link *link = exchange->link;
@@ -301,7 +312,8 @@ void weir_link_call_abandon(struct weir_shard *shard, struct weir_exchange *exch
 	if (link->exclusive == exchange)
 		stall(link);
 	leave_exclusive(link, exchange);
-	call->cancelled = true;
+	if (shard->now_ns >= call->deadline_ns)
+		mark_overdue(link, call);
 	weir_shard_count(shard, WEIR_METRIC_calls_cancelled, 1);
 	(void)weir_link_push(shard, link, /* a full ring condemns the link inside */
 			     &(struct weir_message){.kind = WEIR_MESSAGE_CANCEL,
@@ -469,9 +481,13 @@ static void check_overdue(struct weir_shard *shard, struct weir_shard_link *link
 		shard->config ? shard->config->settings->kill_grace_ms * WEIR_NS_PER_MS : 0;
 
 	for (uint16_t i = 0; i < WEIR_PAIR_CALLS; i++) {
-		const struct weir_shard_call *call = &link->call[i];
+		struct weir_shard_call *call = &link->call[i];
 
-		if (call->sequence == 0 || call->finished || shard->now_ns < call->deadline_ns + grace_ns)
+		if (call->sequence == 0 || call->finished || shard->now_ns < call->deadline_ns)
+			continue;
+		if (call->exchange == NULL)
+			mark_overdue(link, call); /* its client left before the deadline */
+		if (shard->now_ns < call->deadline_ns + grace_ns)
 			continue;
 		weir_link_condemn(shard, link, "a call ran past its deadline", call->function_id);
 		return;

@@ -101,7 +101,7 @@ struct weir_shard_call {
 	bool started;        /* the worker sent something about it */
 	bool finished;       /* the worker's last message came, it was recalled, or the worker died */
 	bool answered_head;
-	bool cancelled;
+	bool overdue;        /* cancelled past its deadline; counted in room->overdue */
 	uint8_t nested_made; /* calls that it made to other functions, */
 	uint32_t nested;     /* and those that are in progress: 1 + place of the newest, 0 = none */
 	uint16_t request_chunk;

@@ -139,7 +139,7 @@ static struct weir_schedule_candidate candidate_of(struct weir_shard_link *link)
 		.service_ns = service_ns,
 		.usable = !link->dead && !link->draining && !link->condemned && !still_stalled(link) &&
 			  !link->exclusive && !link->set_aside && link->free_call_count > 0 && parked < parked_limit &&
-			  parked_max != WEIR_LINK_PARKED_MAX_SHUT,
+			  parked_max != WEIR_LINK_PARKED_MAX_SHUT && !weir_room_is_overdue(link->room),
 		.one_task = link->pool->one_task,
 		.home = link->home,
 	};
@@ -153,7 +153,7 @@ static struct weir_schedule_candidate candidate_of_nested(struct weir_shard_link
 	struct weir_schedule_candidate candidate = candidate_of(link);
 
 	candidate.usable = !link->dead && !link->draining && !link->condemned && !link->stalled &&
-			   !link->exclusive && link->free_call_count > 0 && !is_parked_full(link);
+			   !link->exclusive && link->free_call_count > 0 && !is_parked_full(link) && !weir_room_is_overdue(link->room);
 	candidate.one_task = false; /* all workers may have one, and wait for this one */
 	if (weir_nested_of(exchange->connection)->parent_link == link)
 		candidate.in_flight_limit++;

@@ -28,7 +28,13 @@ struct weir_shard_link;
 struct weir_room {
 	_Atomic uint64_t used;
 	_Atomic uint64_t awaiting; /* of these, by calls that await others */
+	_Atomic uint32_t overdue;  /* calls past their deadline that it has not given back: it may have to be killed */
 };
+
+static inline bool weir_room_is_overdue(const struct weir_room *room)
+{
+	return atomic_load_explicit(&room->overdue, memory_order_relaxed) > 0;
+}
 
 /* Take what the exchange asks for of the worker's room, for its call there; false: another shard was
  * faster, or it was never there. */

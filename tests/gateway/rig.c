@@ -151,7 +151,7 @@ static void send_snapshot(struct rig *rig)
 	functions[1] = functions[0];
 	functions[1].id = 8;
 	functions[1].name[0] = 'g';
-	input.settings.kill_grace_ms = 100;
+	input.settings.kill_grace_ms = rig->options.kill_grace_ms;
 	input.settings.head_timeout_ms = rig->options.head_timeout_ms;
 	input.settings.send_idle_ms = rig->options.send_idle_ms;
 	assert_int_equal(weir_publish_build(&input, &fd), 0);
@@ -203,6 +203,7 @@ void rig_start_with(struct rig *rig, const struct rig_options *options)
 	rig->options.shard_count = or_default(options->shard_count, 1);
 	rig->options.workers_max = or_default(options->workers_max, 1);
 	rig->options.timeout_ms = or_default(options->timeout_ms, 500);
+	rig->options.kill_grace_ms = or_default(options->kill_grace_ms, 100);
 	rig->options.queue_max = or_default(options->queue_max, 4);
 	rig->options.head_timeout_ms = or_default(options->head_timeout_ms, 300);
 	rig->options.send_idle_ms = or_default(options->send_idle_ms, 1000);

@@ -15,6 +15,7 @@
 struct rig_options {
 	uint32_t shard_count;        /* [1] at most RIG_SHARDS_MAX */
 	uint32_t timeout_ms;         /* [500] of both functions */
+	uint32_t kill_grace_ms;      /* [100] */
 	uint32_t queue_max;          /* [4] of each */
 	uint32_t head_timeout_ms;    /* [300] */
 	uint32_t send_idle_ms;       /* [1000] */

@@ -44,6 +44,7 @@ static const char GET_NOWHERE_AND_CLOSE[] =
 
 static struct rig_options defaults;
 static struct rig_options patient = {.timeout_ms = 120000, .queue_max = 100};
+static struct rig_options long_grace = {.kill_grace_ms = 60000};
 static struct rig_options two_shards = {.shard_count = 2};
 static struct rig_options few_descriptors = {.descriptors_max = TABLE_DESCRIPTORS};
 static struct rig_options slow_heads = {.head_timeout_ms = 60000};
@@ -93,6 +94,30 @@ static void a_late_worker_gets_calls_again(void **state)
 		expect_answer(client, "HTTP/1.1 200");
 	}
 	close(client);
+	rig_worker_kill(&worker);
+}
+
+/* What it started meanwhile would die with it, if it had to be killed. */
+static void a_worker_gets_nothing_while_a_call_is_overdue(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_worker worker;
+	const int late = rig_client(rig), other = rig_client(rig);
+	struct weir_message head;
+
+	rig_worker_start(rig, &worker);
+	rig_send(late, GET);
+	head = rig_worker_accept(&worker);
+	expect_answer(late, "HTTP/1.1 504");
+	assert_int_equal(rig_worker_pop(&worker).kind, WEIR_MESSAGE_CANCEL); /* it reads, so it is not stalled */
+	rig_send(other, GET_OTHER);
+	rig_expect_metric(rig, WEIR_METRIC_calls_waiting, 1);
+	assert_false(rig_worker_has(&worker, 100));
+	rig_worker_answer(&worker, &head, 200, "too late");
+	serve_one(&worker);
+	expect_answer(other, "HTTP/1.1 200");
+	close(late);
+	close(other);
 	rig_worker_kill(&worker);
 }
 
@@ -405,6 +430,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ACCIDENT(a_late_worker_gets_calls_again, &patient),
+		ACCIDENT(a_worker_gets_nothing_while_a_call_is_overdue, &long_grace),
 		ACCIDENT(the_last_suspect_to_leave_frees_the_worker_set_aside_for_it, &patient),
 		ACCIDENT(a_refused_link_leaves_the_others_alone, &two_shards),
 		ACCIDENT(a_worker_may_die_while_its_link_is_buried, &defaults),

@@ -23,6 +23,7 @@ struct scene {
 	struct weir_shard *shard;
 	struct weir_shard_pool *pool;
 	struct weir_shard_link *link[WORKERS];
+	struct weir_room room[WORKERS];
 	struct weir_link_header *header[WORKERS];
 	struct weir_load_board *load;
 	int load_fd;
@@ -39,6 +40,7 @@ static struct weir_shard_link *link_new(struct scene *scene, uint32_t place)
 	assert_non_null(scene->header[place]);
 	atomic_store(&scene->header[place]->parked_max, 64);
 	link->header = scene->header[place];
+	link->room = &scene->room[place];
 	link->worker_id = place + 1;
 	link->free_call_count = WEIR_PAIR_CALLS;
 	link->home = true;

@@ -7,6 +7,7 @@ neighbour in another worker does not notice: it is asked all the time, and compa
 before.
 """
 
+import concurrent.futures
 import http.client
 import os
 import pathlib
@@ -67,6 +68,10 @@ class Limits(weir_instance.Case):
             ping = cls.weir.home / "ping"
             ping.write_text("#!/bin/sh\necho pong\n")
             ping.chmod(0o755)
+            nap = cls.weir.home / "nap"
+            nap.write_text("#!/bin/sh\nsleep 3\necho rested\n")
+            nap.chmod(0o755)
+            cls.add("nap", RUNTIME, nap, "/nap")
         else:
             ping = file_of("ping")
             for name in ("spin", "hog", "recurse"):
@@ -200,6 +205,18 @@ class Limits(weir_instance.Case):
         for _ in range(2):
             self.failed("bomb", 504, short=True)
             wait_until(lambda: not self.alive("bomb"), "nothing is left of it")
+
+    def test_a_fork_bomb_beside_another_call(self):
+        """What is left of it is found among the programs of calls that go on, which notice nothing."""
+        if RUNTIME != "exec":
+            self.skipTest("functions of this runtime cannot start processes")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            naps = [pool.submit(self.weir.request, "GET", "/nap", timeout_s=90) for _ in range(3)]
+            self.failed("bomb", 504, short=True)
+            for nap in naps:
+                answer = nap.result()
+                self.assertEqual((answer.status, b"rested" in answer.body), (200, True), answer)
+        wait_until(lambda: not self.alive("bomb"), "nothing is left of it")
 
     def test_what_a_program_leaves_behind(self):
         if RUNTIME != "exec":

@@ -142,11 +142,14 @@ void weir_exec_child_kill(const struct weir_exec_child *child)
 
 void weir_exec_child_reap(struct weir_exec_child *child)
 {
+	siginfo_t info = {.si_pid = 0};
 	int status = 0;
 	pid_t reaped = 0;
 
 	if (child->pid == 0)
 		return;
+	if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0)
+		weir_exec_leftovers_hold();
 	weir_exec_child_kill(child);
 	do
 		reaped = waitpid(child->pid, &status, 0);

@@ -12,11 +12,13 @@
 
 enum {
 	PROGRAMS_MAX = 128, /* twice as many as calls may wait */
-	ROUNDS_MAX = 32,    /* each ends one generation of what is left */
+	CROWD = 32,         /* of leftovers and what programs started: it may be forking faster than it is ended */
+	ROUNDS_CALM = 2,    /* each ends one generation of what is left; if there are more, the same holds */
 };
 
 static pid_t programs[PROGRAMS_MAX];
 static size_t program_count;
+static bool is_held; /* everything but this process is stopped */
 
 static bool is_program(pid_t pid)
 {
@@ -106,16 +108,58 @@ static size_t generation_end(void)
 	return ended;
 }
 
+/* How many processes there are beside those of calls. */
+static size_t others_count(void)
+{
+	DIR *const directory = opendir("/proc");
+	const struct dirent *found = NULL;
+	size_t count = 0;
+
+	while (directory != NULL && (found = readdir(directory)) != NULL)
+		count += strtol(found->d_name, NULL, 10) > 1;
+	if (directory != NULL)
+		(void)closedir(directory);
+	return count > program_count ? count - program_count : 0;
+}
+
+static void all_hold(void)
+{
+	is_held = is_held || kill(-1, SIGSTOP) == 0; /* fails only where nothing is left */
+}
+
+void weir_exec_leftovers_hold(void)
+{
+	if (getpid() == 1 && others_count() > CROWD)
+		all_hold();
+}
+
+static void all_release(void)
+{
+	if (is_held)
+		(void)kill(-1, SIGCONT); /* there may be none */
+	is_held = false;
+}
+
+/* As deep as it goes; held, nothing is born any more, so it ends. */
+static void generations_end(void)
+{
+	weir_exec_leftovers_hold();
+	for (int round = 1; generation_end() > 0; round++) {
+		if (round >= ROUNDS_CALM)
+			all_hold();
+	}
+}
+
 void weir_exec_leftovers_reaped(pid_t pid, bool was_killed)
 {
 	program_forget(pid);
 	if (getpid() != 1)
 		return;
-	if (program_count == 0) {
+	if (program_count == 0)
 		all_end();
-		return;
-	}
-	ended_reap();
-	for (int i = 0; was_killed && i < ROUNDS_MAX && generation_end() > 0; i++)
-		continue;
+	else
+		ended_reap();
+	if (was_killed && program_count > 0)
+		generations_end();
+	all_release();
 }

@@ -117,6 +117,7 @@ static const struct {
 	const char *what;
 	const struct weir_api_member *members;
 } endpoints[] = {
+	/* ?namespace=NAMESPACE&owner=NAME */
 	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list, NULL, NULL},
 	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add, "add function", function_add_members},
 	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get, NULL, NULL},

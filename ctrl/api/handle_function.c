@@ -62,6 +62,14 @@ static cJSON *function_told(const struct weir_api_call *call,
 	return json;
 }
 
+/* Does the query ask for all, or for this one? */
+static bool is_wanted(const struct weir_api_call *call, const char *name, const char *value)
+{
+	char wanted[WEIR_API_PARAM_BYTES_MAX];
+
+	return !weir_api_query(call, name, wanted, sizeof(wanted)) || strcmp(wanted, value) == 0;
+}
+
 enum weir_api_result weir_api_function_list(struct weir_api_call *call)
 {
 	struct weir_store_catalog catalog = {.is_tolerant = true};
@@ -77,8 +85,11 @@ enum weir_api_result weir_api_function_list(struct weir_api_call *call)
 	}
 	call->answer = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(call->answer, "functions");
-	for (size_t i = 0; i < catalog.function_count; i++)
-		(void)cJSON_AddItemToArray(list, function_told(call, &catalog.functions[i]));
+	for (size_t i = 0; i < catalog.function_count; i++) {
+		if (is_wanted(call, "namespace", catalog.functions[i].space) &&
+		    is_wanted(call, "owner", catalog.functions[i].owner))
+			(void)cJSON_AddItemToArray(list, function_told(call, &catalog.functions[i]));
+	}
 	weir_store_catalog_release(&catalog);
 	call->status = 200;
 	return WEIR_API_DONE;

@@ -157,16 +157,22 @@ static enum weir_ctl_exit rest_read(void *context)
 	return code;
 }
 
-/* --fn, --failed and --since. */
+/* --fn, --namespace, --failed and --since. */
 static enum weir_ctl_exit filter_parse(const struct weir_ctl_call *call, struct listing *listing)
 {
 	const char *const function = weir_ctl_option(call, "--fn");
+	const char *const space_wanted = weir_ctl_option(call, "--namespace");
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	struct weir_model_error wrong;
 
 	if (weir_ctl_option(call, "--failed") != NULL)
 		(void)snprintf(listing->filter, sizeof(listing->filter), "&failed=1");
+	if (space_wanted != NULL) {
+		strncat(listing->filter, "&namespace=", sizeof(listing->filter) - strlen(listing->filter) - 1);
+		if (!weir_ctl_encode(listing->filter, sizeof(listing->filter) / 2, space_wanted))
+			return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "the namespace's name is too long");
+	}
 	if (function != NULL) {
 		char full[sizeof(space) + sizeof(name) + 1];
 

@@ -53,12 +53,34 @@ enum weir_ctl_exit weir_ctl_function_add(const struct weir_ctl_call *call)
 		weir_ctl_body_duration(body, call) &&
 		weir_ctl_body_number(body, call, "--memory", "memory_mb") &&
 		weir_ctl_body_number(body, call, "--queue", "queue_max") &&
-		weir_ctl_body_specs(body, call) && weir_ctl_body_details(body, call);
+		weir_ctl_body_text(body, call, "--owner", "owner") && weir_ctl_body_specs(body, call) &&
+		weir_ctl_body_details(body, call);
 	if (!sound) {
 		cJSON_Delete(body);
 		return WEIR_CTL_INVALID;
 	}
 	return weir_ctl_api_change(call, "POST", "/weir/functions", body);
+}
+
+/* "/weir/functions?namespace=web&owner=ada" */
+static enum weir_ctl_exit list_target(const struct weir_ctl_call *call, char target[WEIR_CTL_TARGET_MAX])
+{
+	static const struct {
+		const char *option;
+		const char *query;
+	} filters[] = {{"--namespace", "&namespace="}, {"--owner", "&owner="}};
+
+	(void)snprintf(target, WEIR_CTL_TARGET_MAX, "/weir/functions?");
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		const char *const value = weir_ctl_option(call, filters[i].option);
+
+		if (value == NULL)
+			continue;
+		strncat(target, filters[i].query, WEIR_CTL_TARGET_MAX - strlen(target) - 1);
+		if (!weir_ctl_encode(target, WEIR_CTL_TARGET_MAX - 32, value)) /* room for the next */
+			return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "%s is too long", filters[i].option);
+	}
+	return WEIR_CTL_OK;
 }
 
 enum weir_ctl_exit weir_ctl_function_list(const struct weir_ctl_call *call)
@@ -68,9 +90,11 @@ enum weir_ctl_exit weir_ctl_function_list(const struct weir_ctl_call *call)
 	struct weir_ctl_table table = {.titles = titles};
 	const cJSON *function = NULL;
 	cJSON *json = NULL;
-	const enum weir_ctl_exit code =
-		weir_ctl_api(call, "GET", "/weir/functions", NULL, &json);
+	char target[WEIR_CTL_TARGET_MAX];
+	enum weir_ctl_exit code = list_target(call, target);
 
+	if (code == WEIR_CTL_OK)
+		code = weir_ctl_api(call, "GET", target, NULL, &json);
 	if (code != WEIR_CTL_OK)
 		return code;
 	if (call->json) {
@@ -287,14 +311,14 @@ enum weir_ctl_exit weir_ctl_function_set(const struct weir_ctl_call *call)
 	body = cJSON_CreateObject();
 	if (!weir_ctl_body_duration(body, call) || !weir_ctl_body_number(body, call, "--memory", "memory_mb") ||
 	    !weir_ctl_body_number(body, call, "--queue", "queue_max") || !weir_ctl_body_specs(body, call) ||
-	    !weir_ctl_body_details(body, call)) {
+	    !weir_ctl_body_text(body, call, "--owner", "owner") || !weir_ctl_body_details(body, call)) {
 		cJSON_Delete(body);
 		return WEIR_CTL_INVALID;
 	}
 	if (cJSON_GetArraySize(body) == 0) {
 		cJSON_Delete(body);
 		return weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl fn set hello --spec cpu=500,memory=256",
-				     "nothing is to be set; name --timeout, --memory, --queue, --spec, --description, "
+				     "nothing is to be set; name --timeout, --memory, --queue, --spec, --owner, --description, "
 				     "--param or --annotation");
 	}
 	return weir_ctl_api_change(call, "PATCH", target, body);

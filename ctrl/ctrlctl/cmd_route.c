@@ -89,6 +89,47 @@ enum weir_ctl_exit weir_ctl_route_update(const struct weir_ctl_call *call)
 	return weir_ctl_api_change(call, "PATCH", "/weir/routes", body);
 }
 
+/* What the public table has of a row, out of the options. False: wrong, and said. */
+static bool row_value_add(cJSON *body, const struct weir_ctl_call *call)
+{
+	cJSON *const value = cJSON_AddObjectToObject(body, "value");
+	cJSON *timeout_ms = NULL;
+	bool sound = weir_ctl_body_file(value, weir_ctl_option(call, "--file")) &&
+		     weir_ctl_body_text(value, call, "--name", "name") &&
+		     weir_ctl_body_text(value, call, "--runtime", "runtime") &&
+		     weir_ctl_body_text(value, call, "--handler", "handler") &&
+		     weir_ctl_body_number(value, call, "--memory", "memory") && weir_ctl_body_duration(value, call);
+
+	/* The C platform's words for them. */
+	(void)cJSON_AddItemToObject(value, "module", cJSON_DetachItemFromObjectCaseSensitive(value, "file")); /* or it lacks */
+	timeout_ms = cJSON_DetachItemFromObjectCaseSensitive(value, "timeout_ms");
+	if (timeout_ms != NULL)
+		(void)cJSON_AddNumberToObject(value, "timeout", timeout_ms->valuedouble / 1000);
+	cJSON_Delete(timeout_ms);
+	return sound;
+}
+
+enum weir_ctl_exit weir_ctl_row_add(const struct weir_ctl_call *call)
+{
+	cJSON *body = NULL;
+	char text[TEXT_MAX];
+
+	if (weir_ctl_option(call, "--file") == NULL || weir_ctl_option(call, "--runtime") == NULL ||
+	    weir_ctl_option(call, "--handler") == NULL)
+		return weir_ctl_fail(WEIR_CTL_USAGE, "ctrlctl row add 'POST /resize' --runtime php --file /srv/resize.php --handler main",
+				     "--file, --runtime and --handler are needed: what runs?");
+	route_text(call, text);
+	if (strchr(text, ' ') != NULL)
+		*strchr(text, ' ') = ':'; /* the table's keys are "POST:/resize" */
+	body = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(body, "route", text);
+	if (!row_value_add(body, call)) {
+		cJSON_Delete(body);
+		return WEIR_CTL_INVALID;
+	}
+	return weir_ctl_api_change(call, "POST", "/weir/rows", body);
+}
+
 /* What is wrong with a row, for the last column. */
 static void note_format(const cJSON *route, char *out, size_t max)
 {

@@ -430,6 +430,7 @@ static void control_print(const cJSON *json)
 	const cJSON *control = cJSON_GetObjectItemCaseSensitive(json, "control");
 	const cJSON *acknowledged = cJSON_GetObjectItemCaseSensitive(control, "acknowledged");
 	const cJSON *output = cJSON_GetObjectItemCaseSensitive(control, "output");
+	const cJSON *records = cJSON_GetObjectItemCaseSensitive(control, "activations");
 
 	weir_ctl_print("\n");
 	if (cJSON_IsObject(control)) {
@@ -447,6 +448,9 @@ static void control_print(const cJSON *json)
 			       weir_ctl_json_number(output, "bytes") / 1048576,
 			       weir_ctl_json_number(output, "bytes_max") / 1048576,
 			       weir_ctl_json_number(output, "dropped"));
+		weir_ctl_print("records of calls: %.0f kept, %.0f skipped (over the rates), %.0f lost\n",
+			       weir_ctl_json_number(records, "kept"), weir_ctl_json_number(records, "skipped"),
+			       weir_ctl_json_number(records, "lost") + weir_ctl_json_number(records, "failed"));
 	} else {
 		weir_ctl_print("configuration: the control process does not answer; the last "
 			       "snapshot keeps serving\n");

@@ -12,6 +12,9 @@
 	 .value = "[NAMESPACE/]NAME",                                      \
 	 .help = "only calls of this function",                            \
 	 .complete = WEIR_CTL_COMPLETE_FUNCTION},                          \
+	{.name = "--namespace",                                            \
+	 .value = "NAMESPACE",                                             \
+	 .help = "only calls of functions of this namespace"},             \
 	{                                                                  \
 		.name = "--failed", .help = "only calls that went wrong"   \
 	}
@@ -141,6 +144,32 @@ static const struct weir_ctl_command routes[] = {
 				 .help = "the request's host"},
 			},
 		.run = weir_ctl_route_test,
+	},
+	{
+		.noun = "row",
+		.verb = "add",
+		.arguments = "ROUTE",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.help = "add a row to the public table (faas_meta.db); fails if it exists",
+		.more = "A row is a route with a function of its own; `route update` and `route rm` change it.\n"
+			"  ctrlctl row add 'POST /resize' --runtime php --file /srv/resize.php --handler main\n",
+		.options =
+			{
+				{.name = "--runtime",
+				 .value = "RUNTIME",
+				 .help = "what runs it",
+				 .complete = WEIR_CTL_COMPLETE_RUNTIME},
+				{.name = "--file",
+				 .value = "PATH",
+				 .help = "the module",
+				 .complete = WEIR_CTL_COMPLETE_FILE},
+				{.name = "--handler", .value = "NAME", .help = "the handler in it"},
+				{.name = "--name", .value = "TEXT", .help = "what people call it"},
+				{.name = "--memory", .value = "MB", .help = "its memory"},
+				WEIR_CTL_TIMEOUT_OPTION,
+			},
+		.run = weir_ctl_row_add,
 	},
 };
 

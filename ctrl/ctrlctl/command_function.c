@@ -20,6 +20,10 @@
 	{                                                                                  \
 		.name = "--description", .value = "TEXT", .help = "what it is for, one line" \
 	}
+#define OWNER_OPTION                                                        \
+	{                                                                   \
+		.name = "--owner", .value = "NAME", .help = "whose it is"   \
+	}
 #define PARAM_OPTION                                                                           \
 	{                                                                                      \
 		.name = "--param", .value = "NAME=VALUE|NAME=@FILE", .is_repeated = true,      \
@@ -71,6 +75,7 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 				 .help = "requests that may wait for it"},
 				SPEC_OPTION,
 				DESCRIPTION_OPTION,
+				OWNER_OPTION,
 				PARAM_OPTION,
 				ANNOTATION_OPTION,
 			},
@@ -81,6 +86,12 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 		.verb = "list",
 		.arguments = "",
 		.help = "list functions",
+		.more = "  ctrlctl fn list --namespace web --owner ada\n",
+		.options =
+			{
+				{.name = "--namespace", .value = "NAMESPACE", .help = "only those of this namespace"},
+				{.name = "--owner", .value = "NAME", .help = "only those of this owner"},
+			},
 		.run = weir_ctl_function_list,
 	},
 	{
@@ -211,6 +222,7 @@ const struct weir_ctl_command weir_ctl_commands_of_functions[] = {
 				 .help = "requests that may wait for it"},
 				SPEC_OPTION,
 				DESCRIPTION_OPTION,
+				OWNER_OPTION,
 				PARAM_OPTION,
 				ANNOTATION_OPTION,
 			},

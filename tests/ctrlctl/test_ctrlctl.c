@@ -211,7 +211,7 @@ static void completion_is_sound_and_offers_what_the_table_has(void **state)
 	assert_string_equal(output.err, "");
 	(void)snprintf(
 		command, sizeof(command),
-		"%s offer ro; offer route a; offer route add x --f; offer -o j; offer fn ''",
+		"%s offer rou; offer route a; offer route add x --f; offer -o j; offer fn ''",
 		ask);
 	ctl_test_shell(test, command, &output);
 	assert_string_equal(output.err, "");

@@ -131,6 +131,8 @@ class Calls(weir_instance.Case):
         listed = self.weir.ctrlctl("call", "list", "--failed", "--fn", "ending").stdout
         self.assertIn("502 worker_died", listed)
         self.assertNotIn("hanging", listed)
+        self.assertIn("ending", self.weir.ctrlctl("call", "list", "--namespace", "default", "--since", "1h").stdout)
+        self.assertNotIn("ending", self.weir.ctrlctl("call", "list", "--namespace", "defaul", "--since", "1h").stdout)
 
     def test_a_client_that_left(self):
         before = len(calls(self.weir, "--failed", "--fn", "sleep", "--since", "1h"))
@@ -209,6 +211,7 @@ class Kept(weir_instance.Case):
                 os.kill(ctrld, signal.SIGCONT)
             lost = wait_until(lambda: counts(weir)["lost"], "what was lost is counted")
             self.assertEqual(lost, 3000)
+            self.assertIn(" 3000 lost\n", weir.ctrlctl("status").stdout)
             self.assertGreaterEqual(counts(weir)["seen"], RING)
             weir.ctrlctl("call", "get", weir.request("GET", "/hello").headers["x-openwhisk-activation-id"])
 

@@ -51,6 +51,38 @@ class Details(weir_instance.Case):
             weir.start()
             self.assertEqual(shown(weir)["parameters"], before["parameters"])
 
+    def test_functions_are_listed_by_namespace_and_by_owner(self):
+        with Instance() as weir:
+            def names(*options):
+                listed = json.loads(weir.ctrlctl("fn", "list", *options, "-o", "json").stdout)
+                return [f"{one['namespace']}/{one['name']}" for one in listed]
+
+            for name, owner in (("a/one", "ada"), ("a/two", "grace"), ("b/one", "ada")):
+                weir.ctrlctl("fn", "add", name, "--owner", owner, "--runtime", "native", "--file", SAMPLES / "native" / "hello.so")
+            self.assertEqual(names(), ["a/one", "a/two", "b/one"])
+            self.assertEqual(names("--namespace", "a"), ["a/one", "a/two"])
+            self.assertEqual(names("--owner", "ada"), ["a/one", "b/one"])
+            self.assertEqual(names("--owner", "ada", "--namespace", "b"), ["b/one"])
+            weir.ctrlctl("fn", "set", "a/two", "--owner", "ada")
+            self.assertEqual(names("--owner", "grace"), [])
+            refused = weir.ctrlctl("fn", "list", "--owner", "x" * 2000, check=False)
+            self.assertEqual((refused.returncode, "too long" in refused.stderr), (7, True))
+
+    def test_a_row_of_the_public_table_is_added_with_the_table_s_words(self):
+        with Instance() as weir:
+            module = SAMPLES / "native" / "hello.so"
+            weir.ctrlctl("row", "add", "POST", "/said", "--runtime", "native", "--file", module, "--name", "hello",
+                         "--handler", "weir_handle", "--memory", "64", "--timeout", "2500ms")
+            self.assertIn("message", weir.request("POST", "/said", b"{}").json())
+            with contextlib.closing(sqlite3.connect(weir.data / "faas_meta.db")) as table:
+                key, value = table.execute("SELECT k, v FROM functions WHERE k = 'POST:/said'").fetchone()
+            self.assertEqual(json.loads(value), {"name": "hello", "runtime": "native", "module": str(module), "handler": "weir_handle",
+                                                 "memory": 64, "timeout": 2.5})
+            again = weir.ctrlctl("row", "add", "POST:/said", "--runtime", "native", "--file", module,
+                                 "--handler", "weir_handle", check=False)
+            self.assertEqual(again.returncode, 6, again.stderr)
+            self.assertEqual(weir.ctrlctl("row", "add", "GET /x", "--runtime", "native", check=False).returncode, 2)
+
     def test_the_largest_parameters_fit_and_larger_ones_are_refused(self):
         with Instance() as weir:
             value = weir.home / "value"

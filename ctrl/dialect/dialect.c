@@ -246,6 +246,27 @@ bool weir_dialect_name(struct weir_span span, char out[WEIR_MODEL_NAME_BYTES_MAX
 	return true;
 }
 
+bool weir_dialect_named(struct weir_span text, const char *space, struct weir_dialect_named *out_named)
+{
+	const size_t none = text.bytes;
+	size_t slash = 0; /* where it is, and what stands for it */
+	size_t slash_bytes = 1;
+
+	while (slash < none && text.data[slash] != '/' && text.data[slash] != '%')
+		slash++;
+	if (slash < none && text.data[slash] == '%') {
+		slash_bytes = 3;
+		if (none - slash < slash_bytes || strncasecmp(text.data + slash, "%2f", slash_bytes) != 0)
+			return false;
+	}
+	if (slash == none)
+		return weir_dialect_name(weir_span_of(space), out_named->space) && weir_dialect_name(text, out_named->name);
+	return weir_dialect_name((struct weir_span){.data = text.data, .bytes = slash}, out_named->space) &&
+	       weir_dialect_name((struct weir_span){.data = text.data + slash + slash_bytes,
+						    .bytes = none - slash - slash_bytes},
+				 out_named->name);
+}
+
 const char *weir_dialect_sentence(const struct weir_dialect_verdict *verdict)
 {
 	const char *const sentence = weir_dialect_text(verdict->json, "error");

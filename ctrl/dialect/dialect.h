@@ -160,6 +160,15 @@ bool weir_dialect_query(const struct weir_dialect_call *call, const char *name, 
 /* Copy a part of the path to a name's room. False: too long, or empty. */
 bool weir_dialect_name(struct weir_span span, char out[WEIR_MODEL_NAME_BYTES_MAX + 1]);
 
+struct weir_dialect_named {
+	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
+};
+
+/* Which function a client of dialects without namespaces means: "name" is one of `space`, "other/name" (or
+ * "other%2Fname", of a path) one of another namespace. False: a part is empty or too long. */
+bool weir_dialect_named(struct weir_span text, const char *space, struct weir_dialect_named *out_named);
+
 /* The sentence of an API's or of Weir's error: its "error" member, else something that says the status. */
 const char *weir_dialect_sentence(const struct weir_dialect_verdict *verdict);
 void weir_dialect_verdict_release(struct weir_dialect_verdict *verdict);

@@ -76,12 +76,16 @@ static void space_pick(const cJSON *functions, const char *name, char out[WEIR_M
 	const cJSON *function = NULL;
 	size_t count = 0;
 
+	out[0] = '\0';
 	cJSON_ArrayForEach(function, functions)
 	{
 		const char *const their_name = weir_dialect_text(function, "name");
 		const char *const space = weir_dialect_text(function, "namespace");
 
-		if (their_name != NULL && space != NULL && strcmp(their_name, name) == 0 && count++ == 0)
+		/* A row of the public table may be there beside the function that it was made of. */
+		if (their_name == NULL || space == NULL || strcmp(their_name, name) != 0 || strcmp(space, out) == 0)
+			continue;
+		if (count++ == 0)
 			(void)snprintf(out, WEIR_MODEL_NAME_BYTES_MAX + 1, "%s", space); /* fits: the API's */
 	}
 	if (count != 1)

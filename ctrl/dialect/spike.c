@@ -373,11 +373,11 @@ static void asking_add(struct asking *asking, const char *name, int32_t value, c
 		(struct weir_dialect_field){.name = weir_span_of(name), .value = weir_span_of(text)};
 }
 
-static int call_with(struct weir_dialect_call *call, const char *name, const char *payload,
+static int call_with(struct weir_dialect_call *call, const struct weir_dialect_named *named, const char *payload,
 		     const struct asking *asking)
 {
-	const struct weir_dialect_invocation wanted = {.space = WEIR_SPIKE_SPACE,
-						       .name = name,
+	const struct weir_dialect_invocation wanted = {.space = named->space,
+						       .name = named->name,
 						       .body = weir_span_of(payload),
 						       .fields = asking->field,
 						       .field_count = asking->count};
@@ -388,8 +388,8 @@ static int call_with(struct weir_dialect_call *call, const char *name, const cha
 		return weir_spike_fail(call, WEIR_SPIKE_UNKNOWN, "payloads and results of functions have up to 1 MiB");
 	if (code != 0)
 		return code;
-	return result.failure != NULL || result.status >= 400 ? failed(call, name, &result)
-							      : answered(call, name, &result);
+	return result.failure != NULL || result.status >= 400 ? failed(call, named->name, &result)
+							      : answered(call, named->name, &result);
 }
 
 /* Of the body nothing but the payload is kept while the function runs. */
@@ -402,12 +402,14 @@ static int call_function(struct weir_dialect_call *call, cJSON **body)
 	const int32_t memory = weir_spike_number(&reader, "memory");
 	struct asking asking = {.field = {{WEIR_SPAN("content-type"), WEIR_SPAN("text/plain; charset=utf-8")}},
 				.count = 1};
-	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	struct weir_dialect_named named;
 	char *payload = NULL;
 	int code = 0;
 
-	if (!name_read(call, &reader, text, name, &code))
-		return code;
+	if (reader.wrong[0] != '\0')
+		return weir_spike_fail(call, WEIR_SPIKE_INVALID, "%s", reader.wrong);
+	if (!weir_dialect_named(weir_span_of(text), WEIR_SPIKE_SPACE, &named))
+		return weir_spike_name_wrong(call);
 	if (cpu < 0 || memory < 0)
 		return weir_spike_fail(call, WEIR_SPIKE_UNKNOWN, "cpu and memory must not be below 0");
 	asking_add(&asking, "x-weir-cpu-millicores", cpu, asking.cpu);
@@ -415,7 +417,7 @@ static int call_function(struct weir_dialect_call *call, cJSON **body)
 	payload = strdup(given);
 	cJSON_Delete(*body);
 	*body = NULL;
-	code = payload == NULL ? -ENOMEM : call_with(call, name, payload, &asking);
+	code = payload == NULL ? -ENOMEM : call_with(call, &named, payload, &asking);
 	free(payload);
 	return code;
 }

@@ -257,13 +257,14 @@ static bool is_number_action(struct weir_dialect_call *call, const char *name)
 }
 
 /* Takes the body over: it is not kept while the action runs. */
-static int invoke(struct weir_dialect_call *call, const char *name, cJSON *body)
+static int invoke(struct weir_dialect_call *call, const struct weir_dialect_named *named, cJSON *body)
 {
 	static const struct weir_dialect_field json_type = {{"content-type", 12}, {"application/json", 16}};
 	const cJSON *const arguments = cJSON_GetObjectItemCaseSensitive(body, "vargs");
 	const bool is_object = cJSON_IsObject(arguments);
 	char *text = NULL;
-	struct weir_dialect_invocation wanted = {.space = SPACE, .name = name, .fields = &json_type, .field_count = 1};
+	struct weir_dialect_invocation wanted = {
+		.space = named->space, .name = named->name, .fields = &json_type, .field_count = 1};
 	struct weir_dialect_result result;
 	int code = 0;
 
@@ -282,8 +283,9 @@ static int invoke(struct weir_dialect_call *call, const char *name, cJSON *body)
 	if (code != 0)
 		return code;
 	if (result.failure != NULL || result.status >= 300)
-		return failed(call, name, &result);
-	return answered(call, &result, is_int(trimmed(result.body)) && is_number_action(call, name));
+		return failed(call, named->name, &result);
+	return answered(call, &result,
+			is_int(trimmed(result.body)) && strcmp(named->space, SPACE) == 0 && is_number_action(call, named->name));
 }
 
 /* ---- get, list, delete ---- */
@@ -432,14 +434,24 @@ static int action_serve(struct weir_dialect_call *call, const char *name, const 
 	body = weir_dialect_body(call, false, sentence);
 	if (body == NULL)
 		return unsound(call, sentence);
-	if (strcmp(verb, "invoke") == 0)
-		return invoke(call, name, body);
 	if (strcmp(verb, "create") == 0)
 		code = create(call, name, body);
 	else
 		code = update(call, name, body);
 	cJSON_Delete(body);
 	return code;
+}
+
+/* Any function may be invoked, those of other namespaces as "other%2Fname". */
+static int action_invoke(struct weir_dialect_call *call)
+{
+	char sentence[WEIR_DIALECT_SENTENCE_BYTES] = "a name has 1 to 63 bytes";
+	struct weir_dialect_named named;
+	cJSON *body = NULL;
+
+	if (weir_dialect_named(call->ops->param(call, "name"), SPACE, &named))
+		body = weir_dialect_body(call, false, sentence);
+	return body == NULL ? unsound(call, sentence) : invoke(call, &named, body);
 }
 
 static int serve(struct weir_dialect_call *call)
@@ -454,6 +466,8 @@ static int serve(struct weir_dialect_call *call)
 	(void)snprintf(verb, sizeof(verb), "%.*s", (int)bytes, pattern.data + pattern.bytes - bytes); /* fits */
 	if (strcmp(verb, "ping") == 0 || strcmp(verb, "list") == 0)
 		return list_or_ping(call, verb[0] == 'p');
+	if (strcmp(verb, "invoke") == 0)
+		return action_invoke(call);
 	if (!weir_dialect_name(call->ops->param(call, "name"), name))
 		return unsound(call, "a name has 1 to 63 bytes");
 	return action_serve(call, name, verb);

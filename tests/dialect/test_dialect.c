@@ -87,6 +87,31 @@ static void names_fit_or_are_refused(void **state)
 	assert_false(weir_dialect_name(WEIR_SPAN(""), name));
 }
 
+static void a_name_may_say_its_namespace(void **state)
+{
+	static const char *const wrong[] = {"", "/", "a/", "/a", "a%", "a%2", "a%2g", "a%00b", "a%2f", "%2fa"};
+	struct weir_dialect_named named;
+	char text[WEIR_MODEL_NAME_BYTES_MAX + 3];
+
+	(void)state;
+	assert_true(weir_dialect_named(WEIR_SPAN("b"), "default", &named));
+	assert_string_equal(named.space, "default");
+	assert_string_equal(named.name, "b");
+	for (int i = 0; i < 3; i++) {
+		static const char *const sound[] = {"a/b/c", "a%2Fb/c", "a%2fb/c"};
+
+		assert_true(weir_dialect_named(weir_span_of(sound[i]), "default", &named));
+		assert_string_equal(named.space, "a");
+		assert_string_equal(named.name, "b/c"); /* which no function is called */
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(weir_dialect_named(weir_span_of(wrong[i]), "default", &named));
+	memset(text, 'n', sizeof(text));
+	text[1] = '/';
+	assert_false(weir_dialect_named((struct weir_span){.data = text, .bytes = sizeof(text)}, "default", &named));
+	assert_true(weir_dialect_named((struct weir_span){.data = text, .bytes = sizeof(text) - 1}, "default", &named));
+}
+
 static void a_deployment_uploads_and_then_deploys(void **state)
 {
 	struct dialect_test test = {.answers = 2,
@@ -121,6 +146,7 @@ int main(void)
 		cmocka_unit_test(values_are_counted),
 		cmocka_unit_test(paths_of_the_api_are_encoded),
 		cmocka_unit_test(names_fit_or_are_refused),
+		cmocka_unit_test(a_name_may_say_its_namespace),
 		cmocka_unit_test(a_deployment_uploads_and_then_deploys),
 	};
 

@@ -192,7 +192,8 @@ static cJSON *answer_read(const struct weir_api_call *call, const struct weir_lo
 	struct answer *const answer = calloc(1, sizeof(*answer));
 	cJSON *json = NULL;
 
-	*out_code = answer == NULL ? weir_store_fail(error, -ENOMEM, "no memory for the answer")
+	(void)snprintf(error->text, sizeof(error->text), "there is no memory for the answer");
+	*out_code = answer == NULL ? -ENOMEM
 				   : weir_log_store_read(call->owner->data, filter, answer_visit, answer, error);
 	if (*out_code == 0 && !answer->is_spoiled && answer->bytes != 0 && answer->used == answer->bytes)
 		json = cJSON_ParseWithLength(answer->text, answer->bytes);

@@ -108,87 +108,138 @@ static const struct weir_api_member history_rollback_members[] = {
 	{NULL, WEIR_API_ANY},
 };
 
-/* The one list of what the API offers. '*' stands for one path segment. `what` is how history calls it, with
- * what it is about behind; NULL: it changes nothing. `members`: NULL where there is no JSON in the body. */
-static const struct {
-	enum weir_http_method method;
-	const char *path;
-	weir_api_handler *handler;
-	const char *what;
-	const struct weir_api_member *members;
-} endpoints[] = {
-	/* ?namespace=NAMESPACE&owner=NAME */
-	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list, NULL, NULL},
-	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add, "add function", function_add_members},
-	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get, NULL, NULL},
+/* The one list of what the API offers: struct weir_api_endpoint. */
+static const struct weir_api_endpoint endpoints[] = {
+	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list, NULL, NULL,
+	 "namespace owner", "functions[]"},
+	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add, "add function", function_add_members,
+	 "", "+"},
+	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get, NULL, NULL,
+	 "", "namespace name runtime file image handler timeout_ms# memory_mb# queue_max# specs[] owner version# "
+	     "deployed#? source pools[]? created#? code? code_bytes#? versions#? environment[]? description? "
+	     "parameters*? annotations*? problem*? runs? state?"},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*",
-	 weir_api_function_change, "change function", function_change_members},
-	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove, "remove function", NULL},
+	 weir_api_function_change, "change function", function_change_members,
+	 "", "namespace name runtime file image number# +"},
+	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove, "remove function", NULL,
+	 "", "+"},
 	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy",
-	 weir_api_function_deploy, "deploy function", function_deploy_members},
-	{WEIR_HTTP_GET, "/weir/functions/*/*/code", weir_api_function_code, NULL, NULL},
-	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions, NULL, NULL},
+	 weir_api_function_deploy, "deploy function", function_deploy_members,
+	 "", "namespace name runtime file image number# log? +"},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/code", weir_api_function_code, NULL, NULL,
+	 "", "@"},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions, NULL, NULL,
+	 "", "versions[]"},
 	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback",
-	 weir_api_function_rollback, "roll back function", function_rollback_members},
+	 weir_api_function_rollback, "roll back function", function_rollback_members,
+	 "", "namespace name runtime file image number# +"},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*/scale",
-	 weir_api_function_scale, "scale function", function_scale_members},
+	 weir_api_function_scale, "scale function", function_scale_members,
+	 "", "pool +"},
 	/* Which run it, or are to be started for it; others of its namespace share them. */
-	{WEIR_HTTP_GET, "/weir/functions/*/*/workers", weir_api_function_workers, NULL, NULL},
-	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list, NULL, NULL},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/workers", weir_api_function_workers, NULL, NULL,
+	 "", "workers[]"},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list, NULL, NULL,
+	 "", "environment[]"},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*/environment",
-	 weir_api_variable_change, "change environment of", variable_change_members},
-	{WEIR_HTTP_GET, "/weir/code/*", weir_api_code_get, NULL, NULL},
+	 weir_api_variable_change, "change environment of", variable_change_members,
+	 "", "+"},
+	{WEIR_HTTP_GET, "/weir/code/*", weir_api_code_get, NULL, NULL,
+	 "", "code runtime? entry?"},
 	/* The body is a file called ?name=, or an archive: server_upload.c. */
-	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add, "upload code", NULL},
+	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add, "upload code", NULL,
+	 "name", "code runtime? entry?"},
 	/* The answer is the file; ?key=1: the key of secrets is in it. */
-	{WEIR_HTTP_GET, "/weir/backup", weir_api_backup_get, NULL, NULL},
+	{WEIR_HTTP_GET, "/weir/backup", weir_api_backup_get, NULL, NULL,
+	 "key#", "@"},
 	/* The body is such a file: server_upload.c. ?dry-run=1 */
-	{WEIR_HTTP_POST, "/weir/restore", weir_api_restore, "restore a backup", NULL},
-	/* ?after=ID&limit=COUNT&since=NS&newest=1 */
-	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL, NULL},
-	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL, NULL},
+	{WEIR_HTTP_POST, "/weir/restore", weir_api_restore, "restore a backup", NULL,
+	 "dry-run#", "backup{} changes{} secrets_sealed_anew# unopened{} missing{} dry_run!? +"},
+	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL, NULL,
+	 "after# limit# since# newest#", "lines[]"},
+	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL, NULL,
+	 "after# limit# since# newest#", "lines[]"},
 	/* What a dialect's client was answered, as that dialect tells it. */
-	{WEIR_HTTP_GET, "/weir/activations/*/answer", weir_api_activation_answer, NULL, NULL},
-	/* The same, and &until=NS&function=NAMESPACE/NAME&namespace=NAMESPACE&failed=1 */
-	{WEIR_HTTP_GET, "/weir/activations", weir_api_activation_list, NULL, NULL},
-	{WEIR_HTTP_GET, "/weir/activations/*", weir_api_activation_get, NULL, NULL},
-	/* ?route=GET%20/x&host=h names one route. */
-	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list, NULL, NULL},
-	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add, "add route", route_add_members},
-	{WEIR_HTTP_PATCH, "/weir/routes", weir_api_route_update, "change route", route_update_members},
-	{WEIR_HTTP_DELETE, "/weir/routes", weir_api_route_remove, "remove route", NULL},
-	{WEIR_HTTP_POST, "/weir/rows", weir_api_row_add, "add row", row_add_members},
-	{WEIR_HTTP_POST, "/weir/route-test", weir_api_route_test, "test route", route_test_members},
-	{WEIR_HTTP_GET, "/weir/settings", weir_api_setting_list, NULL, NULL},
-	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read, NULL, NULL},
-	{WEIR_HTTP_PUT, "/weir/settings/*", weir_api_setting_write, "set", setting_write_members},
-	{WEIR_HTTP_DELETE, "/weir/settings/*", weir_api_setting_unset, "unset", NULL},
-	/* ?pool=NAME names one pool. */
-	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL, NULL},
-	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool", pool_change_members},
-	/* Whose code functions with an image run. DELETE: ?image=REFERENCE */
-	{WEIR_HTTP_GET, "/weir/image-aliases", weir_api_alias_list, NULL, NULL},
-	{WEIR_HTTP_PUT, "/weir/image-aliases", weir_api_alias_set, "set image", alias_set_members},
-	{WEIR_HTTP_DELETE, "/weir/image-aliases", weir_api_alias_remove, "unset image", NULL},
-	/* ?namespace=NAME of one namespace only */
+	{WEIR_HTTP_GET, "/weir/activations/*/answer", weir_api_activation_answer, NULL, NULL,
+	 "", "activation answer{}"},
+	{WEIR_HTTP_GET, "/weir/activations", weir_api_activation_list, NULL, NULL,
+	 "after# limit# since# newest# until# function namespace failed#", "activations[]"},
+	{WEIR_HTTP_GET, "/weir/activations/*", weir_api_activation_get, NULL, NULL,
+	 "", "number# activation parent* function version# route* start status# failure* cut! cold! failed! "
+	     "worker# times_ns{} request_bytes# answer_bytes#"},
+	/* route (GET /x) and host name one route. */
+	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list, NULL, NULL,
+	 "route host", "routes[]"},
+	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add, "add route", route_add_members,
+	 "", "+"},
+	{WEIR_HTTP_PATCH, "/weir/routes", weir_api_route_update, "change route", route_update_members,
+	 "", "+"},
+	{WEIR_HTTP_DELETE, "/weir/routes", weir_api_route_remove, "remove route", NULL,
+	 "route host", "+"},
+	{WEIR_HTTP_POST, "/weir/rows", weir_api_row_add, "add row", row_add_members,
+	 "", "+"},
+	{WEIR_HTTP_POST, "/weir/route-test", weir_api_route_test, "test route", route_test_members,
+	 "", "result generation# method path host pattern? function? runtime? file? timeout_ms#? method_rule? why "
+	     "parameters{}? rest? allow*?"},
+	{WEIR_HTTP_GET, "/weir/settings", weir_api_setting_list, NULL, NULL,
+	 "", "settings[]"},
+	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read, NULL, NULL,
+	 "", "name value# text unit default# min# max# changed! help"},
+	{WEIR_HTTP_PUT, "/weir/settings/*", weir_api_setting_write, "set", setting_write_members,
+	 "", "+"},
+	{WEIR_HTTP_DELETE, "/weir/settings/*", weir_api_setting_unset, "unset", NULL,
+	 "", "+"},
+	/* pool names one pool. */
+	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL, NULL,
+	 "pool", "pools[]"},
+	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool", pool_change_members,
+	 "", "+"},
+	/* Whose code functions with an image run. */
+	{WEIR_HTTP_GET, "/weir/image-aliases", weir_api_alias_list, NULL, NULL,
+	 "", "aliases[]"},
+	{WEIR_HTTP_PUT, "/weir/image-aliases", weir_api_alias_set, "set image", alias_set_members,
+	 "", "+"},
+	{WEIR_HTTP_DELETE, "/weir/image-aliases", weir_api_alias_remove, "unset image", NULL,
+	 "image", "+"},
 	/* "new": the namespace of that name must have no functions yet. */
-	{WEIR_HTTP_GET, "/weir/users", weir_api_user_list, NULL, NULL},
-	{WEIR_HTTP_POST, "/weir/users", weir_api_user_add, "add user", user_add_members},
-	{WEIR_HTTP_DELETE, "/weir/users/*", weir_api_user_remove, "remove user", NULL},
+	{WEIR_HTTP_GET, "/weir/users", weir_api_user_list, NULL, NULL,
+	 "", "users[]"},
+	{WEIR_HTTP_POST, "/weir/users", weir_api_user_add, "add user", user_add_members,
+	 "", "name uuid role created# +"},
+	{WEIR_HTTP_DELETE, "/weir/users/*", weir_api_user_remove, "remove user", NULL,
+	 "", "+"},
 	/* A password for a token; a token for who it is. */
-	{WEIR_HTTP_POST, "/weir/login", weir_api_login, NULL, login_members},
-	{WEIR_HTTP_POST, "/weir/token", weir_api_token_check, NULL, token_members},
-	{WEIR_HTTP_GET, "/weir/config", weir_api_config_export, NULL, NULL},
-	{WEIR_HTTP_POST, "/weir/config", weir_api_config_apply, "apply configuration", config_apply_members},
-	/* ?limit=COUNT; ?from=GENERATION&to=GENERATION */
-	{WEIR_HTTP_GET, "/weir/history", weir_api_history_list, NULL, NULL},
-	{WEIR_HTTP_GET, "/weir/history/diff", weir_api_history_diff, NULL, NULL},
+	{WEIR_HTTP_POST, "/weir/login", weir_api_login, NULL, login_members,
+	 "", "token expires#"},
+	{WEIR_HTTP_POST, "/weir/token", weir_api_token_check, NULL, token_members,
+	 "", "name uuid role created# expires#"},
+	{WEIR_HTTP_GET, "/weir/config", weir_api_config_export, NULL, NULL,
+	 "namespace", "document{} left_out*?"},
+	{WEIR_HTTP_POST, "/weir/config", weir_api_config_apply, "apply configuration", config_apply_members,
+	 "", "changes[] unchanged# dry_run! +"},
+	{WEIR_HTTP_GET, "/weir/history", weir_api_history_list, NULL, NULL,
+	 "limit#", "history[] oldest# generation#"},
+	{WEIR_HTTP_GET, "/weir/history/diff", weir_api_history_diff, NULL, NULL,
+	 "from# to#", "from# to# changes[] more#"},
 	{WEIR_HTTP_POST, "/weir/history/rollback",
-	 weir_api_history_rollback, "roll back to generation", history_rollback_members},
-	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get, NULL, NULL},
-	{WEIR_HTTP_GET, "/weir/check", weir_api_check_get, NULL, NULL},
-	{WEIR_HTTP_GET, "/weir/endpoints", weir_api_endpoint_list, NULL, NULL},
+	 weir_api_history_rollback, "roll back to generation", history_rollback_members,
+	 "", "changes[] more# +"},
+	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get, NULL, NULL,
+	 "", "version generation# published# functions# rows# rows_bad# problems[] acknowledged{} pid# sent# "
+	     "runtimes[] output{} activations{}"},
+	{WEIR_HTTP_GET, "/weir/check", weir_api_check_get, NULL, NULL,
+	 "", "examined{} milliseconds# found[] found_count#"},
+	{WEIR_HTTP_GET, "/weir/endpoints", weir_api_endpoint_list, NULL, NULL,
+	 "", "endpoints[]"},
+	/* All of it as an OpenAPI document. */
+	{WEIR_HTTP_GET, "/weir/openapi.json", weir_api_openapi_get, NULL, NULL,
+	 "", "openapi info{} servers[] paths{} components{}"},
 };
+
+const struct weir_api_endpoint *weir_api_endpoint_at(size_t i)
+{
+	return i < sizeof(endpoints) / sizeof(endpoints[0]) ? &endpoints[i] : NULL;
+}
 
 /* Does `path` have the form of `pattern`? Fills the parameters as far as it gets. */
 static bool path_match(struct weir_api_call *call, const char *pattern, const char *path)
@@ -240,45 +291,6 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 				      "/weir/routes, /weir/settings, /weir/pools, and /weir/endpoints for all");
 	}
 	return NULL;
-}
-
-/* Members of a body, as [{"name", "kind"}]. */
-static cJSON *members_json(const struct weir_api_member *members)
-{
-	static const char *const kinds[] = {"text", "number", "switch", "list", "object", "any"};
-	cJSON *list = cJSON_CreateArray();
-
-	for (; members->name != NULL; members++) {
-		cJSON *json = cJSON_CreateObject();
-
-		(void)cJSON_AddStringToObject(json, "name", members->name); /* or members lack */
-		(void)cJSON_AddStringToObject(json, "kind", kinds[members->kind]);
-		(void)cJSON_AddItemToArray(list, json);
-	}
-	return list;
-}
-
-enum weir_api_result weir_api_endpoint_list(struct weir_api_call *call)
-{
-	cJSON *list = NULL;
-
-	call->answer = cJSON_CreateObject();
-	list = cJSON_AddArrayToObject(call->answer, "endpoints");
-	for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
-		const struct weir_span method = weir_http_method_name(endpoints[i].method);
-		cJSON *json = cJSON_CreateObject();
-		char text[16];
-
-		(void)snprintf(text, sizeof(text), "%.*s", (int)method.bytes, method.data); /* fits */
-		(void)cJSON_AddStringToObject(json, "method", text); /* or members lack */
-		(void)cJSON_AddStringToObject(json, "path", endpoints[i].path);
-		(void)cJSON_AddStringToObject(json, "changes", endpoints[i].what == NULL ? "" : endpoints[i].what);
-		if (endpoints[i].members != NULL)
-			(void)cJSON_AddItemToObject(json, "members", members_json(endpoints[i].members));
-		(void)cJSON_AddItemToArray(list, json);
-	}
-	call->status = 200;
-	return WEIR_API_DONE;
 }
 
 /* What a change is about, where the path does not say it: out of the query or the body. */

@@ -65,6 +65,23 @@ struct weir_api_call {
 
 typedef enum weir_api_result weir_api_handler(struct weir_api_call *call);
 
+/* One row of the table of what the API offers (call.c), from which /weir/endpoints and /weir/openapi.json are made.
+ * `query` and `answer` name what may stand in the query and what stands in the answer where all goes well, as
+ * "text number# switch! list[] object{} any* optional?"; "+": and what every published change tells (describe.c);
+ * "@": the answer is a file. */
+struct weir_api_endpoint {
+	enum weir_http_method method;
+	const char *path; /* '*' stands for one segment */
+	weir_api_handler *handler;
+	const char *what; /* how history calls it, with what it is about behind; NULL: it changes nothing */
+	const struct weir_api_member *members; /* NULL where there is no JSON in the body */
+	const char *query;
+	const char *answer;
+};
+
+/* Row `i`, or NULL behind the last. */
+const struct weir_api_endpoint *weir_api_endpoint_at(size_t i);
+
 /* Find the endpoint of call->method and `path` in the one table and fill call->param, `members` and `what`. NULL: the
  * answer (404 or 405) is set. */
 weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char *path);
@@ -92,7 +109,7 @@ weir_api_handler weir_api_history_list, weir_api_history_diff, weir_api_history_
 weir_api_handler weir_api_config_export, weir_api_config_apply;
 weir_api_handler weir_api_backup_get, weir_api_restore;
 weir_api_handler weir_api_status_get, weir_api_route_test, weir_api_endpoint_list,
-	weir_api_check_get;
+	weir_api_openapi_get, weir_api_check_get;
 
 /* Variables of a request's body, and what they become. Starts zeroed; released after a failure too. */
 struct weir_api_variables {

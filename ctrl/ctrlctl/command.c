@@ -523,6 +523,13 @@ static const struct weir_ctl_command others[] = {
 		.run = weir_ctl_completion,
 	},
 	{
+		.noun = "api",
+		.arguments = "",
+		.help = "show what the management API offers; -o json: as an OpenAPI document",
+		.more = "  curl --unix-socket run/api.sock http://weir/weir/status\n",
+		.run = weir_ctl_api_describe,
+	},
+	{
 		.noun = "version",
 		.arguments = "",
 		.help = "print the version",

@@ -124,6 +124,7 @@ enum weir_ctl_exit weir_ctl_route_update(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_route_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_route_get(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_route_remove(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_api_describe(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_row_add(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_route_test(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_function_add(const struct weir_ctl_call *call);

@@ -49,7 +49,7 @@ static void help_works_on_every_level(void **state)
 		       "rest; do\n"
 		       "  case $verb in [a-z]*) [ \"$noun\" != completion ] ;; *) false ;; "
 		       "esac || verb=\n"
-		       "  case $noun in status|ready|version|completion) verb= ;; esac\n"
+		       "  case $noun in status|ready|api|version|completion) verb= ;; esac\n"
 		       "  \"$CTRLCTL\" $noun $verb --help | grep -q \"^usage: ctrlctl "
 		       "$noun${verb:+ $verb}\" ||\n"
 		       "    { echo \"no help: $noun $verb\"; exit 1; }\n"

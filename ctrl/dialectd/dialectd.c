@@ -11,20 +11,14 @@
 #include <string.h>
 
 #include "ctrl/dialect/dialect.h"
+#include "ctrl/dialectd/failure.h"
 #include "ctrl/dialectd/manage.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
-#include "dataplane/http/http_failure.h"
 #include "dataplane/runtime/runtime.h"
+#include "dataplane/runtime/whole.h"
 
-enum {
-	METHOD_POST = 2, /* in a request's head */
-	BODY_BYTES_FIRST = 4096,
-	FAILURE_BYTES_MAX = 4096, /* of an error of Weir's */
-	BODIES_BYTES_MAX = 128 << 20, /* of all requests in this worker */
-};
-
-static size_t bodies_bytes; /* of these */
+enum { METHOD_POST = 2 /* in a request's head */ };
 
 static const struct weir_dialect *const dialects[] = {
 	&weir_dialect_vespid, &weir_dialect_faasm, &weir_dialect_openwhisk, &weir_dialect_project,
@@ -42,9 +36,7 @@ struct running {
 	struct weir_runtime_call *runtime;
 	struct weir_runtime_answer answer; /* of the latest invoke() */
 	bool has_answer;
-	char *body;
-	size_t body_bytes;
-	size_t body_room;
+	struct weir_whole_body body;
 };
 
 static struct running *running_of(const struct weir_dialect_call *call)
@@ -85,35 +77,6 @@ static void answer_free(struct running *running)
 	running->has_answer = false;
 }
 
-/* The word of one of Weir's own errors, or NULL. */
-static const char *failure_word(const char *code)
-{
-	for (int i = WEIR_HTTP_OK + 1; code != NULL && i < WEIR_HTTP_FAILURE_COUNT; i++) {
-		const char *const word = weir_http_failure_row((enum weir_http_failure)i)->code;
-
-		if (strcmp(word, code) == 0)
-			return word;
-	}
-	return NULL;
-}
-
-/* Weir's own errors have a word, a part and an activation; a function that says the same means the same. */
-static void failure_read(struct weir_dialect_result *result)
-{
-	cJSON *json = NULL;
-	const char *sentence = NULL;
-
-	if (result->status < 400 || result->body.bytes > FAILURE_BYTES_MAX)
-		return;
-	json = cJSON_ParseWithLength(result->body.data, result->body.bytes);
-	sentence = weir_dialect_text(json, "error");
-	if (sentence != NULL && weir_dialect_text(json, "part") != NULL)
-		result->failure = failure_word(weir_dialect_text(json, "code"));
-	if (result->failure != NULL)
-		(void)snprintf(result->sentence, sizeof(result->sentence), "%s", sentence); /* cut is fine */
-	cJSON_Delete(json);
-}
-
 static int dialect_invoke(struct weir_dialect_call *call, const struct weir_dialect_invocation *wanted,
 			  struct weir_dialect_result *out_result)
 {
@@ -151,7 +114,8 @@ static int dialect_invoke(struct weir_dialect_call *call, const struct weir_dial
 	weir_id_format((struct weir_id){.high = running->answer.activation_high,
 					.low = running->answer.activation_low},
 		       out_result->activation);
-	failure_read(out_result);
+	out_result->failure = weir_failure_read(out_result->status, out_result->body, out_result->sentence,
+						sizeof(out_result->sentence));
 	return 0;
 }
 
@@ -189,82 +153,20 @@ static int fail(struct weir_runtime_call *call, const char *reason)
 	return -1;
 }
 
-/* Room for the body's next bytes. 0, -EMSGSIZE, -ENOBUFS (others' bodies fill the worker), -ENOMEM. */
-static int body_reserve(struct running *running, size_t more)
-{
-	size_t wanted = running->body_room == 0 ? BODY_BYTES_FIRST : running->body_room;
-	char *grown = NULL;
-
-	if (running->body_bytes + more > running->instance->dialect->body_bytes_max)
-		return -EMSGSIZE;
-	while (wanted < running->body_bytes + more)
-		wanted *= 2;
-	if (wanted == running->body_room)
-		return 0;
-	if (bodies_bytes + wanted - running->body_room > BODIES_BYTES_MAX)
-		return -ENOBUFS;
-	grown = realloc(running->body, wanted);
-	if (grown == NULL)
-		return -ENOMEM;
-	bodies_bytes += wanted - running->body_room;
-	running->body = grown;
-	running->body_room = wanted;
-	return 0;
-}
-
-static void body_free(struct running *running)
-{
-	bodies_bytes -= running->body_room;
-	free(running->body);
-}
-
-/* All of it, before the adapter looks. 0, -ECANCELED, -ETIMEDOUT, or as body_reserve(). */
-static int body_read(struct running *running)
-{
-	struct weir_runtime_call *const call = running->runtime;
-	struct weir_span piece;
-	int result = 0;
-
-	for (;;) {
-		result = call->ops->body_peek(call, &piece);
-		if (result == -EAGAIN)
-			result = call->ops->wait(call, NULL, 0, UINT64_MAX);
-		else if (result == 1) {
-			result = body_reserve(running, piece.bytes);
-			if (result != 0)
-				return result;
-			memcpy(running->body + running->body_bytes, piece.data, piece.bytes);
-			running->body_bytes += piece.bytes;
-			call->ops->body_consume(call, piece.bytes);
-		} else {
-			return result;
-		}
-		if (result != 0)
-			return result;
-	}
-}
-
 static int reply_send(struct weir_runtime_call *call, const struct weir_dialect_reply *reply)
 {
-	size_t sent = 0;
-	size_t taken = 0;
-	int result = call->ops->status(call, reply->status);
+	struct weir_runtime_field field[WEIR_DIALECT_FIELDS_MAX];
+	const struct weir_whole_answer answer = {
+		.status = reply->status,
+		.type = weir_span_of(reply->type),
+		.body = {.data = reply->text, .bytes = reply->bytes},
+		.fields = field,
+		.field_count = reply->field_count,
+	};
 
-	if (result == 0)
-		result = call->ops->field(call, WEIR_SPAN("content-type"), weir_span_of(reply->type));
-	for (size_t i = 0; result == 0 && i < reply->field_count; i++)
-		result = call->ops->field(call, reply->field[i].name, reply->field[i].value);
-	if (result == 0)
-		result = call->ops->length(call, reply->bytes);
-	while (result == 0 && sent < reply->bytes) {
-		result = call->ops->append(call, reply->text + sent, reply->bytes - sent, &taken);
-		if (result == -EAGAIN) {
-			result = call->ops->wait(call, NULL, 0, UINT64_MAX);
-			continue;
-		}
-		sent += result == 0 ? taken : 0;
-	}
-	return result;
+	for (size_t i = 0; i < reply->field_count; i++)
+		field[i] = (struct weir_runtime_field){.name = reply->field[i].name, .value = reply->field[i].value};
+	return weir_whole_answer_send(call, &answer);
 }
 
 /* Did a browser send this for a page of another site? It says so in a field (the Fetch standard, "origin"), and
@@ -301,14 +203,14 @@ static int reply_make(struct running *running)
 
 	if (is_of_another_site(call))
 		return refuse(call, 403, "another_site", "A page of another site sent this; such pages may not act here");
-	result = body_read(running);
+	result = weir_whole_body_read(running->runtime, &running->body, running->instance->dialect->body_bytes_max);
 	if (result == -EMSGSIZE)
 		return refuse(call, 413, "body_too_large", "The body is larger than requests of this kind may be");
 	if (result == -ENOBUFS)
 		return refuse(call, 503, "no_memory", "Too many large bodies are on their way; try again later");
 	if (result != 0)
 		return result;
-	call->body = (struct weir_span){.data = running->body, .bytes = running->body_bytes};
+	call->body = (struct weir_span){.data = running->body.data, .bytes = running->body.bytes};
 	return running->instance->dialect->serve(call);
 }
 
@@ -345,7 +247,7 @@ static int dialect_call(void *opaque, struct weir_runtime_call *call)
 
 	answer_free(&running);
 	free(running.call.reply.text);
-	body_free(&running);
+	weir_whole_body_free(&running.body);
 	return result;
 }
 

@@ -20,7 +20,8 @@
 	X(NODE, 5, "node", FUNCTION)    \
 	X(PHP, 6, "php", SPACE)         \
 	X(PYTHON, 7, "python", FUNCTION) \
-	X(DIALECT, 8, "dialect", SPACE) /* Weir's own: other systems' APIs (ctrl/dialect) */
+	X(DIALECT, 8, "dialect", SPACE) /* Weir's own: other systems' APIs (ctrl/dialect), */ \
+	X(QUEUE, 9, "queue", FUNCTION)  /* and asynchronous calls (ctrl/queued) */
 
 enum weir_runtime_kind {
 	WEIR_RUNTIME_MISSING = 0, /* not here: calls get 501 with a reason */

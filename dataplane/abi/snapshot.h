@@ -33,7 +33,7 @@ enum {
 	WEIR_SNAPSHOT_METHOD_ANY = 255,
 	WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT = 1, /* function flag: it has variables (environment.h) */
 	WEIR_SNAPSHOT_FUNCTION_SYSTEM = 2, /* function flag: Weir's own; it may call functions of every namespace,
-					    * and no function may call it */
+					    * and only others of its kind may call it */
 	WEIR_SNAPSHOT_POOL_ONE_TASK = 1, /* pool flag: a worker takes a call only while it has none */
 	WEIR_SNAPSHOT_POOL_SPEC = 2,     /* pool flag: its CPU time and memory are a spec that functions name */
 	WEIR_SNAPSHOT_SPECS_MAX = 8,     /* of one function */

@@ -213,20 +213,18 @@ static enum weir_http_failure read_ask(struct weir_shard *shard, struct weir_nes
 static bool take_head(struct weir_shard *shard, struct weir_nested *nested, const uint8_t *chunk,
 		      uint32_t head_bytes)
 {
-	struct weir_shard_call *call = parent_of(nested);
+	const struct weir_shard_call *call = parent_of(nested);
 	const struct weir_request_head *head = (const void *)shard->scratch;
-	const struct weir_snapshot_function *function;
+	const struct weir_snapshot_function *function = NULL;
+	enum weir_http_failure uncounted = WEIR_HTTP_OK;
 
 	memcpy(shard->scratch, chunk, head_bytes);
 	if (weir_head_check_request(shard->scratch, head_bytes) != 0 || head->bytes != head_bytes)
 		return false;
 	nested->failure = (uint8_t)weir_nested_head_resolve(shard, head, call->function_id, &function);
-	if (call->nested_made == WEIR_NESTED_CALLS_MAX)
-		nested->failure = WEIR_HTTP_CALL_FAN_OUT;
-	else
-		call->nested_made++;
-	if (nested->failure == WEIR_HTTP_OK && nested->connection.depth > WEIR_NESTED_DEPTH_MAX)
-		nested->failure = WEIR_HTTP_CALL_DEPTH;
+	uncounted = weir_nested_head_count(shard, nested, head, function);
+	if (uncounted == WEIR_HTTP_CALL_FAN_OUT || nested->failure == WEIR_HTTP_OK)
+		nested->failure = (uint8_t)uncounted;
 	if (nested->failure == WEIR_HTTP_OK)
 		nested->failure = (uint8_t)read_ask(shard, nested, head, function);
 	else if (nested->failure == WEIR_HTTP_RUNTIME_MISSING)
@@ -261,6 +259,13 @@ static void take_body(struct weir_shard *shard, struct weir_nested *nested, cons
 
 static void start(struct weir_shard *shard, struct weir_nested *nested, uint64_t deadline_ns);
 
+static struct weir_id call_id(struct weir_shard *shard, const struct weir_nested *nested)
+{
+	const bool is_chosen = nested->chosen.high != 0 || nested->chosen.low != 0;
+
+	return is_chosen ? nested->chosen : weir_id_next(&shard->id_source);
+}
+
 /* The request is whole, its call may run when the parent has finished. */
 static void queue_one_way(struct weir_shard *shard, struct weir_nested *slot)
 {
@@ -271,7 +276,7 @@ static void queue_one_way(struct weir_shard *shard, struct weir_nested *slot)
 		weir_nested_reply_failure(shard, slot, WEIR_HTTP_CALLS_FULL, (struct weir_span){0});
 		return;
 	}
-	activation = weir_id_next(&shard->id_source);
+	activation = call_id(shard, slot);
 	nested->one_way = true;
 	nested->exchange.activation = activation;
 	nested->exchange.head_request = slot->exchange.head_request;
@@ -285,6 +290,7 @@ static void queue_one_way(struct weir_shard *shard, struct weir_nested *slot)
 	slot->connection.in_first = NULL;
 	slot->connection.in_last = NULL;
 	join_parent(shard, nested, slot->parent_link, slot->parent_call);
+	nested->connection.depth = slot->connection.depth;
 	weir_shard_count(shard, WEIR_METRIC_calls_one_way, 1);
 	weir_nested_reply_accepted(shard, slot, activation);
 }
@@ -398,8 +404,7 @@ static void start(struct weir_shard *shard, struct weir_nested *nested, uint64_t
 	const struct weir_snapshot *snapshot = &shard->config->snapshot;
 	const struct weir_snapshot_function *function =
 		weir_snapshot_function_find(snapshot, nested->function_id);
-	const struct weir_id activation = nested->one_way ? exchange->activation
-							  : weir_id_next(&shard->id_source);
+	const struct weir_id activation = nested->one_way ? exchange->activation : call_id(shard, nested);
 	const bool head_request = exchange->head_request;
 	struct weir_span body = {0};
 

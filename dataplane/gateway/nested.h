@@ -42,6 +42,7 @@ struct weir_nested {
 	struct weir_nested *next;            /* of its parent, or in the free list */
 	struct weir_shard_link *parent_link; /* NULL: the parent ended */
 	struct weir_id parent;
+	struct weir_id chosen; /* the activation's id, where the caller may choose it; else zero */
 	struct weir_block *head; /* encoded request head, until the call starts */
 	struct weir_block *reason; /* sentence of `failure`; NULL = the general one */
 	uint64_t function_id;
@@ -118,11 +119,21 @@ void weir_nested_send(struct weir_shard *shard, struct weir_nested *nested, enum
 		      struct weir_message message);
 
 /* nested_head.c: what a checked copy of the head of a PUT names. WEIR_HTTP_OK and *out_function, or
- * why it can't be called. `caller` is the function that calls. */
+ * why it can't be called. `caller` is the function that calls. Weir's own functions call each other by
+ * name alone; "NAMESPACE/NAME" may come from a client and never means one of them. */
 enum weir_http_failure weir_nested_head_resolve(struct weir_shard *shard,
 						const struct weir_request_head *head,
 						uint64_t caller_id,
 						const struct weir_snapshot_function **out_function);
+
+/* How deep the call stands, and how many its caller may make, keep functions from calling in circles: sets
+ * nested->connection.depth, counts it. WEIR_HTTP_OK, or which of the two is exceeded. Weir's own functions make as
+ * many as they need; what they call of each other stands no deeper than they do; and they may choose a call's
+ * activation id (x-weir-activation -> nested->chosen), so that a call which is tried again leaves its traces under
+ * one id. `function`: NULL where there is none to call. */
+enum weir_http_failure weir_nested_head_count(struct weir_shard *shard, struct weir_nested *nested,
+					      const struct weir_request_head *head,
+					      const struct weir_snapshot_function *function);
 
 /* What it asks for: WEIR_HTTP_OK and *out_ask, or why the function can't have that, with a sentence. */
 enum weir_http_failure weir_nested_head_ask(const struct weir_request_head *head,

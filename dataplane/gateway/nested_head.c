@@ -100,9 +100,60 @@ enum weir_http_failure weir_nested_head_resolve(struct weir_shard *shard,
 		name = (struct weir_span){.data = slash + 1, .bytes = name.bytes - named.bytes - 1};
 	}
 	*out_function = find(shard, space, name);
-	if (!*out_function || ((*out_function)->flags & WEIR_SNAPSHOT_FUNCTION_SYSTEM) != 0)
+	if (!*out_function || (((*out_function)->flags & WEIR_SNAPSHOT_FUNCTION_SYSTEM) != 0 &&
+			       (slash || (caller->flags & WEIR_SNAPSHOT_FUNCTION_SYSTEM) == 0)))
 		return WEIR_HTTP_CALL_UNKNOWN;
 	return (*out_function)->runtime == WEIR_RUNTIME_MISSING ? WEIR_HTTP_RUNTIME_MISSING : WEIR_HTTP_OK;
+}
+
+static bool hex_read(const char *text, uint64_t *out_number)
+{
+	*out_number = 0;
+	for (int i = 0; i < 16; i++) {
+		const char byte = text[i];
+		const bool is_letter = byte >= 'a' && byte <= 'f';
+
+		if (!is_letter && (byte < '0' || byte > '9'))
+			return false;
+		*out_number = *out_number << 4 | (uint64_t)(is_letter ? byte - 'a' + 10 : byte - '0');
+	}
+	return true;
+}
+
+/* The id that a call shall have (x-weir-activation, 32 hex digits), or zero. */
+static struct weir_id activation_read(const struct weir_request_head *head)
+{
+	const struct weir_head_field *field = (const void *)(head + 1);
+
+	for (uint16_t i = 0; i < head->field_count; i++) {
+		const struct weir_span value = span_of(head, field[i].value);
+		struct weir_id id;
+
+		if (weir_span_equal_nocase(span_of(head, field[i].name), WEIR_SPAN("x-weir-activation")) &&
+		    value.bytes == 32 && hex_read(value.data, &id.high) && hex_read(value.data + 16, &id.low))
+			return id;
+	}
+	return (struct weir_id){0};
+}
+
+enum weir_http_failure weir_nested_head_count(struct weir_shard *shard, struct weir_nested *nested,
+					      const struct weir_request_head *head,
+					      const struct weir_snapshot_function *function)
+{
+	struct weir_shard_call *call = &nested->parent_link->call[nested->parent_call];
+	const struct weir_snapshot_function *caller =
+		weir_snapshot_function_find(&shard->config->snapshot, call->function_id);
+	const bool is_system = caller && (caller->flags & WEIR_SNAPSHOT_FUNCTION_SYSTEM) != 0;
+	const uint8_t depth = call->exchange->connection->depth;
+
+	nested->chosen = is_system ? activation_read(head) : (struct weir_id){0};
+	nested->connection.depth = depth;
+	if (!function || (function->flags & WEIR_SNAPSHOT_FUNCTION_SYSTEM) == 0)
+		nested->connection.depth++;
+	if (!is_system && call->nested_made == WEIR_NESTED_CALLS_MAX)
+		return WEIR_HTTP_CALL_FAN_OUT;
+	call->nested_made += !is_system;
+	return nested->connection.depth > WEIR_NESTED_DEPTH_MAX ? WEIR_HTTP_CALL_DEPTH : WEIR_HTTP_OK;
 }
 
 enum weir_http_failure weir_nested_head_ask(const struct weir_request_head *head,

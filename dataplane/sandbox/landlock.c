@@ -89,13 +89,16 @@ int weir_sandbox_landlock_enter(const struct weir_sandbox_profile *profile, cons
 
 	if (version == 0)
 		return -EOPNOTSUPP;
+	if ((profile->flags & WEIR_SANDBOX_KEEPS) != 0)
+		ruleset.handled_fs &= ~writing(version);
 	if ((profile->flags & WEIR_SANDBOX_PROGRAMS) == 0)
 		ruleset.handled_fs |= ACCESS_EXECUTE;
 	WEIR_CLEANUP(weir_fd_close)
 	int fd = (int)syscall(CALL_CREATE_RULESET, &ruleset, ruleset_bytes(version), 0);
 	if (fd == -1)
 		return -errno;
-	result = rules_add(fd, scratch, version);
+	if ((profile->flags & WEIR_SANDBOX_KEEPS) == 0)
+		result = rules_add(fd, scratch, version);
 	if (result != 0)
 		return result;
 	return syscall(CALL_RESTRICT_SELF, fd, 0) == 0 ? 0 : -errno;

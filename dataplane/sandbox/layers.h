@@ -33,7 +33,7 @@ int weir_sandbox_view_enter(const struct weir_sandbox_plan *plan, const struct w
  * a number that is none. */
 int weir_sandbox_seccomp_enter(const struct weir_sandbox_profile *profile);
 
-/* Writing only beneath `scratch` (NULL = nowhere) and to the null devices. -EOPNOTSUPP or -ENOSYS
+/* Writing only beneath `scratch` (NULL = nowhere) and to the null devices, unless the profile KEEPS files. -EOPNOTSUPP or -ENOSYS
  * where the kernel has no Landlock. */
 int weir_sandbox_landlock_enter(const struct weir_sandbox_profile *profile, const char *scratch);
 

@@ -17,6 +17,9 @@ enum weir_sandbox_flag {
 	WEIR_SANDBOX_DIRECTORY = 1 << 1,
 	/* Connects to Unix sockets that it sees. */
 	WEIR_SANDBOX_CONNECTS = 1 << 2,
+	/* Keeps files in a directory that it is shown to write to (reveal.h). Which one is not known when
+	 * Landlock is entered, so there the view alone says where it writes. */
+	WEIR_SANDBOX_KEEPS = 1 << 3,
 };
 
 struct weir_sandbox_profile {

@@ -23,6 +23,7 @@ struct thing {
 	char path[PATH_MAX];
 	struct stat status;
 	int tree_fd;
+	bool is_kept; /* to be written to */
 };
 
 /* A user namespace in which number `from` means `to`, for mounts. 0 and *out_fd, or -errno. */
@@ -71,7 +72,7 @@ static bool is_open_to_all(const struct thing *thing, const char *file)
 static int tree_open(const struct weir_sandbox_plan *plan, struct thing *thing, const char *file)
 {
 	struct mount_attr attributes = {
-		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+		.attr_set = (thing->is_kept ? 0 : MOUNT_ATTR_RDONLY) | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
 		.propagation = MS_PRIVATE,
 	};
 
@@ -79,7 +80,7 @@ static int tree_open(const struct weir_sandbox_plan *plan, struct thing *thing, 
 	if (thing->tree_fd == -1 ||
 	    mount_setattr(thing->tree_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof(attributes)) != 0)
 		return -errno;
-	if ((plan->layers & WEIR_SANDBOX_OWNER) == 0 || is_open_to_all(thing, file))
+	if ((plan->layers & WEIR_SANDBOX_OWNER) == 0 || (!thing->is_kept && is_open_to_all(thing, file)))
 		return 0;
 	attributes = (struct mount_attr){.attr_set = MOUNT_ATTR_IDMAP};
 	WEIR_CLEANUP(weir_fd_close) int map_fd = -1;
@@ -87,7 +88,7 @@ static int tree_open(const struct weir_sandbox_plan *plan, struct thing *thing, 
 	if (result != 0)
 		return result;
 	attributes.userns_fd = (unsigned)map_fd;
-	/* A file system that cannot: the function says that it may not read its file. */
+	/* A file system that cannot: the function says that it may not use its file. */
 	(void)mount_setattr(thing->tree_fd, "", AT_EMPTY_PATH, &attributes, sizeof(attributes));
 	return 0;
 }
@@ -128,6 +129,8 @@ static int thing_show(const struct weir_sandbox_plan *plan, int pidfd, struct th
 		return -errno;
 	if (stat(thing->path, &thing->status) != 0)
 		return -errno;
+	if (thing->is_kept && !S_ISDIR(thing->status.st_mode))
+		return -ENOTDIR;
 	result = tree_open(plan, thing, file);
 	if (result != 0)
 		return result;
@@ -178,9 +181,10 @@ static bool is_own_directory(const char *path)
 	return strchr(path + 1, '/') != NULL && stat(path, &status) == 0 && (status.st_mode & S_IWOTH) == 0;
 }
 
-int weir_sandbox_reveal(const struct weir_sandbox_plan *plan, int pidfd, const char *path, bool directory)
+int weir_sandbox_reveal(const struct weir_sandbox_plan *plan, int pidfd, const char *path,
+			enum weir_sandbox_reveal how)
 {
-	struct thing thing = {.tree_fd = -1};
+	struct thing thing = {.tree_fd = -1, .is_kept = how == WEIR_SANDBOX_REVEAL_KEPT};
 	struct stat status;
 	char *slash = NULL;
 
@@ -188,7 +192,7 @@ int weir_sandbox_reveal(const struct weir_sandbox_plan *plan, int pidfd, const c
 		return -EINVAL;
 	(void)snprintf(thing.path, sizeof(thing.path), "%s", path);
 	slash = strrchr(thing.path, '/');
-	if (directory && slash != thing.path && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))) {
+	if (how == WEIR_SANDBOX_REVEAL_DIRECTORY && slash != thing.path && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))) {
 		*slash = '\0';
 		if (!is_own_directory(thing.path))
 			*slash = '/';

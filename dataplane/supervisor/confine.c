@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "dataplane/base/log.h"
 #include "dataplane/sandbox/reveal.h"
@@ -59,7 +60,19 @@ static int interpreter_reveal(const struct weir_sandbox_plan *plan, const struct
 	bin = strrchr(path, '/');
 	if (bin - path > 4 && strncmp(bin - 4, "/bin", 4) == 0)
 		bin[-4] = '\0', bin = path; /* "/opt/x": its directory is shown as a whole */
-	return weir_sandbox_reveal(plan, worker->process.pidfd, path, true);
+	return weir_sandbox_reveal(plan, worker->process.pidfd, path, WEIR_SANDBOX_REVEAL_DIRECTORY);
+}
+
+/* Of functions, only the one that keeps asynchronous calls writes to where its code would be. */
+static enum weir_sandbox_reveal reveal_how(const struct weir_worker *worker, const struct weir_snapshot_function *row,
+					   const char *path, bool directory)
+{
+	struct stat status;
+
+	if (row->runtime == WEIR_RUNTIME_QUEUE && (row->flags & WEIR_SNAPSHOT_FUNCTION_SYSTEM) != 0 &&
+	    stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		return WEIR_SANDBOX_REVEAL_KEPT;
+	return directory && may_see_directory(worker->runtime) ? WEIR_SANDBOX_REVEAL_DIRECTORY : WEIR_SANDBOX_REVEAL_FILE;
 }
 
 static int function_reveal(const struct weir_supervisor *supervisor, const struct weir_worker *worker,
@@ -69,6 +82,7 @@ static int function_reveal(const struct weir_supervisor *supervisor, const struc
 	const struct weir_snapshot_function *const row =
 		snapshot->header == NULL ? NULL : weir_snapshot_function_find(snapshot, function_id);
 	struct weir_sandbox_plan plan;
+	const char *path = NULL;
 	int result = 0;
 
 	if (row == NULL || weir_snapshot_spec_find(snapshot, row, worker->pool_key) == NULL)
@@ -77,8 +91,8 @@ static int function_reveal(const struct weir_supervisor *supervisor, const struc
 	result = interpreter_reveal(&plan, worker, weir_snapshot_span(snapshot, row->interpreter));
 	if (result != 0)
 		return result;
-	return weir_sandbox_reveal(&plan, worker->process.pidfd, weir_snapshot_span(snapshot, row->code_path).data,
-				   directory && may_see_directory(worker->runtime));
+	path = weir_snapshot_span(snapshot, row->code_path).data;
+	return weir_sandbox_reveal(&plan, worker->process.pidfd, path, reveal_how(worker, row, path, directory));
 }
 
 void weir_confine_reveal(struct weir_supervisor *supervisor, const struct weir_worker *worker,

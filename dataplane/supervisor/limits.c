@@ -29,7 +29,7 @@ static uint64_t own_bytes(uint32_t runtime)
 	static const uint32_t own_mib[WEIR_RUNTIME_COUNT] = {
 		[WEIR_RUNTIME_NATIVE] = 32, [WEIR_RUNTIME_EXEC] = 32, [WEIR_RUNTIME_WASM] = 64,
 		[WEIR_RUNTIME_JS] = 64,	    [WEIR_RUNTIME_NODE] = 192, [WEIR_RUNTIME_PHP] = 96,
-		[WEIR_RUNTIME_PYTHON] = 64, [WEIR_RUNTIME_DIALECT] = 32,
+		[WEIR_RUNTIME_PYTHON] = 64, [WEIR_RUNTIME_DIALECT] = 32, [WEIR_RUNTIME_QUEUE] = 64,
 	};
 
 	return (runtime < WEIR_RUNTIME_COUNT ? own_mib[runtime] : 0) * MIB;

@@ -148,6 +148,7 @@ static void send_snapshot(struct rig *rig)
 						    .timeout_ms = rig->options.timeout_ms,
 						    .memory_mb = 64,
 						    .queue_max = rig->options.queue_max};
+	functions[0].is_builtin = rig->options.is_system;
 	functions[1] = functions[0];
 	functions[1].id = 8;
 	functions[1].name[0] = 'g';

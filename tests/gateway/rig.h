@@ -3,6 +3,7 @@
 #ifndef WEIR_TESTS_GATEWAY_RIG_H
 #define WEIR_TESTS_GATEWAY_RIG_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "dataplane/abi/board.h"
@@ -22,6 +23,7 @@ struct rig_options {
 	uint32_t descriptors_max;    /* [inherited] at most the gateway's RLIMIT_NOFILE */
 	uint32_t workers_max;        /* [1] of the pool; a suspect function may use the only worker */
 	uint32_t workers_remote;     /* [0] how far the workers' node is: 255 = the farthest */
+	bool is_system;              /* [false] both functions are Weir's own */
 	uint32_t control_send_bytes; /* [the kernel's] what waits unread for the supervisor at most */
 };
 

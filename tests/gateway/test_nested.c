@@ -3,6 +3,7 @@
 
 static struct rig_options patient = {.timeout_ms = 20000, .queue_max = 100};
 static struct rig_options two = {.timeout_ms = 20000, .queue_max = 100, .workers_max = 2};
+static struct rig_options own = {.timeout_ms = 20000, .queue_max = 100, .is_system = true};
 static struct rig_options hasty = {.timeout_ms = 300, .queue_max = 100};
 
 static const struct weir_request_head *head_of(struct rig_worker *worker, const struct weir_message *message)
@@ -238,6 +239,66 @@ static void what_can_not_be_called_is_said_with_its_reason(void **state)
 	}
 	nested_call(&nested, "g", "", 0);
 	assert_int_equal(nested_answer(&nested, "call_fan_out"), 429);
+	end_parent(&worker, &parent, client);
+	rig_worker_kill(&worker);
+}
+
+/* By their names alone: what has a namespace may come from a client. */
+static void weirs_own_functions_call_each_other_as_often_as_they_like(void **state)
+{
+	static const char id[] = "0123456789abcdef00000000000000ff";
+	struct rig *rig = *state;
+	struct rig_worker worker;
+	struct weir_message parent, child;
+	const struct weir_link_call *record;
+	struct nested nested;
+	uint32_t head_bytes;
+	int client;
+
+	rig_worker_start(rig, &worker);
+	parent = begin_parent(rig, &worker, &client);
+	nested = nested_open(&worker, &parent, 0);
+	nested_call(&nested, "default/g", "", 0);
+	assert_int_equal(nested_answer(&nested, "call_unknown"), 404);
+	for (int i = 0; i <= WEIR_NESTED_CALLS_MAX; i++) {
+		head_bytes = nested_head_with(&nested, "g", "/nested", "x-weir-activation", i == 0 ? id : "nonsense");
+		nested_put(&nested, head_bytes, head_bytes, WEIR_MESSAGE_FLAG_END);
+		child = rig_worker_accept(&worker);
+		assert_int_equal(head_of(&worker, &child)->depth, 0);
+		record = &worker.segment.pair[0].call[child.call];
+		assert_true((record->activation_high == 0x0123456789abcdef && record->activation_low == 0xff) == (i == 0));
+		rig_worker_answer(&worker, &child, 200, "well");
+		assert_int_equal(nested_answer(&nested, "well"), 200);
+	}
+	nested_call(&nested, "g", "", WEIR_NESTED_FLAG_ONE_WAY);
+	assert_int_equal(nested_answer(&nested, "activation"), 202);
+	end_parent(&worker, &parent, client);
+	child = rig_worker_accept(&worker);
+	assert_int_equal(head_of(&worker, &child)->depth, 0);
+	rig_worker_answer(&worker, &child, 200, "later");
+	rig_worker_kill(&worker);
+}
+
+/* A function may not choose its calls' ids. */
+static void the_id_of_a_call_is_the_gateways(void **state)
+{
+	static const char id[] = "0123456789abcdef00000000000000ff";
+	struct rig *rig = *state;
+	struct rig_worker worker;
+	struct weir_message parent, child;
+	struct nested nested;
+	uint32_t head_bytes;
+	int client;
+
+	rig_worker_start(rig, &worker);
+	parent = begin_parent(rig, &worker, &client);
+	nested = nested_open(&worker, &parent, 0);
+	head_bytes = nested_head_with(&nested, "g", "/nested", "x-weir-activation", id);
+	nested_put(&nested, head_bytes, head_bytes, WEIR_MESSAGE_FLAG_END);
+	child = rig_worker_accept(&worker);
+	assert_int_not_equal(worker.segment.pair[0].call[child.call].activation_low, 0xff);
+	rig_worker_answer(&worker, &child, 200, "well");
+	assert_int_equal(nested_answer(&nested, "well"), 200);
 	end_parent(&worker, &parent, client);
 	rig_worker_kill(&worker);
 }
@@ -508,6 +569,8 @@ int main(void)
 		TEST(a_whole_long_answer_arrives, patient),
 		TEST(a_large_body_is_sent_when_the_called_function_asks, patient),
 		TEST(what_can_not_be_called_is_said_with_its_reason, patient),
+		TEST(weirs_own_functions_call_each_other_as_often_as_they_like, own),
+		TEST(the_id_of_a_call_is_the_gateways, patient),
 		TEST(a_circle_ends_at_the_depth_limit_with_one_worker, patient),
 		TEST(a_call_waits_for_no_place_that_only_its_callers_can_free, patient),
 		TEST(a_shut_worker_gets_no_call, patient),

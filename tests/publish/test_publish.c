@@ -152,7 +152,7 @@ static void a_runtime_that_is_here_is_taken_by_its_name(void **state)
 	(void)state;
 	for (uint32_t i = WEIR_RUNTIME_MISSING + 1; i < WEIR_RUNTIME_COUNT; i++) {
 		(void)publish_test_function(&test, weir_runtime_name(i), weir_runtime_name(i));
-		test.functions[i - 1].is_builtin = i == WEIR_RUNTIME_DIALECT;
+		test.functions[i - 1].is_builtin = i >= WEIR_RUNTIME_DIALECT;
 	}
 	publish_test_build(&test);
 	for (uint32_t i = 0; i < test.snapshot.function_count; i++) {

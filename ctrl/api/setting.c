@@ -22,6 +22,15 @@ enum {
 	ACTIVATION_PER_S_MAX = 10000, /* of each kind; the oldest are removed as fast: thrice that */
 	ACTIVATION_ROWS = 200000,
 	ACTIVATION_ROWS_MAX = 100000000,
+	ASYNC_ROWS = 100000,
+	ASYNC_ROWS_MAX = 10000000,
+	ASYNC_RUNNING = 16,
+	ASYNC_RUNNING_MAX = 64,
+	ASYNC_RETRIES = 3,
+	ASYNC_RETRIES_MAX = 100,
+	ASYNC_RETRY_MS = 1000,
+	ASYNC_RETRY_MS_MAX = 600000,
+	ASYNC_KEY_KEEP_S = 86400,
 };
 
 #define DATA(field)                                       \
@@ -101,6 +110,22 @@ static const struct weir_setting settings[] = {
 	 "records of calls: how many are kept, then the oldest go"},
 	{"activation_keep_s", WEIR_SETTING_S, 1, LOG_KEEP_S_MAX, OURS(activation_keep_s),
 	 "records of calls: how long they are kept"},
+	{"async.rows_max", WEIR_SETTING_COUNT, 1, ASYNC_ROWS_MAX, OURS(async_rows_max),
+	 "asynchronous calls that wait or run (429 beyond it)"},
+	{"async.bytes_max", WEIR_SETTING_BYTES, KIB * KIB, 1024 * GIB, OURS(async_bytes_max),
+	 "their bodies and answers, in all (429 beyond it)"},
+	{"async.body_bytes_max", WEIR_SETTING_BYTES, 0, KIB * KIB, OURS(async_body_bytes_max),
+	 "body of an asynchronous call (413 beyond it)"},
+	{"async.running_max", WEIR_SETTING_COUNT, 1, ASYNC_RUNNING_MAX, OURS(async_running_max),
+	 "asynchronous calls that run at once"},
+	{"async.retries", WEIR_SETTING_COUNT, 0, ASYNC_RETRIES_MAX, OURS(async_retries_max),
+	 "how often a call that failed is tried again, then it is a dead letter"},
+	{"async.retry_ms", WEIR_SETTING_MS, 1, ASYNC_RETRY_MS_MAX, OURS(async_retry_ms),
+	 "before the first of these; each time twice as long"},
+	{"async.keep_s", WEIR_SETTING_S, 1, LOG_KEEP_S_MAX, OURS(async_keep_s),
+	 "asynchronous calls that have ended: how long they are kept"},
+	{"async.key_keep_s", WEIR_SETTING_S, 1, LOG_KEEP_S_MAX, OURS(async_key_keep_s),
+	 "idempotency keys: how long the same key means the same call"},
 };
 
 const struct weir_setting *weir_setting_at(size_t i)
@@ -175,6 +200,14 @@ void weir_setting_defaults(struct weir_setting_values *out_values)
 		.activation_failed_per_s = ACTIVATION_FAILED_PER_S,
 		.activation_rows_max = ACTIVATION_ROWS,
 		.activation_keep_s = LOG_KEEP_S_DEFAULT,
+		.async_rows_max = ASYNC_ROWS,
+		.async_running_max = ASYNC_RUNNING,
+		.async_bytes_max = GIB,
+		.async_body_bytes_max = KIB * KIB,
+		.async_retries_max = ASYNC_RETRIES,
+		.async_retry_ms = ASYNC_RETRY_MS,
+		.async_keep_s = LOG_KEEP_S_DEFAULT,
+		.async_key_keep_s = ASYNC_KEY_KEEP_S,
 	};
 }
 

@@ -37,6 +37,14 @@ struct weir_setting_values {
 	uint32_t activation_failed_per_s;
 	uint32_t activation_rows_max;
 	uint32_t activation_keep_s;
+	uint32_t async_rows_max; /* of asynchronous calls (ctrl/queue/queue_policy.h) */
+	uint32_t async_running_max;
+	uint64_t async_bytes_max;
+	uint64_t async_body_bytes_max;
+	uint32_t async_retries_max;
+	uint32_t async_retry_ms;
+	uint32_t async_keep_s;
+	uint32_t async_key_keep_s;
 };
 
 struct weir_setting {

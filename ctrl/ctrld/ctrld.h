@@ -15,6 +15,7 @@
  * environment.c functions' variables and secrets
  * replicas.c    which workers there are
  * examiner.c    a thorough look at all that is kept, on a thread of its own
+ * ticker.c      the clock of asynchronous calls
  *
  * One thread but for those of the collector, the recorder, the examiner, passwords and a backup, one epoll; whatever waits is
  * a deadline. Trouble with a database is a sentence in `problem`, seen in the log once and in `ctrlctl status` as long as it lasts; the last snapshot
@@ -29,6 +30,7 @@
 #include "ctrl/ctrld/environment.h"
 #include "ctrl/ctrld/examiner.h"
 #include "ctrl/ctrld/recorder.h"
+#include "ctrl/ctrld/ticker.h"
 #include "ctrl/ctrld/trial.h"
 #include "ctrl/publish/publish_list.h"
 #include "ctrl/store/watch.h"
@@ -71,6 +73,7 @@ struct weir_ctrld {
 	struct weir_trials *trials;
 	struct weir_environments *environments;
 	struct weir_examiner *examiner;
+	struct weir_ticker ticker;
 	size_t bad_rows;       /* of weir.db, as was logged last */
 	uint64_t sweep_due_ns; /* look for code that nobody refers to then */
 	struct weir_collector *collector;

@@ -13,6 +13,7 @@
 
 #include "ctrl/api/setting.h"
 #include "ctrl/ctrld/ctrld.h"
+#include "ctrl/model/builtin.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/log.h"
 #include "dataplane/shm/board.h"
@@ -101,7 +102,7 @@ static void output_status(const struct weir_ctrld *ctrld, cJSON *status, cJSON *
 /* Which runtimes people's functions may have here. */
 static void runtimes_status(cJSON *status)
 {
-	const uint32_t missing = weir_ctrld_runtimes_missing() | 1U << WEIR_RUNTIME_DIALECT;
+	const uint32_t missing = weir_ctrld_runtimes_missing() | 1U << WEIR_RUNTIME_DIALECT | 1U << WEIR_RUNTIME_QUEUE;
 	cJSON *const list = cJSON_AddArrayToObject(status, "runtimes");
 
 	for (uint32_t i = WEIR_RUNTIME_MISSING + 1; i < WEIR_RUNTIME_COUNT; i++) {
@@ -247,14 +248,14 @@ static int build_send(void *context, const struct weir_control *control, const i
 	return weir_control_send(WEIR_CONTROL_FD, control, fds, fd_count);
 }
 
-static bool socket_directory_make(const char *data, const char *name, mode_t mode)
+static bool directory_make(const char *data, const char *name, mode_t mode)
 {
 	char path[WEIR_STORE_PATH_BYTES_MAX + 32];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", data, name); /* fits */
 	if ((mkdir(path, mode) == 0 || errno == EEXIST) && chmod(path, mode) == 0)
 		return true;
-	weir_log(WEIR_LOG_ERROR, "cannot make the directory for sockets", "path=\"%s\" error=\"%s\"", path,
+	weir_log(WEIR_LOG_ERROR, "cannot make a directory", "path=\"%s\" error=\"%s\"", path,
 		 strerror(errno));
 	return false;
 }
@@ -323,7 +324,8 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.examine = api_examine,
 	};
 
-	return socket_directory_make(ctrld->data, "run", 0700) && socket_directory_make(ctrld->data, "run/dialect", 0755) &&
+	return directory_make(ctrld->data, WEIR_BUILTIN_QUEUE_DIRECTORY, 0700) && directory_make(ctrld->data, "run", 0700) &&
+	       directory_make(ctrld->data, "run/dialect", 0755) &&
 	       door_open(ctrld, &owner, "run/api.sock", WEIR_API_DOOR_LOCAL) &&
 	       door_open(ctrld, &owner, "run/dialect/api.sock", WEIR_API_DOOR_DIALECT);
 }
@@ -369,6 +371,8 @@ static int wait_ms(const struct weir_ctrld *ctrld, uint64_t now_ns)
 		due_ns = ctrld->check_due_ns;
 	if (ctrld->table_due_ns < due_ns)
 		due_ns = ctrld->table_due_ns;
+	if (ctrld->ticker.due_ns < due_ns)
+		due_ns = ctrld->ticker.due_ns;
 	if (ctrld->save_due_ns < due_ns)
 		due_ns = ctrld->save_due_ns;
 	if (weir_builder_due_ns(ctrld->builder) < due_ns)
@@ -462,6 +466,7 @@ static int loop(struct weir_ctrld *ctrld)
 		weir_ctrld_publisher_run(ctrld, now_ns);
 		weir_ctrld_code_sweep(ctrld, now_ns);
 		weir_ctrld_outputs_tell(ctrld);
+		weir_ticker_turn(&ctrld->ticker, ctrld->data, now_ns);
 		control_interest(ctrld);
 	}
 	return 0;
@@ -524,6 +529,7 @@ static struct weir_ctrld *ctrld_create(const char *data)
 	ctrld->epoll_fd = -1;
 	ctrld->signal_fd = -1;
 	ctrld->watch_fd = -1;
+	ctrld->ticker.fd = -1;
 	ctrld->snapshot_fd = -1;
 	ctrld->table_due_ns = UINT64_MAX;
 	ctrld->check_due_ns = UINT64_MAX;

@@ -7,6 +7,7 @@
 #include "ctrl/api/setting.h"
 #include "ctrl/ctrld/ctrld.h"
 #include "ctrl/model/builtin.h"
+#include "ctrl/queue/queue_policy.h"
 #include "ctrl/publish/publish_image.h"
 #include "ctrl/store/store_alias.h"
 #include "dataplane/base/assert.h"
@@ -234,9 +235,23 @@ static void snapshot_send(struct weir_ctrld *ctrld)
 }
 
 static int builtins_append(struct weir_ctrld *ctrld, struct weir_store_catalog *catalog,
-			   struct weir_store_error *error)
+			   const struct weir_setting_values *values, struct weir_store_error *error)
 {
+	const struct weir_queue_limits limits = {
+		.rows_max = values->async_rows_max,
+		.bytes_max = values->async_bytes_max,
+		.body_bytes_max = values->async_body_bytes_max,
+		.running_max = values->async_running_max,
+		.retries_max = values->async_retries_max,
+		.retry_ms = values->async_retry_ms,
+		.keep_s = values->async_keep_s,
+		.key_keep_s = values->async_key_keep_s,
+	};
+	char limits_text[WEIR_QUEUE_LIMITS_BYTES];
 	struct weir_model_function builtin;
+
+	if (!weir_queue_limits_format(&limits, limits_text))
+		return fail(error, -EINVAL, "the limits of asynchronous calls are too long");
 
 	for (size_t i = 0; weir_builtin_function(i, ctrld->data, &builtin); i++) {
 		struct weir_model_function *function = weir_store_catalog_function(catalog);
@@ -244,6 +259,7 @@ static int builtins_append(struct weir_ctrld *ctrld, struct weir_store_catalog *
 		if (function == NULL)
 			return fail(error, -ENOMEM, "too many functions");
 		*function = builtin;
+		weir_builtin_queue_settle(function, limits_text);
 	}
 	return 0;
 }
@@ -336,7 +352,7 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 		code = weir_environments_publish(ctrld->environments, ctrld->store, ctrld->trials, &catalog,
 						 error);
 	if (code == 0)
-		code = builtins_append(ctrld, &catalog, error);
+		code = builtins_append(ctrld, &catalog, &values, error);
 	if (code == 0 && builtins_list(ctrld) != 0)
 		code = fail(error, -ENOMEM, "too many routes");
 	if (code == 0)

@@ -278,6 +278,8 @@ static void record_take(struct weir_recorder *recorder, const struct weir_activa
 					  : recorder->round_limits.kept_per_s;
 	const uint64_t ended_ns = record->arrived_ns + record->total_ns;
 
+	if (!is_bad && weir_builtin_is_silent(record->function_id))
+		return;
 	recorder->counts.seen++;
 	if (budget_take(budget, per_s, ended_ns < recorder->round_ns ? ended_ns : recorder->round_ns))
 		record_keep(recorder, &row, record->function_id);

@@ -7,9 +7,31 @@
 #include "ctrl/model/model_text.h"
 #include "dataplane/base/assert.h"
 
-enum { TIMEOUT_MS = 3600000, MEMORY_MB = 256 };
+enum {
+	TIMEOUT_MS = WEIR_MODEL_TIMEOUT_MS_MAX,
+	QUEUE_TIMEOUT_MS = 60000, /* it answers at once, or waits for the disk */
+	MEMORY_MB = 256,
+	RUNNERS_MAX = 4, /* workers, of some fifty calls each */
+};
 
-static const char *const functions[] = {"vespid", "faasm", "openwhisk", "spike", "upload", "project"};
+struct function {
+	const char *name;
+	const char *runtime;
+	const char *code_path; /* behind the data directory; from '/' on where it begins with that */
+	uint32_t timeout_ms;
+	uint32_t workers_max; /* 0 = as is set */
+};
+
+static const struct function functions[] = {
+	{"vespid", "dialect", "run/dialect/api.sock", TIMEOUT_MS, 0},
+	{"faasm", "dialect", "run/dialect/api.sock", TIMEOUT_MS, 0},
+	{"openwhisk", "dialect", "run/dialect/api.sock", TIMEOUT_MS, 0},
+	{"spike", "dialect", "run/dialect/api.sock", TIMEOUT_MS, 0},
+	{"upload", "dialect", "run/dialect/api.sock", TIMEOUT_MS, 0},
+	{"project", "dialect", "run/dialect/api.sock", TIMEOUT_MS, 0},
+	{WEIR_BUILTIN_QUEUE, "queue", WEIR_BUILTIN_QUEUE_DIRECTORY, QUEUE_TIMEOUT_MS, 1}, /* it owns a file */
+	{"runner", "queue", "/dev/null", TIMEOUT_MS, RUNNERS_MAX},
+};
 
 struct route {
 	const char *function;
@@ -42,6 +64,7 @@ static const struct route routes[] = {
 	{"project", "GET /registry/list", false},	  {"project", "DELETE /registry/delete", false},
 	{"project", "PUT /registry/update", false},	  {"project", "GET /registry/health", false},
 	{"project", "POST /publisher/publish", false},	  {"project", "GET /publisher/health", false},
+	{WEIR_BUILTIN_QUEUE, "ANY /weir/async", false},	  {WEIR_BUILTIN_QUEUE, "ANY /weir/async/*", false},
 };
 
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]), ROUTES = sizeof(routes) / sizeof(routes[0]) };
@@ -50,7 +73,7 @@ uint64_t weir_builtin_id(const char *name)
 {
 	uint64_t i = 0;
 
-	while (strcmp(functions[i], name) != 0)
+	while (strcmp(functions[i].name, name) != 0)
 		i++;
 	return WEIR_BUILTIN_ID_BIT | (i + 1);
 }
@@ -63,16 +86,31 @@ bool weir_builtin_function(size_t i, const char *data, struct weir_model_functio
 		.id = WEIR_BUILTIN_ID_BIT | (i + 1),
 		.version = 1,
 		.space = WEIR_BUILTIN_SPACE,
-		.runtime = "dialect",
-		.timeout_ms = TIMEOUT_MS,
+		.timeout_ms = functions[i].timeout_ms,
 		.memory_mb = MEMORY_MB,
 		.queue_max = WEIR_MODEL_QUEUE_MAX,
 		.is_builtin = true,
+		.workers_max = functions[i].workers_max,
 	};
-	(void)snprintf(out_function->name, sizeof(out_function->name), "%s", functions[i]);
-	(void)snprintf(out_function->code_path, sizeof(out_function->code_path), "%s/run/dialect/api.sock",
-		       data); /* fits: a socket's path is shorter */
+	const char *const path = functions[i].code_path;
+
+	(void)snprintf(out_function->name, sizeof(out_function->name), "%s", functions[i].name);
+	(void)snprintf(out_function->runtime, sizeof(out_function->runtime), "%s", functions[i].runtime);
+	(void)snprintf(out_function->code_path, sizeof(out_function->code_path), "%s%s%s", path[0] == '/' ? "" : data,
+		       path[0] == '/' ? "" : "/", path); /* fits: a socket's path is shorter */
 	return true;
+}
+
+void weir_builtin_queue_settle(struct weir_model_function *function, const char *limits)
+{
+	uint32_t hash = 2166136261; /* FNV-1a */
+
+	if (strcmp(function->name, WEIR_BUILTIN_QUEUE) != 0)
+		return;
+	(void)snprintf(function->handler, sizeof(function->handler), "%s", limits); /* fits */
+	for (; *limits != '\0'; limits++)
+		hash = (hash ^ (unsigned char)*limits) * 16777619;
+	function->version = 1 + (uint64_t)hash; /* a worker that has it loads it anew */
 }
 
 bool weir_builtin_route(size_t i, struct weir_model_route *out_route)
@@ -89,6 +127,13 @@ bool weir_builtin_route(size_t i, struct weir_model_route *out_route)
 	WEIR_ASSERT(code == 0); /* constant text, tested */
 	(void)snprintf(out_route->name, sizeof(out_route->name), "%s", routes[i].function);
 	return true;
+}
+
+bool weir_builtin_is_silent(uint64_t function_id)
+{
+	const uint64_t i = (function_id & ~WEIR_BUILTIN_ID_BIT) - 1;
+
+	return (function_id & WEIR_BUILTIN_ID_BIT) != 0 && i < FUNCTIONS && strcmp(functions[i].runtime, "queue") == 0;
 }
 
 bool weir_builtin_yields(size_t i)

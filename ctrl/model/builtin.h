@@ -1,5 +1,6 @@
 /* builtin: the functions and routes that Weir brings itself: one function for each system whose clients it
- * serves (ctrl/dialect), in a namespace that nobody else can have, and the routes that lead there.
+ * serves (ctrl/dialect), and those for asynchronous calls (ctrl/queued), in a namespace that nobody else can
+ * have, and the routes that lead there.
  *
  *   POST /actions/{name}/invoke --> weir.system/vespid, in a worker of runtime `dialect`
  *
@@ -14,6 +15,8 @@
 #include "ctrl/model/model.h"
 
 #define WEIR_BUILTIN_SPACE "weir.system"
+#define WEIR_BUILTIN_QUEUE "queue" /* the function that keeps asynchronous calls (ctrl/queued), */
+#define WEIR_BUILTIN_QUEUE_DIRECTORY "queue" /* and where, in the data directory */
 
 /* Ids of these functions and routes, apart from the store's (1 and up), trials' (bit 62) and those of the
  * public table's rows (bit 63). */
@@ -26,6 +29,13 @@ bool weir_builtin_route(size_t i, struct weir_model_route *out_route);
 
 /* The id of one of these functions, by its name, which must be one of them. */
 uint64_t weir_builtin_id(const char *name);
+
+/* Let function WEIR_BUILTIN_QUEUE have these limits (ctrl/queue/queue_policy.h), which are its handler; others stay
+ * as they are. */
+void weir_builtin_queue_settle(struct weir_model_function *function, const char *limits);
+
+/* Do calls of the function leave no record as long as they go well? They are about other calls, which do. */
+bool weir_builtin_is_silent(uint64_t function_id);
 
 /* Does the route give way to one of the same path? */
 bool weir_builtin_yields(size_t i);

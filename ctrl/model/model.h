@@ -69,6 +69,7 @@ struct weir_model_function {
 	bool from_public_table;
 	bool has_environment; /* variables of its own: they are published apart. Not stored */
 	bool is_builtin; /* Weir's own (builtin.h). Not stored */
+	uint32_t workers_max; /* likewise: no more than that, whatever is set; 0 = as is set */
 	bool is_trial; /* a version that is tried before it serves: with a worker of its own. Not stored */
 };
 

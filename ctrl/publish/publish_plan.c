@@ -345,6 +345,8 @@ static void bounds_set(struct weir_publish_plan *plan, const struct wish *wish, 
 	}
 	if (settings.workers_max != WEIR_PUBLISH_WORKERS_UNSET)
 		pool->workers_max = settings.workers_max;
+	if (plan->sorted[wish->function]->workers_max > 0)
+		pool->workers_max = plan->sorted[wish->function]->workers_max;
 	if (pool->workers_min > pool->workers_max)
 		pool->workers_min = pool->workers_max;
 }

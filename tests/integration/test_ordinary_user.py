@@ -46,6 +46,11 @@ class OrdinaryUser(weir_instance.Case):
             if shutil.which("php"):
                 self.assertIn(b"Alice", weir.request("POST", "/api/hello", b'{"name":"Alice"}').body)
 
+    def test_asynchronous_calls_are_kept_and_run(self):
+        with self.instance() as weir:
+            call = weir.request("POST", "/weir/async/default/echo", b"kept").json()["activation"]
+            wait_until(lambda: weir.request("GET", f"/weir/async/{call}").json().get("body") == "kept", "it has run")
+
     def test_no_process_of_it_has_more_rights_than_its_user(self):
         with self.instance() as weir:
             looked_at = set()

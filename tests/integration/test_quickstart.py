@@ -125,7 +125,7 @@ class Quickstart(weir_instance.Case):
         data, port = self.home / "data", port_free()
         run = Run(self, data, port).wait_ready()
         runtimes = [worker.name.rpartition("-")[2] for worker in sorted((BUILD / "bin").glob("weir-worker-*"))
-                    if not worker.name.endswith("-dialect")]  # Weir's own
+                    if not worker.name.endswith(("-dialect", "-queue"))]  # Weir's own
         names = ("hello", "echo", "info", "ping", "resize", "sleep", "upper", "chain")
         for runtime in [*runtimes, "c"]:
             with self.subTest(runtime):

@@ -33,6 +33,29 @@ static void each_function_and_route_passes_the_checks(void **state)
 	}
 }
 
+static void the_queue_gets_its_limits_and_another_version_with_them(void **state)
+{
+	struct weir_model_function function;
+	uint64_t version = 0;
+	size_t i = 0;
+
+	(void)state;
+	for (; weir_builtin_function(i, "/data", &function) && strcmp(function.name, WEIR_BUILTIN_QUEUE) != 0; i++)
+		assert_false(weir_builtin_is_silent(function.id));
+	assert_string_equal(function.code_path, "/data/" WEIR_BUILTIN_QUEUE_DIRECTORY);
+	assert_int_equal(function.workers_max, 1); /* two would wait for each other */
+	assert_true(weir_builtin_is_silent(function.id));
+	assert_false(weir_builtin_is_silent(7));
+	weir_builtin_queue_settle(&function, "1:2");
+	assert_string_equal(function.handler, "1:2");
+	version = function.version;
+	weir_builtin_queue_settle(&function, "1:3");
+	assert_true(function.version != version && version != 0);
+	assert_true(weir_builtin_function(0, "/data", &function));
+	weir_builtin_queue_settle(&function, "1:3");
+	assert_string_equal(function.handler, "");
+}
+
 static void nobody_else_gets_the_namespace(void **state)
 {
 	struct weir_model_error wrong;
@@ -83,6 +106,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_function_and_route_passes_the_checks),
+		cmocka_unit_test(the_queue_gets_its_limits_and_another_version_with_them),
 		cmocka_unit_test(nobody_else_gets_the_namespace),
 		cmocka_unit_test(a_route_that_would_take_requests_away_is_refused),
 	};

@@ -1,6 +1,5 @@
 #include <ctype.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "ctrl/ctrlctl/client.h"
 #include "ctrl/ctrlctl/output.h"
@@ -19,7 +18,7 @@ static void operation_print(struct weir_ctl_table *table, const char *path, cons
 	weir_ctl_table_cell(table, weir_ctl_json_text(operation, "summary"));
 }
 
-/* Those of the management API; dialects' paths are the listeners'. */
+/* Those of the management API; the paths of Weir's own functions say on which servers they are. */
 static void table_print(const cJSON *paths)
 {
 	static const char *const titles[] = {"METHOD", "PATH", "CHANGES", NULL};
@@ -29,7 +28,7 @@ static void table_print(const cJSON *paths)
 
 	cJSON_ArrayForEach(path, paths)
 	{
-		if (strncmp(path->string, "/weir/", 6) != 0)
+		if (cJSON_HasObjectItem(path, "servers"))
 			continue;
 		cJSON_ArrayForEach(operation, path)
 		{

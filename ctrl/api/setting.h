@@ -33,7 +33,7 @@ struct weir_setting_values {
 	uint32_t history_generations_max; /* these two are read by the store itself */
 	uint32_t history_bytes_max;
 	uint32_t activation_kept_per_s; /* of records of calls */
-	uint32_t activation_whisk_per_s;
+	uint32_t activation_full_per_s;
 	uint32_t activation_failed_per_s;
 	uint32_t activation_rows_max;
 	uint32_t activation_keep_s;

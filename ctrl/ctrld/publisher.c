@@ -303,7 +303,7 @@ struct weir_recorder_limits weir_ctrld_record_limits(const struct weir_setting_v
 {
 	return (struct weir_recorder_limits){
 		.kept_per_s = values->activation_kept_per_s,
-		.whisk_per_s = values->activation_whisk_per_s,
+		.full_per_s = values->activation_full_per_s,
 		.failed_per_s = values->activation_failed_per_s,
 		.rows_max = values->activation_rows_max,
 		.keep_s = values->activation_keep_s,

@@ -63,11 +63,12 @@ struct weir_recorder {
 	uint32_t first_ring; /* to be looked at; another one each round */
 	uint64_t round_ns;  /* CLOCK_MONOTONIC of this round, */
 	uint64_t wall_ns;   /* and the time of people then */
-	uint64_t whisk_id;  /* the function behind OpenWhisk's paths */
+	uint64_t whisk_id;  /* the function behind OpenWhisk's paths, */
+	uint64_t runner_id; /* and the one that makes asynchronous calls */
 	struct weir_recorder_limits round_limits;
 	struct weir_recorder_status counts; /* published at the round's end */
 	struct budget good;
-	struct budget whisk;
+	struct budget full;
 	struct budget bad;
 	struct weir_activation taken[TAKE_MAX];
 };
@@ -271,11 +272,11 @@ static void record_take(struct weir_recorder *recorder, const struct weir_activa
 {
 	struct weir_activation_row row = row_of(recorder, record);
 	const bool is_bad = weir_activation_row_is_failed(&row);
-	const bool is_whisk = record->caller_id == recorder->whisk_id;
-	struct budget *const budget = is_bad ? &recorder->bad : is_whisk ? &recorder->whisk : &recorder->good;
-	const uint32_t per_s = is_bad     ? recorder->round_limits.failed_per_s
-			       : is_whisk ? recorder->round_limits.whisk_per_s
-					  : recorder->round_limits.kept_per_s;
+	const bool is_full = record->caller_id == recorder->whisk_id || record->caller_id == recorder->runner_id;
+	struct budget *const budget = is_bad ? &recorder->bad : is_full ? &recorder->full : &recorder->good;
+	const uint32_t per_s = is_bad    ? recorder->round_limits.failed_per_s
+			       : is_full ? recorder->round_limits.full_per_s
+					 : recorder->round_limits.kept_per_s;
 	const uint64_t ended_ns = record->arrived_ns + record->total_ns;
 
 	if (!is_bad && weir_builtin_is_silent(record->function_id))
@@ -414,8 +415,9 @@ static void *thread_main(void *argument)
 	struct weir_recorder *const recorder = argument;
 	enum weir_round round = WEIR_ROUND_PLAIN;
 
-	recorder->good.left_ns = recorder->whisk.left_ns = recorder->bad.left_ns = WEIR_NS_PER_SECOND;
+	recorder->good.left_ns = recorder->full.left_ns = recorder->bad.left_ns = WEIR_NS_PER_SECOND;
 	recorder->whisk_id = weir_builtin_id("openwhisk");
+	recorder->runner_id = weir_builtin_id("runner");
 	while (round != WEIR_ROUND_LAST) {
 		if (!weir_rounds_is_asked(&recorder->rounds))
 			rings_wait(recorder, WEIR_ACTIVATION_READER_SLEEPS, patience_ms(recorder));

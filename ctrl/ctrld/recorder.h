@@ -4,8 +4,8 @@
  *   supervisor --ACTIVATIONS--> main thread --open--> rings --rounds--> keep or skip --> activation_store
  *
  * A round: sleep until there is a record, wait 50 ms for more (or until a ring is half full), take all, begin,
- * keep what the rates allow, commit, trim. Calls that went wrong have a rate of their own, and so have those that
- * OpenWhisk's clients make, who look for each: a flood of others hides none of them. What is skipped is counted, and so is what the rings lost.
+ * keep what the rates allow, commit, trim. Calls that went wrong have a rate of their own, and so have asynchronous
+ * ones and those that OpenWhisk's clients make, who look for each: a flood of others hides none of them. What is skipped is counted, and so is what the rings lost.
  * Names of functions come from the newest snapshot; one that is gone from it is "#ID".
  * Lost when ctrld is killed: the round that was not committed. Owns: the thread, the mappings, the store.
  * Threads: all functions here: ctrld's main thread. */
@@ -31,7 +31,7 @@ struct weir_recorder_status {
 
 struct weir_recorder_limits {
 	uint32_t kept_per_s;   /* calls that went well; at most, on average */
-	uint32_t whisk_per_s;  /* of these, those that OpenWhisk's clients made */
+	uint32_t full_per_s;   /* of these, asynchronous ones and those of OpenWhisk's clients */
 	uint32_t failed_per_s; /* calls that did not go well */
 	uint64_t rows_max;
 	uint64_t keep_s;

@@ -61,6 +61,7 @@ class Async(weir_instance.Case):
         cls.weir = cls.enterClassContext(Instance(samples=True))
         cls.root = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="it-async-")))
         cls.weir.ctrlctl("config", "set", "async.retry", "20ms")
+        cls.weir.ctrlctl("config", "set", "activation_kept_per_s", "0")  # asynchronous calls have a rate of their own
 
     def function(self, name, text, *options, runtime="exec"):
         path = self.root / f"{name}.{'c' if runtime == 'c' else 'sh'}"

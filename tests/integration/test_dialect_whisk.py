@@ -40,7 +40,7 @@ class Whisk(weir_instance.Case):
             raise cls.skipTest(cls, "no runtime for JavaScript is built")
         cls.weir = cls.enterClassContext(Instance(samples=True))
         # Of each call, however fast they come; calls by other doors are none of OpenWhisk's.
-        cls.weir.ctrlctl("config", "set", "activation_whisk_per_s", "10000")
+        cls.weir.ctrlctl("config", "set", "activation_full_per_s", "10000")
         cls.weir.ctrlctl("config", "set", "activation_kept_per_s", "0")
 
     def send(self, method, path, body=None, status=200, headers=HEADERS):

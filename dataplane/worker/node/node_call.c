@@ -6,6 +6,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
 #include "dataplane/base/log.h"
+#include "dataplane/worker/memory.h"
 #include "dataplane/worker/node/node_host.h"
 #include "dataplane/worker/node/node_nested.h"
 #include "dataplane/worker/variables.h"
@@ -217,6 +218,13 @@ static int function_check(struct weir_host *host, const struct weir_port_call *c
 	row = weir_snapshot_function_find(&host->snapshot, call->function_id);
 	if (row == NULL)
 		return -ESRCH;
+	if (!weir_memory_is_of_pool(&host->snapshot, row)) {
+		/* It has moved to other workers: what is loaded is what the call was bound for, before. */
+		if (function->id != row->id)
+			return -ESRCH;
+		function->generation = host->snapshot.header->generation;
+		return 0;
+	}
 	if ((row->flags & WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT) != 0 &&
 	    !weir_variables_list(host->variables, row->id, row->version, list))
 		return -EAGAIN; /* they are on their way */

@@ -423,7 +423,8 @@ class Whisk(weir_instance.Case):
         ctrld = self.weir.pid_of("weir-ctrld")
         os.kill(ctrld, signal.SIGSTOP)
         try:
-            made = [self.invoke("quick", {"n": n, "pad": "x" * 20000}, space="away") for n in range(100)]  # more than its socket holds
+            # More than its socket holds; soon, since what is known of an action is asked for again after 2 s.
+            made = [self.invoke("quick", {"n": n, "pad": "x" * 40000}, space="away") for n in range(20)]
         finally:
             os.kill(ctrld, signal.SIGCONT)
         first = wait_until(lambda: self.kept(f"/away/activations/{made[0]['activationId']}/result"), "the first is kept")

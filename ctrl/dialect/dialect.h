@@ -39,8 +39,11 @@ struct weir_dialect_field {
 
 /* A function to call, as `space`/`name`; it is a POST of `body`. */
 struct weir_dialect_invocation {
-	const char *space;
+	const char *space; /* NULL: `name` is one of Weir's own */
 	const char *name;
+	const char *path;  /* NULL: "/" */
+	const char *query; /* NULL: none */
+	bool is_get;
 	struct weir_span body;
 	const struct weir_dialect_field *fields;
 	size_t field_count;
@@ -187,6 +190,22 @@ int weir_dialect_know(struct weir_dialect_call *call, const char *space, const c
 
 /* It has changed: what was known is of no use. */
 void weir_dialect_forget(const char *space, const char *name);
+
+/* ---- later.c ---- */
+
+/* Have a function called asynchronously, as `wanted` says but for `path`; what the client asks for by fields
+ * (priority, delay, retries, idempotency key) goes along. 0: *out_result is the queue's; with status 202 out_id is the
+ * call's id, this call's own unless its key came before; otherwise `sentence` says why not. Or as invoke(). */
+int weir_dialect_later(struct weir_dialect_call *call, const struct weir_dialect_invocation *wanted,
+		       struct weir_dialect_result *out_result, char out_id[WEIR_DIALECT_ID_BYTES]);
+
+/* What became of an asynchronous call: 0 and *out_told, NULL where there is none of that id or nobody can tell.
+ * cJSON_Delete() it. Or as invoke(). */
+int weir_dialect_later_ask(struct weir_dialect_call *call, const char *id, cJSON **out_told);
+
+/* Of what was told: has it ended? And its answer, from malloc, NUL-terminated behind *out_bytes; NULL: no memory. */
+bool weir_dialect_later_has_ended(const cJSON *told);
+char *weir_dialect_later_body(const cJSON *told, size_t *out_bytes);
 
 /* ---- deploy.c: what several dialects do in the same way ---- */
 

@@ -4,6 +4,9 @@
  *   POST /f/USER/FUNCTION[/]      input -> 200, output and a line end; 500 "Error\n"
  *   PUT  /f/USER/FUNCTION[/...]   WebAssembly -> 200 "Upload complete\n"; what follows the function is not looked
  *                                 at: curl -T puts the file's name there
+ *   POST /fa/USER/FUNCTION[/]     input -> 201 "Async request submitted\n"; the call's id is in the fields
+ *                                 x-openwhisk-activation-id and Location
+ *   GET  /fa/USER/FUNCTION/ID     -> its output, or "Error\n", as above; 202 as long as there is none
  *   GET  /f/..., /fa/...          -> 200 "Get OK"
  *
  * Content types mean nothing, either way. Why a call failed stands in the field x-weir-error. What Faasm did not
@@ -99,6 +102,81 @@ static int invoke(struct weir_dialect_call *call, const char *user, const char *
 	return failed(call, &wanted, &result);
 }
 
+/* ---- calls that nobody waits for ---- */
+
+static int submit(struct weir_dialect_call *call, const char *user, const char *function)
+{
+	const struct weir_dialect_invocation wanted = {.space = user, .name = function, .body = call->body};
+	struct weir_dialect_result result;
+	char id[WEIR_DIALECT_ID_BYTES];
+	char location[WEIR_DIALECT_TARGET_BYTES];
+	const char *const parts[] = {user, function, id};
+	int code = 0;
+
+	if (call->body.bytes > WEIR_DIALECT_INPUT_BYTES_MAX)
+		return refuse(call, 413, "the input of a function has at most 1 MiB", NULL);
+	code = weir_dialect_later(call, &wanted, &result, id);
+	if (code != 0)
+		return code;
+	if (result.status == 404)
+		return fail(call, result.sentence);
+	if (result.status != 202)
+		return refuse(call, (uint16_t)result.status, result.sentence, NULL);
+	if (!weir_dialect_target(location, "/fa/%s/%s/%s", parts))
+		return -EINVAL; /* names are short */
+	code = say(call, 201, "Async request submitted\n");
+	return code == 0 ? weir_dialect_reply_field(call, WEIR_SPAN("location"), location) : code;
+}
+
+/* What it answered, as a call that was waited for. */
+static int told_reply(struct weir_dialect_call *call, const struct weir_dialect_invocation *wanted, const cJSON *told)
+{
+	const char *const failure = weir_dialect_text(told, "failure");
+	const cJSON *const status = cJSON_GetObjectItemCaseSensitive(told, "status");
+	struct weir_dialect_result result = {.status = cJSON_IsNumber(status) ? (uint32_t)status->valuedouble : 0,
+					     .failure = failure};
+	size_t bytes = 0;
+	char *const body = weir_dialect_later_body(told, &bytes);
+	int code = -ENOMEM;
+
+	(void)snprintf(result.sentence, sizeof(result.sentence), "the call ended without an answer: %s",
+		       failure == NULL ? weir_dialect_text(told, "state") : failure); /* fits */
+	if (body != NULL && result.status > 0 && result.status < 400 && failure == NULL)
+		code = answered(call, (struct weir_span){.data = body, .bytes = bytes});
+	else if (body != NULL && result.status == 0)
+		code = fail(call, result.sentence);
+	else if (body != NULL)
+		code = failed(call, wanted, &result);
+	free(body);
+	return code;
+}
+
+static int result_get(struct weir_dialect_call *call, const char *user, const char *function, struct weir_span id)
+{
+	const struct weir_dialect_invocation wanted = {.space = user, .name = function};
+	char text[WEIR_DIALECT_ID_BYTES] = "";
+	char name[2 * WEIR_MODEL_NAME_BYTES_MAX + 2];
+	const char *of = NULL;
+	cJSON *told = NULL;
+	int code = 0;
+
+	if (id.bytes < sizeof(text) && memchr(id.data, '/', id.bytes) == NULL)
+		memcpy(text, id.data, id.bytes);
+	(void)snprintf(name, sizeof(name), "%s/%s", user, function); /* fits */
+	code = weir_dialect_later_ask(call, text, &told);
+	if (code != 0)
+		return code;
+	of = weir_dialect_text(told, "function");
+	if (of == NULL || strcmp(of, name) != 0)
+		code = refuse(call, 404, "there is no call of this function with this id, or it was too long ago", NULL);
+	else if (!weir_dialect_later_has_ended(told))
+		code = say(call, 202, "Async request submitted\n");
+	else
+		code = told_reply(call, &wanted, told);
+	cJSON_Delete(told);
+	return code;
+}
+
 /* ---- uploads ---- */
 
 static int upload(struct weir_dialect_call *call, const char *user, const char *function)
@@ -131,11 +209,18 @@ static int serve(struct weir_dialect_call *call)
 	char user[WEIR_MODEL_NAME_BYTES_MAX + 1];
 	char function[WEIR_MODEL_NAME_BYTES_MAX + 1];
 
-	if (!is_upload && !weir_span_equal(call->method, WEIR_SPAN("POST")))
+	const struct weir_span id = call->ops->param(call, "id");
+	const bool is_async = call->pattern.bytes > 4 && memcmp(call->pattern.data, "/fa/", 4) == 0;
+
+	if (!is_upload && !weir_span_equal(call->method, WEIR_SPAN("POST")) && id.bytes == 0)
 		return say(call, 200, "Get OK");
 	if (!weir_dialect_name(call->ops->param(call, "user"), user) ||
 	    !weir_dialect_name(call->ops->param(call, "function"), function))
 		return is_upload ? refuse(call, 400, unsound, NULL) : fail(call, unsound);
+	if (id.bytes > 0)
+		return result_get(call, user, function, id);
+	if (is_async)
+		return submit(call, user, function);
 	return is_upload ? upload(call, user, function) : invoke(call, user, function);
 }
 

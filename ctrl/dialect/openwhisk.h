@@ -79,6 +79,10 @@ int weir_whisk_action_delete(struct weir_dialect_call *call, const struct weir_w
 /* POST; as manage() and invoke(). */
 int weir_whisk_action_invoke(struct weir_dialect_call *call, const struct weir_whisk_name *name);
 
+/* What became of an asynchronous call that has ended, as weir_dialect_later_ask() told it: its response. `function`: what
+ * the API tells of it, NULL where nothing. NULL: no memory. openwhisk_invoke.c */
+cJSON *weir_whisk_told_response(const cJSON *told, const cJSON *function);
+
 /* GET of a namespace's activations, and of one: `id`, and "logs", "result" or "" of it. */
 int weir_whisk_activation_list(struct weir_dialect_call *call, const struct weir_whisk_name *name);
 int weir_whisk_activation_get(struct weir_dialect_call *call, const struct weir_whisk_name *name, struct weir_span id,

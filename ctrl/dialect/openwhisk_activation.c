@@ -88,7 +88,9 @@ static int base_json(struct weir_dialect_call *call, const cJSON *record, const 
 		(void)cJSON_AddStringToObject(gone, "name", name->function);
 		function = gone;
 	}
-	is_that_version = weir_whisk_number(function, "version", 0) == weir_whisk_number(record, "version", -1);
+	/* What says nothing of a version is of this one. */
+	is_that_version = weir_whisk_number(function, "version", 0) ==
+			  weir_whisk_number(record, "version", weir_whisk_number(function, "version", 0));
 	*out_json = weir_whisk_activation_json(function);
 	if (!is_that_version) /* which number it had then is not kept */
 		(void)cJSON_ReplaceItemInObjectCaseSensitive(*out_json, "version", cJSON_CreateString("0.0.0"));
@@ -192,13 +194,49 @@ static cJSON *response_json(const cJSON *record)
 	return json;
 }
 
+/* The response of an asynchronous call, which the queue keeps: *out_response is NULL where it has not ended, or is none.
+ * 0, or as manage(), -ENOMEM. */
+static int told_response(struct weir_dialect_call *call, const cJSON *told, const struct weir_whisk_name *name,
+			 cJSON **out_response)
+{
+	struct weir_dialect_verdict verdict;
+	const cJSON *function = NULL;
+	int code = 0;
+
+	*out_response = NULL;
+	if (told == NULL || !weir_dialect_later_has_ended(told))
+		return 0;
+	code = weir_dialect_know(call, name->space, name->function, &function, &verdict);
+	if (code != 0)
+		return code;
+	*out_response = weir_whisk_told_response(told, function);
+	weir_dialect_verdict_release(&verdict);
+	return *out_response == NULL ? -ENOMEM : 0;
+}
+
+/* The same by the id of one that left a record. */
+static int later_response(struct weir_dialect_call *call, const char *id, const struct weir_whisk_name *name,
+			  cJSON **out_response)
+{
+	cJSON *told = NULL;
+	int code = weir_dialect_later_ask(call, id, &told);
+
+	*out_response = NULL;
+	if (code == 0)
+		code = told_response(call, told, name, out_response);
+	cJSON_Delete(told);
+	return code;
+}
+
 /* With logs and response. */
 static int whole_json(struct weir_dialect_call *call, const cJSON *record, cJSON **out_json)
 {
 	const char *const id = weir_dialect_text(record, "activation");
 	struct weir_dialect_verdict verdict;
+	struct weir_whisk_name name;
 	const cJSON *answer = NULL;
 	cJSON *response = NULL;
+	cJSON *later = NULL;
 	cJSON *cause = NULL;
 	cJSON *logs = NULL;
 	int code = record_json(call, record, out_json);
@@ -212,13 +250,56 @@ static int whole_json(struct weir_dialect_call *call, const cJSON *record, cJSON
 	if (code != 0)
 		return code;
 	response = cJSON_GetObjectItemCaseSensitive(answer, "response");
+	if (response == NULL && name_of(record, &name))
+		code = later_response(call, id, &name, &later);
+	if (code != 0) {
+		weir_dialect_verdict_release(&verdict);
+		return code;
+	}
 	(void)cJSON_AddItemToObject(*out_json, "response",
-				    response != NULL ? cJSON_Duplicate(response, true) : response_json(record));
+				    response != NULL ? cJSON_Duplicate(response, true)
+				    : later != NULL  ? later
+						     : response_json(record));
 	cause = cJSON_GetObjectItemCaseSensitive(answer, "cause");
 	if (cause != NULL)
 		(void)cJSON_AddItemToObject(*out_json, "cause", cJSON_Duplicate(cause, true)); /* likewise */
 	weir_dialect_verdict_release(&verdict);
 	return 0;
+}
+
+/* Of an asynchronous call whose record was not kept. *out_json is NULL where there is none in this namespace, or it has
+ * not ended. */
+static int later_json(struct weir_dialect_call *call, const struct weir_whisk_name *name, const char *id, cJSON **out_json)
+{
+	struct weir_whisk_name of;
+	cJSON *response = NULL;
+	cJSON *logs = NULL;
+	cJSON *told = NULL;
+	double start_ms = 0;
+	double end_ms = 0;
+	int code = weir_dialect_later_ask(call, id, &told);
+
+	*out_json = NULL;
+	if (code == 0 && name_of(told, &of) && strcmp(of.space, name->space) == 0)
+		code = told_response(call, told, &of, &response);
+	if (code == 0 && response != NULL)
+		code = base_json(call, told, &of, out_json);
+	if (code == 0 && response != NULL)
+		code = logs_json(call, id, &logs);
+	if (code == 0 && response != NULL) {
+		start_ms = ms_of(weir_dialect_text(told, "begun"));
+		end_ms = ms_of(weir_dialect_text(told, "ended"));
+		(void)cJSON_AddStringToObject(*out_json, "activationId", id); /* or members lack */
+		(void)cJSON_AddNumberToObject(*out_json, "start", start_ms);
+		(void)cJSON_AddNumberToObject(*out_json, "end", end_ms);
+		(void)cJSON_AddNumberToObject(*out_json, "duration", end_ms - start_ms);
+		(void)cJSON_AddItemToObject(*out_json, "logs", logs);
+		(void)cJSON_AddItemToObject(*out_json, "response", response);
+	} else {
+		cJSON_Delete(response);
+	}
+	cJSON_Delete(told);
+	return code;
 }
 
 /* Of one that left no record of its own: a sequence, whose log is the list of what ran, or one too many. *out_json is NULL
@@ -236,6 +317,8 @@ static int answered_json(struct weir_dialect_call *call, const struct weir_whisk
 	space = weir_dialect_text(answer, "namespace");
 	*out_json = space != NULL && strcmp(space, name->space) == 0 ? cJSON_Duplicate(answer, true) : NULL;
 	weir_dialect_verdict_release(&verdict);
+	if (*out_json == NULL && space == NULL)
+		return later_json(call, name, id, out_json);
 	if (*out_json == NULL || cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(*out_json, "logs")) > 0)
 		return 0;
 	code = logs_json(call, id, &logs);

@@ -331,6 +331,96 @@ static int end_reply(struct weir_dialect_call *call, struct action *action, cons
 	return code;
 }
 
+/* ---- without waiting ---- */
+
+/* 202 and the id, once it is kept. What a sequence is made of only this adapter knows, so that needs one that waits. */
+static int submit(struct weir_dialect_call *call, const struct action *action)
+{
+	static const struct weir_dialect_field json_type = {{"content-type", 12}, {"application/json", 16}};
+	const struct weir_dialect_invocation wanted = {
+		.space = action->name->space,
+		.name = action->name->function,
+		.body = weir_span_of(action->arguments),
+		.fields = &json_type,
+		.field_count = 1,
+	};
+	char id[WEIR_DIALECT_ID_BYTES];
+	struct weir_dialect_result result;
+	cJSON *json = NULL;
+	int code = 0;
+
+	if (action->components != NULL)
+		return weir_whisk_fail(call, 503, "sequences are not called asynchronously; use blocking=true");
+	if (wanted.body.bytes > WEIR_WHISK_ENTITY_BYTES_MAX)
+		return weir_whisk_fail(call, 413, "Request larger than allowed: %zu > %d bytes.", wanted.body.bytes,
+				       WEIR_WHISK_ENTITY_BYTES_MAX);
+	code = weir_dialect_later(call, &wanted, &result, id);
+	if (code != 0)
+		return code;
+	if (result.status != 202)
+		return weir_whisk_fail(call, (uint16_t)result.status, "%s", result.sentence);
+	json = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(json, "activationId", id); /* or it lacks */
+	return weir_dialect_reply_json(call, 202, json);
+}
+
+/* What was told of one, as functions answer. `*out_body` is to be freed. False: no memory. */
+static bool told_read(const cJSON *told, struct weir_dialect_result *out_result, char **out_body)
+{
+	static const char *const words[] = {"function_failed", "function_garbage", "function_load", "function_timeout",
+					    "worker_died", "out_of_memory"};
+	const char *const failure = weir_dialect_text(told, "failure");
+	size_t bytes = 0;
+	cJSON *error = NULL;
+
+	*out_body = weir_dialect_later_body(told, &bytes);
+	if (*out_body == NULL)
+		return false;
+	*out_result = (struct weir_dialect_result){
+		.status = (uint32_t)weir_whisk_number(told, "status", 0),
+		.body = {.data = *out_body, .bytes = bytes},
+		.failure = failure,
+	};
+	for (size_t i = 0; failure != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(failure, words[i]) == 0)
+			error = cJSON_ParseWithLength(*out_body, bytes);
+	}
+	(void)snprintf(out_result->sentence, sizeof(out_result->sentence), "%s",
+		       weir_dialect_text(error, "error") != NULL ? weir_dialect_text(error, "error")
+		       : failure != NULL				 ? failure
+									 : "the call was cancelled"); /* cut is fine */
+	cJSON_Delete(error);
+	return true;
+}
+
+cJSON *weir_whisk_told_response(const cJSON *told, const cJSON *function)
+{
+	const struct action action = {.timeout_ms = (uint32_t)weir_whisk_number(function, "timeout_ms", 0),
+				      .is_whisk = weir_whisk_note(function) != NULL};
+	enum weir_whisk_outcome outcome = WEIR_WHISK_INTERNAL_ERROR;
+	struct weir_dialect_result result;
+	char *body = NULL;
+	char *text = NULL;
+	cJSON *json = NULL;
+
+	if (!told_read(told, &result, &body))
+		return NULL;
+	if (result.status != 0 && result.failure == NULL) {
+		text = answer_read(&action, &result, &outcome);
+	} else {
+		text = result.failure == NULL ? NULL : failure_read(&action, &result);
+		if (text != NULL)
+			outcome = WEIR_WHISK_DEVELOPER_ERROR;
+		else
+			text = error_of(result.sentence, "", "");
+	}
+	if (text != NULL)
+		json = weir_whisk_response_json(outcome, text);
+	free(text);
+	free(body);
+	return json;
+}
+
 int weir_whisk_action_invoke(struct weir_dialect_call *call, const struct weir_whisk_name *name)
 {
 	struct action action = {.name = name};
@@ -344,13 +434,13 @@ int weir_whisk_action_invoke(struct weir_dialect_call *call, const struct weir_w
 	if (!weir_whisk_flag(call, "blocking", &is_blocking, &code) ||
 	    !weir_whisk_flag(call, "result", &is_result_only, &code))
 		return code;
-	if (!is_blocking)
-		return weir_whisk_fail(call, 503, "asynchronous calls are not available yet; use blocking=true");
 	given = weir_dialect_body(call, false, sentence);
 	if (given == NULL)
 		return weir_whisk_malformed(call, sentence);
 	if (action_know(call, given, &action, &code))
-		code = action.components != NULL ? sequence_run(call, &action, &end) : run(call, &action, &end);
+		code = !is_blocking		   ? submit(call, &action)
+		       : action.components != NULL ? sequence_run(call, &action, &end)
+						   : run(call, &action, &end);
 	if (code == 0 && end.result != NULL)
 		code = end_reply(call, &action, &end, is_result_only);
 	free(end.result);

@@ -18,7 +18,7 @@
 #include "dataplane/runtime/runtime.h"
 #include "dataplane/runtime/whole.h"
 
-enum { METHOD_POST = 2 /* in a request's head */ };
+enum { METHOD_GET = 0, METHOD_POST = 2 /* in a request's head */ };
 
 static const struct weir_dialect *const dialects[] = {
 	&weir_dialect_vespid, &weir_dialect_faasm, &weir_dialect_openwhisk, &weir_dialect_project,
@@ -85,13 +85,17 @@ static int dialect_invoke(struct weir_dialect_call *call, const struct weir_dial
 	const uint64_t begun_ns = weir_clock_now_ns();
 	struct weir_runtime_field field[WEIR_DIALECT_FIELDS_MAX];
 	char name[2 * WEIR_MODEL_NAME_BYTES_MAX + 2];
+	const bool is_own = wanted->space == NULL;
 	const struct weir_runtime_target target = {
 		.name = {.data = name,
-			 .bytes = (size_t)snprintf(name, sizeof(name), "%s/%s", wanted->space, wanted->name)}, /* fits */
+			 .bytes = (size_t)snprintf(name, sizeof(name), "%s%s%s", is_own ? "" : wanted->space,
+						   is_own ? "" : "/", wanted->name)}, /* fits */
+		.path = weir_span_of(wanted->path == NULL ? "/" : wanted->path),
+		.query = weir_span_of(wanted->query == NULL ? "" : wanted->query),
 		.body = wanted->body,
 		.fields = field,
 		.field_count = wanted->field_count,
-		.method = METHOD_POST,
+		.method = wanted->is_get ? METHOD_GET : METHOD_POST,
 	};
 	uint32_t nested = 0;
 	int result = 0;

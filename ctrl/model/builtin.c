@@ -47,6 +47,8 @@ static const struct route routes[] = {
 	{"faasm", "POST /f/{user}/{function}", false},	  {"faasm", "POST /f/{user}/{function}/", false},
 	{"faasm", "PUT /f/{user}/{function}", false},	  {"faasm", "PUT /f/{user}/{function}/*", false},
 	{"upload", "GET /upload", false},		  {"upload", "POST /upload", false},
+	{"faasm", "POST /fa/{user}/{function}", false},	  {"faasm", "POST /fa/{user}/{function}/", false},
+	{"faasm", "GET /fa/{user}/{function}/{id}", false},
 	{"faasm", "GET /f/*", false},			  {"faasm", "GET /fa/*", false},
 	{"openwhisk", "ANY /api/v1/namespaces", false},   {"openwhisk", "ANY /api/v1/namespaces/*", false},
 	{"spike", "ANY /v1/create_function", false},

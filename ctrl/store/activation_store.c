@@ -337,7 +337,7 @@ int weir_activation_store_find(const char *data, uint64_t id_high, uint64_t id_l
 	if (code != 0)
 		return code;
 	weir_side_file_id(id_high, id_low, id);
-	(void)snprintf(text, sizeof(text), "SELECT %s, number FROM activation WHERE id = ?1 LIMIT 1",
+	(void)snprintf(text, sizeof(text), "SELECT %s, number FROM activation WHERE id = ?1 ORDER BY number DESC LIMIT 1",
 		       columns(names)); /* fits */
 	code = weir_sql_prepare(db, path, text, &statement, error);
 	if (code == 0) {

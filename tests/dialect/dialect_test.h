@@ -83,8 +83,13 @@ static inline int dialect_test_invoke(struct weir_dialect_call *call, const stru
 {
 	struct dialect_test *test = dialect_test_of(call);
 
-	dialect_test_log(test, "invoke %s/%s %.*s\n", wanted->space, wanted->name, (int)wanted->body.bytes,
-			 wanted->body.data);
+	if (wanted->space == NULL) /* one of Weir's own */
+		dialect_test_log(test, "%s %s%s%s %.*s\n", wanted->is_get ? "GET" : "POST", wanted->path,
+				 wanted->query == NULL ? "" : "?", wanted->query == NULL ? "" : wanted->query,
+				 (int)wanted->body.bytes, wanted->body.data);
+	else
+		dialect_test_log(test, "invoke %s/%s %.*s\n", wanted->space, wanted->name, (int)wanted->body.bytes,
+				 wanted->body.data);
 	*out_result = test->result;
 	return test->invoke_code;
 }

@@ -73,12 +73,36 @@ static void an_upload_that_is_refused_says_why(void **state)
 	dialect_test_close(&test);
 }
 
+static void a_call_that_nobody_waits_for_is_kept_or_refused(void **state)
+{
+	struct dialect_test test = {
+		.user = "ann",
+		.name = "f",
+		.result = {.status = 202, .body = WEIR_SPAN("{\"activation\":\"0123456789abcdef0123456789abcdef\"}")}};
+
+	(void)state;
+	assert_string_equal(dialect_test_serve(&test, &weir_dialect_faasm, "/fa/{user}/{function}", "in"),
+			    "Async request submitted\n");
+	assert_int_equal(test.call.reply.status, 201);
+	assert_string_equal(test.log, "POST /weir/async/ann/f in\n");
+	assert_memory_equal(test.call.reply.field[0].value.data, "/fa/ann/f/0123456789abcdef0123456789abcdef", 42);
+	test.result = (struct weir_dialect_result){.status = 429, .body = WEIR_SPAN("{\"error\":\"too many\"}")};
+	assert_string_equal(dialect_test_serve(&test, &weir_dialect_faasm, "/fa/{user}/{function}", "in"),
+			    "Error: too many\n");
+	assert_int_equal(test.call.reply.status, 429);
+	test.user = "weir.system";
+	assert_string_equal(dialect_test_serve(&test, &weir_dialect_faasm, "/fa/{user}/{function}", "in"), "Error\n");
+	assert_string_equal(test.log, ""); /* nobody is asked */
+	dialect_test_close(&test);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(output_gets_a_line_end),
 		cmocka_unit_test(each_failure_is_an_error_with_its_reason),
 		cmocka_unit_test(an_upload_that_is_refused_says_why),
+		cmocka_unit_test(a_call_that_nobody_waits_for_is_kept_or_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,9 +81,28 @@ class Faasm(weir_instance.Case):
         self.assertEqual(done.stdout, "Upload complete\n")
 
     def test_every_get_is_ok(self):
-        for path in ("/f/", "/fa/", "/f/simon/echo", "/f/nobody/nothing/at/all", "/fa/simon/echo?x=1"):
+        for path in ("/f/", "/fa/", "/f/simon/echo", "/f/nobody/nothing/at/all", "/fa/simon/echo?x=1", "/fa/a/b/c/d"):
             answer = self.weir.request("GET", path)
             self.assertEqual((answer.status, answer.body), (200, b"Get OK"), path)
+
+    def test_calls_that_nobody_waits_for(self):
+        for path in ("/fa/simon/echo", "/fa/simon/echo/"):
+            answer = self.weir.request("POST", path, b"later")
+            self.assertEqual((answer.status, answer.body, answer.headers["content-type"]),
+                             (201, b"Async request submitted\n", TEXT))
+            call = answer.headers["x-openwhisk-activation-id"]
+            self.assertEqual(answer.headers["location"], f"/fa/simon/echo/{call}")
+            result = wait_until(lambda: (told := self.weir.request("GET", f"/fa/simon/echo/{call}")).status != 202 and told,
+                                "it has run")
+            self.assertEqual((result.status, result.body), (200, b"later\n"))
+        self.assertEqual(self.weir.request("GET", f"/fa/simon/other/{call}").status, 404)
+        self.assertEqual(self.weir.request("GET", "/fa/simon/echo/" + "0" * 32).status, 404)
+        self.assertEqual(self.weir.request("POST", "/fa/weir.system/queue", b"").status, 500)
+        call = self.weir.request("POST", "/fa/simon/ghost", b"").headers["x-openwhisk-activation-id"]
+        result = wait_until(lambda: (told := self.weir.request("GET", f"/fa/simon/ghost/{call}")).status != 202 and told,
+                            "it is given up")
+        self.assertEqual((result.status, result.body), (500, b"Error\n"))
+        self.assertEqual(result.headers["x-weir-error"], "there is no function simon/ghost: upload it")
 
     def test_chained_functions_run_after_the_answer(self):
         self.put("ann/chain", MODULES / "chain.wasm")

@@ -156,11 +156,25 @@ class Whisk(weir_instance.Case):
         self.create("list", "function main() { return [1, 2] }")
         self.assertEqual(self.result("list"), [1, 2])
 
-    def test_calls_that_nobody_waits_for_are_refused(self):
-        self.create("later")
-        for path, body in (("later?", {}), ("later", b""), ("later?blocking=false", {"name": "x"})):
-            self.assertEqual(self.error("POST", f"/_/actions/{path}", body, 503),
-                             "asynchronous calls are not available yet; use blocking=true")
+    def test_calls_that_nobody_waits_for(self):
+        self.create("later", "function main(given) { console.log('at last'); return given }", parameters=[
+            {"key": "a", "value": 1}])
+        for path, body, result in (("later?", {}, {"a": 1}), ("later?blocking=false", {"b": 2}, {"a": 1, "b": 2})):
+            told = self.send("POST", f"/_/actions/{path}", body, 202)
+            self.assertEqual(list(told), ["activationId"])
+            call = told["activationId"]
+            wait_until(lambda: self.weir.request("GET", f"{ROOT}/_/activations/{call}", headers=HEADERS).status == 200,
+                       "it has run")
+            record = wait_until(lambda: (row := self.send("GET", f"/_/activations/{call}"))["logs"] and row, "its log is there")
+            self.assertEqual((record["name"], record["activationId"], record["response"]["result"],
+                              record["response"]["status"]), ("later", call, result, "success"))
+            self.assertTrue(record["logs"][0].endswith("stdout: at last"), record)
+            self.assertEqual(self.send("GET", f"/_/activations/{call}/result")["result"], result)
+        self.create("fails", "function main() { return { error: 'boom' } }")
+        call = self.send("POST", "/_/actions/fails", {}, 202)["activationId"]
+        wait_until(lambda: self.weir.request("GET", f"{ROOT}/_/activations/{call}", headers=HEADERS).status == 200, "it has run")
+        self.assertEqual(self.send("GET", f"/_/activations/{call}/result")["status"], "application error")
+        self.assertEqual(self.error("POST", "/_/actions/ghost", {}, 404), "The requested resource does not exist.")
 
     def test_kinds(self):
         made = self.create("zipped", zip_of(package_json='{"main": "lib.js"}', lib_js="exports.main = params => params"))

@@ -53,6 +53,19 @@ function crc32(bytes) {
   return ~crc >>> 0;
 }
 
+// What is not there yet, as soon as it is.
+async function settled(ask) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error.statusCode !== 404 || tries === 600)
+        throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
 async function actions() {
   const made = await ow.actions.create({ name: 'hello', action: CODE, params: { name: 'you' }, limits: { timeout: 5000 } });
   assert.equal(made.namespace, 'guest');
@@ -77,7 +90,12 @@ async function invocations() {
   const told = await ow.actions.invoke({ name: 'hello', blocking: true, params });
   assert.equal(told.response.status, 'success');
   assert.deepEqual(told.response.result, { payload: 'Hello, Ada!' });
-  await refused(ow.actions.invoke({ name: 'hello', params }), 503);
+  const later = await ow.actions.invoke({ name: 'hello', params });
+  assert.match(later.activationId, /^[0-9a-f]{32}$/);
+  assert.deepEqual(Object.keys(later), ['activationId']);
+  assert.deepEqual((await settled(() => ow.activations.result(later.activationId))).result, { payload: 'Hello, Ada!' });
+  assert.equal((await ow.activations.get(later.activationId)).name, 'hello');
+  await refused(ow.actions.invoke({ name: 'ghost', params }), 404);
   await ow.actions.create({ name: 'bad', action: 'function main() { return { error: "boom" } }' });
   await assert.rejects(ow.actions.invoke({ name: 'bad', blocking: true }), /502.*boom/s);
   await ow.actions.create({ name: 'box/zipped', action: zipOf({
@@ -92,13 +110,7 @@ async function invocations() {
 }
 
 async function activations(id) {
-  let record;
-  for (let tries = 0; record === undefined; tries++) // it is kept a moment later
-    record = await ow.activations.get(id).catch(async (error) => {
-      if (error.statusCode !== 404 || tries === 600)
-        throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    });
+  const record = await settled(() => ow.activations.get(id)); // it is kept a moment later
   assert.equal(record.name, 'hello');
   assert.equal(record.response.success, true);
   const { logs } = await ow.activations.logs({ activation: id });

@@ -62,6 +62,7 @@ struct weir_api_owner {
 	struct weir_code *code;
 	struct weir_backup *backup;
 	struct weir_access *access;
+	bool is_auth_required; /* whatever the setting `auth` says */
 	/* weir.db has a new generation: build and send its snapshot. 0, or -errno with *error. */
 	int (*publish)(void *context, struct weir_store_error *error);
 	/* The public table was written: read it, and publish what changed. 0, or -errno with *error. */

@@ -49,12 +49,13 @@ static const struct weir_api_member variable_change_members[] = {
 };
 static const struct weir_api_member route_add_members[] = {
 	{"route", WEIR_API_TEXT},	 {"host", WEIR_API_TEXT}, {"function", WEIR_API_TEXT},
-	{"timeout_ms", WEIR_API_NUMBER}, {NULL, WEIR_API_ANY},
+	{"timeout_ms", WEIR_API_NUMBER}, {"auth", WEIR_API_TEXT}, {NULL, WEIR_API_ANY},
 };
 static const struct weir_api_member route_update_members[] = {
 	{"route", WEIR_API_TEXT},	 {"host", WEIR_API_TEXT},    {"function", WEIR_API_TEXT},
 	{"timeout_ms", WEIR_API_NUMBER}, {"file", WEIR_API_TEXT},    {"handler", WEIR_API_TEXT},
-	{"runtime", WEIR_API_TEXT},	 {"memory_mb", WEIR_API_NUMBER}, {NULL, WEIR_API_ANY},
+	{"runtime", WEIR_API_TEXT},	 {"memory_mb", WEIR_API_NUMBER}, {"auth", WEIR_API_TEXT},
+	{NULL, WEIR_API_ANY},
 };
 static const struct weir_api_member row_add_members[] = {
 	{"route", WEIR_API_TEXT}, /* its key, "POST:/x" */
@@ -98,6 +99,10 @@ static const struct weir_api_member token_members[] = {
 	{"token", WEIR_API_TEXT},
 	{NULL, WEIR_API_ANY},
 };
+static const struct weir_api_member key_add_members[] = {
+	{"name", WEIR_API_TEXT},      {"namespace", WEIR_API_TEXT}, {"role", WEIR_API_TEXT},
+	{"life_s", WEIR_API_NUMBER}, {NULL, WEIR_API_ANY},
+};
 static const struct weir_api_member config_apply_members[] = {
 	{"document", WEIR_API_OBJECT},  {"secrets", WEIR_API_OBJECT}, {"prune", WEIR_API_SWITCH},
 	{"dry_run", WEIR_API_SWITCH}, {"trial", WEIR_API_SWITCH},  {NULL, WEIR_API_ANY},
@@ -111,129 +116,136 @@ static const struct weir_api_member history_rollback_members[] = {
 /* The one list of what the API offers: struct weir_api_endpoint. */
 static const struct weir_api_endpoint endpoints[] = {
 	{WEIR_HTTP_GET, "/weir/functions", weir_api_function_list, NULL, NULL,
-	 "namespace owner", "functions[]"},
+	 "namespace owner", "functions[]", WEIR_API_CALLS},
 	{WEIR_HTTP_POST, "/weir/functions", weir_api_function_add, "add function", function_add_members,
-	 "", "+"},
+	 "", "+", WEIR_API_MAKES_NAMED},
 	{WEIR_HTTP_GET, "/weir/functions/*/*", weir_api_function_get, NULL, NULL,
 	 "", "namespace name runtime file image handler timeout_ms# memory_mb# queue_max# specs[] owner version# "
 	     "deployed#? source pools[]? created#? code? code_bytes#? versions#? environment[]? description? "
-	     "parameters*? annotations*? problem*? runs? state?"},
+	     "parameters*? annotations*? problem*? runs? state?", WEIR_API_CALLS_THERE},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*",
 	 weir_api_function_change, "change function", function_change_members,
-	 "", "namespace name runtime file image number# +"},
+	 "", "namespace name runtime file image number# +", WEIR_API_MAKES_THERE},
 	{WEIR_HTTP_DELETE, "/weir/functions/*/*", weir_api_function_remove, "remove function", NULL,
-	 "", "+"},
+	 "", "+", WEIR_API_MAKES_THERE},
 	{WEIR_HTTP_POST, "/weir/functions/*/*/deploy",
 	 weir_api_function_deploy, "deploy function", function_deploy_members,
-	 "", "namespace name runtime file image number# log? +"},
+	 "", "namespace name runtime file image number# log? +", WEIR_API_MAKES_THERE},
 	{WEIR_HTTP_GET, "/weir/functions/*/*/code", weir_api_function_code, NULL, NULL,
-	 "", "@"},
+	 "", "@", WEIR_API_MAKES_THERE},
 	{WEIR_HTTP_GET, "/weir/functions/*/*/versions", weir_api_function_versions, NULL, NULL,
-	 "", "versions[]"},
+	 "", "versions[]", WEIR_API_MAKES_THERE},
 	{WEIR_HTTP_POST, "/weir/functions/*/*/rollback",
 	 weir_api_function_rollback, "roll back function", function_rollback_members,
-	 "", "namespace name runtime file image number# +"},
+	 "", "namespace name runtime file image number# +", WEIR_API_MAKES_THERE},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*/scale",
 	 weir_api_function_scale, "scale function", function_scale_members,
-	 "", "pool +"},
+	 "", "pool +", WEIR_API_MAKES_THERE},
 	/* Which run it, or are to be started for it; others of its namespace share them. */
 	{WEIR_HTTP_GET, "/weir/functions/*/*/workers", weir_api_function_workers, NULL, NULL,
-	 "", "workers[]"},
+	 "", "workers[]", WEIR_API_CALLS_THERE},
 	{WEIR_HTTP_GET, "/weir/functions/*/*/environment", weir_api_variable_list, NULL, NULL,
-	 "", "environment[]"},
+	 "", "environment[]", WEIR_API_MAKES_THERE},
 	{WEIR_HTTP_PATCH, "/weir/functions/*/*/environment",
 	 weir_api_variable_change, "change environment of", variable_change_members,
-	 "", "+"},
+	 "", "+", WEIR_API_MAKES_THERE},
 	{WEIR_HTTP_GET, "/weir/code/*", weir_api_code_get, NULL, NULL,
-	 "", "code runtime? entry?"},
+	 "", "code runtime? entry?", WEIR_API_MAKES},
 	/* The body is a file called ?name=, or an archive: server_upload.c. */
 	{WEIR_HTTP_POST, "/weir/code", weir_api_code_add, "upload code", NULL,
-	 "name", "code runtime? entry?"},
+	 "name", "code runtime? entry?", WEIR_API_MAKES},
 	/* The answer is the file; ?key=1: the key of secrets is in it. */
 	{WEIR_HTTP_GET, "/weir/backup", weir_api_backup_get, NULL, NULL,
-	 "key#", "@"},
+	 "key#", "@", WEIR_API_MANAGES},
 	/* The body is such a file: server_upload.c. ?dry-run=1 */
 	{WEIR_HTTP_POST, "/weir/restore", weir_api_restore, "restore a backup", NULL,
-	 "dry-run#", "backup{} changes{} secrets_sealed_anew# unopened{} missing{} dry_run!? +"},
+	 "dry-run#", "backup{} changes{} secrets_sealed_anew# unopened{} missing{} dry_run!? +", WEIR_API_MANAGES},
 	{WEIR_HTTP_GET, "/weir/functions/*/*/logs", weir_api_function_logs, NULL, NULL,
-	 "after# limit# since# newest#", "lines[]"},
+	 "after# limit# since# newest#", "lines[]", WEIR_API_MAKES_THERE},
 	{WEIR_HTTP_GET, "/weir/activations/*/logs", weir_api_activation_logs, NULL, NULL,
-	 "after# limit# since# newest#", "lines[]"},
+	 "after# limit# since# newest#", "lines[]", WEIR_API_CALLS},
 	/* What a dialect's client was answered, as that dialect tells it. */
 	{WEIR_HTTP_GET, "/weir/activations/*/answer", weir_api_activation_answer, NULL, NULL,
-	 "", "activation answer{}"},
+	 "", "activation answer{}", WEIR_API_CALLS},
 	{WEIR_HTTP_GET, "/weir/activations", weir_api_activation_list, NULL, NULL,
-	 "after# limit# since# newest# until# function namespace failed#", "activations[]"},
+	 "after# limit# since# newest# until# function namespace failed#", "activations[]", WEIR_API_CALLS},
 	{WEIR_HTTP_GET, "/weir/activations/*", weir_api_activation_get, NULL, NULL,
 	 "", "number# activation parent* function version# route* start status# failure* cut! cold! failed! "
-	     "worker# times_ns{} request_bytes# answer_bytes#"},
+	     "worker# times_ns{} request_bytes# answer_bytes#", WEIR_API_CALLS},
 	/* route (GET /x) and host name one route. */
 	{WEIR_HTTP_GET, "/weir/routes", weir_api_route_list, NULL, NULL,
-	 "route host", "routes[]"},
+	 "route host", "routes[]", WEIR_API_MANAGES},
 	{WEIR_HTTP_POST, "/weir/routes", weir_api_route_add, "add route", route_add_members,
-	 "", "+"},
+	 "", "+", WEIR_API_MANAGES},
 	{WEIR_HTTP_PATCH, "/weir/routes", weir_api_route_update, "change route", route_update_members,
-	 "", "+"},
+	 "", "+", WEIR_API_MANAGES},
 	{WEIR_HTTP_DELETE, "/weir/routes", weir_api_route_remove, "remove route", NULL,
-	 "route host", "+"},
+	 "route host", "+", WEIR_API_MANAGES},
 	{WEIR_HTTP_POST, "/weir/rows", weir_api_row_add, "add row", row_add_members,
-	 "", "+"},
+	 "", "+", WEIR_API_MAKES_DEFAULT},
 	{WEIR_HTTP_POST, "/weir/route-test", weir_api_route_test, "test route", route_test_members,
 	 "", "result generation# method path host pattern? function? runtime? file? timeout_ms#? method_rule? why "
-	     "parameters{}? rest? allow*?"},
+	     "parameters{}? rest? allow*?", WEIR_API_MANAGES},
 	{WEIR_HTTP_GET, "/weir/settings", weir_api_setting_list, NULL, NULL,
-	 "", "settings[]"},
+	 "", "settings[]", WEIR_API_MANAGES},
 	{WEIR_HTTP_GET, "/weir/settings/*", weir_api_setting_read, NULL, NULL,
-	 "", "name value# text unit default# min# max# changed! help"},
+	 "", "name value# text unit default# min# max# changed! help", WEIR_API_MANAGES},
 	{WEIR_HTTP_PUT, "/weir/settings/*", weir_api_setting_write, "set", setting_write_members,
-	 "", "+"},
+	 "", "+", WEIR_API_MANAGES},
 	{WEIR_HTTP_DELETE, "/weir/settings/*", weir_api_setting_unset, "unset", NULL,
-	 "", "+"},
+	 "", "+", WEIR_API_MANAGES},
 	/* pool names one pool. */
 	{WEIR_HTTP_GET, "/weir/pools", weir_api_pool_list, NULL, NULL,
-	 "pool", "pools[]"},
+	 "pool", "pools[]", WEIR_API_MANAGES},
 	{WEIR_HTTP_PATCH, "/weir/pools", weir_api_pool_change, "change pool", pool_change_members,
-	 "", "+"},
+	 "", "+", WEIR_API_MANAGES},
 	/* Whose code functions with an image run. */
 	{WEIR_HTTP_GET, "/weir/image-aliases", weir_api_alias_list, NULL, NULL,
-	 "", "aliases[]"},
+	 "", "aliases[]", WEIR_API_MANAGES},
 	{WEIR_HTTP_PUT, "/weir/image-aliases", weir_api_alias_set, "set image", alias_set_members,
-	 "", "+"},
+	 "", "+", WEIR_API_MANAGES},
 	{WEIR_HTTP_DELETE, "/weir/image-aliases", weir_api_alias_remove, "unset image", NULL,
-	 "image", "+"},
+	 "image", "+", WEIR_API_MANAGES},
 	/* "new": the namespace of that name must have no functions yet. */
 	{WEIR_HTTP_GET, "/weir/users", weir_api_user_list, NULL, NULL,
-	 "", "users[]"},
+	 "", "users[]", WEIR_API_MANAGES},
 	{WEIR_HTTP_POST, "/weir/users", weir_api_user_add, "add user", user_add_members,
-	 "", "name uuid role created# +"},
+	 "", "name uuid role created# +", WEIR_API_ANYBODY},
 	{WEIR_HTTP_DELETE, "/weir/users/*", weir_api_user_remove, "remove user", NULL,
-	 "", "+"},
+	 "", "+", WEIR_API_MANAGES},
+	/* POST: the key itself is in the answer, once. DELETE: by name or id. */
+	{WEIR_HTTP_GET, "/weir/keys", weir_api_key_list, NULL, NULL,
+	 "", "keys[]", WEIR_API_MANAGES},
+	{WEIR_HTTP_POST, "/weir/keys", weir_api_key_add, "add key", key_add_members,
+	 "", "name id namespace role created# expires* key +", WEIR_API_MANAGES},
+	{WEIR_HTTP_DELETE, "/weir/keys/*", weir_api_key_remove, "remove key", NULL,
+	 "", "+", WEIR_API_MANAGES},
 	/* A password for a token; a token for who it is. */
 	{WEIR_HTTP_POST, "/weir/login", weir_api_login, NULL, login_members,
-	 "", "token expires#"},
+	 "", "token expires#", WEIR_API_ANYBODY},
 	{WEIR_HTTP_POST, "/weir/token", weir_api_token_check, NULL, token_members,
-	 "", "name uuid role created# expires#"},
+	 "", "name uuid role created# expires#", WEIR_API_ANYBODY},
 	{WEIR_HTTP_GET, "/weir/config", weir_api_config_export, NULL, NULL,
-	 "namespace", "document{} left_out*?"},
+	 "namespace", "document{} left_out*?", WEIR_API_MANAGES},
 	{WEIR_HTTP_POST, "/weir/config", weir_api_config_apply, "apply configuration", config_apply_members,
-	 "", "changes[] unchanged# dry_run! +"},
+	 "", "changes[] unchanged# dry_run! +", WEIR_API_MANAGES},
 	{WEIR_HTTP_GET, "/weir/history", weir_api_history_list, NULL, NULL,
-	 "limit#", "history[] oldest# generation#"},
+	 "limit#", "history[] oldest# generation#", WEIR_API_MANAGES},
 	{WEIR_HTTP_GET, "/weir/history/diff", weir_api_history_diff, NULL, NULL,
-	 "from# to#", "from# to# changes[] more#"},
+	 "from# to#", "from# to# changes[] more#", WEIR_API_MANAGES},
 	{WEIR_HTTP_POST, "/weir/history/rollback",
 	 weir_api_history_rollback, "roll back to generation", history_rollback_members,
-	 "", "changes[] more# +"},
+	 "", "changes[] more# +", WEIR_API_MANAGES},
 	{WEIR_HTTP_GET, "/weir/status", weir_api_status_get, NULL, NULL,
 	 "", "version generation# published# functions# rows# rows_bad# problems[] acknowledged{} pid# sent# "
-	     "runtimes[] output{} activations{}"},
+	     "runtimes[] output{} activations{}", WEIR_API_MAKES},
 	{WEIR_HTTP_GET, "/weir/check", weir_api_check_get, NULL, NULL,
-	 "", "examined{} milliseconds# found[] found_count#"},
+	 "", "examined{} milliseconds# found[] found_count#", WEIR_API_MANAGES},
 	{WEIR_HTTP_GET, "/weir/endpoints", weir_api_endpoint_list, NULL, NULL,
-	 "", "endpoints[]"},
+	 "", "endpoints[] routes[]", WEIR_API_ANYBODY},
 	/* All of it as an OpenAPI document. */
 	{WEIR_HTTP_GET, "/weir/openapi.json", weir_api_openapi_get, NULL, NULL,
-	 "", "openapi info{} servers[] paths{} components{}"},
+	 "", "openapi info{} servers[] paths{} components{}", WEIR_API_ANYBODY},
 };
 
 const struct weir_api_endpoint *weir_api_endpoint_at(size_t i)
@@ -276,6 +288,7 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 		if (endpoints[i].method == call->method) {
 			call->what = endpoints[i].what;
 			call->members = endpoints[i].members;
+			call->access = endpoints[i].access;
 			return endpoints[i].handler;
 		}
 		path_known = true;

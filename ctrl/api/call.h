@@ -5,6 +5,7 @@
 #include "ctrl/api/api.h"
 #include "ctrl/publish/publish.h"
 #include "ctrl/store/history.h"
+#include "dataplane/http/http_credential.h"
 #include "dataplane/http/http_request.h"
 
 enum {
@@ -29,13 +30,38 @@ enum weir_api_kind {
 	WEIR_API_ANY, /* its handler says */
 };
 
+/* Who may use an endpoint: which role (role.h) it takes, and in which namespace. */
+enum weir_api_access {
+	WEIR_API_UNSAID, /* somebody forgot: as MANAGES, and a test says so */
+	WEIR_API_ANYBODY,
+	WEIR_API_CALLS,        /* invokers; its handler shows what is theirs */
+	WEIR_API_CALLS_THERE,  /* invokers, in the namespace that the path begins with */
+	WEIR_API_MAKES,        /* developers, in no namespace in particular */
+	WEIR_API_MAKES_THERE,  /* developers, in the namespace that the path begins with */
+	WEIR_API_MAKES_NAMED,  /* ... that the body names */
+	WEIR_API_MAKES_DEFAULT, /* ... `default` */
+	WEIR_API_MANAGES,      /* administrators */
+};
+
 struct weir_api_member {
 	const char *name;
 	enum weir_api_kind kind;
 };
 
+/* Who asks. */
+struct weir_api_caller {
+	struct weir_http_credential credential; /* as it was sent */
+	char token[WEIR_TOKEN_BYTES_MAX];       /* of a TOKEN */
+	enum weir_role role;
+	char space[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* empty: every namespace */
+	bool is_admitted;
+};
+
 struct weir_api_call {
 	const struct weir_api_owner *owner;
+	enum weir_api_door door;
+	enum weir_api_access access; /* of the endpoint */
+	struct weir_api_caller caller;
 	enum weir_http_method method;
 	struct weir_span query; /* undecoded */
 	char param[WEIR_API_PARAMS_MAX]
@@ -77,6 +103,7 @@ struct weir_api_endpoint {
 	const struct weir_api_member *members; /* NULL where there is no JSON in the body */
 	const char *query;
 	const char *answer;
+	enum weir_api_access access; /* whoever adds an endpoint says who may use it */
 };
 
 /* Row `i`, or NULL behind the last. */
@@ -88,6 +115,32 @@ weir_api_handler *weir_api_endpoint_find(struct weir_api_call *call, const char 
 
 /* Path, query and body are read: say in call->author what is asked for. */
 void weir_api_author_complete(struct weir_api_call *call);
+
+/* ---- admit.c ---- */
+
+/* The role that an endpoint takes. */
+enum weir_role weir_api_access_role(enum weir_api_access access);
+
+/* Keep what the head says of who asks. */
+void weir_api_caller_read(struct weir_api_caller *caller, struct weir_span authorization);
+
+/* Find out who asks, and whether they may. True: run the handler. False: *out_result is the call's. */
+bool weir_api_admit(struct weir_api_call *call, enum weir_api_result *out_result);
+
+/* Whose token it is; handle_user.c. False: *out_result is the call's. */
+bool weir_api_token_user(struct weir_api_call *call, const char *token, struct weir_model_user *out_user,
+			 int64_t *out_expires_s, enum weir_api_result *out_result);
+
+/* Is what is in this namespace the caller's to see? And the one namespace that is; NULL: all are. */
+bool weir_api_sees(const struct weir_api_call *call, const char *space);
+const char *weir_api_space_of(const struct weir_api_call *call);
+
+/* "namespace/name" of a function that the caller may see? */
+bool weir_api_sees_function(const struct weir_api_call *call, const char *function);
+
+/* Must everybody be somebody, on routes that do not say otherwise? By the setting and what the instance was started
+ * with. 0 or store.h. */
+int weir_api_auth_is_required(const struct weir_api_owner *owner, bool *out_is_required, struct weir_store_error *error);
 
 /* Handlers, by the endpoint table. */
 weir_api_handler weir_api_function_list, weir_api_function_get, weir_api_function_add,
@@ -102,6 +155,7 @@ weir_api_handler weir_api_setting_list, weir_api_setting_read, weir_api_setting_
 weir_api_handler weir_api_pool_list, weir_api_pool_change;
 weir_api_handler weir_api_alias_list, weir_api_alias_set, weir_api_alias_remove;
 weir_api_handler weir_api_user_list, weir_api_user_add, weir_api_user_remove, weir_api_login, weir_api_token_check;
+weir_api_handler weir_api_key_list, weir_api_key_add, weir_api_key_remove;
 weir_api_handler weir_api_function_scale, weir_api_function_workers;
 weir_api_handler weir_api_activation_list, weir_api_activation_get, weir_api_activation_logs, weir_api_activation_answer,
 	weir_api_function_logs;

@@ -270,6 +270,8 @@ cJSON *weir_config_route_json(const struct weir_model_route *route)
 	text_add(json, "function", name_format(route->space, route->name, name), &complete);
 	if (route->timeout_ms != 0)
 		duration_add(json, route->timeout_ms, &complete);
+	if (route->auth != WEIR_MODEL_AUTH_AS_SET)
+		text_add(json, "auth", weir_model_auth_name(route->auth), &complete);
 	return json_end(json, complete);
 }
 
@@ -285,6 +287,8 @@ void weir_config_route_of(const cJSON *json, struct weir_model_route *out_route)
 		code = weir_model_name_parse(text_of(json, "function"), out_route->space, out_route->name, NULL);
 	WEIR_ASSERT(code == 0);
 	out_route->timeout_ms = duration_of(json, 0);
+	code = weir_model_auth_parse(text_of(json, "auth"), &out_route->auth, NULL);
+	WEIR_ASSERT(code == 0);
 }
 
 char *weir_config_route_key(const struct weir_model_route *route)

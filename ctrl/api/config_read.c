@@ -134,7 +134,8 @@ void weir_config_keep(struct weir_config_reading *reading, enum weir_config_sect
 
 void weir_config_route_read(struct weir_config_reading *reading)
 {
-	static const char *const members[] = {"route", "host", "function", "timeout", NULL};
+	static const char *const members[] = {"route", "host", "function", "timeout", "auth", NULL};
+	char auth[16] = "";
 	char text[ROUTE_TEXT_MAX] = "";
 	char host[WEIR_MODEL_HOST_BYTES_MAX + 2] = "";
 	char function[NAME_TEXT_MAX] = "";
@@ -150,6 +151,9 @@ void weir_config_route_read(struct weir_config_reading *reading)
 	if (weir_config_text(reading, "host", host, sizeof(host)) &&
 	    weir_model_host_parse(host, route.host, &wrong) != 0)
 		weir_config_wrong(reading, "host", "%s", wrong.reason);
+	if (weir_config_text(reading, "auth", auth, sizeof(auth)) &&
+	    weir_model_auth_parse(auth, &route.auth, &wrong) != 0)
+		weir_config_wrong(reading, "auth", "%s", wrong.reason);
 	if (!cJSON_HasObjectItem(reading->json, "function"))
 		weir_config_wrong(reading, "function", "is missing: which one shall it call?");
 	else if (weir_config_text(reading, "function", function, sizeof(function)) &&

@@ -74,6 +74,28 @@ static const char *method_of(const struct weir_api_endpoint *endpoint, char out[
 	return out;
 }
 
+/* The routes of dialects, as [{"route", "dialect", "role", "asks"}]. */
+static cJSON *routes_json(void)
+{
+	cJSON *const list = cJSON_CreateArray();
+	struct weir_model_route route;
+
+	for (size_t i = 0; weir_builtin_route(i, &route); i++) {
+		cJSON *const json = cJSON_CreateObject();
+		char methods[WEIR_MODEL_METHODS_BYTES_MAX];
+		char text[WEIR_MODEL_METHODS_BYTES_MAX + WEIR_MODEL_PATTERN_BYTES_MAX + 2];
+
+		(void)snprintf(text, sizeof(text), "%s %s", weir_model_methods_format(route.methods, methods, sizeof(methods)),
+			       route.pattern); /* fits */
+		(void)cJSON_AddStringToObject(json, "route", text); /* or members lack */
+		(void)cJSON_AddStringToObject(json, "dialect", route.name);
+		(void)cJSON_AddStringToObject(json, "role", weir_model_role_name(route.role));
+		(void)cJSON_AddBoolToObject(json, "asks", route.is_asking);
+		(void)cJSON_AddItemToArray(list, json);
+	}
+	return list;
+}
+
 enum weir_api_result weir_api_endpoint_list(struct weir_api_call *call)
 {
 	const struct weir_api_endpoint *endpoint = NULL;
@@ -81,12 +103,14 @@ enum weir_api_result weir_api_endpoint_list(struct weir_api_call *call)
 	char method[16];
 
 	call->answer = cJSON_CreateObject();
+	(void)cJSON_AddItemToObject(call->answer, "routes", routes_json());
 	list = cJSON_AddArrayToObject(call->answer, "endpoints");
 	for (size_t i = 0; (endpoint = weir_api_endpoint_at(i)) != NULL; i++) {
 		cJSON *json = cJSON_CreateObject();
 
 		(void)cJSON_AddStringToObject(json, "method", method_of(endpoint, method)); /* or members lack */
 		(void)cJSON_AddStringToObject(json, "path", endpoint->path);
+		(void)cJSON_AddStringToObject(json, "role", weir_model_role_name(weir_api_access_role(endpoint->access)));
 		(void)cJSON_AddStringToObject(json, "changes", endpoint->what == NULL ? "" : endpoint->what);
 		if (endpoint->members != NULL)
 			(void)cJSON_AddItemToObject(json, "members", members_json(endpoint->members));

@@ -150,6 +150,10 @@ enum weir_api_result weir_api_activation_list(struct weir_api_call *call)
 		filter.function = function;
 	if (weir_api_query(call, "namespace", space, sizeof(space)))
 		filter.space = space;
+	if (filter.space == NULL)
+		filter.space = weir_api_space_of(call);
+	else if (!weir_api_sees(call, filter.space))
+		return weir_api_refuse(call, 403, "forbidden", "namespace", "this is of another namespace than who asks");
 	if (!weir_api_is_kept(call, WEIR_API_RECORDS))
 		return WEIR_API_RETRY;
 	answer = cJSON_CreateObject();
@@ -163,6 +167,15 @@ enum weir_api_result weir_api_activation_list(struct weir_api_call *call)
 	call->answer = answer;
 	call->status = 200;
 	return WEIR_API_DONE;
+}
+
+/* The function of the first record. */
+static const char *function_of(const cJSON *list)
+{
+	const char *const function =
+		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(list, 0), "function"));
+
+	return function == NULL ? "" : function;
 }
 
 enum weir_api_result weir_api_activation_get(struct weir_api_call *call)
@@ -179,6 +192,8 @@ enum weir_api_result weir_api_activation_get(struct weir_api_call *call)
 		return WEIR_API_RETRY;
 	listing.list = cJSON_CreateArray();
 	code = weir_activation_store_find(call->owner->data, high, low, row_visit, &listing, &error);
+	if (code == 0 && !weir_api_sees_function(call, function_of(listing.list)))
+		code = -ENOENT;
 	if (code == 0) {
 		cJSON_Delete(call->answer);
 		call->answer = cJSON_DetachItemFromArray(listing.list, 0);

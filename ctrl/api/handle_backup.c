@@ -99,6 +99,7 @@ static cJSON *restored_json(const struct weir_backup_report *report, const struc
 		[WEIR_STORE_VERSIONS] = "versions",   [WEIR_STORE_VARIABLES] = "variables",
 		[WEIR_STORE_SETTINGS] = "settings",   [WEIR_STORE_POOL_SETTINGS] = "pool_settings",
 		[WEIR_STORE_IMAGE_ALIASES] = "images",	      [WEIR_STORE_USERS] = "users",
+		[WEIR_STORE_KEYS] = "keys",
 	};
 	cJSON *json = cJSON_CreateObject();
 	cJSON *parts = cJSON_AddObjectToObject(json, "changes");

@@ -86,7 +86,8 @@ enum weir_api_result weir_api_function_list(struct weir_api_call *call)
 	call->answer = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(call->answer, "functions");
 	for (size_t i = 0; i < catalog.function_count; i++) {
-		if (is_wanted(call, "namespace", catalog.functions[i].space) &&
+		if (weir_api_sees(call, catalog.functions[i].space) &&
+		    is_wanted(call, "namespace", catalog.functions[i].space) &&
 		    is_wanted(call, "owner", catalog.functions[i].owner))
 			(void)cJSON_AddItemToArray(list, function_told(call, &catalog.functions[i]));
 	}

@@ -141,6 +141,22 @@ static bool lines_are_none(const struct weir_api_call *call)
 	       cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(call->answer, "lines")) == 0;
 }
 
+/* Leave what the caller may see. */
+static void lines_limit(struct weir_api_call *call)
+{
+	cJSON *const lines = cJSON_GetObjectItemCaseSensitive(call->answer, "lines");
+	cJSON *line = lines == NULL ? NULL : lines->child;
+
+	while (line != NULL) {
+		cJSON *const next = line->next;
+		const char *const function = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "function"));
+
+		if (!weir_api_sees_function(call, function == NULL ? "" : function))
+			cJSON_Delete(cJSON_DetachItemViaPointer(lines, line));
+		line = next;
+	}
+}
+
 enum weir_api_result weir_api_activation_logs(struct weir_api_call *call)
 {
 	struct weir_log_filter filter = {0};
@@ -152,6 +168,8 @@ enum weir_api_result weir_api_activation_logs(struct weir_api_call *call)
 	if (!weir_api_is_kept(call, WEIR_API_OUTPUT))
 		return WEIR_API_RETRY;
 	result = lines_answer(call, &filter);
+	if (result == WEIR_API_DONE && call->status == 200)
+		lines_limit(call);
 	if (result == WEIR_API_DONE && filter.after_id == 0 && lines_are_none(call))
 		return weir_api_refuse(call, 404, "not_found", NULL,
 				       "nothing is kept of this activation: the id is unknown, the "
@@ -201,6 +219,15 @@ static cJSON *answer_read(const struct weir_api_call *call, const struct weir_lo
 	return json;
 }
 
+/* Who is bound to a namespace sees answers that say that they are of it: "ns", or "ns/package". */
+static bool answer_is_seen(const struct weir_api_call *call, const cJSON *answer)
+{
+	const char *const space = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer, "namespace"));
+
+	return weir_api_space_of(call) == NULL ||
+	       (space != NULL && (weir_api_sees(call, space) || weir_api_sees_function(call, space)));
+}
+
 enum weir_api_result weir_api_activation_answer(struct weir_api_call *call)
 {
 	struct weir_log_filter filter = {.answers = true, .lines_max = WEIR_LOG_STORE_LINES_MAX};
@@ -215,6 +242,10 @@ enum weir_api_result weir_api_activation_answer(struct weir_api_call *call)
 	json = answer_read(call, &filter, &code, &error);
 	if (code != 0 && code != -ENOENT)
 		return weir_api_refuse_store(call, code, &error);
+	if (!answer_is_seen(call, json)) {
+		cJSON_Delete(json);
+		json = NULL;
+	}
 	if (json == NULL)
 		return weir_api_refuse(call, 404, "not_found", NULL,
 				       "no answer is kept of this activation: the id is unknown, it was not called by a "

@@ -24,6 +24,7 @@ static cJSON *route_json(const struct weir_model_route *route)
 	(void)cJSON_AddStringToObject(json, "host", route->host);
 	(void)cJSON_AddStringToObject(json, "function", function);
 	(void)cJSON_AddNumberToObject(json, "timeout_ms", route->timeout_ms);
+	(void)cJSON_AddStringToObject(json, "auth", weir_model_auth_name(route->auth));
 	(void)cJSON_AddStringToObject(json, "source", "weir");
 	(void)cJSON_AddStringToObject(json, "state", "active");
 	return json;
@@ -113,11 +114,12 @@ enum weir_api_result weir_api_route_list(struct weir_api_call *call)
 	return WEIR_API_DONE;
 }
 
-/* The body of add and update: {"route", "host", "function", "timeout_ms"}. */
+/* The body of add and update: {"route", "host", "function", "timeout_ms", "auth"}. */
 struct route_body {
 	char text[ROUTE_TEXT_MAX];
 	char host[WEIR_MODEL_HOST_BYTES_MAX + 2];
 	char function[2 * WEIR_MODEL_NAME_BYTES_MAX + 2];
+	char auth[16];
 	uint32_t timeout_ms;
 };
 
@@ -126,6 +128,7 @@ static bool route_body_read(struct weir_api_call *call, struct route_body *body)
 	return weir_api_body_text(call, "route", body->text, sizeof(body->text)) &&
 	       weir_api_body_text(call, "host", body->host, sizeof(body->host)) &&
 	       weir_api_body_text(call, "function", body->function, sizeof(body->function)) &&
+	       weir_api_body_text(call, "auth", body->auth, sizeof(body->auth)) &&
 	       weir_api_body_number(call, "timeout_ms", &body->timeout_ms);
 }
 
@@ -138,6 +141,7 @@ static bool route_complete(struct weir_api_call *call, const struct route_body *
 	route->timeout_ms = body->timeout_ms;
 	if ((body->function[0] == '\0' ||
 	     weir_model_name_parse(body->function, route->space, route->name, &wrong) == 0) &&
+	    weir_model_auth_parse(body->auth, &route->auth, &wrong) == 0 &&
 	    weir_model_route_check(route, &wrong) == 0 && weir_builtin_route_check(route, &wrong) == 0)
 		return true;
 	(void)weir_api_refuse_field(call, &wrong);
@@ -208,6 +212,8 @@ enum weir_api_result weir_api_route_update(struct weir_api_call *call)
 	}
 	if (!cJSON_HasObjectItem(call->body, "timeout_ms"))
 		body.timeout_ms = route.timeout_ms;
+	if (!cJSON_HasObjectItem(call->body, "auth"))
+		(void)snprintf(body.auth, sizeof(body.auth), "%s", weir_model_auth_name(route.auth)); /* fits */
 	if (!route_complete(call, &body, &route))
 		return WEIR_API_DONE;
 	code = weir_store_route_update(call->owner->store, &route, &error);

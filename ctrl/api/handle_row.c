@@ -45,6 +45,7 @@ cJSON *weir_api_row_json(const struct weir_public_row *row)
 	(void)cJSON_AddStringToObject(json, "function", function);
 	(void)cJSON_AddNumberToObject(json, "timeout_ms",
 				      row->value == NULL ? 0 : row->function.timeout_ms);
+	(void)cJSON_AddStringToObject(json, "auth", row->value == NULL ? "" : weir_model_auth_name(row->route.auth));
 	(void)cJSON_AddStringToObject(json, "source", "table");
 	(void)cJSON_AddStringToObject(json, "state", row_state(row));
 	(void)cJSON_AddStringToObject(json, "key", row->key);
@@ -89,7 +90,7 @@ static bool row_edit(struct weir_api_call *call, cJSON *json)
 	static const struct {
 		const char *member;
 		const char *row_member;
-	} texts[] = {{"file", "module"}, {"handler", "handler"}, {"runtime", "runtime"}};
+	} texts[] = {{"file", "module"}, {"handler", "handler"}, {"runtime", "runtime"}, {"auth", "auth"}};
 	char text[WEIR_MODEL_PATH_BYTES_MAX + 1];
 	uint32_t number = 0;
 

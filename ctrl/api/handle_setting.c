@@ -8,7 +8,7 @@
 static cJSON *setting_json(const struct weir_setting *setting,
 			   const struct weir_setting_values *values)
 {
-	static const char *const units[] = {"count", "bytes", "ms", "s", "MB"};
+	static const char *const units[] = {"count", "bytes", "ms", "s", "MB", "choice"};
 	cJSON *json = cJSON_CreateObject();
 	struct weir_setting_values defaults;
 	const uint64_t value = weir_setting_get(values, setting);
@@ -81,6 +81,18 @@ enum weir_api_result weir_api_setting_read(struct weir_api_call *call)
 	return WEIR_API_DONE;
 }
 
+/* What the instance was started with goes before the setting: not to say so would deceive. False: the answer is set. */
+static bool auth_may_be(struct weir_api_call *call, const struct weir_setting *setting, uint64_t value)
+{
+	if (setting->unit != WEIR_SETTING_AUTH || value != 0 || !call->owner->is_auth_required)
+		return true;
+	(void)weir_api_refuse(call, 409, "started_so", setting->name,
+			      "auth cannot become open: the instance listens on an address that other machines reach, or was "
+			      "started with --auth required; start it on loopback addresses alone, or with --auth "
+			      "open-to-everyone");
+	return false;
+}
+
 enum weir_api_result weir_api_setting_write(struct weir_api_call *call)
 {
 	struct weir_store_error error = {{0}};
@@ -105,6 +117,8 @@ enum weir_api_result weir_api_setting_write(struct weir_api_call *call)
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);
 	weir_setting_put(&values, setting, value);
+	if (!auth_may_be(call, setting, value))
+		return WEIR_API_DONE;
 	if (weir_setting_agree(&values, &wrong) != 0)
 		return weir_api_refuse_field(call, &wrong);
 	code = weir_store_setting_set(call->owner->store, setting->name, value, &error);
@@ -118,7 +132,7 @@ enum weir_api_result weir_api_setting_unset(struct weir_api_call *call)
 	const struct weir_setting *setting = setting_named(call);
 	int code = 0;
 
-	if (setting == NULL)
+	if (setting == NULL || !auth_may_be(call, setting, 0))
 		return WEIR_API_DONE;
 	code = weir_store_setting_unset(call->owner->store, setting->name, &error);
 	return code != 0 ? weir_api_refuse_store(call, code, &error)

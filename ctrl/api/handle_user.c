@@ -138,12 +138,16 @@ static bool job_done(struct weir_api_call *call, char hash[WEIR_MODEL_HASH_BYTES
 
 /* ---- add ---- */
 
+static bool is_new(const struct weir_api_call *call)
+{
+	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(call->body, "new"));
+}
+
 static enum weir_api_result user_commit(struct weir_api_call *call)
 {
 	const struct waiting *const waiting = call->state;
 	struct weir_store_error error = {{0}};
-	const int code = weir_store_user_add(call->owner->store, &waiting->user,
-					     cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(call->body, "new")), &error);
+	const int code = weir_store_user_add(call->owner->store, &waiting->user, is_new(call), &error);
 
 	if (code != 0)
 		return weir_api_refuse_store(call, code, &error);
@@ -165,6 +169,12 @@ static bool user_read(struct weir_api_call *call, struct weir_model_user *user)
 	if (weir_model_user_name_check(user->name, &wrong) != 0 ||
 	    weir_model_role_parse(role, &user->role, &wrong) != 0) {
 		(void)weir_api_refuse_field(call, &wrong);
+		return false;
+	}
+	if (call->caller.role != WEIR_ROLE_ADMIN && (user->role == WEIR_ROLE_ADMIN || !is_new(call))) {
+		(void)weir_api_refuse(call, 403, "forbidden", "role",
+				      "who registers gets a namespace that nobody has, and is no administrator; others are added "
+				      "by an administrator");
 		return false;
 	}
 	user->created_s = (int64_t)time(NULL);
@@ -288,32 +298,46 @@ static enum weir_api_result token_refuse(struct weir_api_call *call, const char 
 	return weir_api_refuse(call, 401, "token", NULL, sentence);
 }
 
-enum weir_api_result weir_api_token_check(struct weir_api_call *call)
+bool weir_api_token_user(struct weir_api_call *call, const char *token, struct weir_model_user *out_user,
+			 int64_t *out_expires_s, enum weir_api_result *out_result)
 {
-	const char *const token = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(call->body, "token"));
 	const int64_t now_s = (int64_t)(weir_clock_wall_ns() / WEIR_NS_PER_SECOND);
 	const struct weir_token_key *const key = key_need(call);
 	struct weir_token_claims claims;
-	struct weir_model_user user;
 	struct weir_store_error error = {{0}};
 	const char *reason = NULL;
 	int code = 0;
 
+	*out_result = WEIR_API_DONE;
 	if (key == NULL)
-		return WEIR_API_DONE;
-	code = weir_token_check(key, token == NULL ? "" : token, now_s, &claims, &reason);
-	if (code == -EACCES)
-		return token_refuse(call, reason);
-	if (code != 0)
-		return weir_api_refuse(call, 503, "memory", NULL, "there is not enough memory to check a token");
-	code = weir_store_user_find(call->owner->store, claims.name, &user, &error);
-	if (code == -ENOENT || (code == 0 && strcmp(user.uuid, claims.uuid) != 0))
-		return token_refuse(call, "is of a user who is gone");
-	if (code != 0)
-		return weir_api_refuse_store(call, code, &error);
+		return false;
+	code = weir_token_check(key, token, now_s, &claims, &reason);
+	if (code == 0) {
+		code = weir_store_user_find(call->owner->store, claims.name, out_user, &error);
+		if (code == -ENOENT || (code == 0 && strcmp(out_user->uuid, claims.uuid) != 0))
+			*out_result = token_refuse(call, "is of a user who is gone");
+		else if (code != 0)
+			*out_result = weir_api_refuse_store(call, code, &error);
+		*out_expires_s = claims.expires_s;
+		return call->answer == NULL;
+	}
+	*out_result = code == -EACCES ? token_refuse(call, reason)
+				      : weir_api_refuse(call, 503, "memory", NULL, "there is not enough memory to check a token");
+	return false;
+}
+
+enum weir_api_result weir_api_token_check(struct weir_api_call *call)
+{
+	const char *const token = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(call->body, "token"));
+	enum weir_api_result result = WEIR_API_DONE;
+	struct weir_model_user user;
+	int64_t expires_s = 0;
+
+	if (!weir_api_token_user(call, token == NULL ? "" : token, &user, &expires_s, &result))
+		return result;
 	call->answer = cJSON_CreateObject();
 	user_add_members(call->answer, &user);
-	(void)cJSON_AddNumberToObject(call->answer, "expires", (double)claims.expires_s); /* or it lacks */
+	(void)cJSON_AddNumberToObject(call->answer, "expires", (double)expires_s); /* or it lacks */
 	call->status = 200;
 	return WEIR_API_DONE;
 }

@@ -298,6 +298,7 @@ static void connections_accept(struct weir_api *api)
 			continue;
 		connection->fd = fd;
 		connection->author = author;
+		connection->door = api->door;
 		fd = -1;
 		weir_api_connection_read_start(api, connection);
 	}

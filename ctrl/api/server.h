@@ -36,6 +36,7 @@ struct weir_api_connection {
 	size_t out_bytes;
 	size_t out_at; /* of head and body */
 	struct weir_history_author author; /* the peer; without `what` */
+	enum weir_api_door door;
 	struct weir_api_call call;
 	const struct weir_api_upload_kind *upload_kind; /* UPLOADING */
 	void *upload;                                   /* of that kind */

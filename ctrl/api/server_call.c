@@ -53,6 +53,19 @@ static bool body_take(struct weir_api_connection *connection, const char *text, 
 	return false;
 }
 
+/* The value of the field Authorization; empty where there is none. Of several none counts. */
+static struct weir_span authorization_of(const struct weir_api_connection *connection)
+{
+	const struct weir_http_parser *parser = &connection->parser;
+
+	for (uint16_t i = 0; parser->authorization_fields == 1 && i < parser->header_count; i++) {
+		if (weir_span_equal_nocase(weir_http_slice_span(connection->in, parser->headers[i].name),
+					   WEIR_SPAN("authorization")))
+			return weir_http_slice_span(connection->in, parser->headers[i].value);
+	}
+	return parser->authorization_fields == 0 ? WEIR_SPAN("") : WEIR_SPAN("more than once");
+}
+
 void weir_api_call_start(struct weir_api_connection *connection, size_t head_bytes,
 			 size_t body_bytes)
 {
@@ -71,10 +84,11 @@ void weir_api_call_start(struct weir_api_connection *connection, size_t head_byt
 	(void)snprintf(path_text, sizeof(path_text), "%.*s", (int)path.bytes,
 		       path.data); /* targets are shorter */
 	call->author = connection->author;
+	call->door = connection->door;
+	weir_api_caller_read(&call->caller, authorization_of(connection));
 	connection->handler = weir_api_endpoint_find(call, path_text);
-	if (connection->handler != NULL &&
-	    ((body_bytes > 0 && !body_take(connection, connection->in + head_bytes, body_bytes)) ||
-	     !weir_api_body_check(call)))
+	if (connection->handler != NULL && body_bytes > 0 &&
+	    !body_take(connection, connection->in + head_bytes, body_bytes))
 		connection->handler = NULL;
 	weir_api_author_complete(call);
 }
@@ -180,7 +194,9 @@ void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connect
 		cJSON_Delete(call->answer); /* of the last try */
 		call->answer = NULL;
 	}
-	result = connection->handler == NULL ? WEIR_API_DONE : connection->handler(call);
+	/* Who may not learns nothing of what would be right. */
+	if (connection->handler != NULL && weir_api_admit(call, &result) && weir_api_body_check(call))
+		result = connection->handler(call);
 	weir_history_author_set(api->owner.store, NULL);
 	switch (result) {
 	case WEIR_API_DONE:

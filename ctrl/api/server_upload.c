@@ -133,6 +133,7 @@ bool weir_api_upload_begin(struct weir_api *api, struct weir_api_connection *con
 	const struct weir_http_parser *parser = &connection->parser;
 	const struct weir_api_upload_kind *kind = kind_of(connection);
 	struct weir_api_call *call = &connection->call;
+	enum weir_api_result result = WEIR_API_DONE;
 	struct weir_code_error error;
 	int code = 0;
 
@@ -140,6 +141,8 @@ bool weir_api_upload_begin(struct weir_api *api, struct weir_api_connection *con
 	call->owner = &api->owner;
 	if (connection->handler == NULL)
 		return false;
+	if (!weir_api_admit(call, &result)) /* before its bytes go to the disk; a lock in the way is said, too */
+		return begin_failed(connection);
 	if (parser->body != WEIR_HTTP_BODY_LENGTH || parser->content_length == 0) {
 		(void)weir_api_refuse(call, 400, "invalid", NULL, "this request needs a body: the file");
 		return begin_failed(connection);

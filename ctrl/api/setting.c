@@ -43,6 +43,8 @@ enum {
 #define GIB         (KIB * KIB * KIB)
 
 static const struct weir_setting settings[] = {
+	{"auth", WEIR_SETTING_AUTH, 0, 1, DATA(auth_required),
+	 "open: everybody may call; required: calls of routes and dialects need a key or a token"},
 	{"target_bytes_max", WEIR_SETTING_BYTES, 64, 60 * KIB, DATA(target_bytes_max),
 	 "request target (414 beyond it)"},
 	{"head_bytes_max", WEIR_SETTING_BYTES, 256, 16 * KIB, DATA(head_bytes_max),
@@ -291,6 +293,20 @@ static uint64_t suffix_scale(enum weir_setting_unit unit, const char *suffix)
 	return 0;
 }
 
+static const char *const auth_words[] = {"open", "required"};
+
+static int auth_parse(const struct weir_setting *setting, const char *text, const char *wanted, uint64_t *out_value,
+		      struct weir_model_error *error)
+{
+	for (uint64_t i = 0; i < sizeof(auth_words) / sizeof(auth_words[0]); i++) {
+		if (strcmp(auth_words[i], text) == 0) {
+			*out_value = i;
+			return 0;
+		}
+	}
+	return fail(error, setting->name, wanted, text);
+}
+
 int weir_setting_parse(const struct weir_setting *setting, const char *name, const char *text,
 		       uint64_t *out_value, struct weir_model_error *error)
 {
@@ -300,12 +316,15 @@ int weir_setting_parse(const struct weir_setting *setting, const char *name, con
 		"wants a duration (250ms, 5s, 2m, 1h), not",
 		"wants a duration (90s, 5m, 2h, 7d), not",
 		"wants a size in MB (256, or 1G), not",
+		"must be open or required, not",
 	};
 	uint64_t scale =
 		setting->unit == WEIR_SETTING_MS && strcmp(name, setting->name) != 0 ? 1000 : 1;
 	uint64_t value = 0;
 	size_t i = 0;
 
+	if (setting->unit == WEIR_SETTING_AUTH)
+		return auth_parse(setting, text, wanted[setting->unit], out_value, error);
 	for (; text[i] >= '0' && text[i] <= '9' && i < 16; i++)
 		value = value * 10 + (uint64_t)(text[i] - '0');
 	if (text[i] != '\0')
@@ -352,6 +371,9 @@ const char *weir_setting_format(const struct weir_setting *setting, uint64_t val
 	case WEIR_SETTING_MB:
 		unit = " MB";
 		break;
+	case WEIR_SETTING_AUTH:
+		(void)snprintf(out, max, "%s", auth_words[number != 0]);
+		return out;
 	case WEIR_SETTING_COUNT:
 		break;
 	}

@@ -15,6 +15,7 @@ enum weir_setting_unit {
 	WEIR_SETTING_MS,
 	WEIR_SETTING_S,
 	WEIR_SETTING_MB,
+	WEIR_SETTING_AUTH, /* open: 0, required: 1 */
 };
 
 /* Every setting's value. */

@@ -7,6 +7,7 @@
 #include "ctrl/backup/backup_file.h"
 #include "ctrl/store/store_alias.h"
 #include "ctrl/store/store_examine.h"
+#include "ctrl/store/store_key.h"
 #include "ctrl/store/store_user.h"
 #include "dataplane/base/cleanup.h"
 
@@ -32,11 +33,13 @@ static const struct {
 	 "a setting of a pool is none"},
 	{"SELECT 'image_alias' WHERE (SELECT count(*) FROM image_alias) > 4096", "there are more than 4096 images with an alias"},
 	{"SELECT 'user' WHERE (SELECT count(*) FROM user) > 16384", "there are more than 16384 users"},
+	{"SELECT 'api_key' WHERE (SELECT count(*) FROM api_key) > 16384", "there are more than 16384 keys"},
 };
 
 static_assert(WEIR_STORE_VARIABLES_MAX == 128, "the rule above says so");
 static_assert(WEIR_STORE_ALIASES_MAX == 4096, "so does that of image_alias");
 static_assert(WEIR_STORE_USERS_MAX == 16384, "so does that of user");
+static_assert(WEIR_STORE_KEYS_MAX == 16384, "and that of api_key");
 
 static int fail(struct weir_backup_job *job, const char *what, const char *why)
 {

@@ -407,10 +407,19 @@ enum weir_ctl_exit weir_ctl_api(const struct weir_ctl_call *call, const char *me
 	return weir_ctl_api_patient(call, method, target, body, API_PATIENCE_MS, out_json);
 }
 
-enum weir_ctl_exit weir_ctl_change_end(const struct weir_ctl_call *call, cJSON *json)
+enum weir_ctl_exit weir_ctl_change_check(cJSON *json)
 {
 	enum weir_ctl_exit code = WEIR_CTL_OK;
 
+	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "acknowledged")))
+		code = weir_ctl_fail(WEIR_CTL_NOT_ACKNOWLEDGED, "`ctrlctl ready --wait 10s` waits for it", "%s",
+				     weir_ctl_json_text(json, "warning"));
+	cJSON_Delete(json);
+	return code;
+}
+
+enum weir_ctl_exit weir_ctl_change_end(const struct weir_ctl_call *call, cJSON *json)
+{
 	if (call->json) {
 		weir_ctl_print_json(json);
 	} else {
@@ -420,13 +429,7 @@ enum weir_ctl_exit weir_ctl_change_end(const struct weir_ctl_call *call, cJSON *
 			       weir_ctl_json_number(json, "total"),
 			       weir_ctl_json_number(json, "milliseconds"));
 	}
-	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "acknowledged"))) {
-		code = weir_ctl_fail(WEIR_CTL_NOT_ACKNOWLEDGED,
-				     "`ctrlctl ready --wait 10s` waits for it", "%s",
-				     weir_ctl_json_text(json, "warning"));
-	}
-	cJSON_Delete(json);
-	return code;
+	return weir_ctl_change_check(json);
 }
 
 enum weir_ctl_exit weir_ctl_api_change(const struct weir_ctl_call *call, const char *method,

@@ -65,6 +65,9 @@ enum weir_ctl_exit weir_ctl_api_patient(const struct weir_ctl_call *call, const 
 /* The end of a change: say how far the new generation got (not with -o json). Releases `json`. */
 enum weir_ctl_exit weir_ctl_change_end(const struct weir_ctl_call *call, cJSON *json);
 
+/* Its result alone; what it was is the caller's to say. Releases `json`. */
+enum weir_ctl_exit weir_ctl_change_check(cJSON *json);
+
 /* The same for changes: prints how far the new generation got. */
 enum weir_ctl_exit weir_ctl_api_change(const struct weir_ctl_call *call, const char *method,
 				       const char *target, cJSON *body);

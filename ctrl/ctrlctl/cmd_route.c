@@ -48,6 +48,14 @@ static cJSON *route_body(const struct weir_ctl_call *call)
 	return body;
 }
 
+/* --auth as "auth"; what stands for nothing set is "as-set" here. */
+static bool auth_add(cJSON *body, const struct weir_ctl_call *call)
+{
+	const char *const auth = weir_ctl_option(call, "--auth");
+
+	return auth == NULL || cJSON_AddStringToObject(body, "auth", strcmp(auth, "as-set") == 0 ? "" : auth) != NULL;
+}
+
 static enum weir_ctl_exit too_long(void)
 {
 	return weir_ctl_fail(WEIR_CTL_INVALID, NULL, "the route is too long");
@@ -63,7 +71,7 @@ enum weir_ctl_exit weir_ctl_route_add(const struct weir_ctl_call *call)
 				     "--fn is missing: which function shall the route call?");
 	}
 	body = route_body(call);
-	if (!weir_ctl_body_text(body, call, "--fn", "function") ||
+	if (!weir_ctl_body_text(body, call, "--fn", "function") || !auth_add(body, call) ||
 	    !weir_ctl_body_duration(body, call)) {
 		cJSON_Delete(body);
 		return WEIR_CTL_INVALID;
@@ -76,7 +84,7 @@ enum weir_ctl_exit weir_ctl_route_update(const struct weir_ctl_call *call)
 	const char *file = weir_ctl_option(call, "--file");
 	cJSON *body = route_body(call);
 	const bool sound = (file == NULL || weir_ctl_body_file(body, file)) &&
-			   weir_ctl_body_text(body, call, "--fn", "function") &&
+			   weir_ctl_body_text(body, call, "--fn", "function") && auth_add(body, call) &&
 			   weir_ctl_body_duration(body, call) &&
 			   weir_ctl_body_text(body, call, "--handler", "handler") &&
 			   weir_ctl_body_text(body, call, "--runtime", "runtime") &&
@@ -148,8 +156,8 @@ static void note_format(const cJSON *route, char *out, size_t max)
 
 enum weir_ctl_exit weir_ctl_route_list(const struct weir_ctl_call *call)
 {
-	static const char *const titles[] = {"ROUTE",  "HOST",  "FUNCTION", "TIMEOUT",
-					     "SOURCE", "STATE", NULL};
+	static const char *const titles[] = {"ROUTE",  "HOST",	"FUNCTION", "TIMEOUT",
+					     "AUTH", "SOURCE", "STATE", NULL};
 	struct weir_ctl_table table = {.titles = titles};
 	const cJSON *route = NULL;
 	cJSON *json = NULL;
@@ -166,6 +174,7 @@ enum weir_ctl_exit weir_ctl_route_list(const struct weir_ctl_call *call)
 	{
 		const char *host = weir_ctl_json_text(route, "host");
 		const char *function = weir_ctl_json_text(route, "function");
+		const char *auth = weir_ctl_json_text(route, "auth");
 		char timeout[32];
 		char note[512];
 
@@ -176,6 +185,7 @@ enum weir_ctl_exit weir_ctl_route_list(const struct weir_ctl_call *call)
 		weir_ctl_table_cell(&table, host[0] == '\0' ? "-" : host);
 		weir_ctl_table_cell(&table, function[0] == '\0' ? "-" : function);
 		weir_ctl_table_cell(&table, timeout);
+		weir_ctl_table_cell(&table, auth[0] == '\0' ? "-" : auth);
 		weir_ctl_table_cell(&table, weir_ctl_json_text(route, "source"));
 		weir_ctl_table_cell(&table, note);
 	}

@@ -15,7 +15,7 @@
 extern const struct weir_ctl_command weir_ctl_commands_of_functions[];
 extern const size_t weir_ctl_commands_of_functions_count;
 
-/* `ctrlctl user ...` */
+/* `ctrlctl user ...` and `ctrlctl key ...` */
 extern const struct weir_ctl_command weir_ctl_commands_of_users[];
 extern const size_t weir_ctl_commands_of_users_count;
 

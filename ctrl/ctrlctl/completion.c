@@ -38,6 +38,10 @@ static const char *complete_action(enum weir_ctl_complete complete)
 		return "_ctrlctl_column user list";
 	case WEIR_CTL_COMPLETE_ROLE:
 		return "_ctrlctl_words admin developer invoker";
+	case WEIR_CTL_COMPLETE_KEY:
+		return "_ctrlctl_column key list";
+	case WEIR_CTL_COMPLETE_AUTH:
+		return "_ctrlctl_words open required as-set";
 	case WEIR_CTL_COMPLETE_ALIAS:
 		return "_ctrlctl_alias";
 	case WEIR_CTL_COMPLETE_NOTHING:

@@ -51,6 +51,8 @@ enum weir_ctl_complete {
 	WEIR_CTL_COMPLETE_SWITCH,
 	WEIR_CTL_COMPLETE_USER,
 	WEIR_CTL_COMPLETE_ROLE,
+	WEIR_CTL_COMPLETE_KEY,
+	WEIR_CTL_COMPLETE_AUTH,
 	WEIR_CTL_COMPLETE_ALIAS, /* all arguments of `image alias` */
 };
 
@@ -163,6 +165,9 @@ enum weir_ctl_exit weir_ctl_image_alias(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_user_add(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_user_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_user_remove(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_key_add(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_key_list(const struct weir_ctl_call *call);
+enum weir_ctl_exit weir_ctl_key_remove(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_list(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_get(const struct weir_ctl_call *call);
 enum weir_ctl_exit weir_ctl_pool_set(const struct weir_ctl_call *call);

@@ -17,21 +17,28 @@ enum {
 	SINCE_S_MAX = 3660 * 86400,
 };
 
-/* "90s", "5m", "2h", "7d" -> the time that long ago. */
-static bool since_parse(const char *text, uint64_t *out_ns)
+bool weir_ctl_seconds_parse(const char *text, uint64_t *out_seconds)
 {
 	static const char units[] = "smhd";
 	static const uint64_t seconds[] = {1, 60, 3600, 86400};
-	const uint64_t now_ns = weir_clock_wall_ns();
 	char *end = NULL;
 	const unsigned long long number = strtoull(text, &end, 10);
 	const char *const unit = *end != '\0' ? strchr(units, *end) : NULL;
+
+	if (text[0] < '0' || text[0] > '9' || unit == NULL || end[1] != '\0' || number > SINCE_S_MAX)
+		return false;
+	*out_seconds = number * seconds[unit - units];
+	return true;
+}
+
+/* The time that long ago. */
+static bool since_parse(const char *text, uint64_t *out_ns)
+{
+	const uint64_t now_ns = weir_clock_wall_ns();
 	uint64_t ago_s = 0;
 
-	if (text[0] < '0' || text[0] > '9' || unit == NULL || end[1] != '\0' ||
-	    number > SINCE_S_MAX)
+	if (!weir_ctl_seconds_parse(text, &ago_s))
 		return false;
-	ago_s = number * seconds[unit - units];
 	*out_ns = ago_s < now_ns / WEIR_NS_PER_SECOND ? now_ns - ago_s * WEIR_NS_PER_SECOND : 1;
 	return true;
 }

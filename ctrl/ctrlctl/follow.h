@@ -9,6 +9,9 @@
  * and untouched. */
 enum weir_ctl_exit weir_ctl_since_parse(const struct weir_ctl_call *call, uint64_t *out_ns);
 
+/* "90s", "5m", "2h", "7d" -> seconds. False: it is none, or longer than ten years. */
+bool weir_ctl_seconds_parse(const char *text, uint64_t *out_seconds);
+
 /* An option that wants a number from 1 to `max`; likewise. */
 enum weir_ctl_exit weir_ctl_count_parse(const struct weir_ctl_call *call, const char *option, unsigned max,
 					unsigned *out_count);

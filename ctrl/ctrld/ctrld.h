@@ -48,6 +48,7 @@ enum weir_ctrld_problem {
 
 struct weir_ctrld {
 	char data[WEIR_STORE_PATH_BYTES_MAX];
+	bool is_auth_required; /* whatever the setting `auth` says: the instance was started so */
 	int epoll_fd;
 	int signal_fd;
 	int watch_fd; /* -1: changes are found by looking every second */

@@ -308,6 +308,7 @@ static bool api_start(struct weir_ctrld *ctrld)
 		.code = ctrld->code,
 		.backup = ctrld->backup,
 		.access = &ctrld->access,
+		.is_auth_required = ctrld->is_auth_required,
 		.publish = api_publish,
 		.table_written = api_table_written,
 		.snapshot = api_snapshot,
@@ -539,6 +540,7 @@ static struct weir_ctrld *ctrld_create(const char *data)
 
 int main(int argc, char **argv)
 {
+	const bool is_auth_required = argc == 5 && strcmp(argv[3], "--auth") == 0 && strcmp(argv[4], "required") == 0;
 	struct weir_ctrld *ctrld = NULL;
 	int code = 0;
 
@@ -548,15 +550,16 @@ int main(int argc, char **argv)
 	 * anew costs as much time as filling it. Fails only for unknown names. */
 	(void)mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT_BYTES);
 	(void)mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT_BYTES);
-	if (argc != 3 || strcmp(argv[1], "--data") != 0 || argv[2][0] != '/' ||
+	if ((argc != 3 && !is_auth_required) || strcmp(argv[1], "--data") != 0 || argv[2][0] != '/' ||
 	    strlen(argv[2]) >= WEIR_STORE_PATH_BYTES_MAX) {
-		(void)fprintf(stderr, "usage: weir-ctrld --data DIR (absolute; started by "
+		(void)fprintf(stderr, "usage: weir-ctrld --data DIR [--auth required] (absolute; started by "
 				      "weir-supervisor)\n");
 		return EXIT_USAGE;
 	}
 	ctrld = ctrld_create(argv[2]);
 	if (ctrld == NULL)
 		return EXIT_FAILURE;
+	ctrld->is_auth_required = is_auth_required;
 	code = run(ctrld);
 	if (code != 0) {
 		weir_log(WEIR_LOG_ERROR, "stopped by an error", "error=\"%s\"",

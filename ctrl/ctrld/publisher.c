@@ -10,6 +10,7 @@
 #include "ctrl/queue/queue_policy.h"
 #include "ctrl/publish/publish_image.h"
 #include "ctrl/store/store_alias.h"
+#include "ctrl/store/store_key.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 #include "dataplane/base/clock.h"
@@ -180,20 +181,36 @@ uint32_t weir_ctrld_runtimes_missing(void)
 	return missing;
 }
 
-static int snapshot_build(struct weir_ctrld *ctrld, const struct weir_store_catalog *catalog,
-			  const struct weir_setting_values *values, const struct weir_pool_list *pools,
+/* What a snapshot is made of, besides the routes. */
+struct ingredients {
+	struct weir_store_catalog catalog;
+	struct weir_pool_list pools;
+	struct weir_store_keys keys;
+	struct weir_setting_values values;
+};
+
+static void ingredients_release(struct ingredients *ingredients)
+{
+	weir_store_catalog_release(&ingredients->catalog);
+	weir_pool_settings_release(&ingredients->pools);
+	weir_store_keys_release(&ingredients->keys);
+}
+
+static int snapshot_build(struct weir_ctrld *ctrld, const struct ingredients *ingredients,
 			  struct weir_store_error *error)
 {
 	const struct weir_publish_input input = {
 		.generation = weir_store_generation(ctrld->store),
-		.settings = values->data,
-		.pool_workers_min = values->pool_workers_min,
-		.pool_workers_max = values->pool_workers_max,
+		.settings = ingredients->values.data,
+		.pool_workers_min = ingredients->values.pool_workers_min,
+		.pool_workers_max = ingredients->values.pool_workers_max,
 		.runtimes_missing = weir_ctrld_runtimes_missing(),
-		.pools = pools->pool,
-		.pool_count = pools->count,
-		.functions = catalog->functions,
-		.function_count = catalog->function_count,
+		.pools = ingredients->pools.pool,
+		.pool_count = ingredients->pools.count,
+		.functions = ingredients->catalog.functions,
+		.function_count = ingredients->catalog.function_count,
+		.keys = ingredients->keys.key,
+		.key_count = ingredients->keys.count,
 	};
 	struct weir_snapshot snapshot = {0};
 	int fd = -1;
@@ -324,35 +341,48 @@ static int functions_load(struct weir_ctrld *ctrld, struct weir_store_catalog *c
 	return code;
 }
 
-static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
+/* The settings, and what of them others need to know. */
+static int settings_load(struct weir_ctrld *ctrld, struct weir_setting_values *values, struct weir_store_error *error)
 {
-	struct weir_store_catalog catalog = {.is_tolerant = true};
-	WEIR_CLEANUP(weir_pool_settings_release) struct weir_pool_list pools = {.count = 0};
-	struct weir_setting_values values;
 	struct weir_recorder_limits records;
-	int code = weir_setting_load(ctrld->store, &values, error);
+	const int code = weir_setting_load(ctrld->store, values, error);
 
-	if (code == 0) {
-		weir_collector_limits(ctrld->collector, values.log_bytes_max, values.log_keep_s);
-		records = weir_ctrld_record_limits(&values);
-		weir_recorder_limits(ctrld->recorder, &records);
-	}
-	if (code == 0)
-		code = functions_load(ctrld, &catalog, error);
-	if (code == 0 && weir_public_rows_append_functions(&ctrld->rows, &catalog) != 0)
+	if (code != 0)
+		return code;
+	if (ctrld->is_auth_required)
+		values->data.auth_required = 1;
+	weir_collector_limits(ctrld->collector, values->log_bytes_max, values->log_keep_s);
+	records = weir_ctrld_record_limits(values);
+	weir_recorder_limits(ctrld->recorder, &records);
+	weir_builder_time_set(ctrld->builder, values->build_timeout_ms);
+	return 0;
+}
+
+/* All functions that are published, and their environments. */
+static int catalog_fill(struct weir_ctrld *ctrld, const struct weir_setting_values *values,
+			struct weir_store_catalog *catalog, struct weir_store_error *error)
+{
+	int code = functions_load(ctrld, catalog, error);
+
+	if (code == 0 && weir_public_rows_append_functions(&ctrld->rows, catalog) != 0)
 		code = fail(error, -ENOMEM, "too many functions");
-	if (code == 0)
-		weir_builder_time_set(ctrld->builder, values.build_timeout_ms);
 	weir_builder_settle_begin(ctrld->builder);
 	if (code == 0)
-		code = trials_append(ctrld, &catalog, error);
-	for (size_t i = 0; code == 0 && i < catalog.function_count; i++)
-		weir_builder_settle(ctrld->builder, &catalog.functions[i]);
+		code = trials_append(ctrld, catalog, error);
+	for (size_t i = 0; code == 0 && i < catalog->function_count; i++)
+		weir_builder_settle(ctrld->builder, &catalog->functions[i]);
 	if (code == 0)
-		code = weir_environments_publish(ctrld->environments, ctrld->store, ctrld->trials, &catalog,
-						 error);
+		code = weir_environments_publish(ctrld->environments, ctrld->store, ctrld->trials, catalog, error);
+	return code == 0 ? builtins_append(ctrld, catalog, values, error) : code;
+}
+
+static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
+{
+	WEIR_CLEANUP(ingredients_release) struct ingredients ingredients = {.catalog = {.is_tolerant = true}};
+	int code = settings_load(ctrld, &ingredients.values, error);
+
 	if (code == 0)
-		code = builtins_append(ctrld, &catalog, &values, error);
+		code = catalog_fill(ctrld, &ingredients.values, &ingredients.catalog, error);
 	if (code == 0 && builtins_list(ctrld) != 0)
 		code = fail(error, -ENOMEM, "too many routes");
 	if (code == 0)
@@ -360,11 +390,10 @@ static int publish(struct weir_ctrld *ctrld, struct weir_store_error *error)
 	if (code == 0)
 		code = rows_list(ctrld, error);
 	if (code == 0)
-		code = weir_pool_settings_load(ctrld->store, &pools, error);
+		code = weir_pool_settings_load(ctrld->store, &ingredients.pools, error);
 	if (code == 0)
-		code = snapshot_build(ctrld, &catalog, &values, &pools, error);
-	weir_store_catalog_release(&catalog);
-	return code;
+		code = weir_store_keys_load(ctrld->store, &ingredients.keys, error);
+	return code == 0 ? snapshot_build(ctrld, &ingredients, error) : code;
 }
 
 int weir_ctrld_publish(struct weir_ctrld *ctrld, struct weir_store_error *error)

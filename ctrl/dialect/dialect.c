@@ -7,6 +7,12 @@
 
 #include "ctrl/model/model_json.h"
 
+bool weir_dialect_may(const struct weir_dialect_call *call, enum weir_role needed, const char *space)
+{
+	return (call->caller.role == WEIR_ROLE_NOBODY && !call->caller.is_required) ||
+	       weir_role_may(call->caller.role, call->caller.space, needed, weir_span_of(space));
+}
+
 int weir_dialect_reply_json(struct weir_dialect_call *call, uint16_t status, cJSON *json)
 {
 	char *const text = json == NULL ? NULL : cJSON_PrintUnformatted(json);

@@ -66,6 +66,7 @@ struct weir_dialect_order {
 	const char *target; /* path and query, percent-encoded where needed: weir_dialect_target() */
 	const cJSON *json;
 	struct weir_span body;
+	bool is_nobodys; /* as nobody, not as who calls */
 };
 
 /* What it said. Released by weir_dialect_verdict_release(). */
@@ -105,6 +106,13 @@ struct weir_dialect_reply {
 	size_t kept_bytes;
 };
 
+/* Who calls, as the gateway found out. Orders to the API carry the same credentials, so the API finds out itself. */
+struct weir_dialect_caller {
+	enum weir_role role;    /* NOBODY: no key was sent */
+	struct weir_span space; /* of the key */
+	bool is_required;       /* nobody may do nothing */
+};
+
 struct weir_dialect_call {
 	const struct weir_dialect_ops *ops;
 	struct weir_span method; /* "POST" */
@@ -112,12 +120,14 @@ struct weir_dialect_call {
 	struct weir_span path;    /* decoded */
 	struct weir_span query;   /* undecoded */
 	struct weir_span body;    /* all of it */
+	struct weir_dialect_caller caller;
 	char activation[WEIR_DIALECT_ID_BYTES];
 	struct weir_dialect_reply reply;
 };
 
 struct weir_dialect {
 	const char *name; /* of its function in weir.system */
+	const char *space; /* the only namespace that it reaches; NULL: its adapter looks after who may */
 	size_t body_bytes_max; /* of a request; WEIR_DIALECT_JSON_BYTES_MAX, or _CODE_ where code comes as it is */
 	/* Leave a reply. 0, or -errno where none can be made: -ECANCELED, -ENOMEM. */
 	int (*serve)(struct weir_dialect_call *call);
@@ -131,6 +141,9 @@ extern const struct weir_dialect weir_dialect_vespid;
 extern const struct weir_dialect weir_dialect_openwhisk;
 
 /* ---- for adapters: dialect.c ---- */
+
+/* May who calls do what `needed` may, in this namespace? Where nobody has to be somebody, nobody may. */
+bool weir_dialect_may(const struct weir_dialect_call *call, enum weir_role needed, const char *space);
 
 /* Reply with JSON (taken over; NULL: no memory) or with text of any type. 0 or -ENOMEM. */
 int weir_dialect_reply_json(struct weir_dialect_call *call, uint16_t status, cJSON *json);

@@ -217,6 +217,8 @@ static int serve(struct weir_dialect_call *call)
 	if (!weir_dialect_name(call->ops->param(call, "user"), user) ||
 	    !weir_dialect_name(call->ops->param(call, "function"), function))
 		return is_upload ? refuse(call, 400, unsound, NULL) : fail(call, unsound);
+	if (!weir_dialect_may(call, is_upload ? WEIR_ROLE_DEVELOPER : WEIR_ROLE_INVOKER, user))
+		return refuse(call, 403, "the key is of another user", NULL);
 	if (id.bytes > 0)
 		return result_get(call, user, function, id);
 	if (is_async)

@@ -61,6 +61,10 @@ int weir_dialect_later(struct weir_dialect_call *call, const struct weir_dialect
 		*out_result = (struct weir_dialect_result){.status = 404, .sentence = "there is no function of this name"};
 		return 0;
 	}
+	if (!weir_dialect_may(call, WEIR_ROLE_INVOKER, wanted->space)) { /* the queue asks nobody who comes from here */
+		*out_result = (struct weir_dialect_result){.status = 403, .sentence = "the key is of another namespace"};
+		return 0;
+	}
 	(void)snprintf(path, sizeof(path), "/weir/async/%s/%s", wanted->space, wanted->name); /* fits: names */
 	code = call->ops->invoke(call, &invocation, out_result);
 	if (code == 0)

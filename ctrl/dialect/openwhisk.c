@@ -7,7 +7,8 @@
  *   GET  .../NS/activations ?name &skip &limit &since &upto &docs &count; .../activations/ID, ID/logs, ID/result
  *   GET  /api/v1/namespaces/NS/packages, triggers, rules           -> []
  *
- * NS `_` is the caller's own; who calls is `guest`, with whatever credentials. Errors are {"error", "code"}. */
+ * NS `_` is the caller's own. One of Weir's keys opens its namespace; who has other credentials is `guest`, as long as
+ * calls are open at all. Errors are {"error", "code"}. */
 #include "ctrl/dialect/openwhisk.h"
 
 #include <ctype.h>
@@ -37,6 +38,13 @@ int weir_whisk_fail(struct weir_dialect_call *call, uint16_t status, const char 
 	return weir_dialect_reply_json(call, status, json);
 }
 
+static int unauthorized(struct weir_dialect_call *call, const char *sentence)
+{
+	const int code = weir_whisk_fail(call, 401, "%s", sentence);
+
+	return code == 0 ? weir_dialect_reply_field(call, WEIR_SPAN("www-authenticate"), "Basic realm=\"weir\"") : code;
+}
+
 int weir_whisk_missing(struct weir_dialect_call *call)
 {
 	return weir_whisk_fail(call, 404, "The requested resource does not exist.");
@@ -55,6 +63,10 @@ int weir_whisk_refused(struct weir_dialect_call *call, struct weir_dialect_verdi
 
 	if (verdict->status == 404)
 		code = weir_whisk_missing(call);
+	else if (verdict->status == 401)
+		code = unauthorized(call, sentence);
+	else if (verdict->status == 403)
+		code = weir_whisk_fail(call, 403, "The supplied authentication is not authorized to access this: %s", sentence);
 	else if (verdict->status == 409 && word != NULL && strcmp(word, "exists") == 0)
 		code = weir_whisk_fail(call, 409, "resource already exists");
 	else if (verdict->status == 422)
@@ -130,10 +142,17 @@ static bool is_name(struct weir_span name)
 	return true;
 }
 
-static bool space_take(struct weir_span space, char out[WEIR_MODEL_NAME_BYTES_MAX + 1])
+/* The namespace that is the caller's own. */
+static struct weir_span own_space(const struct weir_dialect_call *call)
+{
+	return call->caller.role == WEIR_ROLE_NOBODY ? WEIR_SPAN(GUEST) : call->caller.space;
+}
+
+static bool space_take(const struct weir_dialect_call *call, struct weir_span space,
+		       char out[WEIR_MODEL_NAME_BYTES_MAX + 1])
 {
 	if (weir_span_equal(space, WEIR_SPAN("_")))
-		space = WEIR_SPAN(GUEST);
+		space = own_space(call);
 	return is_name(space) && weir_dialect_name(space, out);
 }
 
@@ -178,15 +197,27 @@ static size_t segments_cut(struct weir_span path, struct weir_span segment[SEGME
 	return count;
 }
 
+/* May who calls do that there? False: a reply was made. */
+static bool is_open_to(struct weir_dialect_call *call, enum weir_role needed, const char *space, int *out_code)
+{
+	if (weir_dialect_may(call, needed, space))
+		return true;
+	*out_code = weir_whisk_fail(call, 403, "The supplied authentication is not authorized to access '%s'.", space);
+	return false;
+}
+
 bool weir_whisk_name_parse(struct weir_dialect_call *call, const char *text, struct weir_whisk_name *out_name,
 			   int *out_code)
 {
 	struct weir_span segment[SEGMENTS_MAX + 1];
 	const size_t count = segments_cut(weir_span_of(text + (text[0] == '/')), segment);
 
-	if ((count == 2 || count == 3) && space_take(segment[0], out_name->space))
+	if ((count == 2 || count == 3) && space_take(call, segment[0], out_name->space)) {
+		if (!is_open_to(call, WEIR_ROLE_INVOKER, out_name->space, out_code))
+			return false;
 		return weir_whisk_name_make(call, count == 3 ? segment[1] : WEIR_SPAN(""), segment[count - 1], out_name,
 					    out_code);
+	}
 	*out_code = weir_whisk_fail(call, 400, "The name '%.64s' is none of an action: it is like /namespace/name or "
 					       "/namespace/package/name.",
 				    text);
@@ -195,7 +226,7 @@ bool weir_whisk_name_parse(struct weir_dialect_call *call, const char *text, str
 
 /* ---- credentials ---- */
 
-/* Everybody is the guest, but has to say who it is. False: a reply was made. */
+/* Whoever comes without a key is the guest, where that is allowed, but has to say who it is. False: a reply was made. */
 static bool is_let_in(struct weir_dialect_call *call, int *out_code)
 {
 	const struct weir_span given = call->ops->field(call, "authorization");
@@ -204,17 +235,18 @@ static bool is_let_in(struct weir_dialect_call *call, int *out_code)
 	char pair[CREDENTIALS_BYTES_MAX];
 	size_t pair_bytes = 0;
 
+	if (call->caller.role != WEIR_ROLE_NOBODY) /* the gateway found the key good */
+		return true;
 	if (given.bytes == 0) {
-		*out_code = weir_whisk_fail(call, 401,
-					    "The resource requires authentication, which was not supplied with the request");
+		*out_code = unauthorized(call, "The resource requires authentication, which was not supplied with the request");
 		return false;
 	}
-	if (given.bytes <= sizeof(pair) && weir_span_equal_nocase((struct weir_span){given.data, start_bytes}, scheme) &&
+	if (!call->caller.is_required && given.bytes <= sizeof(pair) && weir_span_equal_nocase((struct weir_span){given.data, start_bytes}, scheme) &&
 	    weir_whisk_base64((struct weir_span){given.data + start_bytes, given.bytes - start_bytes}, pair, sizeof(pair),
 			      &pair_bytes) &&
 	    memchr(pair, ':', pair_bytes) != NULL)
 		return true;
-	*out_code = weir_whisk_fail(call, 401, "The supplied authentication is invalid.");
+	*out_code = unauthorized(call, "The supplied authentication is invalid.");
 	return false;
 }
 
@@ -225,6 +257,12 @@ static bool is_method(const struct weir_dialect_call *call, const char *method)
 	return weir_span_equal(call->method, weir_span_of(method));
 }
 
+/* What it takes to do what the method does. */
+static enum weir_role role_of(const struct weir_dialect_call *call)
+{
+	return is_method(call, "PUT") || is_method(call, "DELETE") ? WEIR_ROLE_DEVELOPER : WEIR_ROLE_INVOKER;
+}
+
 static int method_unknown(struct weir_dialect_call *call, const char *known)
 {
 	return weir_whisk_fail(call, 405, "HTTP method not allowed, supported methods: %s", known);
@@ -232,8 +270,11 @@ static int method_unknown(struct weir_dialect_call *call, const char *known)
 
 static int namespaces_tell(struct weir_dialect_call *call)
 {
-	static const char *const mine[] = {GUEST};
+	const struct weir_span own = own_space(call);
+	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	const char *const mine[] = {name};
 
+	(void)snprintf(name, sizeof(name), "%.*s", (int)own.bytes, own.data); /* fits: a namespace's */
 	if (!is_method(call, "GET"))
 		return method_unknown(call, "GET");
 	return weir_dialect_reply_json(call, 200, cJSON_CreateStringArray(mine, 1));
@@ -317,8 +358,10 @@ static int serve(struct weir_dialect_call *call)
 			     segment);
 	if (count == 0)
 		return namespaces_tell(call);
-	if (count == 1 || !space_take(segment[0], name.space))
+	if (count == 1 || !space_take(call, segment[0], name.space))
 		return weir_whisk_missing(call);
+	if (!is_open_to(call, role_of(call), name.space, &code))
+		return code;
 	if (weir_span_equal(segment[1], WEIR_SPAN("actions")))
 		return actions_serve(call, &name, segment + 2, count - 2);
 	if (weir_span_equal(segment[1], WEIR_SPAN("activations")))

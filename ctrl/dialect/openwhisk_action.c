@@ -8,7 +8,7 @@
 #include "ctrl/dialect/openwhisk.h"
 #include "dataplane/base/clock.h"
 
-#define SYSTEM "whisk.system" /* everybody may call what is there */
+#define SYSTEM WEIR_SPACE_SHARED
 
 /* A PUT while it is put together. */
 struct change {

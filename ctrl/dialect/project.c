@@ -8,8 +8,9 @@
  * Bodies are JSON on every method, whatever their content type, and a comma too many is stepped over. Errors are
  * texts of a line; what they do not say stands in the field x-weir-error. The registry wants a token and shows a
  * user's own functions only. Who publishes with a token calls the functions of that user's namespace and, as those
- * who send none, each other one whose name only one namespace has. A token that is sent is checked; while weir-ctrld
- * is away what was known of it, and of names, goes on being true. */
+ * who send none, each other one whose name only one namespace has; where nobody is let in without a key or a token,
+ * or with a key, the own namespace's alone. A token that is sent is checked; while weir-ctrld is away what was known
+ * of it, and of names, goes on being true. One of Weir's keys does in its place, with its namespace as the user. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static cJSON *credentials_json(struct weir_dialect_call *call, int *out_code)
 
 static int user_register(struct weir_dialect_call *call)
 {
-	struct weir_dialect_order order = {.method = "POST", .target = "/weir/users"};
+	struct weir_dialect_order order = {.method = "POST", .target = "/weir/users", .is_nobodys = true};
 	struct weir_dialect_verdict verdict;
 	char text[WEIR_DIALECT_SENTENCE_BYTES];
 	int code = 0;
@@ -111,7 +112,7 @@ static int user_register(struct weir_dialect_call *call)
 
 static int user_login(struct weir_dialect_call *call)
 {
-	struct weir_dialect_order order = {.method = "POST", .target = "/weir/login"};
+	struct weir_dialect_order order = {.method = "POST", .target = "/weir/login", .is_nobodys = true};
 	struct weir_dialect_verdict verdict;
 	const char *token = NULL;
 	int code = 0;
@@ -412,12 +413,12 @@ static int verb_serve(struct weir_dialect_call *call, const struct verb *verb, s
 	const char *const wrong = request_check(verb, request);
 	const char *const uuid = weir_dialect_text(request->body, "uuid");
 
+	if (verb->is_change && !request->person.may_make)
+		return weir_project_say(call, 403, "Forbidden", "this user may only call functions");
 	if (wrong != NULL)
 		return weir_project_say(call, 400, BODY_UNSOUND, wrong);
 	if (uuid != NULL && uuid[0] != '\0' && strcmp(uuid, request->person.uuid) != 0)
 		return unauthorized(call, "uuid is another's than the token");
-	if (verb->is_change && !request->person.may_make)
-		return weir_project_say(call, 403, "Forbidden", "this user may only call functions");
 	return verb->run(call, request);
 }
 

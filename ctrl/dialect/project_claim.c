@@ -46,7 +46,7 @@ void weir_project_person_read(const struct weir_dialect_verdict *verdict, struct
 static int token_ask(struct weir_dialect_call *call, const char *token, struct weir_dialect_verdict *out_verdict)
 {
 	cJSON *const json = cJSON_CreateObject();
-	const struct weir_dialect_order order = {.method = "POST", .target = "/weir/token", .json = json};
+	const struct weir_dialect_order order = {.method = "POST", .target = "/weir/token", .json = json, .is_nobodys = true};
 	const int code = cJSON_AddStringToObject(json, "token", token) == NULL ? -ENOMEM
 									       : call->ops->manage(call, &order, out_verdict);
 
@@ -115,6 +115,13 @@ int weir_project_claim(struct weir_dialect_call *call, bool is_remembered_good, 
 	*claim = (struct weir_project_claim){.credentials = WEIR_PROJECT_NONE};
 	if (field.bytes == 0)
 		return 0;
+	if (call->caller.role != WEIR_ROLE_NOBODY) { /* it is a key, and was found good */
+		claim->credentials = WEIR_PROJECT_GOOD;
+		(void)snprintf(claim->person.name, sizeof(claim->person.name), "%.*s", (int)call->caller.space.bytes,
+			       call->caller.space.data); /* fits: a namespace's */
+		claim->person.may_make = call->caller.role >= WEIR_ROLE_DEVELOPER;
+		return 0;
+	}
 	claim->credentials = WEIR_PROJECT_OTHER;
 	if (field.bytes <= scheme_bytes || field.bytes - scheme_bytes >= sizeof(token) ||
 	    strncasecmp(field.data, scheme, scheme_bytes) != 0)

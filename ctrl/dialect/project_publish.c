@@ -96,7 +96,7 @@ static void space_pick(const cJSON *functions, const char *name, char out[WEIR_M
  * tell), or as manage(). */
 static int space_find(struct weir_dialect_call *call, const char *name, char out[WEIR_MODEL_NAME_BYTES_MAX + 1])
 {
-	const struct weir_dialect_order order = {.method = "GET", .target = "/weir/functions"};
+	const struct weir_dialect_order order = {.method = "GET", .target = "/weir/functions", .is_nobodys = true};
 	const size_t place = place_of(name);
 	const bool is_known = strcmp(spaces[place].name, name) == 0;
 	struct weir_dialect_verdict verdict;
@@ -138,9 +138,13 @@ static int call_function(struct weir_dialect_call *call, const struct weir_proje
 	bool is_missing = true;
 	int code = 0;
 
+	if (claim->credentials == WEIR_PROJECT_GOOD && call->caller.is_required && call->caller.role == WEIR_ROLE_NOBODY) {
+		call->caller.role = WEIR_ROLE_INVOKER; /* the token says so, which the gateway does not know */
+		call->caller.space = weir_span_of(claim->person.name);
+	}
 	if (claim->credentials == WEIR_PROJECT_GOOD)
 		code = call_there(call, claim->person.name, wanted, &is_missing);
-	if (code == 0 && is_missing)
+	if (code == 0 && is_missing && !call->caller.is_required && call->caller.role == WEIR_ROLE_NOBODY)
 		code = call_anywhere(call, wanted, &is_missing);
 	if (code != 0 || !is_missing)
 		return code;
@@ -174,6 +178,8 @@ int weir_project_publish(struct weir_dialect_call *call)
 		return weir_project_say(call, 401, "Unauthorized", claim.reason[0] == '\0' ? NULL : claim.reason);
 	if (claim.credentials == WEIR_PROJECT_UNKNOWN)
 		return weir_project_say(call, 503, claim.reason, NULL);
+	if (claim.credentials == WEIR_PROJECT_NONE && call->caller.is_required)
+		return weir_project_say(call, 401, "Unauthorized", "a token is needed: Authorization: Bearer TOKEN");
 	body = weir_dialect_body(call, true, sentence);
 	code = wanted_read(body, &wanted) ? call_function(call, &claim, &wanted)
 					  : weir_project_say(call, 400, "Invalid request body", sentence);

@@ -462,6 +462,6 @@ static int serve(struct weir_dialect_call *call)
 	return code;
 }
 
-const struct weir_dialect weir_dialect_spike = {.name = "spike",
+const struct weir_dialect weir_dialect_spike = {.name = "spike", .space = "default",
 					     .body_bytes_max = WEIR_DIALECT_JSON_BYTES_MAX,
 					     .serve = serve};

@@ -299,6 +299,6 @@ static int serve(struct weir_dialect_call *call)
 	return described(call, code->content, descriptor->content);
 }
 
-const struct weir_dialect weir_dialect_upload = {.name = "upload",
+const struct weir_dialect weir_dialect_upload = {.name = "upload", .space = "default",
 					      .body_bytes_max = WEIR_DIALECT_CODE_BYTES_MAX,
 					      .serve = serve};

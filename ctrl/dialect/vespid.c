@@ -473,6 +473,6 @@ static int serve(struct weir_dialect_call *call)
 	return action_serve(call, name, verb);
 }
 
-const struct weir_dialect weir_dialect_vespid = {.name = "vespid",
+const struct weir_dialect weir_dialect_vespid = {.name = "vespid", .space = "default",
 					      .body_bytes_max = WEIR_DIALECT_JSON_BYTES_MAX,
 					      .serve = serve};

@@ -15,6 +15,7 @@
 #include "ctrl/dialectd/manage.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/id.h"
+#include "dataplane/http/http_failure.h"
 #include "dataplane/runtime/runtime.h"
 #include "dataplane/runtime/whole.h"
 
@@ -101,6 +102,14 @@ static int dialect_invoke(struct weir_dialect_call *call, const struct weir_dial
 	int result = 0;
 
 	answer_free(running);
+	/* Whatever the adapter looked at. What it wants of Weir's own functions it has looked at itself. */
+	if (!is_own && !weir_dialect_may(call, WEIR_ROLE_INVOKER, wanted->space)) {
+		*out_result = (struct weir_dialect_result){
+			.status = 403, .failure = weir_http_failure_row(WEIR_HTTP_FORBIDDEN)->code};
+		(void)snprintf(out_result->sentence, sizeof(out_result->sentence), "%s",
+			       weir_http_failure_row(WEIR_HTTP_FORBIDDEN)->sentence); /* fits */
+		return 0;
+	}
 	for (size_t i = 0; i < wanted->field_count; i++)
 		field[i] = (struct weir_runtime_field){.name = wanted->fields[i].name, .value = wanted->fields[i].value};
 	result = runtime->ops->nested_start(runtime, &target, &nested);
@@ -128,7 +137,8 @@ static int dialect_manage(struct weir_dialect_call *call, const struct weir_dial
 {
 	const struct running *const running = running_of(call);
 
-	return weir_manage_ask(running->runtime, running->instance->socket_path, order, out_verdict);
+	return weir_manage_ask(running->runtime, running->instance->socket_path, order,
+			       order->is_nobodys ? WEIR_SPAN("") : dialect_field(call, "authorization"), out_verdict);
 }
 
 static_assert((int)WEIR_DIALECT_KEPT_BYTES_MAX == (int)WEIR_RUNTIME_KEPT_BYTES_MAX, "one limit");
@@ -203,10 +213,17 @@ static int refuse(struct weir_dialect_call *call, uint16_t status, const char *w
 static int reply_make(struct running *running)
 {
 	struct weir_dialect_call *const call = &running->call;
+	const char *const space = running->instance->dialect->space;
+	char sentence[128];
 	int result = 0;
 
 	if (is_of_another_site(call))
 		return refuse(call, 403, "another_site", "A page of another site sent this; such pages may not act here");
+	/* Whether the role is enough, and nobody may, the gateway has looked at. */
+	if (space != NULL && call->caller.role != WEIR_ROLE_NOBODY && !weir_dialect_may(call, WEIR_ROLE_INVOKER, space)) {
+		(void)snprintf(sentence, sizeof(sentence), "The key is of another namespace; this is about %s", space); /* fits */
+		return refuse(call, 403, "forbidden", sentence);
+	}
 	result = weir_whole_body_read(running->runtime, &running->body, running->instance->dialect->body_bytes_max);
 	if (result == -EMSGSIZE)
 		return refuse(call, 413, "body_too_large", "The body is larger than requests of this kind may be");
@@ -239,7 +256,10 @@ static int dialect_call(void *opaque, struct weir_runtime_call *call)
 			 .method = weir_runtime_method(call),
 			 .pattern = weir_runtime_span(call, call->head->pattern),
 			 .path = weir_runtime_span(call, call->head->path),
-			 .query = weir_runtime_span(call, call->head->query)},
+			 .query = weir_runtime_span(call, call->head->query),
+			 .caller = {.role = call->head->caller_role,
+				    .space = weir_runtime_span(call, call->head->caller),
+				    .is_required = (call->head->caller_flags & WEIR_HEAD_CALLER_REQUIRED) != 0}},
 		.instance = opaque,
 		.runtime = call,
 	};

@@ -14,7 +14,8 @@
 #include "dataplane/base/fd.h"
 
 enum {
-	HEAD_BYTES = 512 + WEIR_DIALECT_TARGET_BYTES,
+	CREDENTIALS_BYTES_MAX = 2048, /* longer ones are nobody's: no key and no token is */
+	HEAD_BYTES = 512 + WEIR_DIALECT_TARGET_BYTES + CREDENTIALS_BYTES_MAX,
 	READ_BYTES = 16384,
 	ANSWER_BYTES_MAX = 64 << 20,
 	CONNECT_PAUSE_MS = 5,
@@ -109,23 +110,34 @@ static int send_all(struct weir_runtime_call *call, int fd, struct weir_span tex
 	return 0;
 }
 
-static int request_send(struct weir_runtime_call *call, int fd, const struct weir_dialect_order *order,
-			struct weir_span body)
+/* What is sent to the API, and for whom. */
+struct outgoing {
+	const struct weir_dialect_order *order;
+	struct weir_span authorization; /* empty: nobody's */
+	struct weir_span body;
+};
+
+static int request_send(struct weir_runtime_call *call, int fd, const struct outgoing *outgoing)
 {
+	const struct weir_dialect_order *const order = outgoing->order;
+	const struct weir_span credentials = outgoing->authorization;
 	const char *const type = order->json != NULL ? "application/json" : "application/octet-stream";
 	char head[HEAD_BYTES];
 	char length[96] = "";
+	const bool has_credentials = credentials.bytes > 0 && credentials.bytes <= CREDENTIALS_BYTES_MAX;
 	int bytes = 0;
 	int result = 0;
 
 	if (order->json != NULL || strcmp(order->method, "POST") == 0)
 		(void)snprintf(length, sizeof(length), "content-type: %s\r\ncontent-length: %zu\r\n", type,
-			       body.bytes); /* fits */
-	bytes = snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n%s\r\n",
-			 order->method, order->target, length);
+			       outgoing->body.bytes); /* fits */
+	bytes = snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n%s%.*s%s%s\r\n",
+			 order->method, order->target, has_credentials ? "authorization: " : "",
+			 has_credentials ? (int)credentials.bytes : 0, has_credentials ? credentials.data : "",
+			 has_credentials ? "\r\n" : "", length);
 	result = send_all(call, fd, (struct weir_span){.data = head, .bytes = (size_t)bytes}); /* fits */
 	if (result == 0)
-		result = send_all(call, fd, body);
+		result = send_all(call, fd, outgoing->body);
 	return result == -EPIPE ? 0 : result; /* an early answer to a body that is not wanted: read it */
 }
 
@@ -170,26 +182,29 @@ static int away(struct weir_dialect_verdict *out_verdict)
 	return 0;
 }
 
-static int exchange(struct weir_runtime_call *call, const char *socket_path, const struct weir_dialect_order *order,
-		    struct weir_span body, struct incoming *incoming)
+static int exchange(struct weir_runtime_call *call, const char *socket_path, const struct outgoing *outgoing,
+		    struct incoming *incoming)
 {
 	WEIR_CLEANUP(weir_fd_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int result = fd == -1 ? -errno : socket_connect(call, socket_path, fd);
 
 	if (result == 0)
-		result = request_send(call, fd, order, body);
+		result = request_send(call, fd, outgoing);
 	return result == 0 ? answer_receive(call, fd, incoming) : result;
 }
 
 int weir_manage_ask(struct weir_runtime_call *call, const char *socket_path, const struct weir_dialect_order *order,
-		    struct weir_dialect_verdict *out_verdict)
+		    struct weir_span authorization, struct weir_dialect_verdict *out_verdict)
 {
 	char *const json = order->json == NULL ? NULL : cJSON_PrintUnformatted(order->json);
 	struct incoming incoming = {.text = calloc(1, 1), .room = 1};
+	const struct outgoing outgoing = {.order = order,
+					  .authorization = authorization,
+					  .body = json != NULL ? weir_span_of(json) : order->body};
 	int result = -ENOMEM;
 
 	if (incoming.text != NULL && (json != NULL || order->json == NULL))
-		result = exchange(call, socket_path, order, json != NULL ? weir_span_of(json) : order->body, &incoming);
+		result = exchange(call, socket_path, &outgoing, &incoming);
 	cJSON_free(json);
 	if (result == 0) {
 		*out_verdict = (struct weir_dialect_verdict){

@@ -36,37 +36,61 @@ static const struct function functions[] = {
 struct route {
 	const char *function;
 	const char *text; /* as weir_model_route_parse() takes it */
+	enum weir_role role; /* what it takes to call it; the dialect knows in which namespace */
+	bool is_asking;      /* but the dialect itself finds out who calls: it takes other credentials, too */
 	bool yields;
 };
 
+#define NOBODY	  WEIR_ROLE_NOBODY, false, false
+#define INVOKER	  WEIR_ROLE_INVOKER, false, false
+#define DEVELOPER WEIR_ROLE_DEVELOPER, false, false
+#define ASKING	  WEIR_ROLE_INVOKER, true, false
+#define YIELDING  WEIR_ROLE_NOBODY, false, true
+
 static const struct route routes[] = {
-	{"vespid", "POST /actions/{name}/create", false}, {"vespid", "POST /actions/{name}/invoke", false},
-	{"vespid", "POST /actions/{name}/get", false},	  {"vespid", "POST /actions/{name}/update", false},
-	{"vespid", "POST /actions/{name}/delete", false}, {"vespid", "POST /actions/list", false},
-	{"vespid", "GET /ping", true},
-	{"faasm", "POST /f/{user}/{function}", false},	  {"faasm", "POST /f/{user}/{function}/", false},
-	{"faasm", "PUT /f/{user}/{function}", false},	  {"faasm", "PUT /f/{user}/{function}/*", false},
-	{"upload", "GET /upload", false},		  {"upload", "POST /upload", false},
-	{"faasm", "POST /fa/{user}/{function}", false},	  {"faasm", "POST /fa/{user}/{function}/", false},
-	{"faasm", "GET /fa/{user}/{function}/{id}", false},
-	{"faasm", "GET /f/*", false},			  {"faasm", "GET /fa/*", false},
-	{"openwhisk", "ANY /api/v1/namespaces", false},   {"openwhisk", "ANY /api/v1/namespaces/*", false},
-	{"spike", "ANY /v1/create_function", false},
-	{"spike", "ANY /v1/update_function", false},
-	{"spike", "ANY /v1/delete_function/{function_name}", false},
-	{"spike", "ANY /v1/call_function", false},
-	{"spike", "ANY /v1/get_all_functions", false},
-	{"spike", "ANY /v1/get_function_resources/{function_name}", false},
-	{"spike", "ANY /v1/scale_function", false},
-	{"spike", "ANY /v1/*", true}, /* it says what its clients read: 404 */
-	{"project", "POST /auth/register", false},	  {"project", "POST /auth/login", false},
-	{"project", "GET /auth/validate", false},	  {"project", "GET /auth/health", false},
-	{"project", "ANY /auth/*", true}, /* likewise */
-	{"project", "POST /registry/register", false},	  {"project", "GET /registry/retrieve", false},
-	{"project", "GET /registry/list", false},	  {"project", "DELETE /registry/delete", false},
-	{"project", "PUT /registry/update", false},	  {"project", "GET /registry/health", false},
-	{"project", "POST /publisher/publish", false},	  {"project", "GET /publisher/health", false},
-	{WEIR_BUILTIN_QUEUE, "ANY /weir/async", false},	  {WEIR_BUILTIN_QUEUE, "ANY /weir/async/*", false},
+	{"vespid", "POST /actions/{name}/create", DEVELOPER},
+	{"vespid", "POST /actions/{name}/invoke", INVOKER},
+	{"vespid", "POST /actions/{name}/get", DEVELOPER}, /* its code */
+	{"vespid", "POST /actions/{name}/update", DEVELOPER},
+	{"vespid", "POST /actions/{name}/delete", DEVELOPER},
+	{"vespid", "POST /actions/list", INVOKER},
+	{"vespid", "GET /ping", YIELDING},
+	{"faasm", "POST /f/{user}/{function}", INVOKER},
+	{"faasm", "POST /f/{user}/{function}/", INVOKER},
+	{"faasm", "PUT /f/{user}/{function}", DEVELOPER},
+	{"faasm", "PUT /f/{user}/{function}/*", DEVELOPER},
+	{"upload", "GET /upload", DEVELOPER},
+	{"upload", "POST /upload", DEVELOPER},
+	{"faasm", "POST /fa/{user}/{function}", INVOKER},
+	{"faasm", "POST /fa/{user}/{function}/", INVOKER},
+	{"faasm", "GET /fa/{user}/{function}/{id}", INVOKER},
+	{"faasm", "GET /f/*", NOBODY}, /* "Get OK" */
+	{"faasm", "GET /fa/*", NOBODY},
+	{"openwhisk", "ANY /api/v1/namespaces", ASKING},
+	{"openwhisk", "ANY /api/v1/namespaces/*", ASKING},
+	{"spike", "ANY /v1/create_function", DEVELOPER},
+	{"spike", "ANY /v1/update_function", DEVELOPER},
+	{"spike", "ANY /v1/delete_function/{function_name}", DEVELOPER},
+	{"spike", "ANY /v1/call_function", INVOKER},
+	{"spike", "ANY /v1/get_all_functions", INVOKER},
+	{"spike", "ANY /v1/get_function_resources/{function_name}", INVOKER},
+	{"spike", "ANY /v1/scale_function", DEVELOPER},
+	{"spike", "ANY /v1/*", YIELDING}, /* it says what its clients read: 404 */
+	{"project", "POST /auth/register", NOBODY},
+	{"project", "POST /auth/login", NOBODY},
+	{"project", "GET /auth/validate", ASKING},
+	{"project", "GET /auth/health", NOBODY},
+	{"project", "ANY /auth/*", YIELDING}, /* likewise */
+	{"project", "POST /registry/register", ASKING},
+	{"project", "GET /registry/retrieve", ASKING},
+	{"project", "GET /registry/list", ASKING},
+	{"project", "DELETE /registry/delete", ASKING},
+	{"project", "PUT /registry/update", ASKING},
+	{"project", "GET /registry/health", NOBODY},
+	{"project", "POST /publisher/publish", ASKING},
+	{"project", "GET /publisher/health", NOBODY},
+	{WEIR_BUILTIN_QUEUE, "ANY /weir/async", WEIR_ROLE_ADMIN, false, false}, /* all calls */
+	{WEIR_BUILTIN_QUEUE, "ANY /weir/async/*", INVOKER},
 };
 
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]), ROUTES = sizeof(routes) / sizeof(routes[0]) };
@@ -123,6 +147,8 @@ bool weir_builtin_route(size_t i, struct weir_model_route *out_route)
 		.id = WEIR_BUILTIN_ID_BIT | (i + 1),
 		.function_id = weir_builtin_id(routes[i].function),
 		.space = WEIR_BUILTIN_SPACE,
+		.role = routes[i].role,
+		.is_asking = routes[i].is_asking,
 	};
 	const int code = weir_model_route_parse(routes[i].text, out_route, NULL);
 

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/base/role.h"
+
 enum {
 	WEIR_MODEL_NAME_BYTES_MAX = 63, /* namespace, function name */
 	WEIR_MODEL_PATH_BYTES_MAX = 4095,
@@ -73,6 +75,14 @@ struct weir_model_function {
 	bool is_trial; /* a version that is tried before it serves: with a worker of its own. Not stored */
 };
 
+/* Must who calls a route be somebody? */
+enum weir_model_auth {
+	WEIR_MODEL_AUTH_AS_SET, /* as the setting `auth` says */
+	WEIR_MODEL_AUTH_OPEN,
+	WEIR_MODEL_AUTH_REQUIRED,
+	WEIR_MODEL_AUTHS,
+};
+
 struct weir_model_route {
 	uint64_t id;
 	uint64_t function_id;
@@ -82,6 +92,9 @@ struct weir_model_route {
 	char pattern[WEIR_MODEL_PATTERN_BYTES_MAX + 1];
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1]; /* of its function, for people */
 	char name[WEIR_MODEL_NAME_BYTES_MAX + 1];
+	enum weir_model_auth auth;
+	enum weir_role role; /* of Weir's own: what it takes to call it; of others not looked at */
+	bool is_asking;      /* of Weir's own: its function finds out itself who calls */
 	bool from_public_table;
 };
 
@@ -112,6 +125,10 @@ int weir_model_function_check(const struct weir_model_function *function,
 			      struct weir_model_error *error);
 int weir_model_route_check(const struct weir_model_route *route,
 			   struct weir_model_error *error);
+
+/* "open", "required"; "" for as set. Parse: 0 or -EINVAL with *error. */
+const char *weir_model_auth_name(enum weir_model_auth auth);
+int weir_model_auth_parse(const char *text, enum weir_model_auth *out_auth, struct weir_model_error *error);
 
 /* Bytes of the UTF-8 sequence that `text` of `left` bytes begins with, 0 if it is none. */
 size_t weir_model_utf8_bytes(const char *text, size_t left);

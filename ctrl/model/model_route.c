@@ -215,6 +215,24 @@ int weir_model_host_parse(const char *text, char out_host[WEIR_MODEL_HOST_BYTES_
 	return result;
 }
 
+static const char *const auths[WEIR_MODEL_AUTHS] = {"", "open", "required"};
+
+const char *weir_model_auth_name(enum weir_model_auth auth)
+{
+	return auths[auth];
+}
+
+int weir_model_auth_parse(const char *text, enum weir_model_auth *out_auth, struct weir_model_error *error)
+{
+	for (int i = 0; i < WEIR_MODEL_AUTHS; i++) {
+		if (strcmp(auths[i], text) == 0) {
+			*out_auth = (enum weir_model_auth)i;
+			return 0;
+		}
+	}
+	return weir_model_fail(error, "auth", "must be open or required, or empty: as the setting auth says");
+}
+
 int weir_model_route_check(const struct weir_model_route *route, struct weir_model_error *error)
 {
 	if (route->methods >= 1U << METHODS_COUNT)
@@ -224,6 +242,8 @@ int weir_model_route_check(const struct weir_model_route *route, struct weir_mod
 		return weir_model_fail(
 			error, "timeout", "must be between %d ms and %d s, or left out",
 			WEIR_MODEL_TIMEOUT_MS_MIN, WEIR_MODEL_TIMEOUT_MS_MAX / 1000);
+	if (route->auth < WEIR_MODEL_AUTH_AS_SET || route->auth >= WEIR_MODEL_AUTHS)
+		return weir_model_fail(error, "auth", "is neither open nor required");
 	const int result =
 		check_host(route->host, strnlen(route->host, sizeof(route->host)), error);
 

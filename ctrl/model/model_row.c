@@ -9,7 +9,7 @@
 
 /* The fields that Weir reads; each may be given once. */
 static const char *const field_names[] = {"name",    "runtime", "module",
-					  "handler", "memory",  "timeout"};
+					  "handler", "memory",  "timeout", "auth"};
 
 /* A function's field -> the row's. */
 static const struct {
@@ -268,6 +268,19 @@ static int read_value(const cJSON *json, const char *key,
 	return result == 0 ? check_function(f, error) : result;
 }
 
+/* Whether its route wants a key; nothing said: as is set. */
+static int read_auth(const cJSON *json, enum weir_model_auth *out_auth, struct weir_model_error *error)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "auth");
+	struct weir_model_error wrong;
+
+	if (item == NULL)
+		return 0;
+	if (cJSON_IsString(item) && weir_model_auth_parse(item->valuestring, out_auth, &wrong) == 0)
+		return 0;
+	return weir_model_fail(error, "v.auth", "must be open or required, or left out");
+}
+
 int weir_model_row_parse(const char *key, const char *value, size_t value_bytes,
 			 struct weir_model_function *out_function,
 			 struct weir_model_route *out_route, struct weir_model_error *error)
@@ -285,6 +298,8 @@ int weir_model_row_parse(const char *key, const char *value, size_t value_bytes,
 		result = parse_json(value, value_bytes, &json, error);
 	if (result == 0)
 		result = read_value(json, key, &function, error);
+	if (result == 0)
+		result = read_auth(json, &route.auth, error);
 	if (result != 0)
 		return result;
 	memcpy(route.name, function.name, sizeof(route.name));

@@ -129,6 +129,8 @@ static int plan_write(const struct weir_publish_plan *plan, int *out_fd)
 		 &header.targets},
 		{plan->params.data, plan->params.count, sizeof(struct weir_snapshot_string),
 		 &header.params},
+		{plan->keys.data, plan->keys.count, sizeof(struct weir_snapshot_key),
+		 &header.keys},
 		{plan->strings.text, plan->strings.bytes, 1, &header.strings},
 	};
 
@@ -150,6 +152,8 @@ static int plan_build(struct weir_publish_plan *plan, struct weir_publish_list *
 		result = weir_publish_plan_functions(plan);
 	if (result == 0)
 		result = weir_publish_plan_routes(plan, list);
+	if (result == 0)
+		result = weir_publish_plan_keys(plan);
 	if (result == 0)
 		result = weir_publish_edges_hash(&plan->edges);
 	return result == 0 ? plan_write(plan, out_fd) : result;

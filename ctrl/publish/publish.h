@@ -13,6 +13,7 @@
 #ifndef WEIR_CTRL_PUBLISH_PUBLISH_H
 #define WEIR_CTRL_PUBLISH_PUBLISH_H
 
+#include "ctrl/model/model_user.h"
 #include "ctrl/publish/publish_list.h"
 #include "dataplane/shm/snapshot.h"
 
@@ -48,6 +49,8 @@ struct weir_publish_input {
 	size_t pool_count;
 	const struct weir_model_function *functions; /* checked records */
 	size_t function_count;
+	const struct weir_model_key *keys; /* checked records */
+	size_t key_count;
 	const struct weir_model_route *routes; /* of weir_publish_build() only */
 	size_t route_count;
 	bool *out_shadowed; /* route_count flags, or NULL: the route lost a method at least */

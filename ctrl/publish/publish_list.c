@@ -73,6 +73,7 @@ int weir_publish_list_add_entry(struct weir_publish_list *list, const char *host
 int weir_publish_list_add(struct weir_publish_list *list, const struct weir_model_route *route,
 			  enum weir_publish_rank rank, uint32_t origin)
 {
+	const bool is_weirs = rank == WEIR_PUBLISH_BUILTIN || rank == WEIR_PUBLISH_FALLBACK;
 	const struct weir_publish_entry entry = {
 		.id = route->id,
 		.function_id = route->function_id,
@@ -80,6 +81,9 @@ int weir_publish_list_add(struct weir_publish_list *list, const struct weir_mode
 		.origin = origin,
 		.methods = route->methods,
 		.rank = (uint8_t)rank,
+		.auth = (uint8_t)route->auth,
+		.role = (uint8_t)(is_weirs ? route->role : WEIR_ROLE_INVOKER),
+		.is_asking = is_weirs && route->is_asking,
 	};
 
 	if (weir_model_route_check(route, NULL) != 0)

@@ -34,6 +34,9 @@ struct weir_publish_entry {
 	uint32_t origin; /* the caller's number */
 	uint16_t methods;
 	uint8_t rank; /* enum weir_publish_rank */
+	uint8_t auth; /* enum weir_model_auth */
+	uint8_t role; /* enum weir_role: what it takes */
+	bool is_asking; /* its function finds out itself who calls */
 	bool shadowed; /* written by a build: it lost a method at least */
 };
 

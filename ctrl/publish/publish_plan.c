@@ -436,6 +436,7 @@ void weir_publish_plan_free(struct weir_publish_plan *plan)
 	weir_publish_rows_free(&plan->hosts);
 	weir_publish_rows_free(&plan->targets);
 	weir_publish_rows_free(&plan->params);
+	weir_publish_rows_free(&plan->keys);
 	weir_publish_edges_free(&plan->edges);
 	weir_publish_strings_free(&plan->strings);
 }

@@ -3,6 +3,7 @@
  *   functions, specs,
  *   pools               publish_plan.c     sorted by id; one pool per (namespace, runtime, spec) or (function, spec)
  *   hosts, nodes, edges publish_routes.c   one tree per host, made from the sorted list in one pass
+ *   keys                publish_keys.c     sorted by id
  *   targets             publish_routes.c   those of a node stand together, its own methods before ANY
  *   memfd               publish.c
  * Owns its tables; the input is borrowed. One thread. */
@@ -24,6 +25,7 @@ struct weir_publish_plan {
 	struct weir_publish_rows hosts;            /* struct weir_snapshot_host */
 	struct weir_publish_rows targets;          /* struct weir_snapshot_target */
 	struct weir_publish_rows params;           /* struct weir_snapshot_string */
+	struct weir_publish_rows keys;             /* struct weir_snapshot_key */
 	struct weir_publish_edges edges;
 	struct weir_publish_strings strings;
 };
@@ -39,6 +41,10 @@ int weir_publish_plan_function_index(const struct weir_publish_plan *plan, uint6
 /* Fill hosts, nodes, edges, targets and params from the list, which is settled, and its entries'
  * `shadowed`. After functions. 0, -ENOENT, -E2BIG, -ENOMEM. */
 int weir_publish_plan_routes(struct weir_publish_plan *plan, struct weir_publish_list *list);
+
+/* Fill keys, sorted by id. 0, -EINVAL (a record that the model refuses), -EEXIST (two keys with one id), -E2BIG,
+ * -ENOMEM. */
+int weir_publish_plan_keys(struct weir_publish_plan *plan);
 
 /* Free the tables; accepts a zeroed plan. */
 void weir_publish_plan_free(struct weir_publish_plan *plan);

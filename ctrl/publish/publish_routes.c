@@ -204,6 +204,21 @@ struct group {
 	bool local;
 };
 
+/* What it takes to call a route. */
+static uint8_t target_flags(const struct weir_publish_plan *plan, const struct group *group,
+			    const struct weir_publish_entry *entry)
+{
+	const bool is_required =
+		entry->role != WEIR_ROLE_NOBODY &&
+		(entry->auth == WEIR_MODEL_AUTH_REQUIRED ||
+		 (entry->auth == WEIR_MODEL_AUTH_AS_SET && plan->input->settings.auth_required != 0));
+
+	if (group->local)
+		return WEIR_SNAPSHOT_TARGET_LOCAL;
+	return (uint8_t)((is_required ? WEIR_SNAPSHOT_TARGET_REQUIRED : 0) |
+			 (entry->is_asking ? WEIR_SNAPSHOT_TARGET_ASKS : 0));
+}
+
 /* Fill the targets that this route has first; `taken` has a bit for each method, ANY the last. */
 static int add_methods(struct weir_publish_plan *plan, const struct group *group,
 		       struct weir_publish_entry *entry, struct weir_snapshot_string pattern,
@@ -212,7 +227,8 @@ static int add_methods(struct weir_publish_plan *plan, const struct group *group
 	const uint32_t wanted = entry->methods != 0 ? entry->methods : 1U << METHOD_BITS;
 	struct weir_snapshot_target target = {
 		.route_id = group->local ? 0 : entry->id,
-		.flags = group->local ? WEIR_SNAPSHOT_TARGET_LOCAL : 0,
+		.flags = target_flags(plan, group, entry),
+		.role = entry->role,
 		.timeout_ms = entry->timeout_ms,
 		.pattern = pattern,
 	};
@@ -335,6 +351,7 @@ static int list_local(struct weir_publish_list *locals,
 		.id = function->id,
 		.function_id = function->id,
 		.rank = function->from_public_table ? WEIR_PUBLISH_PUBLIC : WEIR_PUBLISH_STORE,
+		.role = WEIR_ROLE_INVOKER,
 	};
 	char pattern[2 * sizeof(function->name) + 8];
 	int result = 0;

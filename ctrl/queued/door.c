@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/base/role.h"
+
 enum { METHOD_POST = 2 /* in a request's head */ };
 
 /* ---- the request ---- */
@@ -20,6 +22,16 @@ struct weir_span weir_door_field(const struct weir_door *door, const char *name)
 			return weir_runtime_span(door->call, field[i].value);
 	}
 	return WEIR_SPAN("");
+}
+
+bool weir_door_may(const struct weir_door *door, const char *space)
+{
+	const struct weir_request_head *const head = door->call->head;
+
+	if (head->caller_role == WEIR_ROLE_NOBODY)
+		return (head->caller_flags & WEIR_HEAD_CALLER_REQUIRED) == 0;
+	return weir_role_may(head->caller_role, weir_runtime_span(door->call, head->caller), WEIR_ROLE_INVOKER,
+			     weir_span_of(space));
 }
 
 bool weir_door_id_read(struct weir_span text, struct weir_id *out_id)

@@ -23,6 +23,9 @@ struct weir_door {
 /* A field of the request, any case; empty: there is none. */
 struct weir_span weir_door_field(const struct weir_door *door, const char *name);
 
+/* May who calls reach calls of functions of this namespace? Nobody may where everybody must be somebody. */
+bool weir_door_may(const struct weir_door *door, const char *space);
+
 /* Make the operation; have it done. 0, or an errno that ends the call. */
 int weir_door_operation(struct weir_door *door, enum weir_operation_kind kind);
 int weir_door_do(struct weir_door *door);

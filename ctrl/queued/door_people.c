@@ -74,6 +74,10 @@ static int wishes_read(struct weir_door *door, struct weir_span space, struct we
 		result = weir_door_refuse(door, 404, "call_unknown", "There is no function of this name to call");
 		return result == 0 ? 1 : result;
 	}
+	if (!weir_door_may(door, call->space)) {
+		result = weir_door_refuse(door, 403, "forbidden", "The key is of another namespace than the function");
+		return result == 0 ? 1 : result;
+	}
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		if (number_read(door, fields[i], max[i], value[i], &value[i]))
 			continue;
@@ -267,8 +271,8 @@ static cJSON *call_json(const struct weir_queue_call *call)
 	return json;
 }
 
-/* The call of an operation that looks for one. 0; 1: an answer was sent; or an errno. */
-static int call_find(struct weir_door *door, enum weir_operation_kind kind, struct weir_id id)
+/* One operation about a call. 0; 1: an answer was sent; or an errno. */
+static int call_do(struct weir_door *door, enum weir_operation_kind kind, struct weir_id id)
 {
 	int result = weir_door_operation(door, kind);
 
@@ -286,6 +290,20 @@ static int call_find(struct weir_door *door, enum weir_operation_kind kind, stru
 		result = missing(door);
 	else
 		return 0;
+	return result == 0 ? 1 : result;
+}
+
+/* The same, of one that who calls may reach: of others it is said that there are none, before anything is done. */
+static int call_find(struct weir_door *door, enum weir_operation_kind kind, struct weir_id id)
+{
+	const int found = call_do(door, WEIR_OPERATION_FIND, id);
+	int result = 0;
+
+	if (found != 0)
+		return found;
+	if (weir_door_may(door, door->operation->call.space))
+		return kind == WEIR_OPERATION_FIND ? 0 : call_do(door, kind, id);
+	result = missing(door);
 	return result == 0 ? 1 : result;
 }
 

@@ -42,7 +42,7 @@ bool weir_history_author_offer(struct weir_store *store, const struct weir_histo
 
 int weir_history_table_is_recorded(void *context, const char *table)
 {
-	static const char *const own[] = {"meta", "history", "history_code", "user"};
+	static const char *const own[] = {"meta", "history", "history_code", "user", "api_key"};
 
 	(void)context;
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
@@ -341,13 +341,15 @@ static int line_insert(struct weir_store *store, const struct line *line,
 static int changes_write(struct weir_store *store, uint64_t generation,
 			 const struct weir_history_changes *changes, struct weir_store_error *error)
 {
-	struct summary summary = {.rows = "{", .used = 1, .table = "user"};
+	struct summary summary = {.rows = "{", .used = 1, .table = "user", .count = store->user_changes};
 	struct line line = {.generation = generation, .author = &store->author, .changes = changes};
 	int64_t bytes_max = WEIR_HISTORY_BYTES_DEFAULT;
 	int64_t bytes_end = 0;
 	int code = place_next(store, &line.place, &line.bytes_before, error);
 
-	summary.count = store->user_changes; /* closed by the first table that is recorded */
+	summary_close(&summary);
+	(void)snprintf(summary.table, sizeof(summary.table), "api_key"); /* fits */
+	summary.count = store->key_changes; /* closed by the first table that is recorded */
 	if (code == 0)
 		code = changes_look(store, changes, line.place, &summary, error);
 	if (code == 0)
@@ -371,7 +373,7 @@ int weir_history_write(struct weir_store *store, uint64_t generation,
 	WEIR_CLEANUP(weir_history_changes_release) struct weir_history_changes changes = {0};
 	const int code = weir_history_session_take(store, store->session, &changes, error);
 
-	if (code != 0 || (changes.bytes == 0 && store->user_changes == 0))
+	if (code != 0 || (changes.bytes == 0 && store->user_changes + store->key_changes == 0))
 		return code;
 	return changes_write(store, generation, &changes, error);
 }

@@ -11,7 +11,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/cleanup.h"
 
-enum { SCHEMA_VERSION = 11 };
+enum { SCHEMA_VERSION = 12 };
 
 /* What makes each version of the schema out of the one before. */
 static const char *const schema[SCHEMA_VERSION] = {
@@ -103,6 +103,13 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"  name TEXT PRIMARY KEY, uuid TEXT NOT NULL, role TEXT NOT NULL, created INTEGER NOT NULL,"
 	"  hash TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 	"PRAGMA user_version = 11;",
+	/* 12: keys, of which history does not record rows either; whether a route wants one. */
+	"CREATE TABLE api_key ("
+	"  name TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, space TEXT NOT NULL, role TEXT NOT NULL,"
+	"  created INTEGER NOT NULL, expires INTEGER NOT NULL, digest BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+	"ALTER TABLE routes ADD COLUMN auth INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE routes SET host = host;"
+	"PRAGMA user_version = 12;",
 };
 
 int weir_store_fail(struct weir_store_error *error, int number, const char *format, ...)
@@ -415,8 +422,10 @@ int weir_store_begin(struct weir_store *store, struct weir_store_error *error)
 	}
 	if (code != 0)
 		return code;
-	if (store->depth++ == 0)
+	if (store->depth++ == 0) {
 		store->user_changes = 0;
+		store->key_changes = 0;
+	}
 	return 0;
 }
 

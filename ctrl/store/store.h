@@ -52,6 +52,7 @@ enum weir_store_bad_kind {
 	WEIR_STORE_BAD_REFERENCES, /* as of the last tolerant reading of routes */
 	WEIR_STORE_BAD_ALIASES,    /* as of their last reading: store_alias.h */
 	WEIR_STORE_BAD_USERS,      /* likewise: store_user.h */
+	WEIR_STORE_BAD_KEYS,       /* likewise: store_key.h */
 	WEIR_STORE_BAD_KINDS,
 };
 

@@ -6,6 +6,7 @@
 
 #include "ctrl/store/public_table.h"
 #include "ctrl/store/store_alias.h"
+#include "ctrl/store/store_key.h"
 #include "ctrl/store/store_user.h"
 #include "ctrl/store/store_internal.h"
 #include "dataplane/base/cleanup.h"
@@ -202,6 +203,7 @@ static int rows_check(struct weir_store *store, struct weir_store_examined *exam
 {
 	WEIR_CLEANUP(weir_store_aliases_release) struct weir_store_aliases aliases = {.alias = NULL};
 	WEIR_CLEANUP(weir_store_users_release) struct weir_store_users users = {.user = NULL};
+	WEIR_CLEANUP(weir_store_keys_release) struct weir_store_keys keys = {.key = NULL};
 	struct weir_store_catalog catalog = {.is_tolerant = true};
 	struct gathering gathering = {.store = store, .examined = examined};
 	int code = weir_store_load(store, &catalog, error);
@@ -215,6 +217,8 @@ static int rows_check(struct weir_store *store, struct weir_store_examined *exam
 		code = weir_store_aliases_load(store, &aliases, error); /* a bad one is told of */
 	if (code == 0)
 		code = weir_store_users_load(store, &users, error); /* likewise */
+	if (code == 0)
+		code = weir_store_keys_load(store, &keys, error); /* likewise */
 	if (code == 0)
 		code = details_check(store, examined, error);
 	for (size_t i = 0; code == 0 && i < sizeof(rules) / sizeof(rules[0]); i++)

@@ -26,7 +26,8 @@ struct weir_store {
 	const struct weir_store_examiner *examiner; /* hears of every bad row; NULL: nobody */
 	uint32_t depth;                    /* of changes within changes; 0: none is open */
 	bool is_spoiled;                   /* a part of the open change was undone */
-	uint32_t user_changes;             /* in the open change: rows that history does not record */
+	uint32_t user_changes;             /* in the open change: rows that history does not record; likewise below */
+	uint32_t key_changes;
 	sqlite3_session *session;          /* records the open change; NULL: none is open */
 	struct weir_history_author author; /* of what changes next */
 	bool author_is_named;

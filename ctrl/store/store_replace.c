@@ -35,6 +35,7 @@ static const struct part {
 	[WEIR_STORE_IMAGE_ALIASES] = {.name = "image_alias", .keys = "image", .own = "", .own_value = "",
 				      .run_by = "image", .run_as = "image"},
 	[WEIR_STORE_USERS] = {.name = "user", .keys = "name", .own = "", .own_value = ""},
+	[WEIR_STORE_KEYS] = {.name = "api_key", .keys = "name", .own = "", .own_value = ""},
 };
 
 /* One statement with up to two numbers; *out_number (NULL: not wanted) is the number that it gives. */
@@ -291,8 +292,10 @@ static int attached_replace(struct weir_store *store, bool dry_run,
 	code = parts_replace(store, found, error);
 	if (code == 0 && !dry_run && differs(found)) {
 		const struct weir_store_difference *const users = &found[WEIR_STORE_USERS];
+		const struct weir_store_difference *const keys = &found[WEIR_STORE_KEYS];
 
 		store->user_changes += users->added + users->changed + users->removed;
+		store->key_changes += keys->added + keys->changed + keys->removed;
 		store->changes.all = true;
 		return weir_store_finish(store, error);
 	}

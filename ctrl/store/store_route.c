@@ -8,7 +8,7 @@
 
 #define ROUTE_SELECT                                                                        \
 	"SELECT r.id, r.function_id, r.methods, r.host, r.pattern, r.timeout_ms, f.space, " \
-	"f.name "                                                                           \
+	"f.name, r.auth "                                                                   \
 	"FROM routes r JOIN functions f ON f.id = r.function_id "
 
 void weir_store_pattern_shape(const char *pattern, char out[WEIR_MODEL_PATTERN_BYTES_MAX + 1])
@@ -56,6 +56,7 @@ static int row_check(sqlite3_stmt *row, struct weir_model_route *out_route, stru
 	out_route->function_id = (uint64_t)sqlite3_column_int64(row, 1);
 	out_route->methods = (uint16_t)sqlite3_column_int(row, 2);
 	out_route->timeout_ms = (uint32_t)sqlite3_column_int64(row, 5);
+	out_route->auth = (enum weir_model_auth)sqlite3_column_int(row, 8);
 	*wrong = (struct weir_model_error){.field = "text", .reason = "is too long"};
 	return fits && weir_model_route_check(out_route, wrong) == 0 ? 0 : -EBADMSG;
 }
@@ -321,8 +322,8 @@ static int route_insert(struct weir_store *store, const struct weir_model_route 
 		weir_store_route_note(store, id);
 		code = weir_store_prepare(store,
 					  "INSERT INTO routes (id, function_id, methods, host, "
-					  "pattern, shape, timeout_ms) "
-					  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+					  "pattern, shape, timeout_ms, auth) "
+					  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 					  &statement, error);
 	}
 	if (code != 0)
@@ -335,6 +336,7 @@ static int route_insert(struct weir_store *store, const struct weir_model_route 
 	(void)sqlite3_bind_text(statement, 5, route->pattern, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_text(statement, 6, shape, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(statement, 7, route->timeout_ms);
+	(void)sqlite3_bind_int(statement, 8, (int)route->auth);
 	code = sqlite3_step(statement);
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
 }
@@ -377,7 +379,7 @@ static int route_change(struct weir_store *store, const struct weir_model_route 
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	int code = weir_store_prepare(store,
 				      "UPDATE routes SET function_id = ?2, pattern = ?3, "
-				      "timeout_ms = ?4 WHERE id = ?1",
+				      "timeout_ms = ?4, auth = ?5 WHERE id = ?1",
 				      &statement, error);
 
 	if (code != 0)
@@ -387,6 +389,7 @@ static int route_change(struct weir_store *store, const struct weir_model_route 
 	(void)sqlite3_bind_int64(statement, 2, (sqlite3_int64)function_id);
 	(void)sqlite3_bind_text(statement, 3, route->pattern, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(statement, 4, route->timeout_ms);
+	(void)sqlite3_bind_int(statement, 5, (int)route->auth);
 	code = sqlite3_step(statement);
 	return code == SQLITE_DONE ? 0 : weir_sql_error(store->db, code, store->path, error);
 }

@@ -104,6 +104,7 @@ static int delete(struct weir_store *store, const char *name, struct weir_store_
 {
 	WEIR_CLEANUP(weir_sql_finalize) sqlite3_stmt *statement = NULL;
 	int64_t functions = 0;
+	int64_t keys = 0;
 	int code = count_of(store, "SELECT count(*) FROM functions WHERE owner = ?1", name, &functions, error);
 
 	if (code == 0 && functions > 0)
@@ -111,6 +112,13 @@ static int delete(struct weir_store *store, const char *name, struct weir_store_
 				       "%lld functions are still %.80s's, `ctrlctl fn list` shows them; remove them first: "
 				       "ctrlctl fn rm NAMESPACE/NAME",
 				       (long long)functions, name);
+	if (code == 0)
+		code = count_of(store, "SELECT count(*) FROM api_key WHERE space = ?1", name, &keys, error);
+	if (code == 0 && keys > 0)
+		return weir_store_fail(error, -EBUSY,
+				       "%lld keys open the namespace %.80s, `ctrlctl key list` shows them; remove them first: "
+				       "ctrlctl key rm NAME",
+				       (long long)keys, name);
 	if (code == 0)
 		code = weir_store_prepare(store, "DELETE FROM user WHERE name = ?1", &statement, error);
 	if (code != 0)

@@ -20,7 +20,8 @@ struct weir_store_users {
 int weir_store_user_add(struct weir_store *store, const struct weir_model_user *user, bool is_new_space,
 			struct weir_store_error *error);
 
-/* Remove a user. -ENOENT; -EBUSY: functions are still this user's, whoever gets the name next must not have them. */
+/* Remove a user. -ENOENT; -EBUSY: functions are still this user's, or keys open the namespace of that name: whoever
+ * gets the name next must not have them. */
 int weir_store_user_remove(struct weir_store *store, const char *name, struct weir_store_error *error);
 
 /* One user: -ENOENT; -EBADMSG (the row is damaged). */

@@ -20,6 +20,7 @@ enum {
 	WEIR_HEAD_FIELDS_MAX = 100,
 	WEIR_HEAD_RESPONSE_FIELDS_MAX = 64,
 	WEIR_HEAD_PARAMS_MAX = 16,
+	WEIR_HEAD_CALLER_REQUIRED = 1, /* who is nobody may do nothing */
 };
 
 struct weir_head_slice {
@@ -48,7 +49,10 @@ struct weir_request_head {
 	struct weir_head_slice peer;      /* client address as text, "127.0.0.1", "unix" or "function" */
 	struct weir_head_slice pattern;   /* the route's pattern */
 	struct weir_head_slice parent;    /* activation id of the caller, 32 hex digits; empty: a client */
-	uint32_t reserved[2];    /* zero */
+	struct weir_head_slice caller;    /* namespace of who calls; empty: nobody */
+	uint8_t caller_role;     /* enum weir_role */
+	uint8_t caller_flags;    /* WEIR_HEAD_CALLER_... */
+	uint16_t reserved;       /* zero */
 };
 static_assert(sizeof(struct weir_request_head) == 56, "request head layout");
 

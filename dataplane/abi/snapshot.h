@@ -1,6 +1,6 @@
 /* snapshot: everything the data path must know of the configuration, in one immutable memfd.
  *
- *   | header (settings inside) | functions | specs | pools | nodes | edges | hosts | targets | params | strings |
+ *   | header (settings inside) | functions | specs | pools | nodes | edges | hosts | targets | params | keys | strings |
  *
  * Built by ctrl/publish, sealed (write, shrink, grow), checked once by shm/snapshot.h on attach:
  * checksum, table bounds, every index and every string; readers then follow indices unchecked.
@@ -13,6 +13,8 @@
  *        .routes   targets of a pattern that ends here
  *        .wildcard targets of a pattern that ends here in '/ *': any rest, the empty one included
  * A target is one route for one method. Generations only grow.
+ * Keys are sorted by id. Of a key the snapshot has the SHA-256 of 256 random bits, which tells nobody anything:
+ * workers may see it. Secrets that something could be signed with have no place here.
  * A function has one spec or more, smallest first: what a worker of one of its pools has. A function that
  * names none has the one of its namespace's pool. */
 #ifndef WEIR_DATAPLANE_ABI_SNAPSHOT_H
@@ -28,7 +30,7 @@
 #define WEIR_SNAPSHOT_NONE UINT32_MAX
 
 enum {
-	WEIR_SNAPSHOT_ABI_MAJOR = 6,
+	WEIR_SNAPSHOT_ABI_MAJOR = 7,
 	WEIR_SNAPSHOT_SEGMENTS_MAX = 32, /* path segments of a pattern */
 	WEIR_SNAPSHOT_METHOD_ANY = 255,
 	WEIR_SNAPSHOT_FUNCTION_ENVIRONMENT = 1, /* function flag: it has variables (environment.h) */
@@ -38,6 +40,9 @@ enum {
 	WEIR_SNAPSHOT_POOL_SPEC = 2,     /* pool flag: its CPU time and memory are a spec that functions name */
 	WEIR_SNAPSHOT_SPECS_MAX = 8,     /* of one function */
 	WEIR_SNAPSHOT_TARGET_LOCAL = 1, /* target flag: matches on the Unix socket only */
+	WEIR_SNAPSHOT_TARGET_REQUIRED = 2, /* target flag: who calls must be somebody, but through the Unix socket */
+	WEIR_SNAPSHOT_TARGET_ASKS = 4, /* target flag: the function, which is Weir's own, asks for it itself */
+	WEIR_SNAPSHOT_KEYS_MAX = 16384,
 };
 
 struct weir_snapshot_string {
@@ -68,7 +73,7 @@ struct weir_settings {
 	uint32_t workers_max;   /* of the instance */
 	uint32_t worker_cpu_millicores; /* CPU time of each worker, 1,000 = one CPU's; 0 = no limit */
 	uint32_t queue_wait_ms; /* a queue that stands keeps nobody longer; 0 = only deadlines count */
-	uint32_t reserved;      /* zero */
+	uint32_t auth_required; /* 1: calls of routes that do not say otherwise need a key; 0: they are open */
 	uint64_t resident_bytes_max; /* memory of all workers; 0 = three quarters of RAM */
 };
 static_assert(sizeof(struct weir_settings) == 80, "settings layout");
@@ -155,12 +160,24 @@ struct weir_snapshot_target {
 	uint32_t function; /* index */
 	uint8_t method;    /* enum weir_http_method or WEIR_SNAPSHOT_METHOD_ANY */
 	uint8_t flags;
-	uint16_t param_count;
+	uint8_t param_count;
+	uint8_t role;          /* enum weir_role: who is somebody must have at least this one */
 	uint32_t params_first; /* into params: names in order of appearance */
 	uint32_t timeout_ms;   /* 0 = the function's */
 	struct weir_snapshot_string pattern;
 };
 static_assert(sizeof(struct weir_snapshot_target) == 32, "target layout");
+
+/* An API key: http/http_credential.h. */
+struct weir_snapshot_key {
+	uint8_t id[16];
+	uint8_t digest[32];
+	uint64_t expires_s; /* since 1970; 0 = never */
+	uint32_t role;      /* enum weir_role, not nobody */
+	uint32_t reserved;  /* zero */
+	struct weir_snapshot_string space; /* whose functions it opens */
+};
+static_assert(sizeof(struct weir_snapshot_key) == 72, "key layout");
 
 struct weir_snapshot_header {
 	uint64_t magic;
@@ -182,8 +199,9 @@ struct weir_snapshot_header {
 	struct weir_snapshot_table hosts;
 	struct weir_snapshot_table targets;
 	struct weir_snapshot_table params; /* struct weir_snapshot_string */
+	struct weir_snapshot_table keys;
 	struct weir_snapshot_table strings; /* stride 1 */
 };
-static_assert(sizeof(struct weir_snapshot_header) == 56 + 80 + 8 + 9 * 16, "snapshot header layout");
+static_assert(sizeof(struct weir_snapshot_header) == 56 + 80 + 8 + 10 * 16, "snapshot header layout");
 
 #endif

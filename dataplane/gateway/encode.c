@@ -26,7 +26,7 @@ static struct weir_span pattern(const struct weir_encode_input *input)
 size_t weir_encode_bytes(const struct weir_encode_input *input)
 {
 	size_t bytes = tables_bytes(input) + input->parser->head_bytes + input->path.bytes +
-		       input->peer.bytes + pattern(input).bytes;
+		       input->peer.bytes + pattern(input).bytes + input->caller.space.bytes;
 
 	for (uint16_t i = 0; i < input->match->param_count; i++)
 		bytes += param_name(input, i).bytes + input->match->param[i].bytes;
@@ -49,6 +49,17 @@ static struct weir_head_slice moved(struct weir_http_slice slice, size_t by)
 	return (struct weir_head_slice){.offset = (uint16_t)(slice.offset + by), .bytes = slice.bytes};
 }
 
+/* The function must not see this field's value: it is there, but empty. */
+static __attribute__((noinline)) void hide(const struct weir_encode_input *input, size_t raw, char *out)
+{
+	const uint16_t i = (uint16_t)(input->caller.hidden - 1);
+	const struct weir_http_slice value = input->parser->headers[i].value;
+	struct weir_head_field *field = (void *)(out + sizeof(struct weir_request_head));
+
+	memset(out + raw + value.offset, ' ', value.bytes);
+	field[i].value.bytes = 0;
+}
+
 size_t weir_encode_request(const struct weir_encode_input *input, char *out)
 {
 	const struct weir_http_parser *parser = input->parser;
@@ -64,6 +75,8 @@ size_t weir_encode_request(const struct weir_encode_input *input, char *out)
 	for (uint16_t i = 0; i < parser->header_count; i++, field++)
 		*field = (struct weir_head_field){.name = moved(parser->headers[i].name, raw),
 						  .value = moved(parser->headers[i].value, raw)};
+	if (input->caller.hidden != 0)
+		hide(input, raw, out);
 	for (uint16_t i = 0; i < input->match->param_count; i++, field++) {
 		field->name = put(out, &at, param_name(input, i));
 		field->value = put(out, &at, input->match->param[i]);
@@ -78,9 +91,12 @@ size_t weir_encode_request(const struct weir_encode_input *input, char *out)
 		.query = moved(parser->query, raw),
 		.authority = moved(parser->authority, raw),
 		.target = moved(parser->target, raw),
+		.caller_role = input->caller.role,
+		.caller_flags = input->caller.flags,
 	};
 	head->path = put(out, &at, input->path);
 	head->peer = put(out, &at, input->peer);
 	head->pattern = put(out, &at, pattern(input));
+	head->caller = put(out, &at, input->caller.space);
 	return bytes;
 }

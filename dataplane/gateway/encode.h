@@ -3,6 +3,7 @@
 #ifndef WEIR_DATAPLANE_GATEWAY_ENCODE_H
 #define WEIR_DATAPLANE_GATEWAY_ENCODE_H
 
+#include "dataplane/gateway/caller.h"
 #include "dataplane/http/http_request.h"
 #include "dataplane/route/route.h"
 
@@ -11,6 +12,7 @@ struct weir_encode_input {
 	const char *head;          /* the bytes that were parsed */
 	struct weir_span path;     /* normalised */
 	struct weir_span peer;
+	struct weir_caller caller;
 	const struct weir_snapshot *snapshot;
 	const struct weir_route_match *match;
 	uint64_t content_length;   /* WEIR_HEAD_LENGTH_UNKNOWN for a body still chunked */

@@ -103,6 +103,10 @@ bool weir_error_answer_write(struct weir_shard *shard, struct weir_exchange *exc
 		fields[head.field_count++] = (struct weir_http_field){
 			.name = WEIR_SPAN("Allow"),
 			.value = {.data = allow, .bytes = write_allow(exchange->allow, allow)}};
+	if (row->status == 401)
+		fields[head.field_count++] = (struct weir_http_field){
+			.name = WEIR_SPAN("WWW-Authenticate"),
+			.value = WEIR_SPAN("Bearer realm=\"weir\", Basic realm=\"weir\", charset=\"UTF-8\"")};
 	if (weir_timing_field(exchange, timing, &fields[head.field_count]))
 		head.field_count++;
 	if (row->close || exchange->refused_body || shard->stopping)

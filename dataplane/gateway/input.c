@@ -5,6 +5,7 @@
 #include "dataplane/base/clock.h"
 #include "dataplane/gateway/activation.h"
 #include "dataplane/gateway/ask.h"
+#include "dataplane/gateway/caller.h"
 #include "dataplane/gateway/dispatch.h"
 #include "dataplane/gateway/output.h"
 #include "dataplane/gateway/shard.h"
@@ -24,6 +25,8 @@ struct candidate {
 	bool stream;         /* the body comes later */
 	struct weir_span path;
 	enum weir_http_failure failure;
+	struct weir_caller caller;
+	struct weir_span detail; /* of a failure; empty: there is none */
 	uint64_t waited_ns;  /* since its first byte, if it did not come at once */
 	struct weir_route_match match; /* parameters and what follows are not initialised */
 	struct weir_schedule_resources ask; /* of a head with resource fields */
@@ -126,7 +129,20 @@ static __attribute__((noinline)) void read_ask(struct weir_shard *shard, struct 
 	if (failure == WEIR_HTTP_OK)
 		failure = weir_ask_match(&ask, &shard->config->snapshot, candidate->match.function, shard->scratch);
 	candidate->failure = failure;
+	if (failure != WEIR_HTTP_OK)
+		candidate->detail = weir_span_of(shard->scratch);
 	candidate->ask = ask.resources;
+}
+
+/* Who calls may do so: can it run? */
+static void route_matched(struct weir_shard *shard, struct candidate *candidate)
+{
+	if (candidate->match.function->runtime == WEIR_RUNTIME_MISSING) {
+		candidate->failure = WEIR_HTTP_RUNTIME_MISSING;
+		candidate->detail = weir_snapshot_span(&shard->config->snapshot, candidate->match.function->reason);
+	} else if (shard->parser.resource_fields > 0) {
+		read_ask(shard, candidate);
+	}
 }
 
 static void route(struct weir_shard *shard, struct weir_connection *connection,
@@ -147,10 +163,11 @@ static void route(struct weir_shard *shard, struct weir_connection *connection,
 	query.path = candidate->path;
 	switch (weir_route_match(&shard->config->snapshot, &query, &candidate->match)) {
 	case WEIR_ROUTE_MATCH:
-		if (candidate->match.function->runtime == WEIR_RUNTIME_MISSING)
-			candidate->failure = WEIR_HTTP_RUNTIME_MISSING;
-		else if (parser->resource_fields > 0)
-			read_ask(shard, candidate);
+		if (weir_caller_is_asked(parser, candidate->match.target))
+			candidate->failure = weir_caller_find(&shard->config->snapshot, parser, candidate->head, &candidate->match,
+							      connection->local, &candidate->caller, &candidate->detail);
+		if (candidate->failure == WEIR_HTTP_OK)
+			route_matched(shard, candidate);
 		break;
 	case WEIR_ROUTE_NONE:
 		candidate->failure = WEIR_HTTP_NO_ROUTE;
@@ -285,17 +302,11 @@ static void begin_stream(struct weir_shard *shard, struct weir_connection *conne
 static void fail_early(struct weir_shard *shard, struct weir_connection *connection,
 		       struct weir_exchange *exchange, const struct candidate *candidate)
 {
-	struct weir_span detail = {0};
-
 	exchange->allow = candidate->match.allow;
 	exchange->refused_body = candidate->stream;
 	if (candidate->stream) /* its body is not read: nothing after it can be */
 		connection->close_after = true;
-	if (candidate->failure == WEIR_HTTP_RUNTIME_MISSING)
-		detail = weir_snapshot_span(&shard->config->snapshot, candidate->match.function->reason);
-	else if (candidate->failure == WEIR_HTTP_BAD_RESOURCES || candidate->failure == WEIR_HTTP_NO_SPEC)
-		detail = weir_span_of(shard->scratch);
-	weir_exchange_fail(shard, exchange, candidate->failure, detail);
+	weir_exchange_fail(shard, exchange, candidate->failure, candidate->detail);
 }
 
 /* Bytes of the body, for the record: announced, or here already. */
@@ -318,6 +329,7 @@ static void submit(struct weir_shard *shard, struct weir_connection *connection,
 		.head = candidate->head,
 		.path = candidate->path,
 		.peer = {.data = connection->peer, .bytes = connection->peer_bytes},
+		.caller = candidate->caller,
 		.snapshot = &shard->config->snapshot,
 		.match = &candidate->match,
 		.content_length = candidate->body.bytes,

@@ -1,7 +1,7 @@
 /* shard: one io_uring thread of the gateway and everything it owns. Nothing here is shared with
  * another shard; the control thread talks to it by mailbox only.
  *
- *   socket -> connection (connection.c) -> input (input.c) -> exchange (exchange.c)
+ *   socket -> connection (connection.c) -> input (input.c), caller (caller.c) -> exchange (exchange.c)
  *     -> dispatch: waiting room of the pool, pick, bind (dispatch.c) -> link (link.c) ~~ worker
  *     ~~ answer (answer.c) -> output (output.c) -> socket
  *   large bodies: body.c; the loop: shard.c

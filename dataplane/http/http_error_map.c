@@ -96,6 +96,12 @@ static const struct weir_http_failure_row rows[WEIR_HTTP_FAILURE_COUNT] = {
 		 "Functions call each other more than 16 deep; they may be calling in a circle",
 		 !RETRY, !CLOSE},
 
+	[WEIR_HTTP_UNAUTHORIZED] = {401, "unauthorized", "access",
+				    "A key is needed; send it as Authorization: Bearer KEY", !RETRY,
+				    !CLOSE},
+	[WEIR_HTTP_FORBIDDEN] = {403, "forbidden", "access", "The key does not open this", !RETRY,
+				 !CLOSE},
+
 	[WEIR_HTTP_QUEUE_FULL] =
 		{429, "queue_full", "queue",
 		 "The function has as many requests waiting as it may have; try again later",

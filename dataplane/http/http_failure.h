@@ -55,13 +55,16 @@ enum weir_http_failure {
 	WEIR_HTTP_FUNCTION_GARBAGE,     /* 502 its answer is malformed */
 	WEIR_HTTP_FUNCTION_LOAD,        /* 502 its code could not be loaded */
 	WEIR_HTTP_FUNCTION_TIMEOUT,     /* 504 */
+	/* New ones come last: records of calls keep the numbers. Part "access" */
+	WEIR_HTTP_UNAUTHORIZED,         /* 401 with WWW-Authenticate: a key is needed, or the one sent is none */
+	WEIR_HTTP_FORBIDDEN,            /* 403 the key is of another namespace, or its role too small */
 	WEIR_HTTP_FAILURE_COUNT,
 };
 
 struct weir_http_failure_row {
 	uint16_t status;
 	const char *code;     /* "bad_request" */
-	const char *part;     /* "http", "route", "queue" or "worker" */
+	const char *part;     /* "http", "route", "access", "queue" or "worker" */
 	const char *sentence; /* what, and what to do */
 	bool retry_after;     /* send Retry-After: 1 */
 	bool close;           /* the stream can no longer be trusted */

@@ -179,6 +179,10 @@ static void field_add(struct weir_http_parser *parser, struct head_fields *field
 		if (weir_span_equal_word(name, WEIR_SPAN("connection")))
 			connection_add(fields, value);
 		break;
+	case 13:
+		if (weir_span_equal_word(name, WEIR_SPAN("authorization")))
+			parser->authorization_fields++;
+		break;
 	case 14:
 		if (weir_span_equal_word(name, WEIR_SPAN("content-length"))) {
 			fields->length = header->value;

@@ -168,6 +168,7 @@ void weir_http_parser_reset(struct weir_http_parser *parser,
 	parser->expect_continue = false;
 	parser->minor = 0;
 	parser->resource_fields = 0;
+	parser->authorization_fields = 0;
 	parser->header_count = 0;
 	parser->content_length = 0;
 	parser->head_bytes = 0;

@@ -67,6 +67,7 @@ struct weir_http_parser {
 	bool expect_continue; /* Expect: 100-continue on HTTP/1.1 with a body to come */
 	uint8_t minor;        /* 0 or 1, of HTTP/1.x */
 	uint8_t resource_fields; /* how many fields ask for resources: gateway/ask.h reads them */
+	uint8_t authorization_fields; /* how many there are: http_credential.h reads them */
 	uint16_t header_count;
 	uint64_t content_length;
 	uint32_t head_bytes;              /* the body starts here */

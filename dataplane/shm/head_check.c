@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "dataplane/base/role.h"
+
 /* The part of a head that slices may name: after the tables, up to the head's end. */
 struct text {
 	size_t first;
@@ -45,7 +47,8 @@ int weir_head_check_request(const void *head, size_t bytes)
 	text.end = copy.bytes;
 	if (text.end < text.first || text.end > bytes || text.end > WEIR_HEAD_REQUEST_BYTES_MAX)
 		return -EBADMSG;
-	if (copy.reserved[0] != 0 || copy.reserved[1] != 0 || !slice_is_inside(&text, copy.parent))
+	if (copy.reserved != 0 || (copy.caller_flags & ~WEIR_HEAD_CALLER_REQUIRED) != 0 || copy.caller_role >= WEIR_ROLES ||
+	    !slice_is_inside(&text, copy.caller) || !slice_is_inside(&text, copy.parent))
 		return -EBADMSG;
 	if (!slice_is_inside(&text, copy.path) || !slice_is_inside(&text, copy.query) ||
 	    !slice_is_inside(&text, copy.authority) || !slice_is_inside(&text, copy.target) ||

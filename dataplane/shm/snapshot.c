@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <stdalign.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <xxhash.h>
 
 #include "dataplane/abi/head.h"
 #include "dataplane/base/assert.h"
 #include "dataplane/base/fd.h"
+#include "dataplane/base/role.h"
 
 enum { EDGES_AHEAD = 16 }; /* whose text and nodes are asked for before they are needed */
 enum { METHODS_MAX = 16 }; /* the matcher keeps sets of methods in 16 bits */
@@ -100,6 +102,7 @@ static bool tables_are_inside(const struct check *check)
 	       table_is_inside(check, &header->hosts, sizeof(struct weir_snapshot_host)) &&
 	       table_is_inside(check, &header->targets, sizeof(struct weir_snapshot_target)) &&
 	       table_is_inside(check, &header->params, sizeof(struct weir_snapshot_string)) &&
+	       table_is_inside(check, &header->keys, sizeof(struct weir_snapshot_key)) &&
 	       table_is_inside(check, &header->strings, 1);
 }
 
@@ -301,6 +304,16 @@ static bool hosts_are_sound(const struct check *check)
 	return true;
 }
 
+/* Only Weir's own functions ask for themselves who calls. */
+static bool target_access_is_sound(const struct check *check, const struct weir_snapshot_target *target)
+{
+	const uint32_t flags = WEIR_SNAPSHOT_TARGET_LOCAL | WEIR_SNAPSHOT_TARGET_REQUIRED | WEIR_SNAPSHOT_TARGET_ASKS;
+
+	return (target->flags & ~flags) == 0 && target->role < WEIR_ROLES &&
+	       ((target->flags & WEIR_SNAPSHOT_TARGET_ASKS) == 0 ||
+		(check->view.functions[target->function].flags & WEIR_SNAPSHOT_FUNCTION_SYSTEM) != 0);
+}
+
 static bool targets_are_sound(const struct check *check)
 {
 	for (uint32_t i = 0; i < check->header->targets.count; i++) {
@@ -308,7 +321,7 @@ static bool targets_are_sound(const struct check *check)
 
 		if (target->function >= check->header->functions.count ||
 		    (target->method >= METHODS_MAX && target->method != WEIR_SNAPSHOT_METHOD_ANY) ||
-		    (target->flags & ~WEIR_SNAPSHOT_TARGET_LOCAL) != 0 ||
+		    !target_access_is_sound(check, target) ||
 		    target->param_count > WEIR_HEAD_PARAMS_MAX ||
 		    !range_is_inside(target->params_first, target->param_count,
 				     check->header->params.count) ||
@@ -322,6 +335,21 @@ static bool params_are_sound(const struct check *check)
 {
 	for (uint32_t i = 0; i < check->header->params.count; i++) {
 		if (!string_is_sound(check, check->view.params[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Sorted by id, each once. */
+static bool keys_are_sound(const struct check *check)
+{
+	if (check->header->keys.count > WEIR_SNAPSHOT_KEYS_MAX)
+		return false;
+	for (uint32_t i = 0; i < check->header->keys.count; i++) {
+		const struct weir_snapshot_key *const key = &check->view.keys[i];
+
+		if ((i > 0 && memcmp(key[-1].id, key->id, sizeof(key->id)) >= 0) || key->role == WEIR_ROLE_NOBODY ||
+		    key->role >= WEIR_ROLES || key->reserved != 0 || !string_is_sound(check, key->space))
 			return false;
 	}
 	return true;
@@ -343,9 +371,11 @@ static void view_open(struct check *check)
 		.hosts = (const void *)(base + header->hosts.offset),
 		.targets = (const void *)(base + header->targets.offset),
 		.params = (const void *)(base + header->params.offset),
+		.keys = (const void *)(base + header->keys.offset),
 		.strings = (const char *)(base + header->strings.offset),
 		.function_count = header->functions.count,
 		.pool_count = header->pools.count,
+		.key_count = header->keys.count,
 		.edge_mask = header->edges.count - 1,
 		.bytes = header->bytes,
 	};
@@ -357,7 +387,7 @@ static bool rows_are_sound(const struct check *check)
 
 	return check->header->root < check->header->nodes.count && nodes_are_sound(check, &literals) &&
 	       edges_are_sound(check, literals) && pools_are_sound(check) && functions_are_sound(check) &&
-	       hosts_are_sound(check) && targets_are_sound(check) && params_are_sound(check);
+	       hosts_are_sound(check) && targets_are_sound(check) && params_are_sound(check) && keys_are_sound(check);
 }
 
 /* Header and places of tables. */
@@ -408,6 +438,8 @@ int weir_snapshot_check_functions(const void *data, size_t bytes,
 	check.view.hosts = NULL;
 	check.view.targets = NULL;
 	check.view.params = NULL;
+	check.view.keys = NULL;
+	check.view.key_count = 0;
 	*out_snapshot = check.view;
 	return 0;
 }
@@ -482,6 +514,25 @@ const struct weir_snapshot_function *weir_snapshot_function_find(const struct we
 	if (first == snapshot->function_count || snapshot->functions[first].id != id)
 		return NULL;
 	return &snapshot->functions[first];
+}
+
+const struct weir_snapshot_key *weir_snapshot_key_find(const struct weir_snapshot *snapshot, const uint8_t id[16])
+{
+	size_t first = 0;
+	size_t end = snapshot->key_count;
+
+	while (first < end) {
+		const size_t middle = first + (end - first) / 2;
+		const int order = memcmp(snapshot->keys[middle].id, id, sizeof(snapshot->keys[middle].id));
+
+		if (order == 0)
+			return &snapshot->keys[middle];
+		if (order < 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return NULL;
 }
 
 const struct weir_snapshot_spec *weir_snapshot_spec_find(const struct weir_snapshot *snapshot,

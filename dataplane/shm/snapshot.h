@@ -18,9 +18,11 @@ struct weir_snapshot {
 	const struct weir_snapshot_host *hosts;
 	const struct weir_snapshot_target *targets;
 	const struct weir_snapshot_string *params;
+	const struct weir_snapshot_key *keys;
 	const char *strings;
 	uint32_t function_count;
 	uint32_t pool_count;
+	uint32_t key_count;
 	uint32_t edge_mask; /* edges.count - 1 */
 	size_t bytes;
 };
@@ -52,6 +54,9 @@ static inline struct weir_span weir_snapshot_span(const struct weir_snapshot *sn
 /* Function by id, or NULL. Binary search: functions are sorted by id. Any thread. */
 const struct weir_snapshot_function *weir_snapshot_function_find(const struct weir_snapshot *snapshot,
 								 uint64_t id);
+
+/* Key by id, or NULL. Binary search. Any thread. */
+const struct weir_snapshot_key *weir_snapshot_key_find(const struct weir_snapshot *snapshot, const uint8_t id[16]);
 
 /* The function's spec whose workers are the pool `pool_key`; NULL if that pool does not run it. Any thread. */
 const struct weir_snapshot_spec *weir_snapshot_spec_find(const struct weir_snapshot *snapshot,

@@ -116,6 +116,11 @@ int weir_config_adopt(struct weir_supervisor *supervisor, int fd)
 		weir_snapshot_detach(&snapshot);
 		return -EALREADY;
 	}
+	/* It would let everybody in where nobody may. ctrld does not make such ones; that of the last run may be one. */
+	if (snapshot.header->settings.auth_required == 0 && weir_options_auth_is_forced(&supervisor->options)) {
+		weir_snapshot_detach(&snapshot);
+		return -EPERM;
+	}
 	pools = pools_build(supervisor, &snapshot);
 	if (pools == NULL) {
 		weir_snapshot_detach(&snapshot);

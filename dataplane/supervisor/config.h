@@ -6,7 +6,8 @@
 #include "dataplane/supervisor/supervisor.h"
 
 /* Make the memfd `fd` the newest snapshot and rebuild the pools; takes `fd` over in every case.
- * 0, -EALREADY (not newer), or why it is refused (see weir_snapshot_attach). */
+ * 0, -EALREADY (not newer), -EPERM (it is open where calls must need a key: weir_options_auth_is_forced()), or why
+ * it is refused (see weir_snapshot_attach). */
 int weir_config_adopt(struct weir_supervisor *supervisor, int fd);
 
 /* Load DATA/snapshot.weir into a sealed memfd and adopt it, so that routes are served before ctrld

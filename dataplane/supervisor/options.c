@@ -19,6 +19,7 @@ const char *weir_options_usage(void)
 {
 	return "usage: weir-keeper [--data DIR] [--listen ADDR:PORT]... [--cpus LIST] [--shards N]\n"
 	       "                   [--sandbox on|required|off] [--probes on|off] [--numa on|off]\n"
+	       "                   [--auth required|open-to-everyone]\n"
 	       "\n"
 	       "Starts Weir on a data directory and keeps it running until SIGINT or SIGTERM.\n"
 	       "\n"
@@ -34,6 +35,9 @@ const char *weir_options_usage(void)
 	       "                      what is missing; required: do not start without all; off (default: on)\n"
 	       "  --probes on|off     measure workers by eBPF where that is allowed, or by clocks (default: on)\n"
 	       "  --numa on|off       keep connections, workers and their memory on one NUMA node (default: on)\n"
+	       "  --auth MODE         required: calls need a key or a token, whatever the setting `auth` says;\n"
+	       "                      open-to-everyone: that setting may be open although an address is reached\n"
+	       "                      from other machines (default: as it says, but then not open)\n"
 	       "  --version, --help\n";
 }
 
@@ -154,6 +158,21 @@ static int sandbox_apply(struct weir_options *options, const char *value,
 	return 0;
 }
 
+static int auth_apply(struct weir_options *options, const char *value, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
+{
+	if (strcmp(value, "required") == 0) {
+		options->auth = WEIR_OPTIONS_AUTH_REQUIRED;
+	} else if (strcmp(value, "open-to-everyone") == 0) {
+		options->auth = WEIR_OPTIONS_AUTH_OPEN_TO_EVERYONE;
+	} else {
+		(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES,
+			       "--auth %.100s: give required or open-to-everyone, or leave it out: then the setting auth holds",
+			       value);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int switch_apply(bool *option, const char *name, const char *value, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
 {
 	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
@@ -194,6 +213,8 @@ static int option_apply(struct weir_options *options, const char *name, const ch
 	}
 	if (strcmp(name, "--sandbox") == 0)
 		return sandbox_apply(options, value, problem);
+	if (strcmp(name, "--auth") == 0)
+		return auth_apply(options, value, problem);
 	if (strcmp(name, "--probes") == 0)
 		return switch_apply(&options->probes, name, value, problem);
 	if (strcmp(name, "--numa") == 0)
@@ -212,7 +233,7 @@ static int option_apply(struct weir_options *options, const char *name, const ch
 static const char *option_find(const char *argument)
 {
 	static const char *const names[] = {"--data", "--listen", "--cpus", "--shards", "--sandbox",
-					    "--probes", "--numa"};
+					    "--probes", "--numa", "--auth"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const size_t bytes = strlen(names[i]);
@@ -263,6 +284,31 @@ int weir_options_parse(int argc, char *const *argv, struct weir_options *out_opt
 	if (options->listen_count == 0 && listen_add(options, "127.0.0.1:8080", problem) != 0)
 		return -EINVAL;
 	return options->data[0] != '\0' ? 0 : data_default(options, problem);
+}
+
+static bool is_loopback(const struct weir_listen_address *address)
+{
+	static const uint8_t mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
+	const struct in6_addr *const wide = &address->socket.ipv6.sin6_addr;
+
+	if (address->socket.any.sa_family == AF_INET)
+		return ntohl(address->socket.ipv4.sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(wide) || memcmp(wide, mapped, sizeof(mapped)) == 0;
+}
+
+const struct weir_listen_address *weir_options_public(const struct weir_options *options)
+{
+	for (size_t i = 0; i < options->listen_count; i++) {
+		if (!is_loopback(&options->listen[i]))
+			return &options->listen[i];
+	}
+	return NULL;
+}
+
+bool weir_options_auth_is_forced(const struct weir_options *options)
+{
+	return options->auth == WEIR_OPTIONS_AUTH_REQUIRED ||
+	       (options->auth == WEIR_OPTIONS_AUTH_SET && weir_options_public(options) != NULL);
 }
 
 /* mkdir -p with mode 0700. 0 or -errno; `path` is changed on the way and restored. */

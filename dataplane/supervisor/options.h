@@ -32,6 +32,10 @@ struct weir_listen_address {
 /* ON: every layer that the machine gives, saying what is missing. REQUIRED: all of them, or no start. */
 enum weir_options_sandbox { WEIR_OPTIONS_SANDBOX_ON, WEIR_OPTIONS_SANDBOX_REQUIRED, WEIR_OPTIONS_SANDBOX_OFF };
 
+/* Must who calls be somebody? SET: as the setting `auth` says, which must not be open where an address is reached from
+ * other machines. REQUIRED: whatever it says. OPEN_TO_EVERYONE: as it says, wherever. */
+enum weir_options_auth { WEIR_OPTIONS_AUTH_SET, WEIR_OPTIONS_AUTH_REQUIRED, WEIR_OPTIONS_AUTH_OPEN_TO_EVERYONE };
+
 struct weir_options {
 	char data[PATH_MAX]; /* as given or the default; weir_options_data_open() makes it absolute */
 	struct weir_listen_address listen[WEIR_OPTIONS_LISTEN_MAX];
@@ -40,6 +44,7 @@ struct weir_options {
 	size_t cpu_count;              /* 0 = all that this process may use */
 	uint32_t shard_count;          /* --shards; 0 = one per CPU, at most 8 by default */
 	enum weir_options_sandbox sandbox; /* --sandbox */
+	enum weir_options_auth auth; /* --auth */
 	bool probes; /* --probes: measure workers by eBPF where that is allowed */
 	bool numa;   /* --numa: keep what belongs together on one node */
 	bool help;
@@ -56,6 +61,12 @@ int weir_options_parse(int argc, char *const *argv, struct weir_options *out_opt
 
 /* Read "ADDR:PORT" or "[IPV6]:PORT", port 1 .. 65535. 0 or -EINVAL. */
 int weir_options_listen_parse(const char *text, struct weir_listen_address *out_address);
+
+/* The first address that others than this machine's users reach; NULL: none. */
+const struct weir_listen_address *weir_options_public(const struct weir_options *options);
+
+/* Must everybody be somebody, whatever the setting `auth` says? */
+bool weir_options_auth_is_forced(const struct weir_options *options);
 
 /* Create DATA (with parents) and DATA/run (0700), make options->data absolute, and refuse a path
  * whose sockets would not fit. Blocks on disk. 0, or -errno with the reason in `problem`. */

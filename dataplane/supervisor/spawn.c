@@ -194,7 +194,10 @@ void weir_spawn_ctrld(struct weir_supervisor *supervisor, uint64_t now_ns)
 	struct weir_process *const ctrld = &supervisor->ctrld;
 	char name[] = "weir-ctrld";
 	char option[] = "--data";
-	char *const arguments[] = {name, option, supervisor->options.data, NULL};
+	char auth_option[] = "--auth";
+	char auth_value[] = "required";
+	const bool is_forced = weir_options_auth_is_forced(&supervisor->options);
+	char *const arguments[] = {name, option, supervisor->options.data, is_forced ? auth_option : NULL, auth_value, NULL};
 	int theirs = -1;
 	int result = 0;
 

@@ -208,6 +208,20 @@ static int activations_open(struct weir_supervisor *supervisor)
 	return 0;
 }
 
+/* At the start of the instance: an address that other machines reach is not opened to everybody by mistake. */
+static int auth_check(const struct weir_supervisor *supervisor, char problem[WEIR_OPTIONS_PROBLEM_BYTES])
+{
+	const struct weir_listen_address *const address = weir_options_public(&supervisor->options);
+
+	if (address == NULL || supervisor->options.auth != WEIR_OPTIONS_AUTH_SET || supervisor->snapshot_fd != -1)
+		return 0; /* a snapshot that is open was refused */
+	(void)snprintf(problem, WEIR_OPTIONS_PROBLEM_BYTES,
+		       "--listen %s would let everybody who reaches it call, make and remove functions, for the setting auth is "
+		       "open; add --auth required (keys: ctrlctl key add), or --auth open-to-everyone if that is wanted",
+		       address->text);
+	return -EPERM;
+}
+
 /* Everything up to the loop. 0, or the exit code with the reason in `problem`. */
 static int supervisor_open(struct weir_supervisor *supervisor, const struct weir_options *options,
 			   char problem[WEIR_OPTIONS_PROBLEM_BYTES])
@@ -258,7 +272,7 @@ static int supervisor_open(struct weir_supervisor *supervisor, const struct weir
 	if (supervisor->snapshot_fd == -1)
 		weir_config_load(supervisor);
 	processes_taken_over(supervisor, weir_clock_now_ns());
-	return 0;
+	return supervisor->incarnation == 1 ? auth_check(supervisor, problem) : 0;
 }
 
 static void signals_read(struct weir_supervisor *supervisor)

@@ -180,7 +180,7 @@ static void forged_records_are_refused(void **state)
 		{"UPDATE routes SET pattern = '/a b' WHERE pattern LIKE '/one%'", "pattern"},
 		{"UPDATE routes SET shape = '/other' WHERE pattern LIKE '/one%'", "shape"},
 		{"UPDATE meta SET value = 999 WHERE name = 'id'; INSERT INTO routes SELECT 999, function_id, 6, host, pattern, "
-		 "shape, timeout_ms FROM routes LIMIT 1",
+		 "shape, timeout_ms, auth FROM routes LIMIT 1",
 		 "same requests"},
 		{"UPDATE variables SET name = 'A=B' WHERE name = 'V'", "variable"},
 		{"UPDATE variables SET value = x'00' WHERE secret = 1", "too long, or cut"},

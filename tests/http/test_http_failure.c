@@ -83,6 +83,8 @@ static void statuses_are_those_of_the_contract(void **state)
 		{WEIR_HTTP_FUNCTION_GARBAGE, 502, false},
 		{WEIR_HTTP_FUNCTION_LOAD, 502, false},
 		{WEIR_HTTP_FUNCTION_TIMEOUT, 504, false},
+		{WEIR_HTTP_UNAUTHORIZED, 401, false},
+		{WEIR_HTTP_FORBIDDEN, 403, false},
 	};
 
 	(void)state;

@@ -33,6 +33,7 @@ SOUND = {
     ("PUT", "/weir/image-aliases"): {"image": "registry.example/x:1", "function": "hello"},
     ("POST", "/weir/users"): {"name": "new", "password": "a password"},
     ("POST", "/weir/login"): {"name": "simon", "password": "a password"},
+    ("POST", "/weir/keys"): {"name": "ci", "namespace": "shop", "role": "invoker", "life_s": 3600},
     ("POST", "/weir/token"): {"token": "TOKEN"},
     ("POST", "/weir/history/rollback"): {"generation": 1, "dry_run": True},
     ("POST", "/weir/config"): {"document": {"weir": 1, "settings": {"headers_max": 90}}},
@@ -40,7 +41,7 @@ SOUND = {
 # Bodies that are files, not JSON.
 FILES = {("POST", "/weir/code"), ("POST", "/weir/restore")}
 PLACES = {"/weir/functions/": ("default", "hello"), "/weir/settings/": ("head_timeout_ms",), "/weir/activations/": ("0" * 32,),
-          "/weir/code/": ("0" * 64,), "/weir/users/": ("simon",)}
+          "/weir/code/": ("0" * 64,), "/weir/users/": ("simon",), "/weir/keys/": ("ci",)}
 
 NO_JSON = [b"{", b"}", b"[1]", b"7", b'"x"', b"null", b"{} x", b"{}{}", b'{"a":1,}', b'{,"a":1}', b"{'a':1}", b"{a:1}",
            b'{"a"}', b'{"a":}', b'{"a":1 "b":2}', b'{"a":01}', b'{"a":+1}', b'{"a":.5}', b'{"a":1.}', b'{"a":0x10}',

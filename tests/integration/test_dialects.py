@@ -122,7 +122,7 @@ class Dialects(weir_instance.Case):
                               "vespid": (f"/actions/{space}%2fghost/invoke", {"vargs": {}}),
                               "openwhisk": (f"/api/v1/namespaces/{space}/actions/ghost?blocking=true", {})}[caller]
                 with self.subTest(caller=caller, space=space):
-                    self.ask("POST", path, body, BASIC, (status,))
+                    self.ask("POST", path, body, BASIC if path.startswith("/api/") else (), (status,))
         # Nobody calls Weir's own functions, whatever the name is made of.
         for name in ("weir.system/vespid", "weir.system%2Fvespid", "/", "/x", "x/", "a/b/c", "%2f", "x%2", "x%00y"):
             self.assertGreaterEqual(self.weir.request("POST", "/v1/call_function", json.dumps(

@@ -14,6 +14,7 @@
 #include "dataplane/abi/output.h"
 #include "dataplane/abi/policies.h"
 #include "dataplane/abi/snapshot.h"
+#include "dataplane/base/role.h"
 
 #define STRUCT(type)                                                                           \
 	(void)printf("%s bytes=%zu align=%zu\n", #type, sizeof(struct type), _Alignof(struct type))
@@ -138,6 +139,10 @@ static void print_head(void)
 	FIELD(weir_request_head, peer);
 	FIELD(weir_request_head, pattern);
 	FIELD(weir_request_head, parent);
+	FIELD(weir_request_head, caller);
+	FIELD(weir_request_head, caller_role);
+	FIELD(weir_request_head, caller_flags);
+	NUMBER(WEIR_HEAD_CALLER_REQUIRED);
 	FIELD(weir_request_head, reserved);
 	STRUCT(weir_response_head);
 	FIELD(weir_response_head, bytes);
@@ -170,7 +175,7 @@ static void print_settings(void)
 	FIELD(weir_settings, workers_max);
 	FIELD(weir_settings, worker_cpu_millicores);
 	FIELD(weir_settings, queue_wait_ms);
-	FIELD(weir_settings, reserved);
+	FIELD(weir_settings, auth_required);
 }
 
 static void print_weights(void)
@@ -251,9 +256,28 @@ static void print_snapshot_rows(void)
 	FIELD(weir_snapshot_target, method);
 	FIELD(weir_snapshot_target, flags);
 	FIELD(weir_snapshot_target, param_count);
+	FIELD(weir_snapshot_target, role);
 	FIELD(weir_snapshot_target, params_first);
 	FIELD(weir_snapshot_target, timeout_ms);
 	FIELD(weir_snapshot_target, pattern);
+}
+
+static void print_snapshot_keys(void)
+{
+	NUMBER(WEIR_SNAPSHOT_TARGET_LOCAL);
+	NUMBER(WEIR_SNAPSHOT_TARGET_REQUIRED);
+	NUMBER(WEIR_SNAPSHOT_TARGET_ASKS);
+	STRUCT(weir_snapshot_key);
+	FIELD(weir_snapshot_key, id);
+	FIELD(weir_snapshot_key, digest);
+	FIELD(weir_snapshot_key, expires_s);
+	FIELD(weir_snapshot_key, role);
+	FIELD(weir_snapshot_key, space);
+	NUMBER(WEIR_SNAPSHOT_KEYS_MAX);
+	NUMBER(WEIR_ROLE_NOBODY);
+	NUMBER(WEIR_ROLE_INVOKER);
+	NUMBER(WEIR_ROLE_DEVELOPER);
+	NUMBER(WEIR_ROLE_ADMIN);
 }
 
 static void print_snapshot(void)
@@ -286,6 +310,7 @@ static void print_snapshot(void)
 	FIELD(weir_snapshot_header, hosts);
 	FIELD(weir_snapshot_header, targets);
 	FIELD(weir_snapshot_header, params);
+	FIELD(weir_snapshot_header, keys);
 	FIELD(weir_snapshot_header, strings);
 }
 
@@ -592,6 +617,7 @@ int main(void)
 	print_head();
 	print_settings();
 	print_snapshot_rows();
+	print_snapshot_keys();
 	print_snapshot();
 	print_environment();
 	print_board();

@@ -1,7 +1,7 @@
 /* snapshot_sample: a small sound snapshot for tests that damage one, and for the fuzzer's start.
  *
  *   functions 3 (one without its runtime), specs 3 (two of the first), pools 2, nodes 4, edges 2 in 4 cells, hosts 2,
- *   targets 3, params 1. Paths: / -> 'img' -> {id}, and 'hello'.
+ *   targets 3, params 1, keys 2. Paths: / -> 'img' -> {id}, and 'hello'.
  *
  * Nothing is allocated: the caller's struct is the snapshot. */
 #ifndef WEIR_TESTS_SHM_SNAPSHOT_SAMPLE_H
@@ -23,6 +23,7 @@ struct snapshot_sample {
 	struct weir_snapshot_host hosts[2];
 	struct weir_snapshot_target targets[3];
 	struct weir_snapshot_string params[1];
+	struct weir_snapshot_key keys[2];
 	uint64_t strings_used; /* not part of it for readers: a gap between tables */
 	char strings[128];
 };
@@ -106,6 +107,8 @@ static inline void sample_rows(struct snapshot_sample *sample)
 	sample->hosts[0] = (struct weir_snapshot_host){.name = sample_string(sample, "a.example"), .root = 0};
 	sample->hosts[1] =
 		(struct weir_snapshot_host){.name = sample_string(sample, "a.example.org"), .root = 1};
+	sample->keys[0] = (struct weir_snapshot_key){.id = {1}, .role = 1, .space = hello};
+	sample->keys[1] = (struct weir_snapshot_key){.id = {1, 1}, .role = 3, .space = hello};
 }
 
 static inline void sample_build(struct snapshot_sample *sample)
@@ -126,6 +129,7 @@ static inline void sample_build(struct snapshot_sample *sample)
 		.hosts = SAMPLE_TABLE(sample, hosts),
 		.targets = SAMPLE_TABLE(sample, targets),
 		.params = SAMPLE_TABLE(sample, params),
+		.keys = SAMPLE_TABLE(sample, keys),
 		.strings = SAMPLE_TABLE(sample, strings),
 	};
 	sample_rows(sample);

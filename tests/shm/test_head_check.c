@@ -179,11 +179,8 @@ static void field_without_a_name_is_refused(void **state)
 static void reserved_fields_must_be_zero(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 2; i++) {
-		(void)setup(state);
-		request.reserved[i] = 1;
-		assert_int_equal(check_request(REQUEST_ALL), -EBADMSG);
-	}
+	request.reserved = 1;
+	assert_int_equal(check_request(REQUEST_ALL), -EBADMSG);
 }
 
 int main(void)

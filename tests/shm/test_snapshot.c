@@ -192,6 +192,7 @@ static void who_wants_functions_only_gets_them_checked_and_nothing_else(void **s
 	assert_null(view.hosts);
 	assert_null(view.targets);
 	assert_null(view.params);
+	assert_null(view.keys);
 	sample.functions[1].id = 10;
 	assert_int_equal(weir_snapshot_check_functions(&sample, sizeof(sample), &view), -EBADMSG);
 	sample_build(&sample);
@@ -347,10 +348,36 @@ static void damaged_targets_are_refused(void **state)
 	ASSERT_REFUSED(sample.targets[0].function = 3);
 	ASSERT_REFUSED(sample.targets[0].method = 16);
 	ASSERT_REFUSED(sample.targets[0].method = 254);
-	ASSERT_REFUSED(sample.targets[0].flags = 2);
+	ASSERT_REFUSED(sample.targets[0].flags = 8);
+	ASSERT_REFUSED(sample.targets[0].flags = WEIR_SNAPSHOT_TARGET_ASKS); /* its function is somebody's */
+	ASSERT_REFUSED(sample.targets[0].role = 4);
 	ASSERT_REFUSED(sample.targets[1].param_count = 2);
 	ASSERT_REFUSED(sample.targets[1].params_first = 1);
 	ASSERT_REFUSED(sample.header.params.count = 0);
+}
+
+static void damaged_keys_are_refused(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED(sample.keys[0].id[0] = 2); /* not sorted */
+	ASSERT_REFUSED(sample.keys[1] = sample.keys[0]); /* twice */
+	ASSERT_REFUSED(sample.keys[0].role = 0);
+	ASSERT_REFUSED(sample.keys[0].role = 4);
+	ASSERT_REFUSED(sample.keys[1].reserved = 1);
+	ASSERT_REFUSED(sample.keys[1].space.offset = UINT32_MAX);
+	ASSERT_REFUSED(sample.header.keys.count = WEIR_SNAPSHOT_KEYS_MAX + 1);
+}
+
+static void key_is_found_by_id_only(void **state)
+{
+	const uint8_t ids[][16] = {{1}, {1, 1}, {0}, {1, 0, 1}, {2}};
+
+	(void)state;
+	assert_int_equal(check(), 0);
+	assert_ptr_equal(weir_snapshot_key_find(&view, ids[0]), &sample.keys[0]);
+	assert_ptr_equal(weir_snapshot_key_find(&view, ids[1]), &sample.keys[1]);
+	for (size_t i = 2; i < sizeof(ids) / sizeof(ids[0]); i++)
+		assert_null(weir_snapshot_key_find(&view, ids[i]));
 }
 
 /* A memfd with the sample and the seals `seals`. */
@@ -428,6 +455,8 @@ int main(void)
 		cmocka_unit_test_setup(full_edge_table_is_refused, setup),
 		cmocka_unit_test_setup(damaged_hosts_are_refused, setup),
 		cmocka_unit_test_setup(damaged_targets_are_refused, setup),
+		cmocka_unit_test_setup(damaged_keys_are_refused, setup),
+		cmocka_unit_test_setup(key_is_found_by_id_only, setup),
 		cmocka_unit_test_setup(attach_maps_a_sealed_snapshot_and_detach_unmaps_it, setup),
 		cmocka_unit_test_setup(attach_refuses_missing_seals_and_damage, setup),
 	};

@@ -418,7 +418,8 @@ static void rows_of_an_older_schema_come_back_after_its_migration(void **state)
 		       "ALTER TABLE functions DROP COLUMN owner; ALTER TABLE functions DROP COLUMN image;"
 		       "ALTER TABLE functions DROP COLUMN details; ALTER TABLE versions DROP COLUMN image;"
 		       "ALTER TABLE versions DROP COLUMN details; DROP TABLE details; DROP TABLE history;"
-		       "DROP TABLE history_code; DROP TABLE image_alias; DROP TABLE user; DELETE FROM meta WHERE name = 'history_oldest';"
+		       "DROP TABLE history_code; DROP TABLE image_alias; DROP TABLE user; "
+		       "DROP TABLE api_key; ALTER TABLE routes DROP COLUMN auth; DELETE FROM meta WHERE name = 'history_oldest';"
 		       "INSERT INTO functions VALUES (7, 1, 'default', 'a', 'native', '/srv/a.so', '', 1000, 64, 10, 1, '');"
 		       "INSERT INTO versions VALUES (7, 1, 1, 'hash', 'native', '/srv/a.so', '', 1000, 64, 10, '');"
 		       "UPDATE meta SET value = 10 WHERE name = 'generation'; PRAGMA user_version = 5");

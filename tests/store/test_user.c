@@ -9,7 +9,7 @@
 static struct weir_model_user user_of(const char *name)
 {
 	struct weir_model_user user = {.uuid = "0f8fad5b-d9cb-469f-a165-70867728950e",
-				       .role = WEIR_MODEL_DEVELOPER,
+				       .role = WEIR_ROLE_DEVELOPER,
 				       .created_s = 1700000000,
 				       .hash = HASH};
 
@@ -45,7 +45,7 @@ static void users_are_added_found_listed_and_removed(void **state)
 	assert_int_equal(weir_store_user_find(test->store, "simon", &user, &test->error), 0);
 	assert_string_equal(user.uuid, user_of("").uuid);
 	assert_string_equal(user.hash, HASH);
-	assert_int_equal(user.role, WEIR_MODEL_DEVELOPER);
+	assert_int_equal(user.role, WEIR_ROLE_DEVELOPER);
 	assert_int_equal(user.created_s, 1700000000);
 	assert_int_equal(weir_store_users_load(test->store, &users, &test->error), 0);
 	assert_int_equal(users.count, 2);
@@ -100,7 +100,7 @@ static void records_that_are_no_users_are_refused_without_their_hash(void **stat
 	user.uuid[3] = 'F';
 	assert_int_equal(weir_store_user_add(test->store, &user, false, &test->error), -EINVAL);
 	user = user_of("simon");
-	user.role = WEIR_MODEL_ROLES;
+	user.role = WEIR_ROLES;
 	assert_int_equal(weir_store_user_add(test->store, &user, false, &test->error), -EINVAL);
 }
 

@@ -100,6 +100,7 @@ int rig_snapshot_build(const struct rig_function *functions, size_t count, uint6
 	header->hosts = table(sizeof(*header), 0, sizeof(struct weir_snapshot_host));
 	header->targets = table(sizeof(*header), 0, sizeof(struct weir_snapshot_target));
 	header->params = table(sizeof(*header), 0, sizeof(struct weir_snapshot_string));
+	header->keys = table(sizeof(*header), 0, sizeof(struct weir_snapshot_key));
 	header->strings = table(offsetof(struct layout, strings) & ~(size_t)7, 0, 1);
 	/* Tables start 8-aligned; the strings' offsets count from there. */
 	assert_int_equal(offsetof(struct layout, strings) % 8, 0);

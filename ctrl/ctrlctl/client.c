@@ -326,6 +326,11 @@ static enum weir_ctl_exit error_print(const struct weir_ctl_answer *answer, cons
 		 "nothing was changed; free some space and try again"},
 		{"damaged", WEIR_CTL_FAILED,
 		 "nothing was changed; `ctrlctl status` shows what is wrong"},
+		/* Of asynchronous calls (ctrl/queued). */
+		{"call_gone", WEIR_CTL_NOT_FOUND, NULL},
+		{"call_unknown", WEIR_CTL_NOT_FOUND, "`ctrlctl fn list` shows what there is"},
+		{"bad_field", WEIR_CTL_INVALID, NULL},
+		{"key_taken", WEIR_CTL_EXISTS, NULL},
 	};
 	const char *word = weir_ctl_json_text(json, "code");
 	const char *sentence = weir_ctl_json_text(json, "error");

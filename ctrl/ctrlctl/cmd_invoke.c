@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "ctrl/ctrlctl/async.h"
 #include "ctrl/ctrlctl/body.h"
 #include "ctrl/ctrlctl/client.h"
 #include "ctrl/ctrlctl/output.h"
@@ -22,7 +23,7 @@ enum {
 };
 
 /* /NAMESPACE/NAME/rest. WEIR_CTL_OK, or the exit code with all said. */
-static enum weir_ctl_exit target_make(const struct weir_ctl_call *call, char target[TARGET_MAX])
+static enum weir_ctl_exit target_make(const struct weir_ctl_call *call, bool is_async, char target[TARGET_MAX])
 {
 	const char *rest = weir_ctl_option(call, "--path");
 	char space[WEIR_MODEL_NAME_BYTES_MAX + 1];
@@ -37,6 +38,8 @@ static enum weir_ctl_exit target_make(const struct weir_ctl_call *call, char tar
 		return weir_ctl_fail(WEIR_CTL_INVALID, "--path /orders/7",
 				     "--path begins with '/' and holds no blanks");
 	}
+	if (is_async)
+		return weir_ctl_async_target(call, space, name, target, TARGET_MAX);
 	(void)snprintf(target, TARGET_MAX, "/");
 	(void)weir_ctl_encode(target, TARGET_MAX, space); /* names are short */
 	strncat(target, "/", TARGET_MAX - strlen(target) - 1);
@@ -283,7 +286,8 @@ enum weir_ctl_exit weir_ctl_function_invoke(const struct weir_ctl_call *call)
 	char target[TARGET_MAX];
 	size_t body_bytes = 0;
 	bool has_type = false;
-	enum weir_ctl_exit code = target_make(call, target);
+	const bool is_async = weir_ctl_option(call, "--async") != NULL;
+	enum weir_ctl_exit code = target_make(call, is_async, target);
 
 	if (code != WEIR_CTL_OK)
 		return code;
@@ -294,15 +298,19 @@ enum weir_ctl_exit weir_ctl_function_invoke(const struct weir_ctl_call *call)
 				     "--show is head or time, not '%s'", show);
 	if (!fields_make(call, show != NULL && strcmp(show, "time") == 0, fields, &has_type))
 		return WEIR_CTL_INVALID;
+	if (is_async)
+		code = weir_ctl_async_fields(call, fields, sizeof(fields));
+	if (code != WEIR_CTL_OK)
+		return code;
 	if (!weir_ctl_data_read(option, &body, &body_bytes))
 		return WEIR_CTL_FAILED;
 	const struct weir_ctl_request request = {
 		.socket_name = "http.sock",
-		.method = method != NULL ? method
-			  : body != NULL ? "POST"
-					 : "GET",
+		.method = method != NULL		? method
+			  : body != NULL || is_async ? "POST"
+						     : "GET",
 		.target = target,
-		.host = "function.weir",
+		.host = is_async ? "weir" : "function.weir",
 		.content_type = body == NULL || has_type ? NULL : content_type_guess(body, body_bytes),
 		.fields = fields,
 		.body = body,
@@ -310,5 +318,5 @@ enum weir_ctl_exit weir_ctl_function_invoke(const struct weir_ctl_call *call)
 		.patience_ms = PATIENCE_MS,
 	};
 
-	return invoke(call, &request);
+	return is_async ? weir_ctl_async_end(call, &request) : invoke(call, &request);
 }

@@ -559,6 +559,9 @@ const struct weir_ctl_command *weir_ctl_command_at(size_t i)
 	if (i < weir_ctl_commands_of_users_count)
 		return &weir_ctl_commands_of_users[i];
 	i -= weir_ctl_commands_of_users_count;
+	if (i < weir_ctl_commands_of_async_count)
+		return &weir_ctl_commands_of_async[i];
+	i -= weir_ctl_commands_of_async_count;
 	return i < others_count ? &others[i] : NULL;
 }
 

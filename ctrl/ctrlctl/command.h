@@ -19,4 +19,8 @@ extern const size_t weir_ctl_commands_of_functions_count;
 extern const struct weir_ctl_command weir_ctl_commands_of_users[];
 extern const size_t weir_ctl_commands_of_users_count;
 
+/* `ctrlctl call result ...`, `ctrlctl dlq ...`, `ctrlctl queue ...` */
+extern const struct weir_ctl_command weir_ctl_commands_of_async[];
+extern const size_t weir_ctl_commands_of_async_count;
+
 #endif

@@ -470,8 +470,10 @@ static int list_tell(struct weir_door *door)
 		return weir_door_trouble(door);
 	json = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(json, "calls");
-	for (int i = 0; i < door->operation->list_count; i++)
-		(void)cJSON_AddItemToArray(list, call_json(&door->operation->list[i])); /* or it lacks */
+	for (int i = 0; i < door->operation->list_count; i++) {
+		if (weir_door_may(door, door->operation->list[i].space)) /* a page has fewer, then */
+			(void)cJSON_AddItemToArray(list, call_json(&door->operation->list[i])); /* or it lacks */
+	}
 	return weir_door_answer_json(door, 200, json, NULL, 0);
 }
 

@@ -6,7 +6,11 @@
  * tracked thread has a record of its own with what was counted of it. Whenever it comes or goes, what its
  * counters have gained is added, so that a switch which was not reported (hypervisors' kernels have such:
  * some in a thousand were seen) is made up for at the next. A CPU's record names whom the last switch there
- * was to: so one who came unseen is known when it goes. */
+ * was to: so one who came unseen is known when it goes.
+ *
+ * Needed are sched_switch and sched_process_exit; sched_process_fork, block_rq_issue and block_rq_complete are
+ * tried one by one. There is no fentry program: faults, bytes and switches stand in the task itself, and reading
+ * them when it comes and goes costs nothing in between. */
 #include <linux/bpf.h>
 #include <stdbool.h>
 

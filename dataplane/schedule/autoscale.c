@@ -20,6 +20,11 @@ static uint32_t samples_of(const struct weir_autoscale_rule *rule)
 	return rule->samples;
 }
 
+static double threshold_of(const struct weir_autoscale_rule *rule)
+{
+	return (double)rule->threshold / WEIR_AUTOSCALE_THRESHOLD_ONE;
+}
+
 void weir_autoscale_take(struct weir_autoscale_window *window, const struct weir_autoscale_rule *rule, double demand)
 {
 	const uint32_t samples = samples_of(rule);
@@ -43,9 +48,18 @@ bool weir_autoscale_target(const struct weir_autoscale_window *window, const str
 	/* From the oldest on, as the source adds: floating-point sums depend on the order. */
 	for (uint32_t i = 0; i < samples; i++)
 		sum += window->demand[(window->next + i) % samples];
-	target = round(sum / ((double)samples * ((double)rule->threshold / WEIR_AUTOSCALE_THRESHOLD_ONE)));
+	target = round(sum / ((double)samples * threshold_of(rule)));
 	if (target < (double)workers_min)
 		target = workers_min;
 	*out_target = target > (double)workers_max ? workers_max : (uint32_t)target;
 	return true;
+}
+
+uint32_t weir_autoscale_bound(uint32_t target, uint32_t count, const struct weir_autoscale_rule *rule, double demand)
+{
+	const double needed = ceil(demand / threshold_of(rule));
+
+	if (target <= count || needed >= (double)target)
+		return target;
+	return needed > (double)count ? (uint32_t)needed : count;
 }

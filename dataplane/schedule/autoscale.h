@@ -15,6 +15,8 @@
  *   - a little traffic rounds to no worker at all, and the next request waits for a start: a pool that was
  *     used within the window keeps one (weir_autoscale_keeps());
  *   - growth waits for a whole window: demand that finds no room starts a worker at once (schedule.h);
+ *   - a window full of a load that is over starts workers that nobody needs, all at once, while who came after
+ *     it wants the CPU: growth goes no further than the newest sample asks for (weir_autoscale_bound());
  *   - a request larger than every spec counts for the largest and raises its target, though nothing will
  *     ever run it: such a request is refused before it counts.
  * Pure functions over the caller's memory; any thread. */
@@ -51,5 +53,9 @@ static inline uint32_t weir_autoscale_keeps(uint32_t target, bool was_used, uint
 {
 	return target == 0 && was_used && workers_max > 0 ? 1 : target;
 }
+
+/* The target of a pool that has `count` workers, where the newest sample is `demand`: more workers only for what
+ * is still there. */
+uint32_t weir_autoscale_bound(uint32_t target, uint32_t count, const struct weir_autoscale_rule *rule, double demand);
 
 #endif

@@ -118,6 +118,7 @@ static void step(struct weir_supervisor *supervisor, struct weir_pool *pool, uin
 	if (!weir_autoscale_target(&pool->window, &pool->scale, pool->workers_min, pool->workers_max, &target))
 		return;
 	target = pool->target = weir_autoscale_keeps(target, now_ns - pool->used_ns < window_ns(pool), pool->workers_max);
+	target = weir_autoscale_bound(target, pool->wanted, &pool->scale, pool->demand);
 	if (target == pool->wanted || (target > pool->wanted && !helps) ||
 	    (target < pool->wanted && now_ns - pool->raised_ns < window_ns(pool)))
 		return;

@@ -105,6 +105,18 @@ static void silence_lets_the_target_fall_step_by_step(void **state)
 	}
 }
 
+static void growth_is_for_load_that_is_still_there(void **state)
+{
+	(void)state;
+	assert_int_equal(weir_autoscale_bound(13, 3, &seed_rule, 0.4), 3); /* it is over */
+	assert_int_equal(weir_autoscale_bound(13, 3, &seed_rule, 4), 5);
+	assert_int_equal(weir_autoscale_bound(13, 3, &seed_rule, 10.4), 13);
+	assert_int_equal(weir_autoscale_bound(13, 3, &seed_rule, 1e12), 13);
+	assert_int_equal(weir_autoscale_bound(3, 3, &seed_rule, 9), 3);
+	assert_int_equal(weir_autoscale_bound(1, 3, &seed_rule, 0), 1); /* what falls is not held */
+	assert_int_equal(weir_autoscale_bound(1, 0, &seed_rule, 0), 0);
+}
+
 static void a_pool_in_use_keeps_one_worker(void **state)
 {
 	(void)state;
@@ -162,6 +174,7 @@ int main(void)
 		cmocka_unit_test(targets_of_the_source),
 		cmocka_unit_test(halves_round_away_from_zero_as_go_does),
 		cmocka_unit_test(silence_lets_the_target_fall_step_by_step),
+		cmocka_unit_test(growth_is_for_load_that_is_still_there),
 		cmocka_unit_test(a_pool_in_use_keeps_one_worker),
 		cmocka_unit_test(the_target_is_that_of_the_last_samples_and_grows_with_them),
 	};

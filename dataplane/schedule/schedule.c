@@ -242,9 +242,11 @@ uint32_t weir_schedule_ahead_max(uint64_t service_ns)
 bool weir_schedule_lacks_cpu(const struct weir_schedule_use *use)
 {
 	const uint64_t runnable_ns = use->on_cpu_ns + use->run_queue_ns;
+	/* The rest of the time it waits for the gateway, which may want the same CPU. */
+	const uint64_t had_ns = use->busy_ns > 0 && use->busy_ns < use->span_ns ? use->busy_ns : use->span_ns;
 
 	return use->finished > 0 && runnable_ns / use->finished <= WEIR_SCHEDULE_SHORT_NS &&
-	       runnable_ns >= use->span_ns / 100 * WEIR_SCHEDULE_RUNNABLE_PERCENT &&
+	       runnable_ns >= had_ns / 100 * WEIR_SCHEDULE_RUNNABLE_PERCENT &&
 	       use->run_queue_ns >= runnable_ns / 100 * WEIR_SCHEDULE_QUEUED_PERCENT;
 }
 

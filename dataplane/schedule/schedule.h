@@ -25,8 +25,7 @@ enum {
 	WEIR_SCHEDULE_AHEAD_MAX = 256,    /* calls ahead in a worker, however short they are */
 	WEIR_SCHEDULE_AHEAD_UNKNOWN = 16, /* before the first service time is known */
 	WEIR_SCHEDULE_BATCH_NS_MAX = 50000, /* work that is worth less than waking another worker */
-	WEIR_SCHEDULE_RUNNABLE_PERCENT = 40, /* of its time: a worker that waits for nobody but the gateway, which
-						wants a CPU as well */
+	WEIR_SCHEDULE_RUNNABLE_PERCENT = 40, /* of the time in which it has calls: it waits for nobody but a CPU */
 	WEIR_SCHEDULE_QUEUED_PERCENT = 25,   /* of that, in a run queue */
 	WEIR_SCHEDULE_SHORT_NS = 10000000,   /* a call so long keeps others from their turn: 10 ms */
 	WEIR_SCHEDULE_PRICE_ONE = 2048, /* a score of 1; scores end at 15.99 */
@@ -112,10 +111,11 @@ struct weir_schedule_use {
 	uint64_t on_cpu_ns;
 	uint64_t run_queue_ns; /* could have run, and had no CPU */
 	uint64_t finished;     /* calls */
+	uint64_t busy_ns;      /* these, times how long one takes by the clock; 0 = not known */
 };
 
-/* True if workers that did this in that span lack CPU, and nothing else: they could run most of the time
- * (WEIR_SCHEDULE_RUNNABLE_PERCENT), had to wait for a CPU (WEIR_SCHEDULE_QUEUED_PERCENT of that), and
+/* True if workers that did this in that span lack CPU, and nothing else: while they had calls they could run most of
+ * the time (WEIR_SCHEDULE_RUNNABLE_PERCENT), had to wait for a CPU (WEIR_SCHEDULE_QUEUED_PERCENT of that), and
  * their calls are short (WEIR_SCHEDULE_SHORT_NS of that time each). Another worker would only share the
  * same CPU time. With long calls one may help all the same: short ones get their turn beside them. */
 bool weir_schedule_lacks_cpu(const struct weir_schedule_use *use);

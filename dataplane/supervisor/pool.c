@@ -83,6 +83,7 @@ static void use_add(const struct weir_supervisor *supervisor, const struct weir_
 	use->on_cpu_ns += noted->on_cpu_ns - before.on_cpu_ns;
 	use->run_queue_ns += noted->run_queue_ns - before.run_queue_ns;
 	use->finished += noted->finished - before.finished;
+	use->busy_ns += (noted->finished - before.finished) * counts.service_ns;
 }
 
 struct weir_schedule_use weir_pool_use(struct weir_supervisor *supervisor, uint64_t key, enum weir_pool_asker asker,
@@ -107,19 +108,24 @@ bool weir_pool_has_quota(const struct weir_supervisor *supervisor, const struct 
 }
 
 /* Looked at anew once in a span that tells something; where samples are rare (clocks), the last word
- * stands until there are new ones. The first demand in a while only begins a span. */
+ * stands until there are new ones. The first demand in a while only begins a span. In a minute of overload there
+ * is a span now and then that says otherwise than all others, so two in a row have to. */
 static bool lacks_cpu(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
 {
 	const uint64_t span_ns = now_ns - pool->use_ns;
+	const bool lacked = pool->lacked_cpu;
 	struct weir_schedule_use use;
 
 	if (span_ns < raise_ns)
 		return pool->lacks_cpu;
 	use = weir_pool_use(supervisor, pool->key, WEIR_POOL_ASKER_DEMAND, now_ns);
-	if (span_ns > use_span_max_ns)
+	if (span_ns > use_span_max_ns) {
 		pool->lacks_cpu = true;
-	else if (use.span_ns > 0)
-		pool->lacks_cpu = weir_schedule_lacks_cpu(&use);
+		pool->lacked_cpu = false;
+	} else if (use.span_ns > 0) {
+		pool->lacked_cpu = weir_schedule_lacks_cpu(&use);
+		pool->lacks_cpu = pool->lacked_cpu || lacked;
+	}
 	pool->use_ns = now_ns;
 	return pool->lacks_cpu;
 }

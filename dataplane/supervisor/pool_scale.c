@@ -109,9 +109,11 @@ static uint64_t window_ns(const struct weir_pool *pool)
 
 static void step(struct weir_supervisor *supervisor, struct weir_pool *pool, uint64_t now_ns)
 {
-	const bool helps = would_help(supervisor, pool, now_ns); /* each step begins a new span */
+	/* Each step begins a new span; one in which a load began or the machine paused says little, so two have to agree. */
+	const bool helped = pool->would_help;
 	uint32_t target = 0;
 
+	pool->would_help = would_help(supervisor, pool, now_ns);
 	pool->demand = demand_of(supervisor, pool, now_ns);
 	pool->target = UINT32_MAX;
 	weir_autoscale_take(&pool->window, &pool->scale, pool->demand);
@@ -119,7 +121,7 @@ static void step(struct weir_supervisor *supervisor, struct weir_pool *pool, uin
 		return;
 	target = pool->target = weir_autoscale_keeps(target, now_ns - pool->used_ns < window_ns(pool), pool->workers_max);
 	target = weir_autoscale_bound(target, pool->wanted, &pool->scale, pool->demand);
-	if (target == pool->wanted || (target > pool->wanted && !helps) ||
+	if (target == pool->wanted || (target > pool->wanted && !(pool->would_help && helped)) ||
 	    (target < pool->wanted && now_ns - pool->raised_ns < window_ns(pool)))
 		return;
 	pool->wanted = target;

@@ -104,6 +104,8 @@ struct weir_pool {
 	uint64_t raised_ns; /* when demand last raised it */
 	uint64_t use_ns;    /* when it was last found out whether it lacks CPU */
 	bool lacks_cpu;     /* and then another worker would bring nothing */
+	bool lacked_cpu;    /* in the span before the next look */
+	bool would_help;    /* it would have in the span of the last step */
 	uint32_t asking;    /* shard that asked for a worker last; WEIR_PLACE_NOBODY */
 	struct weir_restart restart;
 	struct weir_autoscale_rule scale;

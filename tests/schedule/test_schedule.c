@@ -407,6 +407,10 @@ static void only_workers_with_short_calls_and_no_cpu_lack_cpu(void **state)
 	use.on_cpu_ns = 5 * ms; /* they sleep most of the time */
 	use.run_queue_ns = 5 * ms;
 	assert_false(weir_schedule_lacks_cpu(&use));
+	use.busy_ns = 18 * ms; /* and have no calls meanwhile: the gateway waits for the same CPU */
+	assert_true(weir_schedule_lacks_cpu(&use));
+	use.busy_ns = 90 * ms; /* within their calls */
+	assert_false(weir_schedule_lacks_cpu(&use));
 	use = full;
 	use.finished = 3; /* 13 ms each: short ones need a turn beside them */
 	assert_false(weir_schedule_lacks_cpu(&use));

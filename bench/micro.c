@@ -52,7 +52,7 @@ struct options {
 
 static const struct weir_micro *const table[] = {weir_micro_shm, weir_micro_http,
 						 weir_micro_route, weir_micro_pick,
-						 weir_micro_call};
+						 weir_micro_call, weir_micro_caller};
 static struct weir_histogram latency_ns;
 
 void weir_micro_fail(const char *what, int error)

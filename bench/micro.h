@@ -24,6 +24,7 @@ extern const struct weir_micro weir_micro_http[];
 extern const struct weir_micro weir_micro_route[];
 extern const struct weir_micro weir_micro_pick[];
 extern const struct weir_micro weir_micro_call[];
+extern const struct weir_micro weir_micro_caller[];
 
 /* The requests that several benchmarks use, NUL-terminated. */
 extern const char weir_micro_get_minimal[]; /* as bench/load.c sends it */

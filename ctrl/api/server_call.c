@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctrl/api/server.h"
+#include "ctrl/model/model_text.h"
 #include "dataplane/base/clock.h"
 #include "dataplane/base/fd.h"
 
@@ -53,17 +54,34 @@ static bool body_take(struct weir_api_connection *connection, const char *text, 
 	return false;
 }
 
-/* The value of the field Authorization; empty where there is none. Of several none counts. */
-static struct weir_span authorization_of(const struct weir_api_connection *connection)
+static struct weir_span field_find(const struct weir_api_connection *connection, struct weir_span name)
 {
 	const struct weir_http_parser *parser = &connection->parser;
 
-	for (uint16_t i = 0; parser->authorization_fields == 1 && i < parser->header_count; i++) {
-		if (weir_span_equal_nocase(weir_http_slice_span(connection->in, parser->headers[i].name),
-					   WEIR_SPAN("authorization")))
+	for (uint16_t i = 0; i < parser->header_count; i++) {
+		if (weir_span_equal_nocase(weir_http_slice_span(connection->in, parser->headers[i].name), name))
 			return weir_http_slice_span(connection->in, parser->headers[i].value);
 	}
-	return parser->authorization_fields == 0 ? WEIR_SPAN("") : WEIR_SPAN("more than once");
+	return WEIR_SPAN("");
+}
+
+/* The value of the field Authorization; empty where there is none. Of several none counts. */
+static struct weir_span authorization_of(const struct weir_api_connection *connection)
+{
+	return connection->parser.authorization_fields > 1 ? WEIR_SPAN("more than once")
+							   : field_find(connection, WEIR_SPAN("authorization"));
+}
+
+/* Behind the dialects' door: which dialect, and its client's address, as far as they are plain text. */
+static void from_read(const struct weir_api_connection *connection, struct weir_history_author *author)
+{
+	const struct weir_span told = field_find(connection, WEIR_SPAN("x-weir-from"));
+
+	if (connection->door != WEIR_API_DOOR_DIALECT || told.bytes == 0 || told.bytes >= sizeof(author->from) ||
+	    !weir_model_text_clean(told.data, told.bytes))
+		return;
+	memcpy(author->from, told.data, told.bytes);
+	author->from[told.bytes] = '\0';
 }
 
 void weir_api_call_start(struct weir_api_connection *connection, size_t head_bytes,
@@ -85,6 +103,7 @@ void weir_api_call_start(struct weir_api_connection *connection, size_t head_byt
 		       path.data); /* targets are shorter */
 	call->author = connection->author;
 	call->door = connection->door;
+	from_read(connection, &call->author);
 	weir_api_caller_read(&call->caller, authorization_of(connection));
 	connection->handler = weir_api_endpoint_find(call, path_text);
 	if (connection->handler != NULL && body_bytes > 0 &&
@@ -189,15 +208,16 @@ void weir_api_call_run(struct weir_api *api, struct weir_api_connection *connect
 		return;
 	}
 	call->owner = &api->owner;
-	weir_history_author_set(api->owner.store, &call->author);
 	if (connection->handler != NULL) {
 		cJSON_Delete(call->answer); /* of the last try */
 		call->answer = NULL;
 	}
 	/* Who may not learns nothing of what would be right. */
-	if (connection->handler != NULL && weir_api_admit(call, &result) && weir_api_body_check(call))
+	if (connection->handler != NULL && weir_api_admit(call, &result) && weir_api_body_check(call)) {
+		weir_history_author_set(api->owner.store, &call->author); /* as whom it was admitted */
 		result = connection->handler(call);
-	weir_history_author_set(api->owner.store, NULL);
+		weir_history_author_set(api->owner.store, NULL);
+	}
 	switch (result) {
 	case WEIR_API_DONE:
 		answer_send(api, connection);

@@ -137,7 +137,7 @@ static int dialect_manage(struct weir_dialect_call *call, const struct weir_dial
 {
 	const struct running *const running = running_of(call);
 
-	return weir_manage_ask(running->runtime, running->instance->socket_path, order,
+	return weir_manage_ask(running->runtime, running->instance->socket_path, order, running->instance->dialect->name,
 			       order->is_nobodys ? WEIR_SPAN("") : dialect_field(call, "authorization"), out_verdict);
 }
 

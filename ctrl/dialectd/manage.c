@@ -113,6 +113,7 @@ static int send_all(struct weir_runtime_call *call, int fd, struct weir_span tex
 /* What is sent to the API, and for whom. */
 struct outgoing {
 	const struct weir_dialect_order *order;
+	const char *from;
 	struct weir_span authorization; /* empty: nobody's */
 	struct weir_span body;
 };
@@ -121,6 +122,7 @@ static int request_send(struct weir_runtime_call *call, int fd, const struct out
 {
 	const struct weir_dialect_order *const order = outgoing->order;
 	const struct weir_span credentials = outgoing->authorization;
+	const struct weir_span peer = weir_runtime_span(call, call->head->peer); /* an address: short */
 	const char *const type = order->json != NULL ? "application/json" : "application/octet-stream";
 	char head[HEAD_BYTES];
 	char length[96] = "";
@@ -131,8 +133,8 @@ static int request_send(struct weir_runtime_call *call, int fd, const struct out
 	if (order->json != NULL || strcmp(order->method, "POST") == 0)
 		(void)snprintf(length, sizeof(length), "content-type: %s\r\ncontent-length: %zu\r\n", type,
 			       outgoing->body.bytes); /* fits */
-	bytes = snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nhost: weir\r\nconnection: close\r\n%s%.*s%s%s\r\n",
-			 order->method, order->target, has_credentials ? "authorization: " : "",
+	bytes = snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nhost: weir\r\nconnection: close\r\nx-weir-from: %s %.*s\r\n%s%.*s%s%s\r\n",
+			 order->method, order->target, outgoing->from, (int)peer.bytes, peer.data, has_credentials ? "authorization: " : "",
 			 has_credentials ? (int)credentials.bytes : 0, has_credentials ? credentials.data : "",
 			 has_credentials ? "\r\n" : "", length);
 	result = send_all(call, fd, (struct weir_span){.data = head, .bytes = (size_t)bytes}); /* fits */
@@ -194,11 +196,12 @@ static int exchange(struct weir_runtime_call *call, const char *socket_path, con
 }
 
 int weir_manage_ask(struct weir_runtime_call *call, const char *socket_path, const struct weir_dialect_order *order,
-		    struct weir_span authorization, struct weir_dialect_verdict *out_verdict)
+		    const char *from, struct weir_span authorization, struct weir_dialect_verdict *out_verdict)
 {
 	char *const json = order->json == NULL ? NULL : cJSON_PrintUnformatted(order->json);
 	struct incoming incoming = {.text = calloc(1, 1), .room = 1};
 	const struct outgoing outgoing = {.order = order,
+					  .from = from,
 					  .authorization = authorization,
 					  .body = json != NULL ? weir_span_of(json) : order->body};
 	int result = -ENOMEM;

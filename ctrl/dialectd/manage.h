@@ -8,8 +8,8 @@
 #include "ctrl/dialect/dialect.h"
 #include "dataplane/runtime/runtime.h"
 
-/* `authorization`: as the client sent it; empty: the order is nobody's. 0 and a verdict; -ECANCELED, -ETIMEDOUT (the call's deadline), -ENOMEM. */
+/* `from`: whose adapter it is; the client's address goes with it, for history. `authorization`: as the client sent it; empty: the order is nobody's. 0 and a verdict; -ECANCELED, -ETIMEDOUT (the call's deadline), -ENOMEM. */
 int weir_manage_ask(struct weir_runtime_call *call, const char *socket_path, const struct weir_dialect_order *order,
-		    struct weir_span authorization, struct weir_dialect_verdict *out_verdict);
+		    const char *from, struct weir_span authorization, struct weir_dialect_verdict *out_verdict);
 
 #endif

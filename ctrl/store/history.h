@@ -32,7 +32,7 @@ enum {
 	WEIR_HISTORY_BYTES_DEFAULT = 64 << 20,
 	WEIR_HISTORY_BYTES_MAX = 512 << 20, /* SQLite takes values of up to 1,000,000,000 */
 	WEIR_HISTORY_WHO_BYTES = 64,
-	WEIR_HISTORY_FROM_BYTES = 32,
+	WEIR_HISTORY_FROM_BYTES = 64,
 	WEIR_HISTORY_WHAT_BYTES = 512,
 };
 
@@ -40,7 +40,7 @@ enum {
 struct weir_history_author {
 	char who[WEIR_HISTORY_WHO_BYTES];   /* a user's name, or "" */
 	int64_t uid;                        /* of a local user; -1: none */
-	char from[WEIR_HISTORY_FROM_BYTES]; /* "local socket", "public table", "restore", "ctrld" */
+	char from[WEIR_HISTORY_FROM_BYTES]; /* "local socket", "spike 127.0.0.1", "restore", "ctrld" */
 	char what[WEIR_HISTORY_WHAT_BYTES]; /* "deploy default/hello" */
 };
 

@@ -251,6 +251,17 @@ class Access(weir_instance.Case):
             self.assertEqual(weir.request("GET", path, None, keys["invoker"]).status, 200)
             self.assertEqual(weir.request("GET", path, None, keys["admin"]).status, 200)
 
+    def test_history_says_whose_key_changed_what_from_where(self):
+        with Instance() as weir:
+            keys = self.keys_of(weir)
+            body = {"function_name": "made", "image_url": "registry.example/made:1", "resources": []}
+            for who, name in ((None, "anybody"), ("developer", "key developer")):
+                headers = {} if who is None else {"Authorization": keys[who][0]}
+                answer = weir.request("POST", "/v1/create_function", json.dumps({**body, "function_name": "made" + str(who)}), headers)
+                self.assertEqual(answer.status, 200, answer)
+                line = json.loads(weir.ctrlctl("config", "history", "--limit", "1", "-o", "json").stdout)[0]
+                self.assertEqual((line["who"], line["from"]), (name, "spike 127.0.0.1"), line)
+
     def test_a_key_is_shown_once_and_kept_nowhere(self):
         with Instance() as weir:
             key = weir.ctrlctl("key", "add", "ci", "--role", "invoker", "--expires", "90d").stdout.strip()

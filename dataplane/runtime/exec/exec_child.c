@@ -135,9 +135,10 @@ int weir_exec_child_start(struct weir_exec_child *child,
 
 void weir_exec_child_kill(const struct weir_exec_child *child)
 {
-	if (child->pid != 0)
-		(void)kill(-child->pid,
-			   SIGKILL); /* not reaped, so the number is still its group's */
+	if (child->pid == 0)
+		return;
+	(void)kill(-child->pid, SIGKILL); /* not reaped, so the number is still its group's */
+	(void)kill(child->pid, SIGKILL);  /* it may have gone to another group */
 }
 
 void weir_exec_child_reap(struct weir_exec_child *child)

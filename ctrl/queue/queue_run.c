@@ -138,6 +138,30 @@ static struct weir_queue_lease *lease_take(struct weir_queue *queue)
 	return lease;
 }
 
+/* Its runner is gone: to be handed out again, at once. */
+static int lease_expire(struct weir_queue *queue, struct weir_queue_time time, struct weir_queue_lease *lease,
+			struct weir_store_error *error)
+{
+	struct weir_queue_call call;
+	int code = lease->number == 0 ? -ENOENT : weir_queue_read(queue, lease->number, &call, error);
+
+	*lease = (struct weir_queue_lease){.is_used = false};
+	if (code == -ENOENT)
+		return 0;
+	if (code != 0)
+		return code;
+	if (call.state == WEIR_QUEUE_RUNNING) {
+		call.state = WEIR_QUEUE_READY;
+		if (call.is_cancelled || call.attempt >= WEIR_QUEUE_ATTEMPTS_MAX) {
+			call.state = call.is_cancelled ? WEIR_QUEUE_CANCELLED : WEIR_QUEUE_DEAD;
+			call.ended_ms = time.wall_ms;
+		}
+		code = weir_queue_end(queue, &call, WEIR_QUEUE_RUNNING, call.answer_bytes, error);
+	}
+	weir_queue_call_release(&call);
+	return code;
+}
+
 size_t weir_queue_runners_start(struct weir_queue *queue, struct weir_queue_time time, uint64_t *out, size_t max)
 {
 	size_t count = 0;
@@ -199,6 +223,13 @@ int weir_queue_take(struct weir_queue *queue, struct weir_queue_time time, uint6
 	int64_t number = 0;
 	int code = 0;
 
+	/* What was handed out to it last it has never heard of: the answer was lost on the way. */
+	if (lease != NULL && lease->number != 0) {
+		code = lease_expire(queue, time, lease, error);
+		if (code != 0)
+			return code;
+		lease = NULL;
+	}
 	if (lease == NULL)
 		lease = lease_take(queue);
 	if (lease == NULL)
@@ -257,6 +288,7 @@ int weir_queue_end(struct weir_queue *queue, const struct weir_queue_call *call,
 	count_move(queue, before, call->state);
 	queue->bytes += call->answer_bytes;
 	queue->bytes -= answer_bytes_before;
+	queue->is_full = queue->is_full || queue->bytes > queue->limits.bytes_max;
 	return 0;
 }
 
@@ -294,6 +326,14 @@ static void answer_put(struct weir_queue_call *call, const struct weir_queue_cal
 	call->answer_bytes = end->answer_bytes;
 }
 
+/* Is what a run came to still wanted? Also when it comes late, as long as nobody else was sent for another: a lease
+ * that expired leaves `due_ms` as it was before the run. Not when it was told already, and the answer to that lost. */
+static bool awaits_end(const struct weir_queue_call *call)
+{
+	return call->state == WEIR_QUEUE_RUNNING ||
+	       (call->state == WEIR_QUEUE_READY && call->begun_ms != 0 && call->due_ms <= call->begun_ms);
+}
+
 int weir_queue_done(struct weir_queue *queue, struct weir_queue_time time, const struct weir_queue_call *end,
 		    struct weir_store_error *error)
 {
@@ -307,8 +347,7 @@ int weir_queue_done(struct weir_queue *queue, struct weir_queue_time time, const
 	if (code != 0)
 		return code;
 	call = before; /* texts stay before's, or are end's */
-	/* An answer that comes late is an answer, as long as nobody else was sent for another. */
-	if (before.attempt != end->attempt || weir_queue_has_ended(before.state)) {
+	if (before.attempt != end->attempt || !awaits_end(&before)) {
 		code = -ESRCH;
 	} else {
 		answer_put(&call, end);
@@ -325,30 +364,6 @@ int weir_queue_done(struct weir_queue *queue, struct weir_queue_time time, const
 }
 
 /* ---- what time brings ---- */
-
-/* Its runner is gone: to be handed out again, at once. */
-static int lease_expire(struct weir_queue *queue, struct weir_queue_time time, struct weir_queue_lease *lease,
-			struct weir_store_error *error)
-{
-	struct weir_queue_call call;
-	int code = lease->number == 0 ? -ENOENT : weir_queue_read(queue, lease->number, &call, error);
-
-	*lease = (struct weir_queue_lease){.is_used = false};
-	if (code == -ENOENT)
-		return 0;
-	if (code != 0)
-		return code;
-	if (call.state == WEIR_QUEUE_RUNNING) {
-		call.state = WEIR_QUEUE_READY;
-		if (call.is_cancelled || call.attempt >= WEIR_QUEUE_ATTEMPTS_MAX) {
-			call.state = call.is_cancelled ? WEIR_QUEUE_CANCELLED : WEIR_QUEUE_DEAD;
-			call.ended_ms = time.wall_ms;
-		}
-		code = weir_queue_end(queue, &call, WEIR_QUEUE_RUNNING, call.answer_bytes, error);
-	}
-	weir_queue_call_release(&call);
-	return code;
-}
 
 static int due_promote(struct weir_queue *queue, struct weir_queue_time time, struct weir_store_error *error)
 {

@@ -19,6 +19,7 @@ enum {
 	FIELDS_MAX = 8,
 	BUDGET_MS = 20000, /* then the runner makes room for another one */
 	RENEW_MS = 1000,
+	END_MS = 5000, /* before its own time is up a runner says that the function's is */
 	AGAIN_MS = 20, /* after a refusal */
 	TRIES_MAX = 200,
 	SENTENCE_BYTES = 256,
@@ -180,13 +181,20 @@ static bool renew(const struct runner *runner, const struct task *task, struct e
 static void task_wait(const struct runner *runner, const struct task *task, uint32_t nested, struct end *end)
 {
 	struct weir_runtime_call *const call = runner->call;
+	const uint64_t end_ns = call->deadline_ns - END_MS * WEIR_NS_PER_MS;
 	uint64_t renew_ns = weir_clock_now_ns() + RENEW_MS * WEIR_NS_PER_MS;
 	int result = call->ops->nested_answer(call, nested, &end->answer);
 
 	while (result == -EAGAIN) {
-		result = call->ops->wait(call, NULL, 0, renew_ns);
-		if (result == -ECANCELED || weir_clock_now_ns() >= call->deadline_ns)
+		result = call->ops->wait(call, NULL, 0, renew_ns < end_ns ? renew_ns : end_ns);
+		if (result == -ECANCELED)
 			break;
+		if (weir_clock_now_ns() >= end_ns) {
+			call->ops->nested_drop(call, nested);
+			end->status = 504;
+			end->failure = "function_timeout";
+			return;
+		}
 		if (weir_clock_now_ns() >= renew_ns) {
 			if (!renew(runner, task, end)) {
 				call->ops->nested_drop(call, nested);
@@ -196,10 +204,16 @@ static void task_wait(const struct runner *runner, const struct task *task, uint
 		}
 		result = call->ops->nested_answer(call, nested, &end->answer);
 	}
+	/* The queue is told as much as one call to another may carry, which is a little less than one may answer. */
+	if (result == 0 && end->answer.body.bytes > WEIR_RUNTIME_ANSWER_BYTES_MAX) {
+		call->ops->nested_free(call, &end->answer);
+		result = -EMSGSIZE;
+	} else if (result != 0) {
+		call->ops->nested_drop(call, nested);
+	}
 	end->has_answer = result == 0;
 	if (result == 0)
 		return;
-	call->ops->nested_drop(call, nested);
 	end->is_lost = result == -ECANCELED || result == -ETIMEDOUT; /* this runner's own end */
 	end->status = 502;
 	end->failure = result == -EMSGSIZE ? "answer_too_large" : "answer_broken";

@@ -172,7 +172,21 @@ static int queue_open(struct weir_writer *writer, struct weir_store_error *error
 	return code;
 }
 
-/* All or nothing. */
+/* Those of the batch that renew a lease, or all others. */
+static int operations_do(struct weir_writer *writer, struct weir_queue_time time, struct weir_operation *first,
+			 bool renewals, struct weir_store_error *error)
+{
+	for (struct weir_operation *at = first; at != NULL; at = at->next) {
+		if ((at->kind == WEIR_OPERATION_RENEW) != renewals)
+			continue;
+		at->result = operation_do(writer->queue, time, at, error);
+		if (error->text[0] != '\0' || at->result == -ENOMEM)
+			return at->result;
+	}
+	return 0;
+}
+
+/* All or nothing. Leases are renewed before any expires: the disk may have been away for longer than they hold. */
 static int batch_do(struct weir_writer *writer, struct weir_operation *first, struct weir_store_error *error)
 {
 	const struct weir_queue_time time = {.wall_ms = (int64_t)(weir_clock_wall_ns() / WEIR_NS_PER_MS),
@@ -183,12 +197,11 @@ static int batch_do(struct weir_writer *writer, struct weir_operation *first, st
 		return code;
 	code = weir_queue_begin(writer->queue, error);
 	if (code == 0)
+		code = operations_do(writer, time, first, true, error);
+	if (code == 0)
 		code = weir_queue_sweep(writer->queue, time, error);
-	for (struct weir_operation *at = first; code == 0 && at != NULL; at = at->next) {
-		at->result = operation_do(writer->queue, time, at, error);
-		if (error->text[0] != '\0' || at->result == -ENOMEM)
-			code = at->result;
-	}
+	if (code == 0)
+		code = operations_do(writer, time, first, false, error);
 	for (struct weir_operation *at = first; code == 0 && at != NULL; at = at->next)
 		at->start_count = weir_queue_runners_start(writer->queue, time, at->start, WEIR_WRITER_STARTS_MAX);
 	return code == 0 ? weir_queue_commit(writer->queue, error) : code;

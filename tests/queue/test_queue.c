@@ -315,6 +315,48 @@ static void after_a_crash_running_calls_are_adopted_or_handed_out_anew(void **st
 	weir_queue_call_release(&call[1]);
 }
 
+/* The answer with the call was lost, so the runner asks again. */
+static void what_a_runner_never_heard_of_is_handed_out_again(void **state)
+{
+	struct test *const test = *state;
+	const struct weir_id id = accepted(test, "body");
+	struct weir_queue_call lost;
+	struct weir_queue_call call;
+	struct weir_queue_status status;
+
+	assert_int_equal(take(test, 1, &lost), 0);
+	assert_int_equal(take(test, 1, &call), 0);
+	assert_true(call.id.low == id.low);
+	assert_int_equal(call.attempt, 2);
+	assert_int_equal(weir_queue_renew(test->queue, test->time, 1, lost.number, lost.attempt), -ESRCH);
+	assert_int_equal(weir_queue_status_get(test->queue, &status, &test->error), 0);
+	assert_int_equal(status.count[WEIR_QUEUE_RUNNING], 1);
+	assert_int_equal(status.runners, 1);
+	assert_int_equal(done(test, &call, 200, NULL), 0);
+	assert_int_equal(state_of(test, id), WEIR_QUEUE_DONE);
+	weir_queue_call_release(&lost);
+	weir_queue_call_release(&call);
+}
+
+static void the_same_end_told_twice_counts_once(void **state)
+{
+	struct test *const test = *state;
+	const struct weir_id id = accepted(test, "body");
+	struct weir_queue_call call;
+	struct weir_queue_call seen;
+
+	assert_int_equal(take(test, 1, &call), 0);
+	assert_int_equal(done(test, &call, 502, "worker_died"), 0);
+	assert_int_equal(done(test, &call, 502, "worker_died"), -ESRCH); /* it is delayed */
+	pass(test, 60000);
+	assert_int_equal(state_of(test, id), WEIR_QUEUE_READY);
+	assert_int_equal(done(test, &call, 502, "worker_died"), -ESRCH);
+	assert_int_equal(weir_queue_find(test->queue, id, &seen, &test->error), 0);
+	assert_int_equal(seen.failed, 1);
+	weir_queue_call_release(&seen);
+	weir_queue_call_release(&call);
+}
+
 static void a_transaction_that_is_rolled_back_leaves_nothing(void **state)
 {
 	struct test *const test = *state;
@@ -488,6 +530,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(after_a_crash_running_calls_are_adopted_or_handed_out_anew, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(what_a_runner_never_heard_of_is_handed_out_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_same_end_told_twice_counts_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_transaction_that_is_rolled_back_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(calls_and_bytes_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_same_key_is_the_same_call_for_a_while, setup, teardown),

@@ -156,6 +156,25 @@ static enum weir_api_result user_commit(struct weir_api_call *call)
 	return weir_api_committed(call, 201);
 }
 
+/* Where calls need a key, strangers do not make themselves somebody. False: the answer is set. */
+static bool may_register(struct weir_api_call *call)
+{
+	struct weir_store_error error = {{0}};
+	bool is_required = true;
+	int code = 0;
+
+	if (call->caller.role == WEIR_ROLE_ADMIN)
+		return true;
+	code = weir_api_auth_is_required(call->owner, &is_required, &error);
+	if (code != 0)
+		(void)weir_api_refuse_store(call, code, &error);
+	else if (is_required)
+		(void)weir_api_refuse(call, 403, "forbidden", NULL,
+				      "nobody registers by himself where `auth` is required: an administrator adds users, "
+				      "`ctrlctl user add NAME`");
+	return code == 0 && !is_required;
+}
+
 /* The user that the body describes, without a hash. False: the answer is set. */
 static bool user_read(struct weir_api_call *call, struct weir_model_user *user)
 {
@@ -177,6 +196,8 @@ static bool user_read(struct weir_api_call *call, struct weir_model_user *user)
 				      "by an administrator");
 		return false;
 	}
+	if (!may_register(call))
+		return false;
 	user->created_s = (int64_t)time(NULL);
 	if (weir_access_uuid_make(user->uuid) == 0)
 		return true;

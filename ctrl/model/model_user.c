@@ -5,6 +5,7 @@
 
 #include "ctrl/model/builtin.h"
 #include "ctrl/model/model_text.h"
+#include "dataplane/base/role.h"
 
 #define HASH_PREFIX "$argon2id$"
 #define ROLE_REASON "must be admin, developer or invoker"
@@ -37,7 +38,7 @@ int weir_model_user_name_check(const char *name, struct weir_model_error *error)
 {
 	if (weir_model_name_check("name", name, strlen(name), error) != 0)
 		return -EINVAL;
-	if (strcmp(name, "default") == 0 || strcmp(name, WEIR_BUILTIN_SPACE) == 0)
+	if (strcmp(name, "default") == 0 || strcmp(name, WEIR_BUILTIN_SPACE) == 0 || strcmp(name, WEIR_SPACE_SHARED) == 0)
 		return weir_model_fail(error, "name", "is a namespace that no user has; choose another one");
 	return 0;
 }

@@ -34,6 +34,16 @@ bool weir_door_may(const struct weir_door *door, const char *space)
 			     weir_span_of(space));
 }
 
+bool weir_door_may_list(const struct weir_door *door, const char *space)
+{
+	const struct weir_request_head *const head = door->call->head;
+
+	if (!weir_door_may(door, space))
+		return false;
+	return head->caller_role == WEIR_ROLE_NOBODY || head->caller_role == WEIR_ROLE_ADMIN ||
+	       weir_span_equal(weir_runtime_span(door->call, head->caller), weir_span_of(space));
+}
+
 bool weir_door_id_read(struct weir_span text, struct weir_id *out_id)
 {
 	char digits[33] = "";

@@ -26,6 +26,10 @@ struct weir_span weir_door_field(const struct weir_door *door, const char *name)
 /* May who calls reach calls of functions of this namespace? Nobody may where everybody must be somebody. */
 bool weir_door_may(const struct weir_door *door, const char *space);
 
+/* May he be told that there are such calls? Those of the namespace that all may call are not for all to see: whoever
+ * has a call's id made it. */
+bool weir_door_may_list(const struct weir_door *door, const char *space);
+
 /* Make the operation; have it done. 0, or an errno that ends the call. */
 int weir_door_operation(struct weir_door *door, enum weir_operation_kind kind);
 int weir_door_do(struct weir_door *door);

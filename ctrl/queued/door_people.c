@@ -471,7 +471,7 @@ static int list_tell(struct weir_door *door)
 	json = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(json, "calls");
 	for (int i = 0; i < door->operation->list_count; i++) {
-		if (weir_door_may(door, door->operation->list[i].space)) /* a page has fewer, then */
+		if (weir_door_may_list(door, door->operation->list[i].space)) /* a page has fewer, then */
 			(void)cJSON_AddItemToArray(list, call_json(&door->operation->list[i])); /* or it lacks */
 	}
 	return weir_door_answer_json(door, 200, json, NULL, 0);

@@ -35,19 +35,22 @@ static int place_check(struct weir_store *store, const char *name, bool is_new_s
 	int64_t same = 0;
 	int64_t all = 0;
 	int64_t functions = 0;
+	int64_t keys = 0;
 	int code = count_of(store, "SELECT count(*) FROM user WHERE name = ?1", name, &same, error);
 
 	if (code == 0)
 		code = count_of(store, "SELECT count(*) FROM user WHERE ?1 <> ''", name, &all, error);
 	if (code == 0)
 		code = count_of(store, "SELECT count(*) FROM functions WHERE space = ?1", name, &functions, error);
+	if (code == 0)
+		code = count_of(store, "SELECT count(*) FROM api_key WHERE space = ?1", name, &keys, error);
 	if (code != 0)
 		return code;
 	if (same > 0)
 		return weir_store_fail(error, -EEXIST, "there is a user %s already", name);
-	if (is_new_space && functions > 0)
+	if (is_new_space && functions + keys > 0)
 		return weir_store_fail(error, -EEXIST,
-				       "functions are in the namespace %s already; choose another name, or let an "
+				       "functions or keys are in the namespace %s already; choose another name, or let an "
 				       "administrator add this user: ctrlctl user add %s",
 				       name, name);
 	if (all >= WEIR_STORE_USERS_MAX)

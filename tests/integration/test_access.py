@@ -239,6 +239,20 @@ class Access(weir_instance.Case):
             weir.ctrlctl("key", "rm", "invoker")  # and from then on it is refused
             self.assertEqual(get("/open", keys["invoker"][0]).status, 401)
 
+    def test_who_registers_takes_nothing_of_others(self):
+        with Instance() as weir:
+            def register(name):
+                answer = weir.request("POST", "/auth/register", json.dumps({"username": name, "password": "a password"}))
+                return answer.status, answer.body
+            weir.ctrlctl("key", "add", "shop", "--namespace", "shop")
+            self.assertEqual(register("shop")[0], 409)
+            self.assertEqual(register("whisk.system")[0], 400)
+            self.assertEqual(register("somebody")[0], 200)
+            weir.ctrlctl("config", "set", "auth", "required")
+            status, body = register("another")
+            self.assertEqual(status, 403, body)
+            self.assertIn(b"ctrlctl user add", body)
+
     def test_asynchronous_calls_are_of_their_namespace(self):
         with Instance(samples=True) as weir:
             keys = {who: {"Authorization": row[0]} for who, row in self.keys_of(weir).items()}

@@ -243,6 +243,14 @@ static int exec_load(void *runtime, const struct weir_runtime_function *function
 
 /* ---- invoke ---- */
 
+/* As the operation, but that a time which passed before this thread got to wait is no end: only the deadline is. */
+static int wait_until(struct weir_runtime_call *call, struct pollfd *fds, size_t count, uint64_t until_ns)
+{
+	const int result = call->ops->wait(call, fds, count, until_ns);
+
+	return result == -ETIMEDOUT && weir_clock_now_ns() < call->deadline_ns ? 0 : result;
+}
+
 /* Move body bytes to the program until it or the body has to be waited for. True: the program's
  * standard input is full. */
 static bool input_feed(struct running *running)
@@ -335,8 +343,8 @@ static int child_serve(struct running *running)
 
 		weir_exec_nested_poll(&running->nested, fds + OWN_POLL);
 		if (result == 0)
-			result = call->ops->wait(call, fds, POLL,
-						 running->look_ns != 0 ? running->look_ns : call->deadline_ns);
+			result = wait_until(call, fds, POLL,
+					    running->look_ns != 0 ? running->look_ns : call->deadline_ns);
 		if (result != 0)
 			return result;
 		result = outputs_drain(running);
@@ -360,7 +368,7 @@ static int program_start(struct running *running, const struct weir_exec_program
 	int result = weir_exec_child_start(&running->child, program);
 
 	for (int tries = 1; result == -EAGAIN && tries < START_TRIES; tries++) {
-		result = call->ops->wait(call, NULL, 0, weir_clock_now_ns() + START_AGAIN_NS);
+		result = wait_until(call, NULL, 0, weir_clock_now_ns() + START_AGAIN_NS);
 		if (result == 0)
 			result = weir_exec_child_start(&running->child, program);
 	}
